@@ -1,0 +1,121 @@
+"""The flags that the verbs share. Only this module and the verbs know absl's flags."""
+
+import sys
+from collections.abc import Callable
+
+from absl import app, flags, logging
+
+from ast_net import config, errors
+
+FLAGS = flags.FLAGS
+_TRAINING, _LOSS = config.Training(), config.LossWeights()
+
+flags.DEFINE_enum("dataset", None, ["demo", "recola"], "The data set.")
+flags.DEFINE_string("data_dir", "data", "Where records and tracks of faces are kept.")
+flags.DEFINE_string("manual_dir", None, "The data set as its owners release it.")
+flags.DEFINE_string("workdir", None, "What a run leaves. Default: runs/DATASET.")
+flags.DEFINE_list("targets", list(config.TARGETS), "What to learn.")
+flags.DEFINE_enum("backbone", "compact", ["compact", "vgg16"], "The CNN that the features come from.")
+flags.DEFINE_string("backbone_weights", None, "Its weights, a .weights.h5 file.")
+for _split in ("train", "dev", "test"):
+    flags.DEFINE_list(
+        f"{_split}_recordings", None, f"The recordings of {_split}, if not the data set's own split."
+    )
+flags.DEFINE_list("lstm_units", [str(u) for u in config.StackedLSTM().units], "Cells of each layer.")
+flags.DEFINE_integer("clip_frames", _TRAINING.clip.frames, "N, frames of a clip.")
+flags.DEFINE_integer("clip_stride", _TRAINING.clip.stride, "S, frames between two frames of a clip.")
+flags.DEFINE_integer("clip_hop", _TRAINING.clip_hop, "Frames between the starts of an epoch's clips.")
+flags.DEFINE_integer("epochs", _TRAINING.epochs, "At most.")
+flags.DEFINE_integer("batch_size", _TRAINING.batch_size, "Pairs of twin clips.")
+flags.DEFINE_float("learning_rate", _TRAINING.learning_rate, "Of Adam.")
+flags.DEFINE_integer("patience", _TRAINING.patience, "Epochs without a better dev CC before the end.")
+flags.DEFINE_float("reaction_delay", _TRAINING.reaction_delay, "Seconds the ratings lag behind.")
+flags.DEFINE_integer("seed", _TRAINING.seed, "Of the initial weights and the order of the clips.")
+flags.DEFINE_boolean("jit_compile", _TRAINING.jit_compile, "Compile the training step with XLA.")
+flags.DEFINE_boolean("mixed_precision", _TRAINING.mixed_precision, "bfloat16 matrix products.")
+flags.DEFINE_float("label_weight", _LOSS.label, "Of the label term (equation 2).")
+flags.DEFINE_float("trend_weight", _LOSS.trend, "w1, of the trend term (equation 3).")
+flags.DEFINE_float("local_weight", _LOSS.local, "w2, of the local term (equation 4).")
+flags.DEFINE_float("global_weight", _LOSS.global_, "w3, of the global term (equation 5).")
+flags.DEFINE_float("siamese_weight", _LOSS.siamese, "lambda, of the Siamese term (equation 6).")
+flags.DEFINE_float("ccc_weight", _LOSS.ccc, "Of 1 - concordance correlation; not the paper's.")
+flags.DEFINE_integer("local_intervals", _LOSS.num_intervals, "M of equation 4.")
+
+
+def experiment() -> config.Experiment:
+    """The run that the flags describe.
+
+    Raises:
+      InputError: a value is out of its range.
+    """
+    if FLAGS.dataset is None:
+        raise errors.InputError("no data set: give --dataset=demo, or another that --help lists")
+    named = {split: FLAGS[f"{split}_recordings"].value for split in ("train", "dev", "test")}
+    return config.Experiment(
+        dataset=FLAGS.dataset,
+        data_dir=FLAGS.data_dir,
+        workdir=FLAGS.workdir or f"runs/{FLAGS.dataset}",
+        manual_dir=FLAGS.manual_dir,
+        targets=tuple(FLAGS.targets),
+        backbone=FLAGS.backbone,
+        backbone_weights=FLAGS.backbone_weights,
+        partitions={split: tuple(names) for split, names in named.items() if names},
+        lstm=config.StackedLSTM(_units(FLAGS.lstm_units)),
+        training=config.Training(
+            clip=config.Clip(FLAGS.clip_frames, FLAGS.clip_stride),
+            epochs=FLAGS.epochs,
+            batch_size=FLAGS.batch_size,
+            learning_rate=FLAGS.learning_rate,
+            patience=FLAGS.patience,
+            reaction_delay=FLAGS.reaction_delay,
+            clip_hop=FLAGS.clip_hop,
+            seed=FLAGS.seed,
+            jit_compile=FLAGS.jit_compile,
+            mixed_precision=FLAGS.mixed_precision,
+        ),
+        loss=config.LossWeights(
+            label=FLAGS.label_weight,
+            trend=FLAGS.trend_weight,
+            local=FLAGS.local_weight,
+            global_=FLAGS.global_weight,
+            siamese=FLAGS.siamese_weight,
+            ccc=FLAGS.ccc_weight,
+            num_intervals=FLAGS.local_intervals,
+        ),
+    )
+
+
+def _units(values: list[str]) -> tuple[int, ...]:
+    try:
+        return tuple(int(value) for value in values)
+    except ValueError:
+        raise errors.InputError(f"--lstm_units: found {values}, expected numbers such as 50,40") from None
+
+
+def run_flags() -> str:
+    """The flags of this run as a flagfile, every value written out."""
+    lines = [flag.serialize() for flag in FLAGS.flags_by_module_dict()[__name__]]
+    return "".join(f"{line}\n" for line in sorted(lines) if line)
+
+
+def restore(flagfile: str) -> None:
+    """Sets the flags as they were in an earlier run; those on the command line go before them."""
+    FLAGS([sys.argv[0], f"--flagfile={flagfile}", *sys.argv[1:]])
+
+
+def run(main: Callable[[], None]) -> None:
+    """Runs a verb; what the user can mend is said in a line or two, without a traceback."""
+
+    def guarded(_: list[str]) -> None:
+        logging.set_stderrthreshold(logging.INFO)
+        try:
+            main()
+        except errors.InputError as error:
+            sys.exit(f"error: {error}")
+        except OSError as error:
+            if error.strerror is None:
+                raise
+            place = f"{error.filename}: " if error.filename else ""
+            sys.exit(f"error: {place}{error.strerror}: check that the disk has room and may be written")
+
+    app.run(guarded)

@@ -1,0 +1,196 @@
+"""Every number of the paper, and the few it leaves open, as validated frozen dataclasses."""
+
+import dataclasses
+
+from ast_net import errors
+
+TARGETS = ("valence", "arousal")
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise errors.InputError(message)
+
+
+@dataclasses.dataclass(frozen=True)
+class Alignment:
+    """Where a face lies in its crop, in pixels (section 3.1 aligns by the eyes; the places are ours).
+
+    The eyes are 76 pixels apart, so that a crop reaches from the hair line to below the chin, as the
+    pictures that face CNNs are trained on.
+    """
+
+    size: int = 224
+    left_eye: tuple[float, float] = (74.0, 90.0)
+    right_eye: tuple[float, float] = (150.0, 90.0)
+
+    def __post_init__(self) -> None:
+        _require(self.size > 0, f"size must be positive, found {self.size}")
+        _require(
+            self.left_eye[0] < self.right_eye[0],
+            f"left_eye must lie left of right_eye in the picture, found {self.left_eye} and "
+            f"{self.right_eye}",
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Tracking:
+    """When the face is detected anew, and when a followed face counts as lost.
+
+    Attributes:
+      redetect_every: frames between two detections while a face is followed.
+      search_every: frames between two detections while there is no face.
+      min_confidence: the probability of a face, in [0, 1], below which a frame is invalid.
+      min_face_fraction: smallest face looked for, as a fraction of the picture's shorter side.
+    """
+
+    redetect_every: int = 25
+    search_every: int = 5
+    min_confidence: float = 0.9
+    min_face_fraction: float = 0.1
+
+    def __post_init__(self) -> None:
+        _require(self.redetect_every >= 1, f"redetect_every must be >= 1, found {self.redetect_every}")
+        _require(self.search_every >= 1, f"search_every must be >= 1, found {self.search_every}")
+        _require(
+            0 < self.min_confidence < 1, f"min_confidence must be in (0, 1), found {self.min_confidence}"
+        )
+        _require(
+            0 < self.min_face_fraction < 1,
+            f"min_face_fraction must be in (0, 1), found {self.min_face_fraction}",
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip:
+    """How clips are sampled from a recording (section 3.1: N = 50 frames, every 10th)."""
+
+    frames: int = 50
+    stride: int = 10
+
+    def __post_init__(self) -> None:
+        _require(self.frames >= 2, f"a clip needs at least 2 frames, found {self.frames}")
+        _require(self.stride >= 1, f"the stride must be at least 1, found {self.stride}")
+
+    @property
+    def span(self) -> int:
+        """Frames of the recording from a clip's first frame to its last, both included."""
+        return (self.frames - 1) * self.stride + 1
+
+
+@dataclasses.dataclass(frozen=True)
+class StackedLSTM:
+    """The temporal model (section 4.3: two stacked layers of 50 and 40 cells)."""
+
+    units: tuple[int, ...] = (50, 40)
+
+    def __post_init__(self) -> None:
+        _require(
+            len(self.units) > 0 and all(u > 0 for u in self.units),
+            f"units must be positive, one number a layer, found {self.units}",
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class LossWeights:
+    """Weights of equations 1 and 2 (section 4.3: w1 = w2 = w3 = 10, lambda = 1000).
+
+    A weight of 0 switches its term off, for the rows of the paper's Table 1. `ccc`, one minus the
+    concordance correlation, is not the paper's. `num_intervals` is M of equation 4; the paper gives none.
+    """
+
+    label: float = 1.0
+    trend: float = 10.0
+    local: float = 10.0
+    global_: float = 10.0
+    siamese: float = 1000.0
+    ccc: float = 0.0
+    num_intervals: int = 5
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self)[:-1]:
+            value = getattr(self, field.name)
+            _require(value >= 0, f"the weight of the {field.name} term must be >= 0, found {value}")
+        _require(
+            self.label + self.trend + self.local + self.global_ + self.siamese + self.ccc > 0,
+            "every loss term has weight 0: nothing would be learned",
+        )
+        _require(self.num_intervals >= 1, f"num_intervals must be >= 1, found {self.num_intervals}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """How the temporal model is trained. The paper gives no optimiser; these are ours.
+
+    Attributes:
+      epochs: at most; an epoch has every `clip_hop`-th clip of each training recording.
+      batch_size: pairs of twin clips.
+      learning_rate: of Adam.
+      patience: epochs without a better mean dev CC after which training stops.
+      reaction_delay: seconds by which the ratings lag behind the face.
+      clip_hop: frames between the starts of an epoch's clips.
+      shuffle_clips: clips held in memory to be shuffled.
+      seed: of the initial weights and the order of the clips.
+    """
+
+    clip: Clip = Clip()
+    epochs: int = 100
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    patience: int = 20
+    reaction_delay: float = 0.0
+    clip_hop: int = 10
+    shuffle_clips: int = 512
+    seed: int = 0
+    jit_compile: bool = False
+    mixed_precision: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "patience", "clip_hop", "shuffle_clips"):
+            _require(getattr(self, name) >= 1, f"{name} must be >= 1, found {getattr(self, name)}")
+        _require(self.learning_rate > 0, f"learning_rate must be > 0, found {self.learning_rate}")
+        _require(self.seed >= 0, f"seed must be >= 0, found {self.seed}")
+        _require(
+            0 <= self.reaction_delay <= 10,
+            f"reaction_delay must be from 0 to 10 seconds, found {self.reaction_delay}",
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """One run: a data set, the features taken from it, and the model trained on them.
+
+    Attributes:
+      dataset: the name of a data set.
+      data_dir: where records and tracks of faces are kept.
+      manual_dir: the data set as its owners release it.
+      workdir: what the run leaves (section "What a run leaves" of the README).
+      targets: what to learn, in this order.
+      backbone, backbone_weights: the CNN (section 3.2).
+      partitions: the recordings of each split; empty for the data set's own.
+    """
+
+    dataset: str
+    data_dir: str
+    workdir: str
+    manual_dir: str | None = None
+    targets: tuple[str, ...] = TARGETS
+    backbone: str = "compact"
+    backbone_weights: str | None = None
+    partitions: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    lstm: StackedLSTM = StackedLSTM()
+    training: Training = Training()
+    loss: LossWeights = LossWeights()
+
+    def __post_init__(self) -> None:
+        unknown = [target for target in self.targets if target not in TARGETS]
+        _require(not unknown, f"targets {unknown} are unknown, expected some of {TARGETS}")
+        _require(
+            0 < len(self.targets) == len(set(self.targets)),
+            f"targets must be named once each, found {self.targets}",
+        )
+
+    @property
+    def target_columns(self) -> list[int]:
+        """Where the targets stand among a record's labels."""
+        return [TARGETS.index(target) for target in self.targets]

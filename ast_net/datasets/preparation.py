@@ -1,0 +1,66 @@
+"""From a data set's name to records that are on disk, whole, and made of what they should be."""
+
+import pathlib
+
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from absl import logging
+
+from ast_net import errors
+from ast_net.datasets import demo, recola, records
+
+BUILDERS = {"demo": demo.Demo, "recola": recola.Recola}
+# A TFRecord file has a length and two checksums around each example.
+_RECORD_FRAMING = 16
+
+
+def prepare(
+    dataset: str, settings: records.RecordsConfig, data_dir: str, manual_dir: str | None
+) -> tfds.core.DatasetBuilder:
+    """Makes the records of a data set, unless they are there already.
+
+    Args:
+      dataset: its name, a key of BUILDERS.
+      settings: what the records depend on.
+      data_dir: where TFDS keeps records; tracks of faces are kept there too.
+      manual_dir: the data set as its owners release it; not needed once the records are made.
+
+    Raises:
+      InputError: the source is missing or broken, or the records are damaged or of other files.
+    """
+    builder = BUILDERS[dataset](config=settings, data_dir=data_dir)
+    if builder.is_prepared():
+        _check_whole(builder)
+        builder.check_sources(manual_dir)
+        return builder
+    if dataset != "demo" and (manual_dir is None or not pathlib.Path(manual_dir).is_dir()):
+        raise errors.InputError(
+            f"{dataset} is not prepared yet, and its source folder is "
+            f"{'not given' if manual_dir is None else f'missing: {manual_dir}'}: give --manual_dir=FOLDER."
+            f"\n{builder.MANUAL_DOWNLOAD_INSTRUCTIONS.rstrip()}"
+        )
+    logging.info("preparing %s in %s", dataset, builder.data_dir)
+    tfds.disable_progress_bar()
+    builder.download_and_prepare(
+        download_config=tfds.download.DownloadConfig(manual_dir=manual_dir)
+    )
+    return builder
+
+
+def segments(builder: tfds.core.DatasetBuilder, split: str) -> tf.data.Dataset:
+    """The examples of a split (`records.features_dict`), those of a recording in order."""
+    read = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
+    return builder.as_dataset(split=split, read_config=read)
+
+
+def _check_whole(builder: tfds.core.DatasetBuilder) -> None:
+    """Compares the size of the record files with what was written."""
+    for name, split in builder.info.splits.items():
+        expected = split.num_bytes + _RECORD_FRAMING * split.num_examples
+        files = [pathlib.Path(file) for file in split.filepaths]
+        found = sum(file.stat().st_size for file in files if file.is_file())
+        if found != expected:
+            raise errors.InputError(
+                f"{builder.data_dir}: the records of {name} have {found:,} bytes, expected {expected:,}: "
+                "they are damaged. Delete this folder and prepare again (faces that were found are kept)"
+            )

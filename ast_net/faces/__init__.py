@@ -1,0 +1,1 @@
+"""Video to aligned faces (section 3.1 of the paper)."""

@@ -1,0 +1,216 @@
+"""Video files as frames with true timestamps, and frames as video files."""
+
+import contextlib
+import fractions
+import os
+import pathlib
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import av
+import av.container
+import av.error
+import av.stream
+import av.video.stream
+import numpy as np
+from absl import logging
+
+from ast_net import errors, files
+
+# Seconds: a container's duration and its last frame's end differ by a few frames in sound files.
+_DURATION_TOLERANCE = 0.5
+
+
+class Frame(NamedTuple):
+    """One picture of a video: its index, its time in seconds, and uint8 RGB [H, W, 3]."""
+
+    index: int  # type: ignore[assignment]  # a tuple's method of this name is not missed
+    timestamp: float
+    image: np.ndarray
+
+
+def read_frames(path: str | os.PathLike) -> Iterator[Frame]:
+    """Yields the frames of a video one by one, upright, with their presentation times.
+
+    Time 0 is where a player starts: the earliest time of all streams, not always the first picture's.
+    A picture track that starts half a second after the sound has its first frame at 0.5 s, as raters
+    saw it; a file cut out of a broadcast, whose clock shows hours, starts at 0. A frame without a time,
+    or with one not after its predecessor's, is put one nominal frame after it, so that timestamps
+    increase strictly.
+
+    A file that breaks off gives all that can be decoded; then a warning is logged that says what cannot
+    be, and what the container promises beyond the last frame.
+
+    Raises:
+      InputError: the file is missing, empty or no video, or not one frame of it can be decoded.
+    """
+    problems: list[str] = []
+    count, guessed = 0, 0
+    with _open(path) as (container, stream):
+        origin = (container.start_time or 0) / av.time_base
+        step = 1.0 / float(stream.average_rate or stream.guessed_rate or 25)
+        timestamp = -step
+        for picture in _pictures(container, stream, problems):
+            own = None if picture.time is None else picture.time - origin
+            if own is None or (count and own <= timestamp):
+                timestamp += step
+                guessed += 1
+            else:
+                timestamp = own
+            yield Frame(count, timestamp, _upright(picture))
+            count += 1
+        end = _promised_end(container, stream, origin)
+    if not count:
+        raise errors.InputError(
+            f"{path}: not one frame can be decoded ({'; '.join(problems) or 'it holds none'}); "
+            "copy the video again"
+        )
+    if end - (timestamp + step) > _DURATION_TOLERANCE:
+        problems.append(f"its pictures end at {timestamp + step:.2f} of {end:.2f} s")
+    if problems:
+        logging.warning("%s: %s; frames that are used: %d", path, "; ".join(problems), count)
+    if guessed:
+        logging.warning(
+            "%s: %d of %d frames have no usable time of their own", path, guessed, count
+        )
+
+
+def expected_frames(path: str | os.PathLike) -> int | None:
+    """About how many frames the container promises, for progress bars; None if it does not say.
+
+    Raises:
+      InputError: the file is missing, empty or no video.
+    """
+    with _open(path) as (container, stream):
+        if stream.frames:
+            return stream.frames
+        if container.duration and stream.average_rate:
+            return round(container.duration / av.time_base * float(stream.average_rate))
+    return None
+
+
+def write_video(path: str | os.PathLike, images: Iterable[np.ndarray], frame_rate: float) -> None:
+    """Writes an H.264 mp4, whole or not at all.
+
+    Args:
+      path: the file.
+      images: uint8 RGB [H, W, 3], all of one size, H and W even (colour has half the resolution).
+      frame_rate: frames a second.
+
+    Raises:
+      InputError: there is no image, or one of another shape or type.
+      OSError: the disk is full or read-only.
+    """
+    shape = None
+    with files.whole(pathlib.Path(path)) as temporary:
+        # The index in front lets a copy that breaks off still be read.
+        options = {"movflags": "faststart"}
+        with av.open(str(temporary), "w", format="mp4", options=options) as container:
+            for image in images:
+                if shape is None:
+                    shape = image.shape
+                    _check_writable(path, image)
+                    stream = container.add_stream(
+                        "libx264",
+                        fractions.Fraction(frame_rate).limit_denominator(60_000),
+                        options={"crf": "18", "preset": "veryfast"},
+                        width=shape[1],
+                        height=shape[0],
+                        pix_fmt="yuv420p",
+                    )
+                if image.shape != shape or image.dtype != np.uint8:
+                    raise errors.InputError(
+                        f"{path}: an image is {image.dtype} {image.shape}, the first uint8 {shape}; "
+                        "a video needs images of one size"
+                    )
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+            if shape is None:
+                raise errors.InputError(f"{path}: no images to write; a video needs at least one")
+            container.mux(stream.encode(None))
+
+
+@contextlib.contextmanager
+def _open(
+    path: str | os.PathLike,
+) -> Iterator[tuple[av.container.InputContainer, av.video.stream.VideoStream]]:
+    """Opens a file and finds its picture track; cover art of a sound file is none."""
+    file = pathlib.Path(path)
+    if not file.is_file():
+        kind = "it is no file" if file.exists() else "there is no such file"
+        raise errors.InputError(f"{path}: expected a video, but {kind}; check the path")
+    if file.stat().st_size == 0:
+        raise errors.InputError(f"{path}: the file is empty (0 bytes); copy the video again")
+    try:
+        container = av.open(str(file))
+    except av.error.FFmpegError as error:
+        raise errors.InputError(
+            f"{path}: no video that can be read ({error.strerror}): it is something else, or was cut off "
+            "before its index was written; expected mp4, mov, avi, mkv or the like, so copy it again"
+        ) from error
+    with container:
+        cover = av.stream.Disposition.attached_pic
+        for stream in container.streams.video:
+            if not stream.disposition & cover:
+                stream.thread_type = "AUTO"
+                yield container, stream
+                return
+        found = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+    raise errors.InputError(f"{path}: no pictures in this file, only {found}; expected a video")
+
+
+def _pictures(
+    container: av.container.InputContainer,
+    stream: av.video.stream.VideoStream,
+    problems: list[str],
+) -> Iterator[av.VideoFrame]:
+    """Every picture that can be decoded; what stands in the way is appended to problems."""
+    damaged = 0
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.error.FFmpegError as error:
+            problems.append(f"it cannot be read to its end ({error.strerror})")
+            packet = None
+        damaged += packet is not None and packet.is_corrupt
+        try:
+            pictures = stream.decode(packet)
+        except av.error.EOFError:  # the last packet has emptied the decoder
+            pictures = []
+        except av.error.FFmpegError:
+            pictures, damaged = [], damaged + 1
+        yield from pictures
+        if packet is None:
+            break
+    if damaged:
+        problems.append(f"damaged packets: {damaged}")
+
+
+def _promised_end(
+    container: av.container.InputContainer,
+    stream: av.video.stream.VideoStream,
+    origin: float,
+) -> float:
+    """When the pictures end by the container's own account, in seconds; 0 if it gives none."""
+    if stream.duration is not None and stream.time_base is not None:
+        return float(((stream.start_time or 0) + stream.duration) * stream.time_base) - origin
+    return (container.duration or 0) / av.time_base
+
+
+def _upright(picture: av.VideoFrame) -> np.ndarray:
+    """A picture as uint8 RGB, turned as its display matrix says (anticlockwise, in degrees)."""
+    image = picture.to_ndarray(format="rgb24")
+    quarter_turns = round(picture.rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(image, quarter_turns)) if quarter_turns else image
+
+
+def _check_writable(path: str | os.PathLike, image: np.ndarray) -> None:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise errors.InputError(
+            f"{path}: an image is {image.dtype} {image.shape}; expected uint8 RGB [H, W, 3]"
+        )
+    if image.shape[0] % 2 or image.shape[1] % 2:
+        raise errors.InputError(
+            f"{path}: images of {image.shape[1]}x{image.shape[0]} pixels; H.264 needs an even width and "
+            "height, so crop or pad by one pixel"
+        )

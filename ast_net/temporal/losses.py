@@ -1,0 +1,182 @@
+"""The loss of AST-Net: equations 1 to 6 of the paper.
+
+Shapes: labels and predictions [B, N, D], mask [B, N] (True where a frame counts), every term [B], one
+value a clip. |.|^2 sums over the D targets. Frames outside the mask leave every sum, maximum and
+minimum, and N and M count what is left; a clip with nothing valid gives 0. Masked labels may be NaN.
+
+All raise ValueError where shapes differ: broadcasting is how losses go silently wrong.
+"""
+
+import dataclasses
+import itertools
+
+import keras
+import tensorflow as tf
+
+from ast_net import config
+
+Tensor = tf.Tensor
+
+
+def label_loss(labels: Tensor, predictions: Tensor, mask: Tensor | None = None) -> Tensor:
+    """1/(2N) sum_i |g_i - p_i|^2 (section 3.4, item 1)."""
+    labels, predictions, valid = _check(labels, predictions, mask)
+    return _half_mean(_squared_distance(labels, predictions, valid), valid)
+
+
+def trend_loss(labels: Tensor, predictions: Tensor, mask: Tensor | None = None) -> Tensor:
+    """1/(2N) sum_{i>=2} |(g_i - g_{i-1}) - (p_i - p_{i-1})|^2 (equation 3).
+
+    i-1 is the clip's previous frame. The first frame has none: N - 1 differences over 2N, as printed.
+    """
+    labels, predictions, valid = _check(labels, predictions, mask)
+    both = valid[:, 1:] & valid[:, :-1]
+    return _half_mean(_squared_distance(_steps(labels), _steps(predictions), both), valid)
+
+
+def local_loss(
+    labels: Tensor, predictions: Tensor, mask: Tensor | None = None, num_intervals: int = 5
+) -> Tensor:
+    """1/(2M) sum_k |range_k(g) - range_k(p)|^2 over M equal intervals (equation 4).
+
+    Where M does not divide N, interval k runs from frame floor(kN/M) to before floor((k+1)N/M).
+
+    Raises:
+      ValueError: if there are more intervals than frames, or N is unknown when the graph is built.
+    """
+    labels, predictions, valid = _check(labels, predictions, mask)
+    frames = labels.shape[1]
+    if frames is None or not 1 <= num_intervals <= frames:
+        raise ValueError(f"found {num_intervals} intervals in clips of {frames} frames, expected 1 to N")
+    edges = [k * frames // num_intervals for k in range(num_intervals + 1)]
+    intervals = [slice(*pair) for pair in itertools.pairwise(edges)]
+    label_ranges = tf.stack([_range(labels[:, k], valid[:, k]) for k in intervals], axis=1)
+    prediction_ranges = tf.stack([_range(predictions[:, k], valid[:, k]) for k in intervals], axis=1)
+    occupied = tf.stack([tf.reduce_any(valid[:, k], axis=1) for k in intervals], axis=1)
+    return _half_mean(_squared_distance(label_ranges, prediction_ranges, occupied), occupied)
+
+
+def global_loss(labels: Tensor, predictions: Tensor, mask: Tensor | None = None) -> Tensor:
+    """|range(g) - range(p)|^2 over the whole clip; no 1/2, as printed (equation 5)."""
+    labels, predictions, valid = _check(labels, predictions, mask)
+    return tf.reduce_sum(tf.square(_range(labels, valid) - _range(predictions, valid)), axis=-1)
+
+
+def siamese_loss(
+    labels: Tensor,
+    predictions: Tensor,
+    twin_labels: Tensor,
+    twin_predictions: Tensor,
+    mask: Tensor | None = None,
+    twin_mask: Tensor | None = None,
+) -> Tensor:
+    """1/(2N) sum_i |(g'_i - g_i) - (p'_i - p_i)|^2, ' the twin, one frame later (equation 6)."""
+    labels, predictions, valid = _check(labels, predictions, mask)
+    twin_labels, twin_predictions, twin_valid = _check(twin_labels, twin_predictions, twin_mask)
+    labels.shape.assert_is_compatible_with(twin_labels.shape)
+    both = valid & twin_valid
+    return _half_mean(
+        _squared_distance(twin_labels - labels, twin_predictions - predictions, both), both
+    )
+
+
+def ccc_loss(labels: Tensor, predictions: Tensor, mask: Tensor | None = None) -> Tensor:
+    """1 - concordance correlation over the batch's valid frames, the mean over targets: a scalar.
+
+    Not the paper's: the measure of the challenges after it. Targets whose labels and predictions are
+    one and the same constant give 1.
+    """
+    labels, predictions, valid = _check(labels, predictions, mask)
+    g, p = tf.boolean_mask(labels, valid), tf.boolean_mask(predictions, valid)
+    count = tf.cast(tf.maximum(tf.shape(g)[0], 1), g.dtype)
+    g_mean, p_mean = tf.reduce_sum(g, axis=0) / count, tf.reduce_sum(p, axis=0) / count
+    covariance = tf.reduce_sum((g - g_mean) * (p - p_mean), axis=0) / count
+    variances = tf.reduce_sum(tf.square(g - g_mean) + tf.square(p - p_mean), axis=0) / count
+    concordance = tf.math.divide_no_nan(2 * covariance, variances + tf.square(g_mean - p_mean))
+    return 1 - tf.reduce_mean(concordance)
+
+
+@keras.saving.register_keras_serializable(package="ast_net")
+class SiameseTemporalLoss(keras.layers.Layer):
+    """Equations 1 and 2: adds the loss of a batch of twin clips to the model, and reports its terms.
+
+    The prediction loss is averaged over the two twins. A term of weight 0 is neither computed nor
+    reported. Everything is float32, whatever the policy.
+    """
+
+    def __init__(self, weights: config.LossWeights | dict, **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.loss_weights = config.LossWeights(**weights) if isinstance(weights, dict) else weights
+        self._terms = {
+            term: keras.metrics.Mean(name=f"{term}_loss")
+            for term in ("label", "trend", "local", "global", "siamese", "ccc")
+            if self._weight(term)
+        }
+
+    def _weight(self, term: str) -> float:
+        return getattr(self.loss_weights, "global_" if term == "global" else term)
+
+    def call(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Returns the loss of each clip, [B].
+
+        Args:
+          inputs: labels, predictions, twin_labels, twin_predictions [B, N, D] and mask, twin_mask [B, N].
+        """
+        first = (inputs["labels"], inputs["predictions"], inputs["mask"])
+        twin = (inputs["twin_labels"], inputs["twin_predictions"], inputs["twin_mask"])
+        formulas = {
+            "label": label_loss,
+            "trend": trend_loss,
+            "local": lambda *clip: local_loss(*clip, num_intervals=self.loss_weights.num_intervals),
+            "global": global_loss,
+            "ccc": ccc_loss,
+        }
+        loss = tf.zeros_like(label_loss(*first))
+        for term, mean in self._terms.items():
+            if term == "siamese":
+                value = siamese_loss(*first[:2], *twin[:2], first[2], twin[2])
+            else:
+                value = (formulas[term](*first) + formulas[term](*twin)) / 2
+            mean.update_state(value)
+            loss += self._weight(term) * value
+        self.add_loss(tf.reduce_mean(loss))
+        return loss
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "weights": dataclasses.asdict(self.loss_weights)}
+
+
+def _check(labels, predictions, mask) -> tuple[Tensor, Tensor, Tensor]:
+    """Tensors of one dtype and checked shapes; the mask boolean, all True where there is none."""
+    predictions = tf.convert_to_tensor(predictions)
+    labels = tf.cast(labels, predictions.dtype)
+    labels.shape.assert_has_rank(3)
+    labels.shape.assert_is_compatible_with(predictions.shape)
+    if mask is None:
+        return labels, predictions, tf.ones(tf.shape(labels)[:2], tf.bool)
+    mask = tf.cast(mask, tf.bool)
+    mask.shape.assert_is_compatible_with(labels.shape[:2])
+    return labels, predictions, mask
+
+
+def _steps(series: Tensor) -> Tensor:
+    return series[:, 1:] - series[:, :-1]
+
+
+def _squared_distance(a: Tensor, b: Tensor, valid: Tensor) -> Tensor:
+    """|a - b|^2 over the last axis, [B, K, D] -> [B, K], 0 where not valid [B, K]."""
+    return tf.reduce_sum(tf.square(tf.where(valid[..., tf.newaxis], a - b, 0)), axis=-1)
+
+
+def _half_mean(squares: Tensor, counted: Tensor) -> Tensor:
+    """1/(2N) sum of [B, K] squares, N the number of True in counted [B, N]; 0 where N is 0."""
+    count = tf.reduce_sum(tf.cast(counted, squares.dtype), axis=1)
+    return tf.math.divide_no_nan(tf.reduce_sum(squares, axis=1), 2 * count)
+
+
+def _range(series: Tensor, valid: Tensor) -> Tensor:
+    """max - min over the valid frames, each target by itself, [B, K, D] -> [B, D]; 0 where none is."""
+    valid = valid[..., tf.newaxis]
+    highest = tf.reduce_max(tf.where(valid, series, series.dtype.min), axis=1)
+    lowest = tf.reduce_min(tf.where(valid, series, series.dtype.max), axis=1)
+    return tf.where(tf.reduce_any(valid, axis=1), highest - lowest, 0)

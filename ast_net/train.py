@@ -1,0 +1,13 @@
+"""python -m ast_net.train: prepares the data if need be, trains, and evaluates."""
+
+from ast_net import cli
+from ast_net.training import experiment
+
+
+def main() -> None:
+    """Does the whole run that the flags describe."""
+    experiment.train_and_evaluate(cli.experiment(), cli.run_flags())
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,102 @@
+"""A whole run: prepare, train, evaluate. Each verb is one of these calls."""
+
+import pathlib
+
+import keras
+import tensorflow_datasets as tfds
+
+from ast_net import config, errors
+from ast_net.datasets import clips, preparation, records
+from ast_net.temporal import stacked_lstm as lstm
+from ast_net.training import evaluation, figures, loop, workdir
+
+
+def prepare(experiment: config.Experiment) -> tfds.core.DatasetBuilder:
+    """Video files and ratings to records, unless that is done already."""
+    settings = records.RecordsConfig(
+        backbone=experiment.backbone,
+        backbone_weights=experiment.backbone_weights,
+        clip=experiment.training.clip,
+        partitions=experiment.partitions,
+    )
+    return preparation.prepare(
+        experiment.dataset, settings, experiment.data_dir, experiment.manual_dir
+    )
+
+
+def train_and_evaluate(experiment: config.Experiment, run_flags: str) -> None:
+    """Prepares the data, trains in the workdir, and evaluates the best model on dev.
+
+    Args:
+      experiment: the run.
+      run_flags: the run's configuration as a flagfile, left in the workdir.
+    """
+    folder = pathlib.Path(experiment.workdir)
+    workdir.claim(folder, run_flags)
+    builder = prepare(experiment)
+    train_segments = preparation.segments(builder, "train")
+    keras.utils.set_random_seed(experiment.training.seed)
+    feature_size = builder.info.features["features"].shape[-1]
+    model = lstm.build_stacked_lstm(
+        feature_size,
+        experiment.lstm.units,
+        len(experiment.targets),
+        "mixed_bfloat16" if experiment.training.mixed_precision else "float32",
+    )
+
+    def batches(epoch: int):
+        return clips.batches(
+            train_segments, experiment.training, experiment.target_columns, epoch
+        )
+
+    def dev_cc(stacked_lstm: keras.Model) -> dict[str, float]:
+        table = evaluation.tabulate(_predict(experiment, builder, "dev", stacked_lstm), experiment.targets)
+        return {target: table[target]["cc"]["mean"] or 0.0 for target in experiment.targets}
+
+    loop.train(model, batches, dev_cc, folder, experiment.training, experiment.loss)
+    _evaluate(experiment, builder, "dev", workdir.BEST_MODEL)
+
+
+def evaluate(experiment: config.Experiment, split: str, model: str) -> None:
+    """Evaluates a trained model of the workdir: tables, predictions and figures.
+
+    Args:
+      experiment: the run that left the workdir.
+      split: train, dev or test.
+      model: the file in the workdir, best.keras or last.keras.
+    """
+    _evaluate(experiment, prepare(experiment), split, model)
+
+
+def _evaluate(experiment: config.Experiment, builder, split: str, model: str) -> None:
+    if split not in builder.info.splits:
+        raise errors.InputError(
+            f"{experiment.dataset} has no split {split}, expected one of {sorted(builder.info.splits)}"
+        )
+    path = pathlib.Path(experiment.workdir) / model
+    if not path.is_file():
+        raise errors.InputError(f"{path}: no such model; train first, with --workdir={path.parent}")
+    predictions = _predict(experiment, builder, split, keras.models.load_model(path))
+    table = evaluation.tabulate(predictions, experiment.targets)
+    folder = path.parent / (workdir.EVALUATION if split == "dev" else f"{workdir.EVALUATION}_{split}")
+    evaluation.write(folder, predictions, experiment.targets, table)
+    figures.write(folder / "figures", predictions, experiment.targets, table)
+    print(evaluation.format_table(table))
+    for name in evaluation.undefined(table):
+        print(f"{name}: no CC (nothing valid, or a constant series); left out of mean, min and max")
+    print(f"{len(predictions)} recordings of {experiment.dataset}, {split}: see {folder}")
+
+
+def _predict(
+    experiment: config.Experiment, builder, split: str, stacked_lstm: keras.Model
+) -> list[evaluation.Prediction]:
+    training = experiment.training
+    return list(
+        evaluation.predict(
+            stacked_lstm,
+            preparation.segments(builder, split),
+            training.clip,
+            training.reaction_delay,
+            experiment.target_columns,
+        )
+    )

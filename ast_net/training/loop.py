@@ -1,0 +1,135 @@
+"""Training of the temporal model, epoch by epoch, so that a killed run goes on where it was."""
+
+import csv
+import dataclasses
+import pathlib
+import time
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+import tqdm
+from absl import logging
+
+from ast_net import config, errors, files
+from ast_net.temporal import siamese
+from ast_net.training import workdir
+
+History = list[dict[str, float]]
+
+
+def train(
+    stacked_lstm: keras.Model,
+    batches: Callable[[int], tf.data.Dataset],
+    measure: Callable[[keras.Model], dict[str, float]],
+    folder: pathlib.Path,
+    training: config.Training,
+    weights: config.LossWeights,
+) -> None:
+    """Trains until the epochs are over or the mean dev CC no longer gets better.
+
+    Leaves the best and the last model, history.csv, TensorBoard logs and checkpoints in the folder. An
+    epoch depends on the checkpoint before it and its own number alone: one that is broken off is done
+    again from its start, with the same result.
+
+    Args:
+      stacked_lstm: the model to train, with its initial weights.
+      batches: the batches of an epoch, counted from 0 (`datasets.clips.batches`).
+      measure: the dev CC of each target.
+      folder: the workdir.
+      training: epochs, learning rate and so on.
+      weights: of the loss.
+    """
+    model = _compiled(stacked_lstm, training, weights)
+    checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
+    manager = tf.train.CheckpointManager(checkpoint, folder / workdir.CHECKPOINTS, max_to_keep=2)
+    history: History = []
+    if manager.latest_checkpoint:
+        checkpoint.restore(manager.latest_checkpoint).assert_consumed()
+        done = int(manager.latest_checkpoint.rpartition("-")[2])
+        history = _read_history(folder / workdir.HISTORY)[:done]
+        logging.info("resuming after epoch %d", done)
+    summaries = tf.summary.create_file_writer(str(folder / "tensorboard"))
+    while len(history) < training.epochs and not _stalled(history, training.patience):
+        row = _epoch(model, batches(len(history)), measure, stacked_lstm, len(history))
+        history.append(row)
+        with summaries.as_default(step=len(history)):
+            for name, value in row.items():
+                tf.summary.scalar(name, value)
+        summaries.flush()
+        print(_progress_line(history, training), flush=True)
+        # What is derived from an epoch comes before its checkpoint: killed in between, it is made again.
+        if _best(history) == len(history) - 1:
+            _save(stacked_lstm, folder / workdir.BEST_MODEL)
+        _write_history(folder / workdir.HISTORY, history)
+        manager.save(checkpoint_number=len(history))
+    _save(stacked_lstm, folder / workdir.LAST_MODEL)
+
+
+def _compiled(
+    stacked_lstm: keras.Model, training: config.Training, weights: config.LossWeights
+) -> keras.Model:
+    model = siamese.build_training_model(
+        siamese.build_siamese(stacked_lstm), training.clip, weights
+    )
+    optimizer = keras.optimizers.Adam(training.learning_rate)
+    model.compile(optimizer=optimizer, jit_compile=training.jit_compile)
+    if training.jit_compile and not model.jit_compile:
+        raise errors.InputError("Keras cannot compile this model with XLA: leave out --jit_compile")
+    optimizer.build(model.trainable_variables)
+    return model
+
+
+def _epoch(model, dataset, measure, stacked_lstm, number: int) -> dict[str, float]:
+    started = time.monotonic()
+    with tqdm.tqdm(desc=f"epoch {number + 1}", unit="batch", leave=False) as bar:
+        count = keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_: bar.update())
+        fit = model.fit(dataset, verbose=0, shuffle=False, callbacks=[count])
+    row = {name: values[0] for name, values in fit.history.items()}
+    row |= {f"dev_cc_{target}": value for target, value in measure(stacked_lstm).items()}
+    return row | {"seconds": time.monotonic() - started}
+
+
+def _dev_cc(row: dict[str, float]) -> float:
+    values = [value for name, value in row.items() if name.startswith("dev_cc_")]
+    return sum(values) / len(values)
+
+
+def _best(history: History) -> int:
+    """The epoch with the best mean dev CC, the first of equals."""
+    return max(range(len(history)), key=lambda epoch: _dev_cc(history[epoch]))
+
+
+def _stalled(history: History, patience: int) -> bool:
+    return bool(history) and len(history) - 1 - _best(history) >= patience
+
+
+def _progress_line(history: History, training: config.Training) -> str:
+    row = dict(history[-1])
+    seconds = row.pop("seconds")
+    remaining = (training.epochs - len(history)) * seconds / 60
+    parts = [f"epoch {len(history)}/{training.epochs}"]
+    parts += [f"{name.removesuffix('_loss')} {value:.4g}" for name, value in row.items()
+              if not name.startswith("dev_cc_")]
+    parts += [f"{name.replace('dev_cc_', 'dev CC ')} {value:.3f}" for name, value in row.items()
+              if name.startswith("dev_cc_")]
+    best = "  best so far" if _best(history) == len(history) - 1 else ""
+    return "  ".join(parts) + f"  {seconds:.1f} s, at most {remaining:.0f} min left{best}"
+
+
+def _save(model: keras.Model, path: pathlib.Path) -> None:
+    with files.whole(path) as temporary:
+        model.save(temporary)
+
+
+def _read_history(path: pathlib.Path) -> History:
+    with path.open(newline="") as file:
+        return [{name: float(value) for name, value in row.items() if name != "epoch"}
+                for row in csv.DictReader(file)]
+
+
+def _write_history(path: pathlib.Path, history: History) -> None:
+    with files.whole(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["epoch", *history[0]])
+        writer.writeheader()
+        writer.writerows({"epoch": epoch, **row} for epoch, row in enumerate(history, start=1))

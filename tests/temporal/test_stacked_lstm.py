@@ -1,0 +1,115 @@
+import keras
+import numpy as np
+import pytest
+
+from ast_net.temporal import siamese, stacked_lstm, streaming
+
+
+@pytest.fixture
+def model():
+    keras.utils.set_random_seed(3)
+    return stacked_lstm.build_stacked_lstm(6, (5, 4), 2)
+
+
+def build_stock(feature_size, units, targets):
+    """The same network of stock Keras layers."""
+    features = keras.Input((None, feature_size))
+    hidden = features
+    for size in units:
+        hidden = keras.layers.LSTM(size, return_sequences=True)(hidden)
+    return keras.Model(features, keras.layers.Dense(targets)(hidden))
+
+
+def test_parameters_of_the_paper():
+    model = stacked_lstm.build_stacked_lstm()
+    assert model.count_params() == 844_042
+    assert model.output_shape == (None, None, 2)
+
+
+def test_equals_stock_keras(model, rng):
+    stock = build_stock(6, (5, 4), 2)
+    stock.set_weights([rng.normal(size=w.shape) for w in stock.get_weights()])
+    model.set_weights(stock.get_weights())
+    features = rng.normal(size=(3, 50, 6)).astype(np.float32)
+    np.testing.assert_allclose(model(features), stock(features), atol=1e-5)
+
+
+def test_starts_with_open_forget_gates(model):
+    np.testing.assert_array_equal(model.get_layer("lstm_1").bias, [0] * 5 + [1] * 5 + [0] * 10)
+
+
+def test_a_frame_without_a_face_is_skipped(model, rng):
+    features = rng.normal(size=(1, 10, 6)).astype(np.float32)
+    features[0, 3:5] = 0
+    found = model(features).numpy()[0]
+    np.testing.assert_array_equal(found[3], found[2])
+    np.testing.assert_array_equal(found[4], found[2])
+    without = model(np.delete(features, [3, 4], axis=1)).numpy()[0]
+    np.testing.assert_allclose(np.delete(found, [3, 4], axis=0), without, atol=1e-6)
+
+
+def test_stateful_goes_on_where_it_stopped(model, rng):
+    features = rng.normal(size=(3, 20, 6)).astype(np.float32)
+    features[1, 4] = 0
+    stateful = stacked_lstm.build_stateful(model)
+    names = ("lstm_1_h", "lstm_1_c", "lstm_2_h", "lstm_2_c")
+    states = {n: keras.ops.zeros((3, 5 if "1" in n else 4)) for n in names}
+    found = []
+    for part in np.split(features, [7, 8], axis=1):
+        outputs = stateful({**states, "features": keras.ops.array(part)})
+        found.append(outputs.pop("predictions"))
+        states = outputs
+    np.testing.assert_allclose(np.concatenate(found, axis=1), model(features), atol=1e-6)
+
+
+def test_survives_saving(model, rng, tmp_path):
+    features = rng.normal(size=(2, 5, 6)).astype(np.float32)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again(features), model(features))
+
+
+def test_mixed_precision_keeps_the_recurrence_in_float32(rng):
+    model = stacked_lstm.build_stacked_lstm(6, (5, 4), 2, "mixed_bfloat16")
+    features = rng.normal(size=(2, 30, 6)).astype(np.float32)
+    exact = stacked_lstm.build_stacked_lstm(6, (5, 4), 2)
+    exact.set_weights(model.get_weights())
+    states = stacked_lstm.build_stateful(model).output
+    assert {state.dtype for state in states.values()} == {"float32"}
+    assert {variable.dtype for variable in model.variables} == {"float32"}
+    difference = np.abs(model(features) - exact(features))
+    assert 0 < difference.max() < 0.02
+
+
+def test_towers_share_one_network(model, rng):
+    clip, twin = rng.normal(size=(2, 3, 8, 6)).astype(np.float32)
+    network = siamese.build_siamese(model)
+    assert network.count_params() == model.count_params()
+    predictions, twin_predictions = network([clip, twin])
+    np.testing.assert_allclose(predictions, model(clip), atol=1e-6)
+    np.testing.assert_allclose(twin_predictions, model(twin), atol=1e-6)
+
+
+@pytest.mark.parametrize("cuts", [[], [1, 2, 3], [5, 17, 18], list(range(1, 47))])
+def test_streaming_equals_each_phase_at_once(model, rng, cuts):
+    stride, frames = 4, 47
+    features = rng.normal(size=(frames, 6)).astype(np.float32)
+    features[10:16] = 0
+    expected = np.zeros((frames, 2), np.float32)
+    for phase in range(stride):
+        expected[phase::stride] = model(features[np.newaxis, phase::stride])[0]
+    predictor = streaming.StreamingPredictor(model, stride)
+    predictor.predict(features[:3])
+    predictor.reset()
+    found = np.concatenate([predictor.predict(part) for part in np.split(features, cuts)])
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_streaming_refuses_other_shapes(model):
+    predictor = streaming.StreamingPredictor(model, 10)
+    with pytest.raises(ValueError, match=r"features \[T, 6\], found \(3, 5\)"):
+        predictor.predict(np.zeros((3, 5)))
+    with pytest.raises(ValueError, match="at least one frame"):
+        predictor.predict(np.zeros((0, 6)))
+    with pytest.raises(ValueError, match="stride"):
+        streaming.StreamingPredictor(model, 0)
