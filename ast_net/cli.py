@@ -10,7 +10,7 @@ from ast_net import config, errors
 FLAGS = flags.FLAGS
 _TRAINING, _LOSS = config.Training(), config.LossWeights()
 
-flags.DEFINE_enum("dataset", None, ["demo", "recola"], "The data set.")
+flags.DEFINE_enum("dataset", None, list(config.REACTION_DELAYS), "The data set.")
 flags.DEFINE_string("data_dir", "data", "Where records and tracks of faces are kept.")
 flags.DEFINE_string("manual_dir", None, "The data set as its owners release it.")
 flags.DEFINE_string("workdir", None, "What a run leaves. Default: runs/DATASET.")
@@ -28,8 +28,15 @@ flags.DEFINE_integer("clip_hop", _TRAINING.clip_hop, "Frames between the starts 
 flags.DEFINE_integer("epochs", _TRAINING.epochs, "At most.")
 flags.DEFINE_integer("batch_size", _TRAINING.batch_size, "Pairs of twin clips.")
 flags.DEFINE_float("learning_rate", _TRAINING.learning_rate, "Of Adam.")
+flags.DEFINE_integer(
+    "warmup_epochs", _TRAINING.warmup_epochs, "Over these the local, global and Siamese weights rise."
+)
 flags.DEFINE_integer("patience", _TRAINING.patience, "Epochs without a better dev CC before the end.")
-flags.DEFINE_float("reaction_delay", _TRAINING.reaction_delay, "Seconds the ratings lag behind.")
+flags.DEFINE_float(
+    "reaction_delay",
+    None,
+    f"Seconds the ratings lag behind the face. Default: {config.REACTION_DELAYS}.",
+)
 flags.DEFINE_integer("seed", _TRAINING.seed, "Of the initial weights and the order of the clips.")
 flags.DEFINE_boolean("jit_compile", _TRAINING.jit_compile, "Compile the training step with XLA.")
 flags.DEFINE_boolean("mixed_precision", _TRAINING.mixed_precision, "bfloat16 matrix products.")
@@ -51,6 +58,7 @@ def experiment() -> config.Experiment:
     if FLAGS.dataset is None:
         raise errors.InputError("no data set: give --dataset=demo, or another that --help lists")
     named = {split: FLAGS[f"{split}_recordings"].value for split in ("train", "dev", "test")}
+    delay = FLAGS.reaction_delay
     return config.Experiment(
         dataset=FLAGS.dataset,
         data_dir=FLAGS.data_dir,
@@ -66,8 +74,9 @@ def experiment() -> config.Experiment:
             epochs=FLAGS.epochs,
             batch_size=FLAGS.batch_size,
             learning_rate=FLAGS.learning_rate,
+            warmup_epochs=FLAGS.warmup_epochs,
             patience=FLAGS.patience,
-            reaction_delay=FLAGS.reaction_delay,
+            reaction_delay=config.REACTION_DELAYS[FLAGS.dataset] if delay is None else delay,
             clip_hop=FLAGS.clip_hop,
             seed=FLAGS.seed,
             jit_compile=FLAGS.jit_compile,
@@ -107,7 +116,8 @@ def run(main: Callable[[], None]) -> None:
     """Runs a verb; what the user can mend is said in a line or two, without a traceback."""
 
     def guarded(_: list[str]) -> None:
-        logging.set_stderrthreshold(logging.INFO)
+        # TFDS warns of settings it does not know by name, and every one of ours is so.
+        logging.get_absl_handler().addFilter(lambda r: "tensorflow_datasets" not in r.pathname)
         try:
             main()
         except errors.InputError as error:

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 def whole(path: str | pathlib.Path) -> Iterator[pathlib.Path]:
     """Gives a path to write to; on success that file takes its place at once, else nothing is left.
 
-    The temporary file lies in the same folder, which is made if need be, and has the same suffix, as
-    some writers choose the format by it.
+    The temporary file lies in the same folder, which is made if need be, and has the same suffixes,
+    as some writers choose the format by them.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(path.suffix, f".{path.stem}.", path.parent)
+    handle, temporary = tempfile.mkstemp("".join(path.suffixes), f".{path.stem}.", path.parent)
     os.close(handle)
     try:
         yield pathlib.Path(temporary)

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from ast_net import errors
-from ast_net.cnn import compact, vgg16
+from ast_net.cnn import compact, vgg16, vgg_face
 
 FEATURE_SIZE = {"compact": compact.FEATURES, "vgg16": 4096}
 
@@ -27,18 +27,24 @@ def weights_id(name: str, weights: str | None) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:8]
 
 
-def load(name: str, weights: str | None) -> keras.Model:
+def load(name: str, weights: str | None, dtype_policy: str = "float32") -> keras.Model:
     """The CNN [B, 224, 224, 3] uint8 RGB -> fc6 [B, F], ready to use.
 
     Args:
       name: compact or vgg16.
-      weights: a Keras weights file (.weights.h5) of this CNN; None gives compact its seeded weights.
+      weights: a .weights.h5 file that Keras saved from this CNN, or for vgg16 one of VGG-Face's files
+        (`vgg_face`); None gives compact its seeded weights.
+      dtype_policy: of the arithmetic, such as mixed_bfloat16 for training.
 
     Raises:
       InputError: the name is unknown, vgg16 has no weights, or the file is missing or another CNN's.
     """
     _check(name, weights)
-    model = {"compact": compact.build_compact, "vgg16": vgg16.build_vgg16}[name]()
+    if name == "vgg16":
+        model = vgg16.build_vgg16(dtype_policy, kernel_initializer="zeros")
+        vgg_face.load_into(model, str(weights))
+        return model
+    model = compact.build_compact(dtype_policy=dtype_policy)
     if weights is not None:
         try:
             model.load_weights(weights)
@@ -48,6 +54,24 @@ def load(name: str, weights: str | None) -> keras.Model:
                 f"saved from {name}"
             ) from error
     return model
+
+
+def on_pictures(model: keras.Model) -> keras.Model:
+    """The CNN on FER2013's pictures: grey values in [0, 1], [B, 48, 48, 1] -> fc6 [B, F].
+
+    A picture is what the middle 192 pixels of a face show. `compact` averages these to 48x48 and is
+    given the picture itself; `vgg16` is given it enlarged and with a mirrored margin.
+
+    Args:
+      model: from `load`; its weights are shared.
+    """
+    if model.name == "compact":
+        return model.get_layer("trunk")
+    pictures = keras.Input((48, 48, 1), name="pictures")
+    enlarged = keras.ops.image.resize(pictures, (192, 192), interpolation="bilinear")
+    faces = keras.ops.pad(enlarged, ((0, 0), (16, 16), (16, 16), (0, 0)), mode="symmetric")
+    faces = keras.ops.cast(keras.ops.round(keras.ops.repeat(255 * faces, 3, axis=3)), "uint8")
+    return keras.Model(pictures, model(faces))
 
 
 def extract(
@@ -85,8 +109,8 @@ def _check(name: str, weights: str | None) -> None:
         raise errors.InputError(f"backbone {name!r} is unknown, expected one of {sorted(FEATURE_SIZE)}")
     if weights is None and name != "compact":
         raise errors.InputError(
-            f"backbone {name} has no weights of its own: give --backbone_weights=PATH, a .weights.h5 file "
-            "that Keras saved from it, or use --backbone=compact"
+            f"backbone {name} has no weights of its own: give --backbone_weights=PATH, VGG-Face's weights "
+            "(tools/fetch_vgg_face.py) or those that finetune left, or use --backbone=compact"
         )
     if weights is not None and not pathlib.Path(weights).is_file():
         raise errors.InputError(f"{weights}: no such file; expected the weights of {name}")

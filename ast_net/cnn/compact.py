@@ -1,46 +1,96 @@
-"""A small VGG-style network with VGG-16's interface, for machines without VGG-Face's weights."""
+"""A small residual network with VGG-16's interface, for machines without VGG-Face's weights."""
 
 import keras
+import tensorflow as tf
 
-BLOCKS = ((32, 2), (64, 2), (128, 2), (256, 2))
 FEATURES = 512
+PICTURE_SIZE = 48
+# Filters of the stages after the stem: each is a convolution and a residual block of two more.
+STAGES = (64, 128, 256)
+STEM = 32
 
 
-def build_compact(seed: int = 0) -> keras.Model:
-    """[B, 224, 224, 3] uint8 RGB -> [B, 512] after its ReLU; 2.4 M parameters.
+class FusedBatchNormalization(keras.layers.BatchNormalization):
+    """Keras's layer, computed by TensorFlow's fused kernel.
 
-    It sees the middle 192 pixels of a face as 48x48 grey values, each the mean of 4x4 pixels (FER2013's
-    size), brought to mean 0 and variance 1, so that light and contrast of the picture do not matter.
+    Keras composes it of elementary operations, each a pass over memory: a training step of `compact` on
+    two cores takes 1.4 times as long, and 2.2 times in bfloat16.
+    """
+
+    def call(self, inputs, training=None, mask=None):
+        training = bool(training) and self.trainable
+        statistics = () if training else (self.moving_mean.value, self.moving_variance.value)
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            inputs,
+            self.gamma.value,
+            self.beta.value,
+            *statistics,
+            epsilon=self.epsilon,
+            is_training=training,
+        )
+        if training:
+            for moving, of_batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+                moving.assign(self.momentum * moving + (1 - self.momentum) * of_batch)
+        return outputs
+
+
+def build_compact(seed: int = 0, dtype_policy: str = "float32") -> keras.Model:
+    """[B, 224, 224, 3] uint8 RGB -> [B, 512] after its ReLU; 3.1 M parameters.
+
+    It sees the middle 192 pixels of a face as 48x48 grey values, each the mean of 4x4 pixels: the size
+    and the framing of FER2013.
 
     Args:
       seed: of the random weights, which stay what they are until trained ones are read into the model.
+      dtype_policy: of the convolutions, such as mixed_bfloat16.
+    """
+    faces = keras.Input((224, 224, 3), dtype="uint8", name="faces")
+    hidden = keras.layers.Cropping2D((224 - 4 * PICTURE_SIZE) // 2, dtype="uint8")(faces)
+    hidden = keras.layers.Rescaling(1 / 255, dtype="float32")(hidden)
+    hidden = keras.layers.AveragePooling2D(4, dtype="float32")(hidden)
+    pictures = keras.ops.image.rgb_to_grayscale(hidden)
+    return keras.Model(faces, build_trunk(seed, dtype_policy)(pictures), name="compact")
+
+
+def build_trunk(seed: int = 0, dtype_policy: str = "float32") -> keras.Model:
+    """The part of `build_compact` that has weights: grey values in [0, 1], [B, 48, 48, 1] -> [B, 512].
+
+    Pictures are brought to mean 0 and variance 1, so that their light and contrast do not matter.
     """
     seeds = keras.random.SeedGenerator(seed)
-    faces = keras.Input((224, 224, 3), dtype="uint8", name="faces")
-    hidden = keras.layers.Rescaling(1 / 255, dtype="float32")(faces)
-    hidden = keras.layers.AveragePooling2D(4, dtype="float32")(hidden)
-    hidden = keras.layers.Cropping2D(4, dtype="float32")(hidden)
-    hidden = keras.ops.image.rgb_to_grayscale(hidden)
+
+    def convolution(hidden, filters, name):
+        hidden = keras.layers.Conv2D(
+            filters,
+            3,
+            padding="same",
+            use_bias=False,
+            kernel_initializer=keras.initializers.HeNormal(seeds),
+            dtype=dtype_policy,
+            name=f"conv{name}",
+        )(hidden)
+        hidden = FusedBatchNormalization(dtype=dtype_policy, name=f"norm{name}")(hidden)
+        return keras.layers.ReLU(dtype=dtype_policy, name=f"relu{name}")(hidden)
+
+    pictures = keras.Input((PICTURE_SIZE, PICTURE_SIZE, 1), name="pictures")
     hidden = keras.layers.LayerNormalization(
         axis=(1, 2, 3), center=False, scale=False, dtype="float32", name="standardise"
-    )(hidden)
-    for block, (filters, convolutions) in enumerate(BLOCKS, start=1):
-        for number in range(1, convolutions + 1):
-            hidden = keras.layers.Conv2D(
-                filters,
-                3,
-                padding="same",
-                use_bias=False,
-                kernel_initializer=keras.initializers.HeNormal(seeds),
-                name=f"conv{block}_{number}",
-            )(hidden)
-            hidden = keras.layers.BatchNormalization(name=f"norm{block}_{number}")(hidden)
-            hidden = keras.layers.ReLU(name=f"relu{block}_{number}")(hidden)
-        hidden = keras.layers.MaxPooling2D(name=f"pool{block}")(hidden)
+    )(pictures)
+    for number in (1, 2):
+        hidden = convolution(hidden, STEM, f"1_{number}")
+    hidden = keras.layers.MaxPooling2D(dtype=dtype_policy, name="pool1")(hidden)
+    for stage, filters in enumerate(STAGES, start=2):
+        hidden = convolution(hidden, filters, f"{stage}_1")
+        residual = convolution(convolution(hidden, filters, f"{stage}_2"), filters, f"{stage}_3")
+        hidden = keras.layers.Add(dtype=dtype_policy, name=f"add{stage}")([hidden, residual])
+        hidden = keras.layers.MaxPooling2D(dtype=dtype_policy, name=f"pool{stage}")(hidden)
     fc6 = keras.layers.Dense(
         FEATURES,
-        activation="relu",
+        use_bias=False,
         kernel_initializer=keras.initializers.HeNormal(seeds),
+        dtype=dtype_policy,
         name="fc6",
-    )(keras.layers.Flatten()(hidden))
-    return keras.Model(faces, fc6, name="compact")
+    )(keras.layers.Flatten(dtype=dtype_policy)(hidden))
+    fc6 = keras.layers.BatchNormalization(dtype=dtype_policy, name="norm6")(fc6)
+    fc6 = keras.layers.ReLU(dtype=dtype_policy, name="relu6")(fc6)
+    return keras.Model(pictures, fc6, name="trunk")

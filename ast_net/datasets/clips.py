@@ -3,9 +3,10 @@
 Letters: L frames of a segment, N of a clip, S the stride between a clip's frames, F features, D targets.
 """
 
+import numpy as np
 import tensorflow as tf
 
-from ast_net import config
+from ast_net import config, errors
 
 Segment = dict[str, tf.Tensor]
 
@@ -38,9 +39,34 @@ def batches(
             lambda start: cut(segment, start, training.clip)
         )
 
-    clips = segments.interleave(clips_of, cycle_length=8, deterministic=True)
+    clips = segments.interleave(clips_of, cycle_length=8)
     clips = clips.shuffle(training.shuffle_clips, seed=seed)
     return clips.batch(training.batch_size).map(_decode).prefetch(2)
+
+
+def feature_moments(segments: tf.data.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of each feature over the frames with a face, float32 [F].
+
+    A hundredth of the mean variance is added to each: a feature that hardly ever fired in training
+    must not outweigh all others when it does.
+
+    Raises:
+      InputError: there is no face in any frame.
+    """
+    count, total, squares = 0, np.zeros(()), np.zeros(())
+    for segment in segments:
+        features = segment["features"].numpy()[segment["mask"].numpy()].astype(np.float64)
+        count += len(features)
+        total = total + features.sum(axis=0)
+        squares = squares + np.square(features).sum(axis=0)
+    if not count:
+        raise errors.InputError(
+            "no face was found in any frame of the training recordings: look at the videos, or name "
+            "others with --train_recordings"
+        )
+    mean = total / count
+    variance = np.maximum(squares / count - np.square(mean), 0)
+    return mean.astype(np.float32), (variance + 0.01 * variance.mean()).astype(np.float32)
 
 
 def prepare_segment(segment: Segment, reaction_delay: float, targets: list[int]) -> Segment:
@@ -94,7 +120,7 @@ def clip_count(segment: Segment, clip: config.Clip) -> tf.Tensor:
     into one of them, and these run on past its end.
     """
     frames = tf.shape(segment["features"], tf.int64)[0]
-    at_the_end = tf.maximum(frames - clip.span, max(clip.stride - 1, 1))
+    at_the_end = tf.maximum(frames - clip.span, tf.clip_by_value(frames - 1, 1, clip.stride - 1))
     return tf.where(segment["overlap"] > 0, frames - segment["overlap"], at_the_end)
 
 

@@ -41,9 +41,10 @@ def gold_standard(ratings: np.ndarray, name: str = "ratings") -> np.ndarray:
     One rater gives its own ratings. A constant rater has no weight in m, but its centred zeros count
     in the mean over raters, as the formula has it. A rater without any rating is as if not there.
 
-    Where raters agree so badly that m is no weighted mean of theirs (the weights sum to nothing, or
-    negative ones carry m outside the raters' means), the plain mean of m_r takes its place, with a
-    RuntimeWarning: only the gold standard's level depends on m, not its course.
+    Only the gold standard's level depends on m, not its course. Where raters agree so badly that the
+    weights sum to less than nothing, or negative ones carry m outside of the raters' means, the formula
+    is followed with a RuntimeWarning; where they sum to nothing it is undefined, and the plain mean of
+    m_r takes its place, with the same warning.
 
     Args:
       ratings: [R, raters], NaN where a rating is missing.
@@ -73,16 +74,16 @@ def _level(means: np.ndarray, weights: np.ndarray, name: str) -> float:
     if len(means) == 1:
         return float(means[0])
     total = weights.sum()
-    if total > 0:
-        level = float((weights * means).sum() / total)
-        # A weighted mean may leave the means' range by rounding alone.
-        if means.min() - 1e-9 <= level <= means.max() + 1e-9:
-            return level
+    level = float((weights * means).sum() / total) if total else float(means.mean())
+    # A weighted mean leaves its values' range by rounding, or where weights are negative.
+    if total > 0 and means.min() - 1e-9 <= level <= means.max() + 1e-9:
+        return level
     warnings.warn(
         f"{name}: the raters do not agree (concordance with the others "
-        f"{', '.join(f'{weight:.3f}' for weight in weights)}), so the gold standard's level is the "
-        "plain mean of the raters' means; check the ratings",
+        f"{', '.join(f'{weight:.3f}' for weight in weights)}), so the gold standard's level "
+        f"{level:.3f}, beside raters' means from {means.min():.3f} to {means.max():.3f}, means little; "
+        "check the ratings",
         RuntimeWarning,
         stacklevel=3,
     )
-    return float(means.mean())
+    return level

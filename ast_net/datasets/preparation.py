@@ -1,5 +1,7 @@
 """From a data set's name to records that are on disk, whole, and made of what they should be."""
 
+import contextlib
+import io
 import pathlib
 
 import tensorflow as tf
@@ -28,7 +30,10 @@ def prepare(
     Raises:
       InputError: the source is missing or broken, or the records are damaged or of other files.
     """
-    builder = BUILDERS[dataset](config=settings, data_dir=data_dir)
+    builder_class = BUILDERS[dataset]
+    # TFDS takes the settings it already knows by name only.
+    known = settings.name in builder_class.builder_configs
+    builder = builder_class(config=settings.name if known else settings, data_dir=data_dir)
     if builder.is_prepared():
         _check_whole(builder)
         builder.check_sources(manual_dir)
@@ -40,10 +45,11 @@ def prepare(
             f"\n{builder.MANUAL_DOWNLOAD_INSTRUCTIONS.rstrip()}"
         )
     logging.info("preparing %s in %s", dataset, builder.data_dir)
-    tfds.disable_progress_bar()
-    builder.download_and_prepare(
-        download_config=tfds.download.DownloadConfig(manual_dir=manual_dir)
-    )
+    tfds.disable_progress_bar()  # ours tell more
+    with contextlib.redirect_stdout(io.StringIO()):  # TFDS speaks of downloads, and there are none
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(manual_dir=manual_dir)
+        )
     return builder
 
 

@@ -44,7 +44,7 @@ class Settings:
     frame_rate: int = 25
 
     def __post_init__(self) -> None:
-        if self.seed < 0 or self.seconds < 1 or self.frame_rate < 1:
+        if self.seed < 0 or not self.seconds >= 1 or self.frame_rate < 1:
             raise errors.InputError(
                 f"{self}: expected a seed of 0 or more, a second or more, and a frame a second or more"
             )

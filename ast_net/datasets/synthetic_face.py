@@ -97,6 +97,9 @@ LANDMARKS = {
         [110.0, 78.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0],
         [144.0, 80.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0],
         [176.0, 82.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0],
+        [115.0, 58.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+        [145.0, 54.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+        [178.0, 56.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
         [100.0, 118.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
         [190.0, 120.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
         [75.0, 80.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
@@ -109,7 +112,13 @@ LANDMARKS = {
         [175.0, 188.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
     ],
 }
-_BORDER = [[0, 0], [144, 0], [288, 0], [0, 144], [288, 144], [0, 288], [144, 288], [288, 288]]
+# Suit and wall stay, or they would tell the expression, too.
+_SURROUNDINGS = [
+    (0, 0), (144, 0), (288, 0), (0, 144), (288, 144), (0, 288), (144, 288), (288, 288),
+    (40, 60), (40, 110), (60, 140), (85, 140), (80, 165), (45, 180), (85, 200), (40, 230), (110, 220),
+    (95, 250), (144, 225), (144, 255), (180, 220), (195, 250), (245, 230), (205, 200), (240, 185),
+    (205, 165), (205, 140), (228, 140), (245, 110), (245, 60),
+]  # fmt: skip
 
 # How far people differ: largest change of a part's width and height, and of its place, in pixels. What
 # lies closely together moves together.
@@ -189,14 +198,16 @@ class Face:
         to_texture = (to_portrait * _TEXTURE_SCALE).astype(np.float32)
         to_texture[:, 2] += (_TEXTURE_SCALE - 1) / 2
         x, y = np.arange(WIDTH, dtype=np.float32), np.arange(HEIGHT, dtype=np.float32)[:, None]
-        for axis, (along_x, along_y, offset) in enumerate(to_texture):
-            warp[..., axis] += along_x * x + (along_y * y + offset)
+        x_map, y_map = (
+            warp[..., axis] + along_x * x + (along_y * y + offset)
+            for axis, (along_x, along_y, offset) in enumerate(to_texture)
+        )
         parted = float(np.clip((arousal + 0.7) / 0.9, 0.0, 1.0))
         self._texture[self._mouth] = cv2.addWeighted(
             self._parted[self._mouth], parted, self._closed[self._mouth], 1 - parted, 0
         )
         drawn, opacity = (
-            cv2.remap(layer, warp, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            cv2.remap(layer, x_map, y_map, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             for layer in (self._texture, self._opacity)
         )
         return drawn, cv2.merge([opacity] * 3)
@@ -214,12 +225,14 @@ class Face:
 
     def _warp(self) -> np.ndarray:
         """The displacement at each pair of _NODES, float32 [V, A, G, G, 2]."""
-        source = np.concatenate([np.array(part)[:, :2] for part in LANDMARKS.values()] + [_BORDER])
+        source = np.concatenate(
+            [np.array(part)[:, :2] for part in LANDMARKS.values()] + [_SURROUNDINGS]
+        )
         places = np.arange(0, _PORTRAIT_SIZE + 1, _GRID_STEP)
         fields = []
         for valence in _NODES:
             for arousal in _NODES:
-                target = np.concatenate([self.landmarks(valence, arousal), _BORDER])
+                target = np.concatenate([self.landmarks(valence, arousal), _SURROUNDINGS])
                 fields.append(_thin_plate_spline(target, source - target, places))
         return np.array(fields).reshape(len(_NODES), len(_NODES), len(places), len(places), 2)
 
@@ -329,7 +342,7 @@ def _between_nodes(value: float) -> tuple[int, float]:
 def _textures(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """The portrait in the person's colours, uint8 RGB, with the mouth parted and closed."""
     encoded = np.frombuffer(pathlib.Path(__file__).with_name("portrait.jpg").read_bytes(), np.uint8)
-    portrait = cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    portrait = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB))
     size = (_PORTRAIT_SIZE * _TEXTURE_SCALE,) * 2
     image = cv2.resize(portrait, size, interpolation=cv2.INTER_CUBIC).astype(np.float32)
     x = np.linspace(_OPENING_X[0], _OPENING_X[-1], 60)
@@ -343,7 +356,7 @@ def _textures(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     closed = image + (np.array(_LIPS, np.float32) - image) * opening
     closed += (interior - closed) * strip
     gamma, saturation = rng.uniform(0.9, 1.6), rng.uniform(0.7, 1.2)
-    gains = rng.uniform(0.92, 1.08, 3)
+    gains = rng.uniform(0.94, 1.06, 3)
 
     def coloured(texture: np.ndarray) -> np.ndarray:
         grey = texture.mean(axis=2, keepdims=True)

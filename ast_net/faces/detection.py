@@ -21,7 +21,7 @@ _MAX_CANDIDATES = 1000
 
 # O-Net's output trembles with the place of its square. Its mean over four squares, moved along the
 # diagonals by this fraction of their side, two of them mirrored, trembles a third as much (eyes: 0.15
-# instead of 0.45 pixels of the aligned crop). Mirroring takes out what O-Net does to one side only.
+# instead of 0.45 pixels of the aligned crop), and non-faces that pass in one place fail in others.
 _SHIFTS = 0.03 * np.array([[1, 1], [-1, -1], [1, -1], [-1, 1]])
 _MIRRORED = np.array([False, False, True, True])
 _MIRRORED_LANDMARKS = [1, 0, 2, 4, 3]
@@ -48,11 +48,11 @@ class Face:
 class FaceDetector:
     """MTCNN (Zhang et al., 2016): P-Net proposes squares, R-Net sieves them, O-Net adds landmarks.
 
-    The networks and weights are those of the mtcnn package. Its `detect_faces` is not used, for it finds
-    nothing where it should find everything: with min_face_size above about 20 its picture pyramid goes
-    below 12 pixels, and with one batch lacking candidates a network is run on nothing; either is taken
-    for pictures without faces. It also shifts landmarks when pictures of several sizes share a batch.
-    Here pictures are shrunk by area, as for MTCNN's training, which steadies the landmarks.
+    The networks and weights are those of the mtcnn package. Its `detect_faces` is not used: with a
+    min_face_size well above 20 its picture pyramid goes below the 12 pixels that P-Net takes, and the
+    error is taken for pictures without faces; and when pictures of several sizes share a batch, faces
+    are moved by another picture's padding. Here crops are shrunk by area, not sampled, which steadies
+    the landmarks.
 
     The networks are small and called once a frame: they run on the CPU, also where there is a GPU.
     """
@@ -100,7 +100,12 @@ class FaceDetector:
           image: uint8 RGB [H, W, 3].
           boxes: x, y, width, height, [K, 4], each off by at most a fifth of the face's size.
         """
-        squares = _squares(np.hstack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]]))
+        return self._look(image, _squares(np.hstack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]])))
+
+    def _look(self, image: np.ndarray, squares: np.ndarray) -> list[Face]:
+        """The faces that O-Net sees around squares [K, 4], which are moved once if they are off."""
+        if not len(squares):
+            return []
         corners, landmarks, confidence = self._mean_over_shifts(image, squares)
         moved = np.abs(_squares(corners) - squares).max(axis=1)
         if (moved > _MAX_OFFSET * (squares[:, 2] - squares[:, 0])).any():
@@ -110,7 +115,7 @@ class FaceDetector:
     def _detect_batch(
         self, images: Sequence[np.ndarray], min_face_fraction: float
     ) -> list[list[Face]]:
-        """MTCNN's cascade over pictures of one size. A row: picture, x1, y1, x2, y2, confidence, ..."""
+        """MTCNN's cascade over pictures of one size. A row: picture, x1, y1, x2, y2, confidence."""
         rows = self._propose(images, min_face_fraction)
         if len(rows):
             offsets, confidence = self._rnet(_patches(images, rows, _RNET_SIZE))
@@ -119,16 +124,16 @@ class FaceDetector:
             rows = bboxes.pick_matches(rows, score_threshold=_RNET_THRESHOLD)
             rows = bboxes.smart_nms_from_bboxes(rows, threshold=0.7)
         if len(rows):
-            rows[:, 1:5] = _squares(rows[:, 1:5])
-            corners, landmarks, scores = self._describe(
-                _patches(images, rows, _ONET_SIZE), rows[:, 1:5]
-            )
-            rows = np.column_stack([rows[:, 0], corners, scores, landmarks.reshape(-1, 10)])
-            rows = bboxes.pick_matches(rows, scores_column=5, score_threshold=_ONET_THRESHOLD)
+            squares = rows[:, 1:5] = _squares(rows[:, 1:5])
+            corners, _, confidence = self._describe(_patches(images, rows, _ONET_SIZE), squares)
+            rows = np.column_stack([rows[:, 0], corners, confidence])
+            rows = bboxes.pick_matches(rows, score_threshold=_ONET_THRESHOLD)
             rows = bboxes.smart_nms_from_bboxes(rows, threshold=0.7, method="min")
-        faces: list[list[Face]] = [[] for _ in images]
-        for row in rows:
-            faces[int(row[0])].append(_face(row[1:5], row[6:16].reshape(5, 2), row[5]))
+        faces = []
+        for k, image in enumerate(images):
+            found = self._look(image, _squares(rows[rows[:, 0] == k, 1:5]))
+            found = [face for face in found if face.confidence > _ONET_THRESHOLD]
+            faces.append(sorted(found, key=lambda face: -face.confidence))
         return faces
 
     def _propose(self, images: Sequence[np.ndarray], min_face_fraction: float) -> np.ndarray:
@@ -136,9 +141,12 @@ class FaceDetector:
         height, width = images[0].shape[:2]
         scale = _PNET_SIZE / max(_PNET_SIZE, min_face_fraction * min(height, width))
         rows: list[list[np.ndarray]] = [[] for _ in images]
+        largest = images
         while round(scale * min(height, width)) >= _PNET_SIZE:
             size = round(scale * width), round(scale * height)
-            shrunk = [cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images]
+            shrunk = [cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in largest]
+            if largest is images:  # the further levels need not start from full size
+                largest = shrunk
             offsets, confidence = self._pnet(np.stack(shrunk))
             for k in range(len(images)):
                 found = bboxes.generate_bounding_box(
@@ -181,7 +189,8 @@ class FaceDetector:
         corners, landmarks, confidence = self._describe(patches, shifted)
 
         width = shifted[mirrored, 0] + shifted[mirrored, 2]
-        corners[np.ix_(mirrored, [0, 2])] = width[:, np.newaxis] - corners[np.ix_(mirrored, [2, 0])]
+        right, left = width - corners[mirrored, 0], width - corners[mirrored, 2]
+        corners[mirrored, 0], corners[mirrored, 2] = left, right
         landmarks[mirrored] = landmarks[mirrored][:, _MIRRORED_LANDMARKS]
         landmarks[mirrored, :, 0] = width[:, np.newaxis] - landmarks[mirrored, :, 0]
         each = len(squares), len(_SHIFTS)
@@ -226,9 +235,9 @@ def _patch(image: np.ndarray, square: np.ndarray, size: int) -> np.ndarray:
     inside = image[max(0, y1) : max(0, y2), max(0, x1) : max(0, x2)]
     if inside.size == 0:
         return np.full((size, size, 3), 127, np.uint8)
-    margins = [max(0, m) for m in (-y1, y2 - height, -x1, x2 - width)]
-    if any(margins):
-        inside = cv2.copyMakeBorder(inside, *margins, cv2.BORDER_CONSTANT, value=(127, 127, 127))
+    top, bottom, left, right = (max(0, m) for m in (-y1, y2 - height, -x1, x2 - width))
+    if top or bottom or left or right:
+        inside = np.pad(inside, ((top, bottom), (left, right), (0, 0)), constant_values=127)
     shrinks = x2 - x1 > size
     return cv2.resize(
         inside, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR

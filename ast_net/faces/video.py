@@ -32,11 +32,11 @@ class Frame(NamedTuple):
 def read_frames(path: str | os.PathLike) -> Iterator[Frame]:
     """Yields the frames of a video one by one, upright, with their presentation times.
 
-    Time 0 is where a player starts: the earliest time of all streams, not always the first picture's.
-    A picture track that starts half a second after the sound has its first frame at 0.5 s, as raters
-    saw it; a file cut out of a broadcast, whose clock shows hours, starts at 0. A frame without a time,
-    or with one not after its predecessor's, is put one nominal frame after it, so that timestamps
-    increase strictly.
+    Time 0 is where a player starts: the earliest time of all streams, as the container gives it (or
+    its own zero if it gives none), not always the first picture's. Pictures that start half a second
+    after the sound have their first frame at 0.5 s, as raters saw it; a file cut out of a broadcast,
+    whose clock shows hours, starts at 0. A frame without a time, or with one not after its
+    predecessor's, is put one nominal frame after it, so that timestamps increase strictly.
 
     A file that breaks off gives all that can be decoded; then a warning is logged that says what cannot
     be, and what the container promises beyond the last frame.

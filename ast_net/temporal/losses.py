@@ -102,7 +102,16 @@ class SiameseTemporalLoss(keras.layers.Layer):
 
     The prediction loss is averaged over the two twins. A term of weight 0 is neither computed nor
     reported. Everything is float32, whatever the policy.
+
+    Attributes:
+      constraints: a variable in [0, 1] that the weights of the local, the global and the Siamese term are
+        multiplied by. None of the three tells up from down: a series upside down has the same ranges.
+        At full weight from the start they make a range of whatever the initial predictions do, in
+        either direction, before the label term has found the right one; so training raises this
+        from 0 to 1 over its first epochs.
     """
+
+    _CONSTRAINTS = ("local", "global", "siamese")
 
     def __init__(self, weights: config.LossWeights | dict, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
@@ -112,6 +121,9 @@ class SiameseTemporalLoss(keras.layers.Layer):
             for term in ("label", "trend", "local", "global", "siamese", "ccc")
             if self._weight(term)
         }
+        self.constraints = self.add_weight(
+            shape=(), initializer="ones", trainable=False, name="constraints"
+        )
 
     def _weight(self, term: str) -> float:
         return getattr(self.loss_weights, "global_" if term == "global" else term)
@@ -138,7 +150,8 @@ class SiameseTemporalLoss(keras.layers.Layer):
             else:
                 value = (formulas[term](*first) + formulas[term](*twin)) / 2
             mean.update_state(value)
-            loss += self._weight(term) * value
+            strength = self.constraints if term in self._CONSTRAINTS else 1.0
+            loss += strength * self._weight(term) * value
         self.add_loss(tf.reduce_mean(loss))
         return loss
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 
@@ -11,6 +12,7 @@ def build_stacked_lstm(
     units: Sequence[int] = (50, 40),
     targets: int = 2,
     policy: str = "float32",
+    moments: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> keras.Model:
     """The temporal model [B, N, F] -> [B, N, D], for any N; 844,042 parameters at these defaults.
 
@@ -22,9 +24,15 @@ def build_stacked_lstm(
       units: cells of each layer, from the features up.
       targets: D.
       policy: a Keras dtype policy; mixed_bfloat16 computes the inputs' part of the gates in bfloat16.
+      moments: mean and variance [F] of the training features, to standardise them by. Without, features
+        far from mean 0 and variance 1 saturate the gates, and nothing is learned.
     """
+    mean, variance = moments or (np.zeros(feature_size), np.ones(feature_size))
     features = keras.Input((None, feature_size), name="features")
-    hidden, present = features, _present(features)
+    present = _present(features)
+    hidden = keras.layers.Normalization(
+        mean=mean, variance=variance, dtype="float32", name="standardise"
+    )(features)
     for number, size in enumerate(units, start=1):
         hidden, _, _ = LSTM(size, dtype=policy, name=f"lstm_{number}")(hidden, present)
     predictions = keras.layers.Dense(targets, dtype="float32", name="predictions")(hidden)
@@ -39,7 +47,8 @@ def build_stateful(stacked_lstm: keras.Model) -> keras.Model:
     """
     features = keras.Input(stacked_lstm.input.shape[1:], name="features")
     inputs, outputs = {"features": features}, {}
-    hidden, present = features, _present(features)
+    present = _present(features)
+    hidden = stacked_lstm.get_layer("standardise")(features)
     for layer in lstm_layers(stacked_lstm):
         names = (f"{layer.name}_h", f"{layer.name}_c")
         states = [keras.Input((layer.units,), name=name) for name in names]

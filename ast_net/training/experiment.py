@@ -35,13 +35,14 @@ def train_and_evaluate(experiment: config.Experiment, run_flags: str) -> None:
     workdir.claim(folder, run_flags)
     builder = prepare(experiment)
     train_segments = preparation.segments(builder, "train")
+    moments = clips.feature_moments(train_segments)
     keras.utils.set_random_seed(experiment.training.seed)
-    feature_size = builder.info.features["features"].shape[-1]
     model = lstm.build_stacked_lstm(
-        feature_size,
+        len(moments[0]),
         experiment.lstm.units,
         len(experiment.targets),
         "mixed_bfloat16" if experiment.training.mixed_precision else "float32",
+        moments,
     )
 
     def batches(epoch: int):

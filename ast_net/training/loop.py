@@ -51,6 +51,8 @@ def train(
         logging.info("resuming after epoch %d", done)
     summaries = tf.summary.create_file_writer(str(folder / "tensorboard"))
     while len(history) < training.epochs and not _stalled(history, training.patience):
+        warm = len(history) / training.warmup_epochs if training.warmup_epochs else 1.0
+        model.get_layer("loss").constraints.assign(min(1.0, warm))
         row = _epoch(model, batches(len(history)), measure, stacked_lstm, len(history))
         history.append(row)
         with summaries.as_default(step=len(history)):
@@ -83,7 +85,7 @@ def _compiled(
 def _epoch(model, dataset, measure, stacked_lstm, number: int) -> dict[str, float]:
     started = time.monotonic()
     with tqdm.tqdm(desc=f"epoch {number + 1}", unit="batch", leave=False) as bar:
-        count = keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_: bar.update())
+        count = keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_, **__: bar.update())
         fit = model.fit(dataset, verbose=0, shuffle=False, callbacks=[count])
     row = {name: values[0] for name, values in fit.history.items()}
     row |= {f"dev_cc_{target}": value for target, value in measure(stacked_lstm).items()}

@@ -1,0 +1,18 @@
+"""The seven discrete expressions that the CNN is trained to tell apart (section 3.2)."""
+
+import keras
+
+# In the order of FER2013's codes.
+EXPRESSIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+
+
+def build_head(feature_size: int) -> keras.Model:
+    """fc6 [B, F] -> logits of EXPRESSIONS [B, 7], in float32 whatever the policy.
+
+    It starts from zeros: all classes are as likely, and no large first gradients shake the features.
+    """
+    features = keras.Input((feature_size,), name="fc6")
+    logits = keras.layers.Dense(
+        len(EXPRESSIONS), kernel_initializer="zeros", dtype="float32", name="logits"
+    )(features)
+    return keras.Model(features, logits, name="head")

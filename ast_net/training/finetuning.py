@@ -1,0 +1,272 @@
+"""Training of the CNN on discrete expressions (sections 3.2 and 4.3), epoch by epoch and resumable."""
+
+import contextlib
+import pathlib
+import time
+from collections.abc import Callable, Iterator
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tqdm
+from absl import logging
+
+from ast_net import config, errors, files
+from ast_net.cnn import backbone, expression
+from ast_net.datasets import fer2013
+from ast_net.training import augmentation, confusion, history, workdir
+
+BACKBONE_WEIGHTS = "backbone.weights.h5"
+HEAD_WEIGHTS = "head.weights.h5"
+# Without a split to choose the best epoch by, this part of the training pictures is kept for that.
+HELD_OUT = 0.1
+
+
+def finetune(settings: config.Finetuning, run_flags: str) -> None:
+    """Trains in the workdir, keeps the best epoch by public_test, and measures that on private_test.
+
+    Args:
+      settings: the run.
+      run_flags: the run's configuration as a flagfile, left in the workdir.
+
+    Raises:
+      InputError: the data or the weights cannot be used, or the workdir is another run's.
+    """
+    folder = pathlib.Path(settings.workdir)
+    workdir.claim(folder, run_flags)
+    train_split, dev_split, (test_name, test_split) = _splits(
+        fer2013.load(settings.data_dir, settings.manual_dir)
+    )
+    keras.utils.set_random_seed(settings.seed)
+    cnn = backbone.load(
+        settings.backbone,
+        settings.backbone_weights,
+        "mixed_bfloat16" if settings.mixed_precision else "float32",
+    )
+    head = expression.build_head(cnn.output.shape[-1])
+    train(cnn, head, train_split, dev_split, folder, settings)
+    del cnn
+    report(folder, settings.backbone, test_name, test_split)
+
+
+def _splits(splits: dict[str, fer2013.Split]) -> tuple[fer2013.Split, fer2013.Split, tuple]:
+    if "public_test" in splits:
+        return splits["train"], splits["public_test"], ("private_test", splits["private_test"])
+    images, labels = splits["train"]
+    held = np.random.default_rng(0).permutation(len(labels)) < HELD_OUT * len(labels)
+    logging.info("no public_test here: %d training pictures choose the best epoch", held.sum())
+    return (images[~held], labels[~held]), (images[held], labels[held]), ("test", splits["test"])
+
+
+def report(folder: pathlib.Path, name: str, split: str, test: fer2013.Split) -> None:
+    """Measures the weights that the run left, in float32 and with one crop, and writes evaluation/."""
+    cnn = backbone.load(name, str(folder / BACKBONE_WEIGHTS))
+    head = expression.build_head(cnn.output.shape[-1])
+    head.load_weights(folder / HEAD_WEIGHTS)
+    predicted = predict(_network(cnn, head, 0.0), test[0])
+    table = confusion.tabulate(test[1], predicted, expression.EXPRESSIONS)
+    confusion.write(folder / workdir.EVALUATION, table, f"{name} on FER2013, {split}")
+    print(confusion.format_table(table))
+    print(f"{len(predicted)} pictures of {split}: see {folder / workdir.EVALUATION}")
+
+
+def _network(cnn: keras.Model, head: keras.Model, dropout: float) -> keras.Model:
+    """Pictures float32 [B, 48, 48, 1] in [0, 1] -> logits [B, 7]."""
+    pictures = keras.Input((fer2013.SIZE, fer2013.SIZE, 1), name="pictures")
+    features = backbone.on_pictures(cnn)(pictures)
+    return keras.Model(pictures, head(keras.layers.Dropout(dropout, name="dropout")(features)))
+
+
+def predict(network: keras.Model, images: np.ndarray, batch_size: int = 64) -> np.ndarray:
+    """The most likely class of each picture uint8 [n, 48, 48, 1], [n]."""
+    run = tf.function(network, input_signature=[tf.TensorSpec(network.input.shape, tf.float32)])
+    parts = [
+        tf.argmax(run(images[first : first + batch_size].astype(np.float32) / 255), axis=1).numpy()
+        for first in range(0, len(images), batch_size)
+    ]
+    return np.concatenate(parts)
+
+
+def batches(
+    split: fer2013.Split, batch_size: int, seed: int, epoch: int
+) -> tf.data.Dataset:
+    """Augmented pictures and labels in an order that the seed and the epoch decide.
+
+    The last, smaller batch of an epoch is left out: its batch statistics would be noisy.
+    """
+    images, labels = tf.constant(split[0]), tf.constant(split[1])
+    order = np.random.default_rng((seed, epoch)).permutation(len(split[1]))
+    dataset = tf.data.Dataset.from_tensor_slices(order).batch(batch_size, drop_remainder=True)
+
+    def prepare(number: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        pictures = tf.cast(tf.gather(images, rows), tf.float32) / 255
+        chance = tf.stack([tf.constant(seed * 100_003 + epoch, tf.int64), number])
+        return augmentation.augment(pictures, chance), tf.gather(labels, rows)
+
+    return dataset.enumerate().map(prepare, num_parallel_calls=1).prefetch(2)
+
+
+def train(
+    cnn: keras.Model,
+    head: keras.Model,
+    train_split: fer2013.Split,
+    dev_split: fer2013.Split,
+    folder: pathlib.Path,
+    settings: config.Finetuning,
+) -> None:
+    """Trains until the epochs are over; leaves the best weights, history.csv and checkpoints.
+
+    As in `training.loop`, an epoch depends on the checkpoint before it and its own number alone.
+    """
+    network = _network(cnn, head, settings.dropout)
+    steps = len(train_split[1]) // settings.batch_size
+    if steps == 0:
+        raise errors.InputError(
+            f"{len(train_split[1])} training pictures do not fill a batch of {settings.batch_size}: "
+            "give a smaller --batch_size"
+        )
+    optimizer = build_optimizer(network, settings, steps)
+    averages = [tf.Variable(weight.value) for weight in network.weights] if settings.ema else []
+    checkpoint = tf.train.Checkpoint(network=network, optimizer=optimizer, averages=averages)
+    manager = tf.train.CheckpointManager(checkpoint, folder / workdir.CHECKPOINTS, max_to_keep=2)
+    rows: history.History = []
+    if manager.latest_checkpoint:
+        checkpoint.restore(manager.latest_checkpoint).assert_consumed()
+        done = int(manager.latest_checkpoint.rpartition("-")[2])
+        rows = history.read(folder / workdir.HISTORY)[:done]
+        logging.info("resuming after epoch %d", done)
+    weights = class_weights(train_split[1]) if settings.class_weights else None
+    for last, frozen in ((settings.frozen_epochs, True), (settings.epochs, False)):
+        cnn.trainable = not frozen
+        step = training_step(network, optimizer, averages, weights, settings)
+        while len(rows) < last:
+            started = time.monotonic()
+            dataset = batches(train_split, settings.batch_size, settings.seed, len(rows))
+            # Checkpoints leave this out.
+            network.get_layer("dropout").seed_generator.state.assign([settings.seed, len(rows) << 20])
+            row = _epoch(step, dataset, steps, len(rows))
+            with _averaged(network, averages):
+                row["dev_accuracy"] = float(np.mean(predict(network, dev_split[0]) == dev_split[1]))
+                row["seconds"] = time.monotonic() - started
+                rows.append(row)
+                # What is derived from an epoch comes before its checkpoint, as in `training.loop`.
+                if _best(rows) == len(rows) - 1:
+                    _save(cnn, head, folder)
+            print(_progress_line(rows, settings), flush=True)
+            history.write(folder / workdir.HISTORY, rows)
+            manager.save(checkpoint_number=len(rows))
+
+
+def build_optimizer(
+    network: keras.Model, settings: config.Finetuning, steps: int
+) -> keras.optimizers.Optimizer:
+    """SGD with Nesterov's momentum; the rate rises linearly, then falls along a cosine to 0.
+
+    The weight decay is decoupled and spares biases and batch normalisation.
+    """
+    warmup = settings.warmup_epochs * steps
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0 if warmup else settings.learning_rate,
+        settings.epochs * steps - warmup,
+        warmup_target=settings.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
+    optimizer = keras.optimizers.SGD(
+        schedule, momentum=0.9, nesterov=True, weight_decay=settings.weight_decay or None
+    )
+    if settings.weight_decay:
+        optimizer.exclude_from_weight_decay([w for w in network.trainable_variables if w.ndim == 1])
+    optimizer.build(network.trainable_variables)
+    return optimizer
+
+
+def class_weights(labels: np.ndarray) -> np.ndarray:
+    """For each class the inverse of its share, with mean 1 over the pictures, [7]."""
+    counts = np.bincount(labels, minlength=len(expression.EXPRESSIONS))
+    return (len(labels) / np.count_nonzero(counts) / np.maximum(counts, 1)).astype(np.float32)
+
+
+def training_step(
+    network: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    averages: list[tf.Variable],
+    weights: np.ndarray | None,
+    settings: config.Finetuning,
+) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    """A function that trains on one batch; returns the loss and the part that was classified rightly.
+
+    What of the network is trainable is decided here, once.
+    """
+    variables = network.trainable_variables
+    classes = len(expression.EXPRESSIONS)
+    smoothing = settings.label_smoothing
+
+    @tf.function(jit_compile=settings.jit_compile)
+    def step(pictures: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        targets = tf.one_hot(labels, classes) * (1 - smoothing) + smoothing / classes
+        with tf.GradientTape() as tape:
+            logits = network(pictures, training=True)
+            losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
+            if weights is not None:
+                losses *= tf.gather(weights, labels)
+            loss = tf.reduce_mean(losses)
+        optimizer.apply(tape.gradient(loss, variables), variables)
+        # Young averages forget sooner, so that the random first weights leave no trace.
+        age = tf.cast(optimizer.iterations.value, tf.float32)
+        keep = tf.minimum(settings.ema, (1 + age) / (10 + age))
+        for average, weight in zip(averages, network.weights, strict=bool(averages)):
+            average.assign(keep * average + (1 - keep) * weight.value)
+        right = tf.argmax(logits, axis=1) == labels
+        return loss, tf.reduce_mean(tf.cast(right, tf.float32))
+
+    return step
+
+
+@contextlib.contextmanager
+def _averaged(network: keras.Model, averages: list[tf.Variable]) -> Iterator[None]:
+    """Inside, the network has its averaged weights, if there are any."""
+    if not averages:
+        yield
+        return
+    raw = [weight.numpy() for weight in network.weights]
+    for weight, average in zip(network.weights, averages, strict=True):
+        weight.assign(average)
+    yield
+    for weight, value in zip(network.weights, raw, strict=True):
+        weight.assign(value)
+
+
+def _epoch(step: Callable, dataset: tf.data.Dataset, steps: int, number: int) -> dict[str, float]:
+    progress = tqdm.tqdm(dataset, f"epoch {number + 1}", steps, unit="batch", leave=False)
+    totals = np.zeros(2)
+    for done, (pictures, labels) in enumerate(progress, start=1):
+        totals += [float(value) for value in step(pictures, labels)]
+        progress.set_postfix(loss=f"{totals[0] / done:.3f}", refresh=False)
+    loss, accuracy = (totals / steps).tolist()
+    if not np.isfinite(loss):
+        raise errors.InputError(
+            f"epoch {number + 1}: the loss is no longer finite: give a smaller --learning_rate and a new "
+            "--workdir"
+        )
+    return {"loss": loss, "accuracy": accuracy}
+
+
+def _best(rows: history.History) -> int:
+    """The epoch with the best dev accuracy, the first of equals."""
+    return max(range(len(rows)), key=lambda epoch: rows[epoch]["dev_accuracy"])
+
+
+def _save(cnn: keras.Model, head: keras.Model, folder: pathlib.Path) -> None:
+    for model, name in ((cnn, BACKBONE_WEIGHTS), (head, HEAD_WEIGHTS)):
+        with files.whole(folder / name) as temporary:
+            model.save_weights(temporary)
+
+
+def _progress_line(rows: history.History, settings: config.Finetuning) -> str:
+    row = rows[-1]
+    remaining = (settings.epochs - len(rows)) * row["seconds"] / 60
+    best = "  best so far" if _best(rows) == len(rows) - 1 else ""
+    return (
+        f"epoch {len(rows)}/{settings.epochs}  loss {row['loss']:.4g}  accuracy {row['accuracy']:.3f}  "
+        f"dev accuracy {row['dev_accuracy']:.4f}  {row['seconds']:.0f} s, {remaining:.0f} min left{best}"
+    )

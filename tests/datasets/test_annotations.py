@@ -1,0 +1,164 @@
+"""Ratings on disk, and their way to the frames."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ast_net import errors
+from ast_net.datasets import annotations
+
+HEADER = "time;FM1;FM2;FM3;FF1;FF2;FF3"
+
+
+def write(path, text, **kwargs):
+    path.write_text(text, encoding="utf-8", newline="", **kwargs)
+    return path
+
+
+def test_reads_a_file_as_recola_has_it(tmp_path):
+    lines = ["time;FM1 ;FM2; FM3;FF1;FF2;FF3 "]
+    lines += [f"{0.04 * k:.2f};{k};0.5;-0.25; ;NaN;-1" for k in range(7600)]
+    path = write(tmp_path / "P16.csv", "\ufeff" + "\r\n".join(lines) + "\r\n\r\n")
+    ratings = annotations.read_ratings(path)
+    assert ratings.raters == ("FM1", "FM2", "FM3", "FF1", "FF2", "FF3")
+    assert ratings.values.shape == (7600, 6) and ratings.values.dtype == np.float64
+    np.testing.assert_allclose(ratings.times, np.arange(7600) / 25, atol=1e-12)
+    np.testing.assert_array_equal(ratings.values[:, 0], np.arange(7600))
+    np.testing.assert_array_equal(ratings.values[9], [9, 0.5, -0.25, np.nan, np.nan, -1])
+
+
+def test_time_may_be_any_column_and_a_rater_constant_or_silent(tmp_path):
+    ratings = annotations.read_ratings(write(tmp_path / "a.csv", "A;TIME;B\n1;0;\n1;0.5;\n"))
+    assert ratings.raters == ("A", "B")
+    np.testing.assert_array_equal(ratings.times, [0, 0.5])
+    np.testing.assert_array_equal(ratings.values, [[1, np.nan], [1, np.nan]])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "empty"),
+        (HEADER + "\n", "without ratings"),
+        ("time\n0\n", "no column beside time"),
+        ("FM1;FM2\n0;1\n", "0 columns named time"),
+        ("time;time;FM1\n0;0;1\n", "2 columns named time"),
+        ("time,FM1\n0,1\n", "0 columns named time"),
+        ("time;FM1;FM1\n0;1;1\n", "name of its own"),
+        ("time;FM1;\n0;1;1\n", "name of its own"),
+        ("time;FM1;FM2\n0;0.1;0.2\n0.04;0.1;high\n", "line 3, column FM2: found 'high'"),
+        ("time;FM1\n0;0,5\n", "line 2, column FM1: found '0,5'"),
+        ("time;FM1\n0;inf\n", "line 2, column FM1: found 'inf'"),
+        ("time;FM1\n\n0;1\nsoon;1\n", "line 4, column time: found 'soon'"),
+        ("time;FM1\n0;1\n;1\n", "line 3: no time"),
+        ("time;FM1\n0;1;2\n", "line 2: 3 cells; expected 2"),
+        ("time;FM1;FM2\n0;1;2\n0.04;1\n", "line 3: 2 cells; expected 3"),
+        ("time;FM1\n0;1\n0.08;1\n0.04;1\n", "line 4: time 0.04 follows 0.08"),
+        ("time;FM1\n0;1\n0.04;1\n0.04;1\n", "line 4: time 0.04 follows 0.04"),
+    ],
+)
+def test_names_what_is_wrong_and_where(tmp_path, text, expected):
+    path = write(tmp_path / "P16.csv", text)
+    with pytest.raises(errors.InputError) as raised:
+        annotations.read_ratings(path)
+    assert expected in str(raised.value) and str(path) in str(raised.value)
+
+
+def test_names_a_file_that_is_missing_or_no_text(tmp_path):
+    with pytest.raises(errors.InputError, match="P99.csv: no such file"):
+        annotations.read_ratings(tmp_path / "P99.csv")
+    with pytest.raises(errors.InputError, match="cannot be read"):
+        annotations.read_ratings(tmp_path)
+    path = tmp_path / "P16.csv"
+    path.write_bytes(b"\x00\x00\x00\x1cftypisom\xff\xfe" * 9)
+    with pytest.raises(errors.InputError, match="is no text file"):
+        annotations.read_ratings(path)
+
+
+def test_is_exact_where_frames_and_ratings_coincide(rng):
+    times = np.array([float(f"{0.04 * k:.2f}") for k in range(1000)])
+    values = rng.uniform(-1, 1, (1000, 2))
+    values[10:20, 0] = np.nan
+    result = annotations.resample(times, values, np.arange(1000) / 25, max_gap=0.1)
+    np.testing.assert_allclose(result, values, rtol=0, atol=1e-12)
+
+
+def test_interpolates_by_time_not_by_index():
+    times, values = np.array([0.0, 0.04, 0.10, 0.14]), np.array([0.0, 0.4, 1.0, 0.2])
+    frames = np.array([0.01, 0.05, 0.07, 0.12, 0.14])
+    result = annotations.resample(times, values, frames, max_gap=0.2)
+    np.testing.assert_allclose(result, [0.1, 0.5, 0.7, 0.6, 0.2], atol=1e-12)
+
+
+def test_a_rating_holds_for_half_a_step_at_the_ends():
+    times, values = np.array([1.0, 1.2, 1.4]), np.array([[5.0], [6.0], [7.0]])
+    frames = np.array([0.89, 0.9, 0.95, 1.4, 1.45, 1.5, 1.51])
+    result = annotations.resample(times, values, frames, max_gap=1.0)
+    np.testing.assert_array_equal(result[:, 0], [np.nan, 5, 5, 7, 7, 7, np.nan])
+
+
+def test_missing_ratings_are_gaps_of_their_own_column():
+    times = np.arange(6) * 0.1
+    values = np.array(
+        [[0, np.nan], [1, np.nan], [np.nan, np.nan], [3, 3], [np.nan, 4], [np.nan, 5]]
+    )
+    frames = np.array([0.1, 0.149, 0.16, 0.2, 0.25, 0.3, 0.349, 0.36])
+    bridged = annotations.resample(times, values, frames, max_gap=0.2)
+    np.testing.assert_allclose(bridged[:, 0], [1, 1.49, 1.6, 2, 2.5, 3, 3, np.nan], atol=1e-12)
+    open_gap = annotations.resample(times, values, frames, max_gap=0.15)
+    np.testing.assert_allclose(open_gap[:, 0], [1, 1, np.nan, np.nan, 3, 3, 3, np.nan], atol=1e-12)
+    np.testing.assert_allclose(open_gap[:3, 1], np.nan)
+    np.testing.assert_allclose(open_gap[4:, 1], [3, 3, 3.49, 3.6], atol=1e-12)
+
+
+def loop_resample(times, values, frame_times, max_gap, half_step):
+    """What resample says it does, a frame at a time."""
+    rated = [(t, v) for t, v in zip(times, values) if not np.isnan(v)]
+    result = []
+    for f in frame_times:
+        before = [r for r in rated if r[0] <= f]
+        after = [r for r in rated if r[0] >= f]
+        if before and after and after[0][0] - before[-1][0] <= max_gap + 1e-6:
+            (t0, v0), (t1, v1) = before[-1], after[0]
+            result.append(v0 if t0 == t1 else v0 + (v1 - v0) * (f - t0) / (t1 - t0))
+            continue
+        distance, value = min(((abs(f - t), v) for t, v in rated), default=(np.inf, np.nan))
+        result.append(value if distance <= half_step + 1e-6 else np.nan)
+    return np.array(result)
+
+
+@given(
+    steps=st.lists(st.sampled_from([1, 2, 3, 7]), min_size=1, max_size=12),
+    missing=st.sets(st.integers(0, 12)),
+    frames=st.lists(st.integers(-9, 90), max_size=8),
+    max_gap=st.sampled_from([0.5, 2.5, 4.5, 100.0]),
+)
+def test_equals_a_loop_over_frames(steps, missing, frames, max_gap):
+    times = np.concatenate([[0.0], np.cumsum(steps)])
+    values = np.sin(times * 3.7)
+    values[[k for k in missing if k < len(values)]] = np.nan
+    # Off the ratings' grid, and never equally far from two ratings.
+    frame_times = np.array(frames, np.float64) + 0.23
+    result = annotations.resample(times, values, frame_times, max_gap)
+    expected = loop_resample(times, values, frame_times, max_gap, np.median(steps) / 2)
+    np.testing.assert_allclose(result, expected, atol=1e-12)
+
+
+def test_shapes_follow_the_ratings():
+    times = np.arange(3.0)
+    assert annotations.resample(times, np.zeros(3), np.zeros(5), 1.0).shape == (5,)
+    assert annotations.resample(times, np.zeros((3, 6)), np.zeros(5), 1.0).shape == (5, 6)
+    assert annotations.resample(times, np.zeros((3, 6)), np.zeros(0), 1.0).shape == (0, 6)
+    one = annotations.resample(np.array([0.5]), np.array([7.0]), np.array([0.4, 0.5]), 1.0)
+    np.testing.assert_array_equal(one, [np.nan, 7])
+
+
+@pytest.mark.parametrize("max_gap", [0.0, -1.0, np.nan])
+def test_refuses_a_gap_that_is_none(max_gap):
+    with pytest.raises(errors.InputError, match="max_gap"):
+        annotations.resample(np.arange(3.0), np.zeros(3), np.arange(3.0), max_gap)
+
+
+def test_refuses_shapes_that_do_not_agree():
+    with pytest.raises(ValueError, match="expected times"):
+        annotations.resample(np.arange(3.0), np.zeros(4), np.arange(3.0), 1.0)

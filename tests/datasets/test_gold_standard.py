@@ -1,0 +1,138 @@
+"""The gold standard against its formula, computed number by number."""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+
+from ast_net.datasets import gold_standard
+
+
+def loop_ccc(x, y):
+    pairs = [(a, b) for a, b in zip(x, y) if not (math.isnan(a) or math.isnan(b))]
+    if not pairs:
+        return None
+    n = len(pairs)
+    mean_x, mean_y = math.fsum(a for a, _ in pairs) / n, math.fsum(b for _, b in pairs) / n
+    var_x = math.fsum((a - mean_x) ** 2 for a, _ in pairs) / n
+    var_y = math.fsum((b - mean_y) ** 2 for _, b in pairs) / n
+    cov = math.fsum((a - mean_x) * (b - mean_y) for a, b in pairs) / n
+    below = var_x + var_y + (mean_x - mean_y) ** 2
+    return 2 * cov / below if below else 0.0
+
+
+def loop_gold_standard(ratings):
+    columns = [list(column) for column in ratings.T]
+    means, weights = [], []
+    for r, column in enumerate(columns):
+        others = [loop_ccc(column, other) for s, other in enumerate(columns) if s != r]
+        others = [ccc for ccc in others if ccc is not None]
+        weights.append(math.fsum(others) / len(others) if others else 0.0)
+        rated = [value for value in column if not math.isnan(value)]
+        means.append(math.fsum(rated) / len(rated))
+    level = math.fsum(w * m for w, m in zip(weights, means)) / math.fsum(weights)
+    gold = []
+    for row in ratings:
+        values = [v - m + level for v, m in zip(row, means) if not math.isnan(v)]
+        gold.append(math.fsum(values) / len(values) if values else math.nan)
+    return np.array(gold)
+
+
+def raters(rng, frames=400, count=6):
+    course = np.cumsum(rng.normal(size=frames)) / 20
+    gains, biases = rng.uniform(0.5, 1.5, count), rng.uniform(-0.4, 0.4, count)
+    return course[:, None] * gains + biases + rng.normal(0, 0.05, (frames, count))
+
+
+@pytest.fixture(autouse=True)
+def no_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+def test_equals_the_formula(rng):
+    ratings = raters(rng)
+    np.testing.assert_allclose(
+        gold_standard.gold_standard(ratings), loop_gold_standard(ratings), rtol=0, atol=1e-9
+    )
+
+
+def test_leaves_missing_ratings_out_of_every_moment(rng):
+    ratings = raters(rng)
+    ratings[rng.random(ratings.shape) < 0.2] = np.nan
+    ratings[100:110] = np.nan
+    ratings[:200, 0] = np.nan
+    gold = gold_standard.gold_standard(ratings)
+    np.testing.assert_allclose(gold, loop_gold_standard(ratings), rtol=0, atol=1e-9)
+    np.testing.assert_array_equal(np.isnan(gold), np.isnan(ratings).all(axis=1))
+
+
+def test_a_pair_without_a_common_frame_is_left_out(rng):
+    ratings = raters(rng, count=3)
+    ratings[:200, 0] = np.nan
+    ratings[200:, 1] = np.nan
+    np.testing.assert_allclose(
+        gold_standard.gold_standard(ratings), loop_gold_standard(ratings), rtol=0, atol=1e-9
+    )
+
+
+def test_one_rater_gives_its_own_ratings(rng):
+    ratings = raters(rng, count=1)
+    ratings[3] = np.nan
+    np.testing.assert_allclose(gold_standard.gold_standard(ratings), ratings[:, 0], atol=1e-15)
+
+
+def test_two_raters_by_hand():
+    # Equal weights, so that the level is the mean of 0 and 1.
+    gold = gold_standard.gold_standard(np.array([[-1.0, 0.5], [0.0, 1.0], [1.0, 1.5]]))
+    np.testing.assert_allclose(gold, [-0.25, 0.5, 1.25])
+
+
+def test_a_constant_rater_has_no_weight_but_counts_in_the_mean(rng):
+    ratings = raters(rng, count=3)
+    constant = np.column_stack([ratings, np.full(len(ratings), 0.9)])
+    assert gold_standard.agreement(constant)[3] == 0
+    gold = gold_standard.gold_standard(constant)
+    np.testing.assert_allclose(gold, loop_gold_standard(constant), rtol=0, atol=1e-9)
+    without = gold_standard.gold_standard(ratings)
+    assert gold.std() == pytest.approx(0.75 * without.std())
+
+
+def test_a_rater_without_ratings_is_as_if_not_there(rng):
+    ratings = raters(rng, count=3)
+    silent = np.column_stack([ratings, np.full(len(ratings), np.nan)])
+    np.testing.assert_array_equal(
+        gold_standard.gold_standard(silent), gold_standard.gold_standard(ratings)
+    )
+    assert np.isnan(gold_standard.gold_standard(np.full((5, 2), np.nan))).all()
+    assert gold_standard.gold_standard(np.zeros((0, 6))).shape == (0,)
+
+
+def test_says_so_when_all_raters_are_constant():
+    ratings = np.tile([0.1, 0.3], (5, 1))
+    with pytest.warns(RuntimeWarning, match="P16, valence: the raters do not agree"):
+        gold = gold_standard.gold_standard(ratings, "P16, valence")
+    np.testing.assert_allclose(gold, 0.2)
+
+
+def test_says_so_when_raters_contradict_each_other():
+    course = np.sin(np.arange(100) / 5)
+    ratings = np.stack([course, -course + 0.5], axis=1)
+    with pytest.warns(RuntimeWarning, match="do not agree"):
+        gold = gold_standard.gold_standard(ratings)
+    np.testing.assert_allclose(gold, ratings.mean(axis=1), atol=1e-9)
+    # Weights of both signs throw the level outside of the raters' means.
+    mixed = np.stack([course, 0.9 * course, 1.0 - 0.5 * course], axis=1)
+    weights = gold_standard.agreement(mixed)
+    assert (weights > 0).any() and (weights < 0).any()
+    with pytest.warns(RuntimeWarning, match="do not agree"):
+        gold = gold_standard.gold_standard(mixed)
+    np.testing.assert_allclose(gold, loop_gold_standard(mixed), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("ratings", [np.zeros(5), np.full((5, 2), np.inf)])
+def test_refuses_what_are_no_ratings(ratings):
+    with pytest.raises(ValueError, match="expected finite or missing ratings"):
+        gold_standard.gold_standard(ratings)

@@ -1,0 +1,205 @@
+"""RECOLA's own release, as a tiny generated folder: what is read, what is stored, what is refused."""
+
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from ast_net import config, errors
+from ast_net.cnn import backbone
+from ast_net.datasets import annotations, gold_standard, preparation, recola, records
+from ast_net.faces import alignment, tracking
+
+CLIP = config.Clip(4, 2)
+
+
+@pytest.fixture
+def folder(recola_folder, tmp_path):
+    """A copy that a test may spoil."""
+    return shutil.copytree(recola_folder, tmp_path / "recola")
+
+
+def settings(**changes):
+    partitions = {"train": ("P1",), "dev": ("P2",)}
+    return records.RecordsConfig(**{"clip": CLIP, "partitions": partitions, **changes})
+
+
+def rating_file(folder, name="P1", target="valence"):
+    return folder / recola.RATINGS / target / f"{name}.csv"
+
+
+def edit(path, change):
+    path.write_text("\n".join(change(path.read_text().splitlines())) + "\n")
+
+
+@pytest.fixture(scope="module")
+def prepared(recola_folder, tmp_path_factory):
+    data_dir = str(tmp_path_factory.mktemp("data"))
+    return preparation.prepare("recola", settings(), data_dir, str(recola_folder))
+
+
+def test_records_hold_features_and_gold_standard_of_every_frame(prepared, recola_folder):
+    recording = recola.read_recording(recola_folder, "P1")
+    track = tracking.track_video(recording.video, config.Tracking(), progress=False)
+    ratings = annotations.read_ratings(rating_file(recola_folder, "P1", "arousal"))
+    gold = gold_standard.gold_standard(ratings.values)
+    faces = alignment.aligned_faces(recording.video, track)
+    features = np.stack(
+        list(backbone.extract(backbone.load("compact", None), ((f.image, f.valid) for f in faces)))
+    )
+    seen = 0
+    for example in preparation.segments(prepared, "train").as_numpy_iterator():
+        first, count = example["first_frame"], len(example["mask"])
+        assert first == max(0, seen - records.RecordsConfig(clip=CLIP).overlap)
+        seen = first + count
+        assert example["features"].dtype == np.float16
+        np.testing.assert_allclose(example["features"], features[first:seen], rtol=0.01, atol=0.01)
+        np.testing.assert_array_equal(example["mask"], track.valid[first:seen])
+        np.testing.assert_array_equal(example["timestamps"], track.timestamps[first:seen])
+        # 25 frames/s and a rating every 0.04 s: the k-th frame has the k-th rating.
+        np.testing.assert_allclose(example["labels"][:, 1], gold[first:seen], atol=1e-6)
+        later = example["later_labels"]
+        np.testing.assert_allclose(later[:, 1], gold[seen:][: len(later)], atol=1e-6)
+    assert seen == len(track)
+
+
+def test_records_take_little_more_than_their_features(prepared):
+    split = prepared.info.splits["train"]
+    size = sum(pathlib_size(file) for file in split.filepaths)
+    examples = list(preparation.segments(prepared, "train").as_numpy_iterator())
+    frames = max(example["first_frame"] + len(example["mask"]) for example in examples)
+    assert len(examples) > 1
+    assert size <= 1.15 * frames * 512 * 2
+
+
+def pathlib_size(file):
+    with open(file, "rb") as opened:
+        return len(opened.read())
+
+
+def test_tfds_users_find_a_data_set_like_any_other(recola_folder, tmp_path):
+    builder = recola.Recola(config=settings(), data_dir=tmp_path)
+    builder.download_and_prepare(
+        download_config=tfds.download.DownloadConfig(manual_dir=recola_folder)
+    )
+    example = next(iter(tfds.as_numpy(builder.as_dataset(split="dev"))))
+    assert example["recording"] == b"P2"
+    assert tfds.builder("recola", data_dir=tmp_path).name == "recola"
+
+
+def test_prepared_records_need_no_source(prepared):
+    data_dir = prepared.data_path.parents[2]
+    again = preparation.prepare("recola", settings(), str(data_dir), None)
+    assert again.info.splits["dev"].num_examples == prepared.info.splits["dev"].num_examples
+
+
+def test_records_of_other_settings_have_other_names():
+    names = [
+        settings().name,
+        settings(clip=config.Clip(5, 2)).name,
+        settings(partitions={"train": ("P2",), "dev": ("P1",)}).name,
+        settings(tracking=config.Tracking(redetect_every=7)).name,
+        settings(alignment=config.Alignment(left_eye=(70.0, 90.0))).name,
+        records.RecordsConfig().name,
+    ]
+    assert len(set(names)) == len(names)
+
+
+def test_records_of_changed_sources_are_refused(prepared, folder):
+    data_dir = str(prepared.data_path.parents[2])
+    preparation.prepare("recola", settings(), data_dir, str(folder))
+    edit(rating_file(folder), lambda lines: lines[:-1])
+    with pytest.raises(errors.InputError, match=r"made of other files.*valence/P1\.csv"):
+        preparation.prepare("recola", settings(), data_dir, str(folder))
+
+
+def test_truncated_records_are_refused(prepared, tmp_path):
+    data_dir = shutil.copytree(prepared.data_path.parents[2], tmp_path / "data")
+    file = next(data_dir.rglob("*.tfrecord-*"))
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(errors.InputError, match="they are damaged"):
+        preparation.prepare("recola", settings(), str(data_dir), None)
+
+
+@pytest.mark.parametrize("manual_dir", [None, "nowhere"])
+def test_without_a_source_the_error_tells_what_is_expected(manual_dir, tmp_path):
+    with pytest.raises(errors.InputError, match="RECOLA-Annotation/emotional_behaviour"):
+        preparation.prepare("recola", settings(), str(tmp_path), manual_dir)
+
+
+def test_every_missing_file_is_named(folder, tmp_path):
+    rating_file(folder, "P2").unlink()
+    (folder / recola.VIDEOS / "P1.mp4").unlink()
+    with pytest.raises(errors.InputError) as caught:
+        preparation.prepare("recola", settings(), str(tmp_path / "data"), str(folder))
+    assert str(rating_file(folder, "P2")) in str(caught.value)
+    assert str(folder / recola.VIDEOS / "P1.mp4") in str(caught.value)
+    assert "2 files are missing" in str(caught.value)
+
+
+def test_partitions_are_checked(folder):
+    with pytest.raises(errors.InputError, match=r"more than one place.*P1"):
+        recola.sources(folder, {"train": ("P1",), "dev": ("P1",)})
+    with pytest.raises(errors.InputError, match="dev partition is empty: give --dev_recordings"):
+        recola.sources(folder, {"train": ("P1",)})
+
+
+def test_default_partitions_are_the_shared_recordings():
+    shared = "16 17 19 21 23 25 26 28 30 34 37 39 41 42 43 45 46 48 56 58 62 64 65".split()
+    names = [name for part in recola.Recola.PARTITIONS.values() for name in part]
+    assert sorted(names) == sorted(f"P{number}" for number in shared)
+
+
+def test_ratings_shorter_than_the_video_leave_frames_without(folder, tmp_path):
+    for target in config.TARGETS:
+        edit(rating_file(folder, "P1", target), lambda lines: lines[:51])  # to 1.96 s
+    builder = preparation.prepare("recola", settings(), str(tmp_path / "data"), str(folder))
+    rated = {}
+    for example in preparation.segments(builder, "train").as_numpy_iterator():
+        for time, label in zip(example["timestamps"], example["labels"], strict=True):
+            rated[round(time * 25)] = np.isfinite(label).all()
+    # A rating holds for half a step after it, which no further frame is within.
+    assert [frame for frame, is_rated in sorted(rated.items()) if is_rated] == list(range(50))
+
+
+def test_a_missing_rating_is_left_out_of_the_gold_standard(folder):
+    complete = recola.read_recording(folder, "P1").gold
+
+    def blank(lines):
+        cells = lines[10].split(";")
+        return [*lines[:10], ";".join([cells[0], "NaN", *cells[2:]]), *lines[11:]]
+
+    edit(rating_file(folder), blank)
+    gold = recola.read_recording(folder, "P1").gold
+    assert np.isfinite(gold).all()
+    np.testing.assert_array_equal(gold[:, 1], complete[:, 1])
+    assert 0 < np.abs(gold[9, 0] - complete[9, 0]) < 0.5
+
+
+def test_a_constant_rater_is_no_obstacle(folder):
+    def constant(lines):
+        return [lines[0], *(f"{line.rpartition(';')[0]};0.5" for line in lines[1:])]
+
+    edit(rating_file(folder), constant)
+    assert np.isfinite(recola.read_recording(folder, "P1").gold).all()
+
+
+def test_a_cell_that_is_no_number_is_named(folder):
+    edit(rating_file(folder), lambda lines: [*lines[:5], lines[5] + "x", *lines[6:]])
+    with pytest.raises(errors.InputError, match=r"valence/P1\.csv, line 6, column FF3"):
+        recola.read_recording(folder, "P1")
+
+
+def test_targets_rated_at_different_times_are_refused(folder):
+    edit(rating_file(folder), lambda lines: lines[:-1])
+    with pytest.raises(errors.InputError, match="rated at different times"):
+        recola.read_recording(folder, "P1")
+
+
+@pytest.mark.parametrize("content", [b"", b"this is a text file\n" * 50])
+def test_a_video_that_is_none_stops_preparation_and_leaves_nothing(content, folder, tmp_path):
+    (folder / recola.VIDEOS / "P2.mp4").write_bytes(content)
+    with pytest.raises(errors.InputError, match=r"P2\.mp4"):
+        preparation.prepare("recola", settings(), str(tmp_path / "data"), str(folder))
+    assert not list((tmp_path / "data").rglob("*.tfrecord*"))

@@ -1,0 +1,136 @@
+"""The detector against hand-marked eyes, and in the batches on which the package fails."""
+
+import cv2
+import keras
+import numpy as np
+import pytest
+
+from ast_net.faces import detection
+
+# Marked by hand in the portrait: both pupils, the nose's tip, both corners of the mouth.
+LANDMARKS = np.array([[123, 101], [166.5, 103.3], [144, 126], [122, 140], [166, 140]])
+
+
+def test_finds_the_marked_landmarks(detector, portrait):
+    (faces,) = detector.detect([portrait])
+    (face,) = faces
+    assert face.confidence > 0.99
+    np.testing.assert_allclose(face.landmarks, LANDMARKS, atol=4)
+    np.testing.assert_allclose(face.landmarks[:2], LANDMARKS[:2], atol=2)
+    x, y, width, height = face.box
+    assert 90 < x < 110 and 50 < y < 80 and 75 < width < 100 and 90 < height < 130
+
+
+def test_left_and_right_are_those_of_the_picture(detector, portrait):
+    (face,) = detector.detect([np.ascontiguousarray(portrait[:, ::-1])])[0]
+    mirrored = LANDMARKS[[1, 0, 2, 4, 3]] * [-1, 1] + [portrait.shape[1] - 1, 0]
+    np.testing.assert_allclose(face.landmarks, mirrored, atol=4)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.7])
+def test_follows_scale_and_place(detector, portrait, scale):
+    moved = cv2.warpAffine(
+        portrait, np.array([[scale, 0, 30], [0, scale, 20.0]]), (640, 480), flags=cv2.INTER_AREA
+    )
+    (face,) = detector.detect([moved])[0]
+    np.testing.assert_allclose(
+        face.landmarks[:2], LANDMARKS[:2] * scale + [30, 20], atol=2.5 * scale
+    )
+
+
+def test_mixed_batch(detector, portrait, rng):
+    blank = np.zeros_like(portrait)
+    noise = rng.integers(0, 255, portrait.shape, dtype=np.uint8)
+    small = np.ascontiguousarray(portrait[40:200, 60:220])
+    alone = detector.detect([portrait])[0][0]
+    batch = detector.detect([blank, portrait, noise, small, portrait[:200], blank])
+    assert [len(faces) for faces in batch] == [0, 1, 0, 1, 1, 0]
+    np.testing.assert_allclose(batch[1][0].landmarks, alone.landmarks, atol=0.01)
+    np.testing.assert_allclose(batch[3][0].landmarks + [60, 40], LANDMARKS, atol=4)
+    np.testing.assert_allclose(batch[4][0].landmarks, LANDMARKS, atol=4)
+
+
+def test_batches_of_only_blank_pictures(detector):
+    assert detector.detect([np.zeros((100, 100, 3), np.uint8)] * 2) == [[], []]
+    assert detector.detect([]) == []
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (11, 300, 3), (12, 12, 3), (13, 200, 3)])
+def test_tiny_pictures(detector, shape):
+    assert detector.detect([np.full(shape, 128, np.uint8)]) == [[]]
+
+
+def test_more_pictures_than_a_batch(detector, portrait):
+    images = [portrait if k in (0, 17) else np.zeros_like(portrait) for k in range(18)]
+    assert [len(faces) for faces in detector.detect(images)] == [1] + [0] * 16 + [1]
+
+
+def test_min_face_fraction(detector, portrait):
+    image = np.full((720, 960, 3), 128, np.uint8)
+    image[300:444, 300:444] = cv2.resize(portrait, (144, 144), interpolation=cv2.INTER_AREA)
+    # The face is 50 pixels high: 7 % of 720.
+    assert detector.detect([image], min_face_fraction=0.15) == [[]]
+    (face,) = detector.detect([image], min_face_fraction=0.04)[0]
+    np.testing.assert_allclose(face.landmarks[:2], LANDMARKS[:2] / 2 + 300, atol=2)
+
+
+def test_two_faces_in_one_picture(detector, portrait):
+    both = np.hstack([portrait, portrait])
+    faces = sorted(detector.detect([both])[0], key=lambda face: face.box[0])
+    assert len(faces) == 2
+    np.testing.assert_allclose(faces[1].landmarks, LANDMARKS + [288, 0], atol=4)
+
+
+def test_refine_finds_the_face_from_a_box_that_is_off(detector, portrait):
+    box = detector.detect([portrait])[0][0].box
+    right, off, wrong = detector.refine(
+        portrait, np.stack([box, box + [-20, 5, 0, 0], box + [200, 0, 0, 0]])
+    )
+    np.testing.assert_allclose(right.landmarks[:2], LANDMARKS[:2], atol=2)
+    # A second look from where the first one saw the face: one look is off by up to 4 pixels.
+    np.testing.assert_allclose(off.landmarks, right.landmarks, atol=1)
+    assert min(right.confidence, off.confidence) > 0.98
+    assert wrong.confidence < 0.5
+    (outside,) = detector.refine(portrait, np.array([[-1e6, -1e6, 50.0, 50.0]]))
+    assert outside.confidence < 0.5
+
+
+def test_refine_trembles_little(detector, portrait):
+    """In pixels of the aligned crop, while a face moves slowly; a single look gives 0.26."""
+    (face,) = detector.detect([portrait])[0]
+    eyes = []
+    for shift in np.linspace(0, 6, 13):
+        moved = cv2.warpAffine(portrait, np.array([[1, 0, shift], [0, 1, shift / 2]]), (288, 288))
+        (face,) = detector.refine(moved, face.box[np.newaxis])
+        eyes.append(face.landmarks[:2] - [shift, shift / 2])
+    distance = np.linalg.norm(LANDMARKS[1] - LANDMARKS[0])
+    assert np.std(eyes, axis=0).max() * 76 / distance < 0.21
+
+
+def test_networks_are_traced_once(detector, portrait):
+    detector.detect([portrait])
+    detector.refine(portrait, np.array([[0.0, 0.0, 50.0, 50.0]]))
+    networks = (detector._pnet, detector._rnet, detector._onet)
+    before = [network.experimental_get_tracing_count() for network in networks]
+    detector.detect([portrait[:251, :199]] * 2)
+    detector.refine(portrait, np.array([[0.0, 0.0, 50.0, 50.0]] * 3))
+    assert [network.experimental_get_tracing_count() for network in networks] == before
+
+
+def test_mixed_precision_leaves_the_detector_alone(detector, portrait):
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        (face,) = detection.FaceDetector().detect([portrait])[0]
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    finally:
+        keras.config.set_dtype_policy(policy)
+    np.testing.assert_allclose(
+        face.landmarks, detector.detect([portrait])[0][0].landmarks, atol=1e-3
+    )
+
+
+@pytest.mark.parametrize("image", [np.zeros((20, 20), np.uint8), np.zeros((20, 20, 3), np.float32)])
+def test_other_arrays_are_refused(detector, image):
+    with pytest.raises(ValueError, match="expected uint8"):
+        detector.detect([image])

@@ -1,0 +1,273 @@
+"""Where a track is valid, what it costs, how it moves, and how it is kept."""
+
+import dataclasses
+import logging
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+
+from ast_net import config, errors
+from ast_net.faces import detection, tracking, video
+
+SETTINGS = config.Tracking()
+PUPILS = np.array([[123, 101], [166.5, 103.3]])
+
+
+def drifting_pupils(frames: int) -> np.ndarray:
+    """Where the fixture drifting_face puts the pupils, [T, 2, 2]."""
+    drift = np.arange(frames)[:, None, None] * [2.0, 1.0]
+    return PUPILS * 0.8 + [20, -10] + drift
+
+
+class CountingDetector:
+    """Passes everything on, and counts the detections."""
+
+    def __init__(self, detector: detection.FaceDetector) -> None:
+        self.refine = detector.refine
+        self._detect = detector.detect
+        self.detections = 0
+
+    def detect(self, images, min_face_fraction):
+        self.detections += 1
+        return self._detect(images, min_face_fraction)
+
+
+def follow(detector, images, settings=SETTINGS):
+    """The faces in all images, and the number of detections."""
+    counting = CountingDetector(detector)
+    tracker = tracking.FaceTracker(counting, settings)
+    return [tracker.update(image) for image in images], counting.detections
+
+
+def test_follows_between_detections(detector, drifting_face):
+    faces, detections = follow(detector, drifting_face([True] * 30))
+    assert detections == 2  # the first frame's, and the 26th's
+    eyes = np.array([face.landmarks[:2] for face in faces])
+    np.testing.assert_allclose(eyes, drifting_pupils(30), atol=2)
+    # In pixels of the aligned crop; the drift itself is even.
+    second = np.diff(eyes, 2, axis=0) * 76 / np.linalg.norm(np.diff(PUPILS * 0.8, axis=0))
+    assert np.sqrt((second**2).mean() / 6) < 0.5
+
+
+def test_validity_when_the_face_goes_and_comes(detector, drifting_face):
+    shown = [True] * 8 + [False] * 9 + [True] * 8
+    faces, detections = follow(detector, drifting_face(shown))
+    found = [face is not None for face in faces]
+    # It is lost at once, and found again at the next search.
+    assert found[:17] == shown[:17]
+    back = found.index(True, 8)
+    assert 17 <= back < 17 + SETTINGS.search_every
+    assert all(found[back:])
+    # The first frame, the loss, and every third frame of the search.
+    assert detections == 2 + (back - 8) // SETTINGS.search_every
+
+
+def test_no_face(detector, rng):
+    images = list(rng.integers(0, 255, (7, 120, 160, 3), dtype=np.uint8))
+    faces, detections = follow(detector, images)
+    assert faces == [None] * 7
+    assert detections == 3
+
+
+def test_does_not_stay_on_something_that_is_no_face(detector, drifting_face):
+    """A detection that no longer finds the followed face ends it, however sure O-Net is."""
+    images = drifting_face([True] * 10)
+
+    class Blind(CountingDetector):
+        def detect(self, images, min_face_fraction):
+            found = super().detect(images, min_face_fraction)
+            return found if self.detections == 1 else [[]]
+
+    tracker = tracking.FaceTracker(Blind(detector), dataclasses.replace(SETTINGS, redetect_every=4))
+    assert [tracker.update(image) is not None for image in images] == [True] * 4 + [False] * 6
+
+
+def test_leaves_what_is_no_face_for_another_face(detector, drifting_face):
+    other = detection.Face(np.array([250.0, 180, 40, 50]), 0.99, np.zeros((5, 2)))
+
+    class Elsewhere(CountingDetector):
+        def detect(self, images, min_face_fraction):
+            found = super().detect(images, min_face_fraction)
+            return found if self.detections == 1 else [[other]]
+
+    settings = dataclasses.replace(SETTINGS, redetect_every=4)
+    tracker = tracking.FaceTracker(Elsewhere(detector), settings)
+    faces = [tracker.update(image) for image in drifting_face([True] * 5)]
+    assert faces[4] is other and other not in faces[:4]
+
+
+def test_jump_is_caught_in_the_same_frame(detector, drifting_face):
+    first, last = drifting_face([True] * 61)[::60]
+    faces, detections = follow(detector, [first, last])
+    assert detections == 2
+    np.testing.assert_allclose(faces[1].landmarks[:2], drifting_pupils(61)[60], atol=2)
+
+
+def test_stays_with_its_face_while_another_grows(detector, portrait):
+    """The left face is the larger one at first; at the second detection the right one is."""
+    images = []
+    for k in range(12):
+        image = np.full((288, 520, 3), 90, np.uint8)
+        for x, side in ((0, 230), (230, 170 + 10 * k)):
+            image[:side, x : x + side] = cv2.resize(
+                portrait, (side, side), interpolation=cv2.INTER_AREA
+            )
+        images.append(image)
+    faces, detections = follow(detector, images, dataclasses.replace(SETTINGS, redetect_every=6))
+    assert detections == 2
+    assert all(face.box[0] + face.box[2] < 230 for face in faces)
+    last, _ = follow(detector, images[-1:])
+    assert last[0].box[0] > 230
+
+
+def face_at(x, y, width, height, confidence=1.0) -> detection.Face:
+    return detection.Face(np.array([x, y, width, height], float), confidence, np.zeros((5, 2)))
+
+
+def test_prominence_by_hand():
+    shape = (200, 400, 3)
+    # In the middle: the size itself, sqrt(40 * 90).
+    assert tracking.prominence(face_at(180, 55, 40, 90), shape) == pytest.approx(60)
+    assert tracking.prominence(face_at(180, 55, 40, 90, 0.9), shape) == pytest.approx(54)
+    # Its centre in a corner: half of it.
+    assert tracking.prominence(face_at(-20, -45, 40, 90), shape) == pytest.approx(30)
+
+
+def test_track_of_a_video(face_video, detector):
+    track = tracking.track_video(face_video, SETTINGS, detector, progress=False)
+    assert len(track) == 20
+    for name, dtype, shape in [
+        ("timestamps", np.float64, (20,)),
+        ("valid", np.bool_, (20,)),
+        ("confidence", np.float32, (20,)),
+        ("boxes", np.float32, (20, 4)),
+        ("landmarks", np.float32, (20, 5, 2)),
+    ]:
+        assert getattr(track, name).dtype == dtype and getattr(track, name).shape == shape
+    np.testing.assert_allclose(track.timestamps, np.arange(20) / 25, atol=1e-6)
+    assert track.valid.all() and track.confidence.min() > 0.9
+    np.testing.assert_allclose(track.landmarks[:, :2], drifting_pupils(20), atol=2)
+
+
+def test_frames_without_a_face_keep_their_place(tmp_path, detector, drifting_face):
+    path = tmp_path / "a.mp4"
+    video.write_video(path, drifting_face([False] * 4 + [True] * 6), 25)
+    track = tracking.track_video(path, SETTINGS, detector, progress=False)
+    assert len(track) == 10
+    assert not track.valid[:4].any() and track.valid[6:].all()
+    for array in (track.confidence, track.boxes, track.landmarks):
+        assert (array[~track.valid] == 0).all()
+
+
+def test_save_and_load(tmp_path, rng):
+    track = tracking.Track(
+        np.arange(3) / 7,
+        np.array([True, False, True]),
+        rng.random(3, dtype=np.float32),
+        rng.random((3, 4), dtype=np.float32),
+        rng.random((3, 5, 2), dtype=np.float32),
+    )
+    tracking.save_track(tmp_path / "new" / "a.npz", track)
+    loaded = tracking.load_track(tmp_path / "new" / "a.npz")
+    for field in dataclasses.fields(track):
+        np.testing.assert_array_equal(getattr(loaded, field.name), getattr(track, field.name))
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["a.npz"]
+
+
+def damages(content: bytes) -> list[bytes]:
+    flipped = bytearray(content)
+    flipped[len(content) // 2] ^= 0xFF
+    return [b"", b"nonsense", content[: len(content) // 2], bytes(flipped)]
+
+
+def test_damaged_track(tmp_path, rng):
+    path = tmp_path / "a.npz"
+    with pytest.raises(errors.InputError, match=f"{path}.*track the video again"):
+        tracking.load_track(path)
+    track = tracking.Track(
+        np.arange(3.0),
+        np.ones(3, bool),
+        np.ones(3, np.float32),
+        rng.random((3, 4), dtype=np.float32),
+        rng.random((3, 5, 2), dtype=np.float32),
+    )
+    tracking.save_track(path, track)
+    content = path.read_bytes()
+    for damaged in damages(content):
+        path.write_bytes(damaged)
+        with pytest.raises(errors.InputError, match=f"{path}.*track the video again"):
+            tracking.load_track(path)
+    for other in (
+        dataclasses.replace(track, boxes=track.boxes[:2]),
+        dataclasses.replace(track, boxes=track.boxes.astype(np.float64)),
+    ):
+        tracking.save_track(path, other)
+        with pytest.raises(errors.InputError, match="boxes is"):
+            tracking.load_track(path)
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    with pytest.raises(errors.InputError, match="track the video again"):
+        tracking.load_track(tmp_path / "array.npy")
+
+
+@pytest.fixture
+def tracked(monkeypatch):
+    """The videos that were really tracked; tracking itself is left out."""
+    paths = []
+
+    def track_video(path, *_):
+        paths.append(path)
+        return tracking.Track(
+            np.arange(2.0),
+            np.ones(2, bool),
+            np.ones(2, np.float32),
+            np.ones((2, 4), np.float32),
+            np.ones((2, 5, 2), np.float32),
+        )
+
+    monkeypatch.setattr(tracking, "track_video", track_video)
+    return paths
+
+
+def test_cache_hits_by_content_and_settings(tmp_path, face_video, tracked, monkeypatch):
+    cache = tmp_path / "cache"
+    first = tracking.cached_track(face_video, cache, SETTINGS)
+    copy = tmp_path / "copy of it.mp4"
+    shutil.copy(face_video, copy)
+    again = tracking.cached_track(copy, cache, config.Tracking())
+    assert tracked == [face_video]
+    np.testing.assert_array_equal(again.boxes, first.boxes)
+
+    other = tmp_path / "other.mp4"
+    other.write_bytes(face_video.read_bytes() + b"\0")
+    tracking.cached_track(other, cache, SETTINGS)
+    tracking.cached_track(face_video, cache, dataclasses.replace(SETTINGS, min_confidence=0.8))
+    monkeypatch.setattr(tracking, "TRACK_VERSION", tracking.TRACK_VERSION + 1)
+    tracking.cached_track(face_video, cache, SETTINGS)
+    assert tracked == [face_video, other, face_video, face_video]
+    assert len(list(cache.iterdir())) == 4
+
+
+def test_damaged_cache_is_made_again(tmp_path, face_video, tracked, caplog):
+    tracking.cached_track(face_video, tmp_path, SETTINGS)
+    (cached,) = tmp_path.iterdir()
+    content = cached.read_bytes()
+    for count, damaged in enumerate(damages(content), 2):
+        cached.write_bytes(damaged)
+        with caplog.at_level(logging.WARNING, logger="absl"):
+            tracking.cached_track(face_video, tmp_path, SETTINGS)
+        assert len(tracked) == count
+        assert "tracked again" in caplog.text
+        tracking.load_track(cached)
+    tracking.cached_track(face_video, tmp_path, SETTINGS)
+    assert len(tracked) == count
+
+
+def test_failed_tracking_leaves_no_cache(tmp_path):
+    text = tmp_path / "text.mp4"
+    text.write_text("this is no video\n" * 100)
+    for path in (text, tmp_path / "missing.mp4"):
+        with pytest.raises(errors.InputError, match=str(path)):
+            tracking.cached_track(path, tmp_path / "cache", SETTINGS, progress=False)
+    assert not (tmp_path / "cache").exists()

@@ -1,0 +1,45 @@
+import pytest
+
+from ast_net import errors, files
+from ast_net.training import workdir
+
+FLAGS = "--dataset=demo\n--epochs=3\n--data_dir=here\n"
+
+
+def test_a_new_folder_is_claimed_and_found_again(tmp_path):
+    folder = tmp_path / "a" / "run"
+    workdir.claim(folder, FLAGS)
+    assert (folder / workdir.RUN_FLAGS).read_text() == FLAGS
+    workdir.claim(folder, FLAGS)
+
+
+def test_places_may_differ(tmp_path):
+    workdir.claim(tmp_path, FLAGS)
+    workdir.claim(tmp_path, FLAGS.replace("here", "there"))
+
+
+def test_another_configuration_is_refused_and_nothing_changed(tmp_path):
+    workdir.claim(tmp_path, FLAGS)
+    with pytest.raises(errors.InputError, match=r"there: --epochs=3\n  now:   --epochs=4"):
+        workdir.claim(tmp_path, FLAGS.replace("=3", "=4"))
+    assert (tmp_path / workdir.RUN_FLAGS).read_text() == FLAGS
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(errors.InputError, match=r"no run\.flags"):
+        workdir.claim(tmp_path, FLAGS)
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), files.whole(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    with files.whole(path) as temporary:
+        assert temporary.suffix == ".csv"
+        temporary.write_text("new")
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]

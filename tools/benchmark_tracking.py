@@ -1,0 +1,130 @@
+"""Compares face tracking with MTCNN on every frame and prints a Markdown table.
+
+    tools/run tools/benchmark_tracking.py VIDEO...
+
+Eye error and jitter are in pixels of the aligned crop, where the eyes are 76 pixels apart. The reference is
+the mtcnn package as it is shipped. Jitter is the standard deviation of an eye's position that its second
+difference in time implies, so that smooth motion does not count. It takes about 0.3 s a frame on two cores.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+
+import mtcnn
+import numpy as np
+import tqdm
+
+from ast_net import config
+from ast_net.faces import detection, tracking, video
+
+
+class TimedDetector(detection.FaceDetector):
+    """A detector that notes what each detection takes, in seconds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def detect(self, images, min_face_fraction=0.1):
+        start = time.perf_counter()
+        faces = super().detect(images, min_face_fraction)
+        self.seconds.append(time.perf_counter() - start)
+        return faces
+
+
+def package_landmarks(package: mtcnn.MTCNN, image: np.ndarray) -> np.ndarray | None:
+    """The landmarks [5, 2] of the largest face the package finds, unrounded."""
+    rows = package.detect_faces([image], output_type="numpy")
+    if not len(rows):
+        return None
+    row = rows[np.argmax(rows[:, 3] * rows[:, 4])]
+    return np.stack([row[6:11], row[11:16]], axis=1)
+
+
+def run(images: list[np.ndarray], landmarks_of: Callable) -> tuple[np.ndarray, list[float]]:
+    """Landmarks [T, 5, 2], NaN where there is no face, and the seconds each frame took."""
+    landmarks, seconds = np.full((len(images), 5, 2), np.nan), []
+    for k, image in enumerate(tqdm.tqdm(images, leave=False)):
+        start = time.perf_counter()
+        found = landmarks_of(image)
+        seconds.append(time.perf_counter() - start)
+        if found is not None:
+            landmarks[k] = found
+    return landmarks, seconds
+
+
+def crop_scale(landmarks: np.ndarray) -> np.ndarray:
+    """Crop pixels per picture pixel, [T, 1, 1]."""
+    alignment = config.Alignment()
+    target = alignment.right_eye[0] - alignment.left_eye[0]
+    return target / np.linalg.norm(landmarks[:, 1] - landmarks[:, 0], axis=-1)[:, None, None]
+
+
+def jitter(landmarks: np.ndarray) -> float:
+    eyes = landmarks[:, :2]
+    second = (eyes[1:-1] - (eyes[:-2] + eyes[2:]) / 2) * crop_scale(landmarks[1:-1])
+    return float(np.sqrt(np.nanmean(second**2) / 1.5)) if np.isfinite(second).any() else np.nan
+
+
+def changes(landmarks: np.ndarray) -> str:
+    valid = np.isfinite(landmarks[:, 0, 0])
+    first = "face" if valid[0] else "none"
+    return ", ".join([first, *(str(k + 1) for k in np.flatnonzero(np.diff(valid)))])
+
+
+def measure(path: str, package: mtcnn.MTCNN, detector: TimedDetector) -> dict[str, str]:
+    """A row of the table: column to cell."""
+    images = [frame.image for frame in video.read_frames(path)]
+    tracker = tracking.FaceTracker(detector, config.Tracking())
+    detector.detect(images[:1])  # traces the networks
+    detector.refine(images[0], np.array([[0.0, 0.0, 20.0, 20.0]]))
+    detector.seconds.clear()
+
+    def follow(image):
+        before = len(detector.seconds)
+        start = time.perf_counter()
+        face = tracker.update(image)
+        if len(detector.seconds) == before and face is not None:
+            following.append(time.perf_counter() - start)
+        return None if face is None else face.landmarks
+
+    following: list[float] = []
+    tracked, _ = run(images, follow)
+    searches = np.median(detector.seconds)
+    reference, package_seconds = run(images, lambda image: package_landmarks(package, image))
+    error = np.linalg.norm((tracked - reference)[:, :2] * crop_scale(reference), axis=-1)
+    error = error[np.isfinite(error)]
+    differ = np.isfinite(tracked[:, 0, 0]) != np.isfinite(reference[:, 0, 0])
+    median, high = np.percentile(error, [50, 95]) if error.size else (np.nan, np.nan)
+    followed = np.median(following) if following else np.nan
+    return {
+        "video": path.rsplit("/", 1)[-1],
+        "size": f"{images[0].shape[1]}x{images[0].shape[0]}",
+        "frames": str(len(images)),
+        "face changes": changes(tracked),
+        "package": changes(reference),
+        "frames that differ": f"{100 * differ.mean():.1f} %",
+        "eye error, median": f"{median:.2f}",
+        "95 %": f"{high:.2f}",
+        "jitter": f"{jitter(tracked):.2f}",
+        "package ": f"{jitter(reference):.2f}",
+        "ms a followed frame": f"{1000 * followed:.1f}",
+        "a detection": f"{1000 * searches:.0f}",
+        "the package": f"{1000 * np.median(package_seconds):.0f}",
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("videos", nargs="+", metavar="VIDEO")
+    package, detector = mtcnn.MTCNN(), TimedDetector()
+    for k, path in enumerate(parser.parse_args().videos):
+        row = measure(path, package, detector)
+        if k == 0:
+            print("| " + " | ".join(row) + " |\n" + "|---" * len(row) + "|")
+        print("| " + " | ".join(row.values()) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
