@@ -142,11 +142,11 @@ class Training:
     clip: Clip = Clip()
     epochs: int = 100
     batch_size: int = 32
-    learning_rate: float = 5e-3
+    learning_rate: float = 2e-3
     warmup_epochs: int = 5
     patience: int = 10
     reaction_delay: float = 0.0
-    clip_hop: int = 10
+    clip_hop: int = 5
     shuffle_clips: int = 512
     seed: int = 0
     jit_compile: bool = False

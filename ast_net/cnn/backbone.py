@@ -67,11 +67,15 @@ def on_pictures(model: keras.Model) -> keras.Model:
     """
     if model.name == "compact":
         return model.get_layer("trunk")
-    pictures = keras.Input((48, 48, 1), name="pictures")
-    enlarged = keras.ops.image.resize(pictures, (192, 192), interpolation="bilinear")
-    faces = keras.ops.pad(enlarged, ((0, 0), (16, 16), (16, 16), (0, 0)), mode="symmetric")
-    faces = keras.ops.cast(keras.ops.round(keras.ops.repeat(255 * faces, 3, axis=3)), "uint8")
-    return keras.Model(pictures, model(faces))
+    pictures = keras.Input((compact.PICTURE_SIZE, compact.PICTURE_SIZE, 1), name="pictures")
+    return keras.Model(pictures, model(enlarge(pictures)))
+
+
+def enlarge(pictures):
+    """Pictures as `on_pictures` takes them -> faces, uint8 [B, 224, 224, 3]."""
+    middle = keras.ops.image.resize(pictures, (192, 192), interpolation="bilinear")
+    faces = keras.ops.pad(middle, ((0, 0), (16, 16), (16, 16), (0, 0)), mode="symmetric")
+    return keras.ops.cast(keras.ops.round(255 * keras.ops.repeat(faces, 3, axis=3)), "uint8")
 
 
 def extract(

@@ -113,7 +113,8 @@ def write_video(path: str | os.PathLike, images: Iterable[np.ndarray], frame_rat
                     stream = container.add_stream(
                         "libx264",
                         fractions.Fraction(frame_rate).limit_denominator(60_000),
-                        options={"crf": "18", "preset": "veryfast"},
+                        # Presets that look ahead do not always make the same of the same pictures.
+                        options={"crf": "20", "preset": "superfast"},
                         width=shape[1],
                         height=shape[0],
                         pix_fmt="yuv420p",

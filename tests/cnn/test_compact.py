@@ -24,11 +24,9 @@ def test_vgg16_is_given_pictures_in_the_same_place(monkeypatch, rng):
     pictures = np.full((1, 48, 48, 1), 0.4, np.float32)
     expected = model(np.full((1, 224, 224, 3), 102, np.uint8))
     np.testing.assert_allclose(backbone.on_pictures(model)(pictures), expected, rtol=1e-5)
-    marked = pictures.copy()
-    marked[0, 10, 30] = 1
-    on_pictures = backbone.on_pictures(model)
-    seen = keras.Model(on_pictures.input, on_pictures.layers[-1].input)(marked)[0].numpy()
-    assert seen.shape == (224, 224, 3)
+    pictures[0, 10, 30] = 1
+    seen = backbone.enlarge(pictures)[0].numpy()
+    assert (seen.shape, seen.dtype) == ((224, 224, 3), np.uint8)
     row, column = np.argwhere(seen[..., 0] == seen.max()).mean(axis=0)
     # The middle of pixel (10, 30) of 48 in the middle 192 of 224.
     np.testing.assert_allclose([row, column], [16 + 4 * 10.5 - 0.5, 16 + 4 * 30.5 - 0.5])

@@ -44,7 +44,7 @@ def test_records_hold_features_and_gold_standard_of_every_frame(prepared, recola
     track = tracking.track_video(recording.video, config.Tracking(), progress=False)
     ratings = annotations.read_ratings(rating_file(recola_folder, "P1", "arousal"))
     gold = gold_standard.gold_standard(ratings.values)
-    faces = alignment.aligned_faces(recording.video, track)
+    faces = alignment.aligned_faces(recording.video, track, config.Alignment())
     features = np.stack(
         list(backbone.extract(backbone.load("compact", None), ((f.image, f.valid) for f in faces)))
     )
