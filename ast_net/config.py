@@ -258,7 +258,4 @@ class Finetuning:
             _require(0 <= value < 1, f"{name} must be in [0, 1), found {value}")
         _require(self.learning_rate > 0, f"learning_rate must be > 0, found {self.learning_rate}")
         _require(self.weight_decay >= 0, f"weight_decay must be >= 0, found {self.weight_decay}")
-        _require(
-            self.warmup_epochs >= 0, f"warmup_epochs must be >= 0, found {self.warmup_epochs}"
-        )
         _require(self.seed >= 0, f"seed must be >= 0, found {self.seed}")

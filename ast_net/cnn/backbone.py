@@ -23,7 +23,7 @@ def weights_id(name: str, weights: str | None) -> str:
     _check(name, weights)
     if weights is None:
         return "seed0"
-    with open(weights, "rb") as file:
+    with pathlib.Path(weights).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:8]
 
 
@@ -110,7 +110,9 @@ def _extract_batch(fc6, batch: list[tuple[np.ndarray, bool]], feature_size: int)
 
 def _check(name: str, weights: str | None) -> None:
     if name not in FEATURE_SIZE:
-        raise errors.InputError(f"backbone {name!r} is unknown, expected one of {sorted(FEATURE_SIZE)}")
+        raise errors.InputError(
+            f"backbone {name!r} is unknown, expected one of {sorted(FEATURE_SIZE)}"
+        )
     if weights is None and name != "compact":
         raise errors.InputError(
             f"backbone {name} has no weights of its own: give --backbone_weights=PATH, VGG-Face's weights "

@@ -93,7 +93,9 @@ def _assign(path: pathlib.Path, layer: keras.Layer, kernel: Any, bias: Any, reve
         if reverse:
             part = part[:, :, ::-1]
         if not np.isfinite(part).all():
-            raise errors.InputError(f"{path}, {layer.name}: the kernel has values that are not finite")
+            raise errors.InputError(
+                f"{path}, {layer.name}: the kernel has values that are not finite"
+            )
         part = part.reshape(-1, *target.shape[1:])
         start = first * rows_each
         target[start : start + len(part)].assign(part)
@@ -120,7 +122,7 @@ def _opened(path: pathlib.Path, names: list[str]) -> Iterator[_Stored]:
 def _keras(path: pathlib.Path, file: h5py.File, names: list[str]) -> _Stored:
     if "layer_names" not in file.attrs and "model_weights" not in file:
         return _Stored(_keras_3(file, names), bgr=False)
-    root = file["model_weights"] if "model_weights" in file else file
+    root = file.get("model_weights", file)
     found = {}
     for name in root.attrs["layer_names"]:
         group = root[name]
@@ -139,7 +141,7 @@ def _keras_3(file: h5py.File, names: list[str]) -> dict[str, tuple[Any, Any]]:
         kind, _, count = name.partition("_")
         return kind, int(count or 0)
 
-    groups = file["layers"] if "layers" in file else {}
+    groups = file.get("layers", {})
     numbered = [name for name in groups if re.fullmatch(r"(conv2d|dense)(_\d+)?", name)]
     pairs = [groups[name]["vars"] for name in sorted(numbered, key=number)]
     found = [(pair["0"], pair["1"]) for pair in pairs if len(pair) == 2]
@@ -166,16 +168,16 @@ def _matconvnet(path: pathlib.Path, folder: pathlib.Path, names: list[str]) -> _
         layer = entry[0, 0]
         name, pair = _text(layer["name"].reshape(-1)[0]), _matconvnet_pair(layer)
         if name in names and pair is not None:
-            np.save(folder / f"{name}.npy", pair[0])
+            np.save(folder / f"{name}.npy", pair[0].astype(np.float32, copy=False))
             found[name] = (np.load(folder / f"{name}.npy", mmap_mode="r"), pair[1].copy())
     return _Stored(found, bgr=False)
 
 
 def _matconvnet_pair(layer: np.void) -> tuple[np.ndarray, np.ndarray] | None:
-    fields = layer.dtype.names
+    fields = layer.dtype.names or ()
     if "filters" in fields:
         return layer["filters"], layer["biases"]
-    cells = layer["weights"].reshape(-1) if "weights" in fields else ()
+    cells = list(layer["weights"].reshape(-1)) if "weights" in fields else []
     return (cells[0], cells[1]) if len(cells) == 2 else None
 
 

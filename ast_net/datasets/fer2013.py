@@ -91,11 +91,11 @@ def load(data_dir: str, manual_dir: str | None) -> dict[str, Split]:
       InputError: the source is missing or broken, or what is prepared is of another source.
     """
     builder = Fer2013(data_dir=data_dir)
-    given = manual_dir is not None and pathlib.Path(manual_dir).is_dir()
+    folder = pathlib.Path(manual_dir) if manual_dir else None
     if builder.is_prepared():
-        if given:
-            _check_source(builder, pathlib.Path(manual_dir))
-    elif not given:
+        if folder and folder.is_dir():
+            _check_source(builder, folder)
+    elif folder is None or not folder.is_dir():
         raise errors.InputError(
             "fer2013 is not prepared yet, and its source folder is "
             f"{'not given' if manual_dir is None else f'missing: {manual_dir}'}: give --manual_dir=FOLDER."
@@ -153,7 +153,7 @@ def source_id(source: pathlib.Path) -> str:
             if path.is_file()
         )
         return f"pictures {hashlib.sha256(listed.encode()).hexdigest()[:16]}"
-    with open(source, "rb") as file:
+    with source.open("rb") as file:
         return f"csv {hashlib.file_digest(file, 'sha256').hexdigest()[:16]}"
 
 
@@ -229,9 +229,11 @@ def _broken_file(path: pathlib.Path) -> Iterator[None]:
 
 
 def _open(path: pathlib.Path):
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         compressed = file.read(2) == b"\x1f\x8b"
-    return (gzip.open if compressed else open)(path, "rt", encoding="ascii", newline="")
+    if compressed:
+        return gzip.open(path, "rt", encoding="ascii", newline="")
+    return path.open("rt", encoding="ascii", newline="")
 
 
 def check_counts(path: pathlib.Path, splits: dict[str, Split]) -> None:

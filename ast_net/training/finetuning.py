@@ -87,9 +87,7 @@ def predict(network: keras.Model, images: np.ndarray, batch_size: int = 64) -> n
     return np.concatenate(parts)
 
 
-def batches(
-    split: fer2013.Split, batch_size: int, seed: int, epoch: int
-) -> tf.data.Dataset:
+def batches(split: fer2013.Split, batch_size: int, seed: int, epoch: int) -> tf.data.Dataset:
     """Augmented pictures and labels in an order that the seed and the epoch decide.
 
     The last, smaller batch of an epoch is left out: its batch statistics would be noisy.
@@ -143,7 +141,9 @@ def train(
             started = time.monotonic()
             dataset = batches(train_split, settings.batch_size, settings.seed, len(rows))
             # Checkpoints leave this out.
-            network.get_layer("dropout").seed_generator.state.assign([settings.seed, len(rows) << 20])
+            network.get_layer("dropout").seed_generator.state.assign(
+                [settings.seed, len(rows) << 20]
+            )
             row = _epoch(step, dataset, steps, len(rows))
             with _averaged(network, averages):
                 row["dev_accuracy"] = float(np.mean(predict(network, dev_split[0]) == dev_split[1]))

@@ -34,7 +34,7 @@ def test_vgg16_is_given_pictures_in_the_same_place(monkeypatch, rng):
 
 def test_fused_batch_normalisation_is_keras_own(rng):
     inputs = tf.constant(rng.normal(1, 3, (8, 5, 5, 4)).astype(np.float32))
-    gamma, beta, mean, variance = weights = rng.uniform(0.5, 2, (4, 4)).astype(np.float32)
+    weights = rng.uniform(0.5, 2, (4, 4)).astype(np.float32)  # the last: moving variance
     results = []
     for layer in (compact.FusedBatchNormalization(), keras.layers.BatchNormalization()):
         layer.build(inputs.shape)
@@ -44,13 +44,15 @@ def test_fused_batch_normalisation_is_keras_own(rng):
             outputs = layer(inputs, training=True)
             loss = tf.reduce_sum(outputs**3)
         gradients = tape.gradient(loss, [inputs, layer.gamma.value, layer.beta.value])
-        results.append([outputs, *gradients, layer.moving_mean.value, layer(inputs, training=False)])
+        results.append(
+            [outputs, *gradients, layer.moving_mean.value, layer(inputs, training=False)]
+        )
         last = layer.moving_variance.numpy()
         layer.trainable = False
         results[-1].append(layer(inputs, training=True))
         np.testing.assert_array_equal(layer.moving_variance, last)
         # The fused kernel keeps the estimate that divides by n - 1.
         of_batch = inputs.numpy().var(axis=(0, 1, 2), ddof=len(results) == 1)
-        np.testing.assert_allclose(last, 0.99 * variance + 0.01 * of_batch, rtol=1e-5)
+        np.testing.assert_allclose(last, 0.99 * weights[3] + 0.01 * of_batch, rtol=1e-5)
     for found, expected in zip(*results, strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-3 * np.abs(expected).max())

@@ -80,16 +80,18 @@ def write_keras_2(path, groups, **attributes):
 
 
 def write_keras_vggface(path, weights):
-    groups = [("input_1", {})]
+    groups: list[tuple[str, dict]] = [("input_1", {})]
     for name, (kernel, bias) in bgr(weights).items():
         kernel = kernel.reshape(-1, 4096) if name == "fc6" else kernel
         groups.append((name, {f"{name}/kernel:0": kernel, f"{name}/bias:0": bias}))
         groups.append((f"pool_after_{name}", {}))
-    write_keras_2(path, [*groups, ("fc7", {"fc7/kernel:0": np.zeros((4096, 2)), "fc7/bias:0": np.zeros(2)})])
+    write_keras_2(
+        path, [*groups, ("fc7", {"fc7/kernel:0": np.zeros((4096, 2)), "fc7/bias:0": np.zeros(2)})]
+    )
 
 
 def write_deepface(path, weights):
-    groups = []
+    groups: list[tuple[str, dict]] = []
     for number, (kernel, bias) in enumerate(bgr(weights).values(), start=1):
         name = f"conv2d_{number}"
         groups.append((f"zero_padding2d_{number}", {}))
@@ -204,5 +206,7 @@ def test_refuses_other_files(tmp_path):
 def test_refuses_numbers_that_are_not_finite(weights, tmp_path):
     weights["conv4_1"][0][0, 0, 0, 0] = np.nan
     write_deepface(tmp_path / "w.h5", weights)
-    with pytest.raises(errors.InputError, match="conv4_1: the kernel has values that are not finite"):
+    with pytest.raises(
+        errors.InputError, match="conv4_1: the kernel has values that are not finite"
+    ):
         backbone.load("vgg16", str(tmp_path / "w.h5"))

@@ -83,7 +83,9 @@ def test_erases_a_rectangle_of_half_the_pictures(pictures):
     changed = (found != pictures)[..., 0]
     covered = changed.any(axis=(1, 2))
     assert 0.4 < covered.mean() < 0.6
-    for picture, mask, after in zip(pictures[covered], changed[covered], found[covered], strict=True):
+    for picture, mask, after in zip(
+        pictures[covered], changed[covered], found[covered], strict=True
+    ):
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         assert max(np.ptp(rows), np.ptp(columns)) + 1 <= 0.45 * 47 + 1
         np.testing.assert_allclose(after[rows[0], columns[0]], picture.mean(), rtol=1e-4)

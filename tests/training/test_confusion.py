@@ -27,6 +27,7 @@ def test_writes_table_and_figure(tmp_path):
     confusion.write(tmp_path, table, "title")
     assert json.loads((tmp_path / "metrics.json").read_text()) == table
     figure = cv2.imread(str(tmp_path / "figures" / "confusion.png"))
+    assert figure is not None
     assert figure.shape[0] > 400
     assert figure.std() > 20
     assert "accuracy 0.5000, macro F1 0.3000" in confusion.format_table(table)

@@ -1,0 +1,99 @@
+import hashlib
+import http.server
+import importlib.util
+import pathlib
+import threading
+
+import pytest
+
+from ast_net import errors
+from ast_net.cnn import vgg16
+
+_PATH = pathlib.Path(__file__).parents[2] / "tools" / "fetch_vgg_face.py"
+_SPEC = importlib.util.spec_from_file_location("fetch_vgg_face", _PATH)
+fetch_vgg_face = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(fetch_vgg_face)
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(vgg16, "BLOCKS", ((2, 2), (2, 2), (2, 3), (2, 3), (2, 3)))
+
+
+@pytest.fixture
+def content(tmp_path):
+    path = tmp_path / "made.weights.h5"
+    vgg16.build_vgg16().save_weights(path)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def server(content):
+    """Serves the content on this machine, in parts if asked; `breaks_after` cuts the first answer."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        breaks_after = None
+        ranges: list = []
+
+        def do_GET(self):
+            asked = self.headers.get("Range")
+            Handler.ranges.append(asked)
+            first = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
+            if self.path != "/vgg.h5":
+                return self.send_error(404)
+            if first >= len(content):
+                return self.send_error(416)
+            self.send_response(206 if asked else 200)
+            self.send_header("Content-Length", str(len(content) - first))
+            self.end_headers()
+            self.wfile.write(content[first : first + (Handler.breaks_after or len(content))])
+            Handler.breaks_after = None
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        Handler.ranges = []
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        server.url = f"http://127.0.0.1:{server.server_port}/vgg.h5"
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_goes_on_where_a_download_broke(server, content, tmp_path):
+    source = fetch_vgg_face.Source(server.url, 1, hashlib.md5(content).hexdigest())
+    server.RequestHandlerClass.breaks_after = 1000
+    with pytest.raises(errors.InputError, match="Call again to go on where it stopped"):
+        fetch_vgg_face.fetch(source, tmp_path / "w")
+    assert (tmp_path / "w" / "vgg.h5.part").stat().st_size == 1000
+    path = fetch_vgg_face.fetch(source, tmp_path / "w")
+    assert server.RequestHandlerClass.ranges == [None, "bytes=1000-"]
+    assert path.read_bytes() == content
+    assert [file.name for file in path.parent.iterdir()] == ["vgg.h5"]
+    # There already: checked, not fetched.
+    assert fetch_vgg_face.fetch(source, tmp_path / "w") == path
+    assert len(server.RequestHandlerClass.ranges) == 2
+
+
+def test_a_part_that_is_whole_is_only_checked(server, content, tmp_path):
+    (tmp_path / "vgg.h5.part").write_bytes(content)
+    path = fetch_vgg_face.fetch(fetch_vgg_face.Source(server.url, 1), tmp_path)
+    assert path.read_bytes() == content
+
+
+def test_refuses_what_is_not_the_file(server, content, tmp_path):
+    (tmp_path / "vgg.h5.part").write_bytes(b"x" * len(content))
+    with pytest.raises(errors.InputError, match="neither an HDF5 nor a MATLAB file"):
+        fetch_vgg_face.fetch(fetch_vgg_face.Source(server.url, 1), tmp_path)
+    assert not (tmp_path / "vgg.h5.part").exists()
+    with pytest.raises(errors.InputError, match="its MD5 is .* expected 0123"):
+        fetch_vgg_face.fetch(fetch_vgg_face.Source(server.url, 1, "0123"), tmp_path)
+    assert not (tmp_path / "vgg.h5").exists()
+
+
+def test_says_what_to_do_without_the_network(server, tmp_path):
+    gone = server.url.replace("vgg.h5", "gone.h5")
+    with pytest.raises(errors.InputError, match=r"404.*\n.*on another machine, copy it to .*gone.h5"):
+        fetch_vgg_face.fetch(fetch_vgg_face.Source(gone, 7), tmp_path)
