@@ -1,5 +1,7 @@
 """The flags that the verbs share. Only this module and the verbs know absl's flags."""
 
+import logging as std_logging
+import os
 import sys
 from collections.abc import Callable
 
@@ -15,23 +17,37 @@ flags.DEFINE_string("data_dir", "data", "Where records and tracks of faces are k
 flags.DEFINE_string("manual_dir", None, "The data set as its owners release it.")
 flags.DEFINE_string("workdir", None, "What a run leaves. Default: runs/DATASET.")
 flags.DEFINE_list("targets", list(config.TARGETS), "What to learn.")
-flags.DEFINE_enum("backbone", "compact", ["compact", "vgg16"], "The CNN that the features come from.")
+flags.DEFINE_enum(
+    "backbone", "compact", ["compact", "vgg16"], "The CNN that the features come from."
+)
 flags.DEFINE_string("backbone_weights", None, "Its weights, a .weights.h5 file.")
 for _split in ("train", "dev", "test"):
     flags.DEFINE_list(
-        f"{_split}_recordings", None, f"The recordings of {_split}, if not the data set's own split."
+        f"{_split}_recordings",
+        None,
+        f"The recordings of {_split}, if not the data set's own split.",
     )
-flags.DEFINE_list("lstm_units", [str(u) for u in config.StackedLSTM().units], "Cells of each layer.")
+flags.DEFINE_list(
+    "lstm_units", [str(u) for u in config.StackedLSTM().units], "Cells of each layer."
+)
 flags.DEFINE_integer("clip_frames", _TRAINING.clip.frames, "N, frames of a clip.")
-flags.DEFINE_integer("clip_stride", _TRAINING.clip.stride, "S, frames between two frames of a clip.")
-flags.DEFINE_integer("clip_hop", _TRAINING.clip_hop, "Frames between the starts of an epoch's clips.")
+flags.DEFINE_integer(
+    "clip_stride", _TRAINING.clip.stride, "S, frames between two frames of a clip."
+)
+flags.DEFINE_integer(
+    "clip_hop", _TRAINING.clip_hop, "Frames between the starts of an epoch's clips."
+)
 flags.DEFINE_integer("epochs", _TRAINING.epochs, "At most.")
 flags.DEFINE_integer("batch_size", _TRAINING.batch_size, "Pairs of twin clips.")
 flags.DEFINE_float("learning_rate", _TRAINING.learning_rate, "Of Adam.")
 flags.DEFINE_integer(
-    "warmup_epochs", _TRAINING.warmup_epochs, "Over these the local, global and Siamese weights rise."
+    "warmup_epochs",
+    _TRAINING.warmup_epochs,
+    "Over these the local, global and Siamese weights rise.",
 )
-flags.DEFINE_integer("patience", _TRAINING.patience, "Epochs without a better dev CC before the end.")
+flags.DEFINE_integer(
+    "patience", _TRAINING.patience, "Epochs without a better dev CC before the end."
+)
 flags.DEFINE_float(
     "reaction_delay",
     None,
@@ -58,11 +74,15 @@ def experiment() -> config.Experiment:
     if FLAGS.dataset is None:
         raise errors.InputError("no data set: give --dataset=demo, or another that --help lists")
     named = {split: FLAGS[f"{split}_recordings"].value for split in ("train", "dev", "test")}
-    delay = FLAGS.reaction_delay
+    # What depends on the data set is filled in, so that run.flags has it.
+    if FLAGS.workdir is None:
+        FLAGS["workdir"].value = f"runs/{FLAGS.dataset}"
+    if FLAGS.reaction_delay is None:
+        FLAGS["reaction_delay"].value = config.REACTION_DELAYS[FLAGS.dataset]
     return config.Experiment(
         dataset=FLAGS.dataset,
         data_dir=FLAGS.data_dir,
-        workdir=FLAGS.workdir or f"runs/{FLAGS.dataset}",
+        workdir=FLAGS.workdir,
         manual_dir=FLAGS.manual_dir,
         targets=tuple(FLAGS.targets),
         backbone=FLAGS.backbone,
@@ -76,7 +96,7 @@ def experiment() -> config.Experiment:
             learning_rate=FLAGS.learning_rate,
             warmup_epochs=FLAGS.warmup_epochs,
             patience=FLAGS.patience,
-            reaction_delay=config.REACTION_DELAYS[FLAGS.dataset] if delay is None else delay,
+            reaction_delay=FLAGS.reaction_delay,
             clip_hop=FLAGS.clip_hop,
             seed=FLAGS.seed,
             jit_compile=FLAGS.jit_compile,
@@ -98,7 +118,9 @@ def _units(values: list[str]) -> tuple[int, ...]:
     try:
         return tuple(int(value) for value in values)
     except ValueError:
-        raise errors.InputError(f"--lstm_units: found {values}, expected numbers such as 50,40") from None
+        raise errors.InputError(
+            f"--lstm_units: found {values}, expected numbers such as 50,40"
+        ) from None
 
 
 def run_flags() -> str:
@@ -112,12 +134,18 @@ def restore(flagfile: str) -> None:
     FLAGS([sys.argv[0], f"--flagfile={flagfile}", *sys.argv[1:]])
 
 
+def _concerns_the_user(record: std_logging.LogRecord) -> bool:
+    """What the package says, and others' warnings; but TFDS warns of any settings that are not its own."""
+    own = record.name == "absl" and f"{os.sep}ast_net{os.sep}" in record.pathname
+    library = "tensorflow_datasets" in record.pathname
+    return own or (record.levelno >= std_logging.WARNING and not library)
+
+
 def run(main: Callable[[], None]) -> None:
     """Runs a verb; what the user can mend is said in a line or two, without a traceback."""
 
     def guarded(_: list[str]) -> None:
-        # TFDS warns of settings it does not know by name, and every one of ours is so.
-        logging.get_absl_handler().addFilter(lambda r: "tensorflow_datasets" not in r.pathname)
+        logging.get_absl_handler().addFilter(_concerns_the_user)
         try:
             main()
         except errors.InputError as error:
@@ -126,6 +154,8 @@ def run(main: Callable[[], None]) -> None:
             if error.strerror is None:
                 raise
             place = f"{error.filename}: " if error.filename else ""
-            sys.exit(f"error: {place}{error.strerror}: check that the disk has room and may be written")
+            sys.exit(
+                f"error: {place}{error.strerror}: check that the disk has room and may be written"
+            )
 
     app.run(guarded)

@@ -54,10 +54,13 @@ class Tracking:
     min_face_fraction: float = 0.1
 
     def __post_init__(self) -> None:
-        _require(self.redetect_every >= 1, f"redetect_every must be >= 1, found {self.redetect_every}")
+        _require(
+            self.redetect_every >= 1, f"redetect_every must be >= 1, found {self.redetect_every}"
+        )
         _require(self.search_every >= 1, f"search_every must be >= 1, found {self.search_every}")
         _require(
-            0 < self.min_confidence < 1, f"min_confidence must be in (0, 1), found {self.min_confidence}"
+            0 < self.min_confidence < 1,
+            f"min_confidence must be in (0, 1), found {self.min_confidence}",
         )
         _require(
             0 < self.min_face_fraction < 1,
@@ -156,9 +159,7 @@ class Training:
         for name in ("epochs", "batch_size", "patience", "clip_hop", "shuffle_clips"):
             _require(getattr(self, name) >= 1, f"{name} must be >= 1, found {getattr(self, name)}")
         _require(self.learning_rate > 0, f"learning_rate must be > 0, found {self.learning_rate}")
-        _require(
-            self.warmup_epochs >= 0, f"warmup_epochs must be >= 0, found {self.warmup_epochs}"
-        )
+        _require(self.warmup_epochs >= 0, f"warmup_epochs must be >= 0, found {self.warmup_epochs}")
         _require(self.seed >= 0, f"seed must be >= 0, found {self.seed}")
         _require(
             0 <= self.reaction_delay <= 10,

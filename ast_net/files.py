@@ -3,7 +3,7 @@
 import contextlib
 import os
 import pathlib
-import tempfile
+import secrets
 from collections.abc import Iterator
 
 
@@ -11,15 +11,14 @@ from collections.abc import Iterator
 def whole(path: str | pathlib.Path) -> Iterator[pathlib.Path]:
     """Gives a path to write to; on success that file takes its place at once, else nothing is left.
 
-    The temporary file lies in the same folder, which is made if need be, and has the same suffixes,
-    as some writers choose the format by them.
+    The temporary file lies in the same folder, which is made if need be, and its name has the same
+    end, as some writers choose the format by it.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp("".join(path.suffixes), f".{path.stem}.", path.parent)
-    os.close(handle)
+    temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
     try:
-        yield pathlib.Path(temporary)
+        yield temporary
         os.replace(temporary, path)
     finally:
-        pathlib.Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)

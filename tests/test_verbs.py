@@ -97,8 +97,10 @@ def test_train_goes_the_whole_way(trained):
     assert set(metrics["valence"]["cc"]) == {"mean", "min", "max", "concatenated"}
     assert set(metrics["valence"]["recordings"]) == {"P2"}
     with (workdir / "history.csv").open() as file:
-        best = max(float(row["dev_cc_valence"]) / 2 + float(row["dev_cc_arousal"]) / 2
-                   for row in csv.DictReader(file))
+        best = max(
+            float(row["dev_cc_valence"]) / 2 + float(row["dev_cc_arousal"]) / 2
+            for row in csv.DictReader(file)
+        )
     found = np.mean([metrics[target]["cc"]["mean"] for target in metrics])
     assert found == pytest.approx(best, abs=1e-5), "the best model is the one evaluated"
 

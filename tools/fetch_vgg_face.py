@@ -36,7 +36,8 @@ class Source:
 SOURCES = {
     # Its owners publish no checksum: every layer's shape and values are checked instead.
     "deepface": Source(
-        "https://github.com/serengil/deepface_models/releases/download/v1.0/vgg_face_weights.h5", 580
+        "https://github.com/serengil/deepface_models/releases/download/v1.0/vgg_face_weights.h5",
+        580,
     ),
     # The MD5 is in the table of MatConvNet's page of pretrained models.
     "oxford": Source(

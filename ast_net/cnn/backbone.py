@@ -11,7 +11,7 @@ import tensorflow as tf
 from ast_net import errors
 from ast_net.cnn import compact, vgg16, vgg_face
 
-FEATURE_SIZE = {"compact": compact.FEATURES, "vgg16": 4096}
+FEATURE_SIZE = {"compact": compact.FEATURES, "vgg16": vgg16.FEATURES}
 
 
 def weights_id(name: str, weights: str | None) -> str:
@@ -41,7 +41,7 @@ def load(name: str, weights: str | None, dtype_policy: str = "float32") -> keras
     """
     _check(name, weights)
     if name == "vgg16":
-        model = vgg16.build_vgg16(dtype_policy, kernel_initializer="zeros")
+        model = vgg16.build_vgg16(dtype_policy, draw_weights=False)
         vgg_face.load_into(model, str(weights))
         return model
     model = compact.build_compact(dtype_policy=dtype_policy)

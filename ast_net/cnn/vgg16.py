@@ -5,16 +5,49 @@ import keras
 # Mean colour of VGG-Face's training pictures, in RGB order (Parkhi et al., BMVC 2015).
 MEAN_RGB = (129.1863, 104.7624, 93.5940)
 BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
+FEATURES = 4096
 
 
-def build_vgg16(
-    dtype_policy: str = "float32", kernel_initializer: str = "glorot_uniform"
-) -> keras.Model:
+class Fc6(keras.layers.Layer):
+    """A dense layer on a map [B, H, W, C], with one kernel [W * C, F] for each of its rows.
+
+    As one matrix the kernel has 411 MB, and whatever reads, writes or trains it needs that once more.
+    """
+
+    def __init__(self, units: int, draw: bool = True, **options):
+        super().__init__(**options)
+        self.units, self.draw = units, draw
+
+    def build(self, input_shape):
+        _, rows, columns, channels = input_shape
+        # Together they are as one matrix with a variance of 1 / (H * W * C).
+        drawn = keras.initializers.VarianceScaling(1 / rows, "fan_in", "uniform")
+        self.kernels = [
+            self.add_weight(
+                (columns * channels, self.units),
+                drawn if self.draw else "zeros",
+                name=f"kernel_{row}",
+            )
+            for row in range(rows)
+        ]
+        self.bias = self.add_weight((self.units,), "zeros", name="bias")
+
+    def call(self, inputs):
+        outputs = self.bias
+        for row, kernel in enumerate(self.kernels):
+            flat = keras.ops.reshape(inputs[:, row], (-1, kernel.shape[0]))
+            outputs = outputs + keras.ops.matmul(flat, kernel)
+        return keras.ops.relu(outputs)
+
+
+def build_vgg16(dtype_policy: str = "float32", draw_weights: bool = True) -> keras.Model:
     """[B, 224, 224, 3] uint8 RGB -> fc6 [B, 4096] after its ReLU; 117,479,232 parameters.
 
     The mean is subtracted inside, in float32 whatever the policy: bfloat16 holds no more than 8 bits.
-    The weights are random until some are read into it (`cnn.vgg_face`); where that comes next, "zeros"
-    saves the time and memory of drawing them.
+
+    Args:
+      dtype_policy: of the layers that have weights, such as mixed_bfloat16.
+      draw_weights: whether they are random until some are read into it (`cnn.vgg_face`), or zero.
     """
     faces = keras.Input((224, 224, 3), dtype="uint8", name="faces")
     hidden = keras.layers.Rescaling(
@@ -27,17 +60,10 @@ def build_vgg16(
                 3,
                 padding="same",
                 activation="relu",
-                kernel_initializer=kernel_initializer,
+                kernel_initializer="glorot_uniform" if draw_weights else "zeros",
                 dtype=dtype_policy,
                 name=f"conv{block}_{number}",
             )(hidden)
         hidden = keras.layers.MaxPooling2D(dtype=dtype_policy, name=f"pool{block}")(hidden)
-    flat = keras.layers.Flatten(dtype=dtype_policy)(hidden)
-    fc6 = keras.layers.Dense(
-        4096,
-        activation="relu",
-        kernel_initializer=kernel_initializer,
-        dtype=dtype_policy,
-        name="fc6",
-    )(flat)
+    fc6 = Fc6(FEATURES, draw_weights, dtype=dtype_policy, name="fc6")(hidden)
     return keras.Model(faces, fc6, name="vgg16")

@@ -27,13 +27,11 @@ EXPECTED = (
     "expected vgg-face.mat (Oxford), rcmalli_vggface_tf_vgg16.h5 (keras-vggface), vgg_face_weights.h5 "
     "(DeepFace), or a .weights.h5 file that Keras saved from vgg16"
 )
-# Parts of a kernel that are read at once: fc6 has 411 MB.
-_ROWS = 2048
 
 
 @dataclasses.dataclass(frozen=True)
 class _Stored:
-    """Kernels and biases by layer; anything with a shape that can be sliced. `bgr`: the input's order."""
+    """Kernels and biases by layer, read when sliced. `bgr`: the order of the input's channels."""
 
     layers: dict[str, tuple[Any, Any]]
     bgr: bool
@@ -50,56 +48,66 @@ def load_into(model: keras.Model, path: str | pathlib.Path) -> None:
       InputError: the file is none of these, is cut off, or holds weights of other shapes.
     """
     path = pathlib.Path(path)
-    layers = [layer for layer in model.layers if layer.weights]
-    last_map = model.layers[model.layers.index(layers[-1]) - 2].output.shape[1:]
-    with _opened(path, [layer.name for layer in layers]) as stored:
-        for layer in layers:
-            _check_shapes(path, layer, stored, last_map)
-        for layer in layers:
-            kernel, bias = stored.layers[layer.name]
-            reverse = stored.bgr and layer is layers[0]
-            _assign(path, layer, kernel, bias, reverse)
+    *convolutions, fc6 = (layer for layer in model.layers if layer.weights)
+    names = [layer.name for layer in (*convolutions, fc6)]
+    with _opened(path, names) as stored:
+        for layer in convolutions:
+            _check_shapes(path, layer, stored, [tuple(layer.kernel.shape)])
+        _, height, width, channels = fc6.input.shape
+        # The same numbers in the same order: height, width, channel.
+        shapes = [
+            (height, width, channels),
+            (height * width * channels,),
+            (height, width * channels),
+        ]
+        _check_shapes(path, fc6, stored, [(*shape, fc6.units) for shape in shapes])
+        for layer in convolutions:
+            kernel = _finite(path, layer.name, stored.layers[layer.name][0])
+            reverse = stored.bgr and layer is convolutions[0]
+            layer.kernel.assign(kernel[:, :, ::-1] if reverse else kernel)
+        for row, target in enumerate(fc6.kernels):
+            piece = _row(stored.layers["fc6"][0], row, target.shape[0])
+            target.assign(_finite(path, "fc6", piece).reshape(target.shape))
+        for layer in (*convolutions, fc6):
+            layer.bias.assign(_finite(path, layer.name, stored.layers[layer.name][1]).reshape(-1))
 
 
-def _check_shapes(path: pathlib.Path, layer: keras.Layer, stored: _Stored, last_map: tuple) -> None:
+def _check_shapes(
+    path: pathlib.Path, layer: keras.Layer, stored: _Stored, allowed: list[tuple[int, ...]]
+) -> None:
     if layer.name not in stored.layers:
         raise errors.InputError(
             f"{path}: found no layer {layer.name}, only {', '.join(stored.layers) or 'none at all'}; "
             f"{EXPECTED}, with all layers up to fc6"
         )
     kernel, bias = stored.layers[layer.name]
-    expected = tuple(layer.kernel.shape)
-    allowed = [expected]
-    if len(expected) == 2:  # the same numbers in the same order: height, width, channel
-        allowed.append((*last_map, expected[1]))
-    if tuple(kernel.shape) not in allowed:
+    found = (len(kernel), *kernel[0].shape) if isinstance(kernel, list) else tuple(kernel.shape)
+    if found not in allowed:
         raise errors.InputError(
-            f"{path}, {layer.name}: found a kernel of shape {tuple(kernel.shape)}, expected "
+            f"{path}, {layer.name}: found a kernel of shape {found}, expected "
             f"{' or '.join(map(str, allowed))}; {EXPECTED}"
         )
-    if int(np.prod(bias.shape)) != expected[-1]:
+    if int(np.prod(bias.shape)) != allowed[0][-1]:
         raise errors.InputError(
-            f"{path}, {layer.name}: found a bias of shape {tuple(bias.shape)}, expected {expected[-1:]}; "
-            f"{EXPECTED}"
+            f"{path}, {layer.name}: found a bias of shape {tuple(bias.shape)}, expected "
+            f"{allowed[0][-1:]}; {EXPECTED}"
         )
 
 
-def _assign(path: pathlib.Path, layer: keras.Layer, kernel: Any, bias: Any, reverse: bool) -> None:
-    target = layer.kernel.value
-    rows_each = int(np.prod(kernel.shape[1:-1])) if target.shape.rank == 2 else 1
-    step = max(1, _ROWS // rows_each)
-    for first in range(0, kernel.shape[0], step):
-        part = np.asarray(kernel[first : first + step], np.float32)
-        if reverse:
-            part = part[:, :, ::-1]
-        if not np.isfinite(part).all():
-            raise errors.InputError(
-                f"{path}, {layer.name}: the kernel has values that are not finite"
-            )
-        part = part.reshape(-1, *target.shape[1:])
-        start = first * rows_each
-        target[start : start + len(part)].assign(part)
-    layer.bias.assign(np.asarray(bias, np.float32).reshape(-1))
+def _row(kernel: Any, row: int, size: int) -> Any:
+    """What one row of the map is multiplied by: of a convolution, a list of rows, or one matrix."""
+    if not isinstance(kernel, list) and len(kernel.shape) == 2:
+        return kernel[row * size : (row + 1) * size]
+    return kernel[row]
+
+
+def _finite(path: pathlib.Path, name: str, values: Any) -> np.ndarray:
+    array = np.asarray(values, np.float32)
+    if not np.isfinite(array).all():
+        raise errors.InputError(
+            f"{path}, {name}: found values that are not finite; the file is damaged, fetch it anew"
+        )
+    return array
 
 
 @contextlib.contextmanager
@@ -135,17 +143,17 @@ def _keras(path: pathlib.Path, file: h5py.File, names: list[str]) -> _Stored:
 
 
 def _keras_3(file: h5py.File, names: list[str]) -> dict[str, tuple[Any, Any]]:
-    """Keras 3 numbers layers of a kind: conv2d, conv2d_1, ..., dense."""
-
-    def number(name: str) -> tuple[str, int]:
-        kind, _, count = name.partition("_")
-        return kind, int(count or 0)
-
-    groups = file.get("layers", {})
-    numbered = [name for name in groups if re.fullmatch(r"(conv2d|dense)(_\d+)?", name)]
-    pairs = [groups[name]["vars"] for name in sorted(numbered, key=number)]
-    found = [(pair["0"], pair["1"]) for pair in pairs if len(pair) == 2]
-    return dict(zip(names, found, strict=False))
+    """Keras 3 numbers the layers of a kind: conv2d, conv2d_1, ...; fc6 has a kernel for each row."""
+    layers = file.get("layers", {})
+    matches = [re.fullmatch(r"conv2d(?:_(\d+))?", name) for name in layers]
+    ordered = sorted((m for m in matches if m), key=lambda m: int(m[1] or 0))
+    weights = [layers[m[0]]["vars"] for m in ordered]
+    found = {name: (w["0"], w["1"]) for name, w in zip(names, weights, strict=False) if len(w) == 2}
+    if "fc6" in layers:
+        parts = layers["fc6"]["vars"]
+        *kernels, bias = (parts[str(number)] for number in range(len(parts)))
+        found["fc6"] = (kernels, bias)
+    return found
 
 
 def _matconvnet(path: pathlib.Path, folder: pathlib.Path, names: list[str]) -> _Stored:

@@ -11,7 +11,7 @@ class Demo(recola.Recola):
     """Segments of generated recordings, in RECOLA's layout and read with the same code."""
 
     VERSION = tfds.core.Version("1.0.0")
-    MANUAL_DOWNLOAD_INSTRUCTIONS = None
+    MANUAL_DOWNLOAD_INSTRUCTIONS = None  # there is nothing to download
 
     PARTITIONS = {
         "train": tuple(f"P{number}" for number in range(1, 9)),

@@ -42,7 +42,7 @@ def prepare(
         raise errors.InputError(
             f"{dataset} is not prepared yet, and its source folder is "
             f"{'not given' if manual_dir is None else f'missing: {manual_dir}'}: give --manual_dir=FOLDER."
-            f"\n{builder.MANUAL_DOWNLOAD_INSTRUCTIONS.rstrip()}"
+            f"\n{builder.MANUAL_DOWNLOAD_INSTRUCTIONS}"
         )
     logging.info("preparing %s in %s", dataset, builder.data_dir)
     tfds.disable_progress_bar()  # ours tell more

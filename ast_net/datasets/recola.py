@@ -28,7 +28,7 @@ class Recola(tfds.core.GeneratorBasedBuilder):
     """Segments of RECOLA's recordings: fc6 and gold standard of each frame (`records.features_dict`)."""
 
     VERSION = tfds.core.Version("1.0.0")
-    MANUAL_DOWNLOAD_INSTRUCTIONS = f"""
+    MANUAL_DOWNLOAD_INSTRUCTIONS: str | None = f"""
     RECOLA is handed out by its owners to those who sign their agreement. Give the folder that holds
       {RATINGS}/{{arousal,valence}}/P16.csv
       {VIDEOS}/P16.mp4

@@ -8,14 +8,17 @@ All raise ValueError where shapes differ: broadcasting is how losses go silently
 """
 
 import dataclasses
+import functools
 import itertools
+from collections.abc import Callable
+from typing import TypeAlias
 
 import keras
 import tensorflow as tf
 
 from ast_net import config
 
-Tensor = tf.Tensor
+Tensor: TypeAlias = tf.Tensor
 
 
 def label_loss(labels: Tensor, predictions: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -47,11 +50,15 @@ def local_loss(
     labels, predictions, valid = _check(labels, predictions, mask)
     frames = labels.shape[1]
     if frames is None or not 1 <= num_intervals <= frames:
-        raise ValueError(f"found {num_intervals} intervals in clips of {frames} frames, expected 1 to N")
+        raise ValueError(
+            f"found {num_intervals} intervals in clips of {frames} frames, expected 1 to N"
+        )
     edges = [k * frames // num_intervals for k in range(num_intervals + 1)]
     intervals = [slice(*pair) for pair in itertools.pairwise(edges)]
     label_ranges = tf.stack([_range(labels[:, k], valid[:, k]) for k in intervals], axis=1)
-    prediction_ranges = tf.stack([_range(predictions[:, k], valid[:, k]) for k in intervals], axis=1)
+    prediction_ranges = tf.stack(
+        [_range(predictions[:, k], valid[:, k]) for k in intervals], axis=1
+    )
     occupied = tf.stack([tf.reduce_any(valid[:, k], axis=1) for k in intervals], axis=1)
     return _half_mean(_squared_distance(label_ranges, prediction_ranges, occupied), occupied)
 
@@ -136,10 +143,10 @@ class SiameseTemporalLoss(keras.layers.Layer):
         """
         first = (inputs["labels"], inputs["predictions"], inputs["mask"])
         twin = (inputs["twin_labels"], inputs["twin_predictions"], inputs["twin_mask"])
-        formulas = {
+        formulas: dict[str, Callable[..., Tensor]] = {
             "label": label_loss,
             "trend": trend_loss,
-            "local": lambda *clip: local_loss(*clip, num_intervals=self.loss_weights.num_intervals),
+            "local": functools.partial(local_loss, num_intervals=self.loss_weights.num_intervals),
             "global": global_loss,
             "ccc": ccc_loss,
         }

@@ -46,7 +46,8 @@ def build_stateful(stacked_lstm: keras.Model) -> keras.Model:
     lstm_k_h and lstm_k_c [B, units] both in and out; zeros start a sequence.
     """
     features = keras.Input(stacked_lstm.input.shape[1:], name="features")
-    inputs, outputs = {"features": features}, {}
+    inputs: dict[str, keras.KerasTensor] = {"features": features}
+    outputs: dict[str, keras.KerasTensor] = {}
     present = _present(features)
     hidden = stacked_lstm.get_layer("standardise")(features)
     for layer in lstm_layers(stacked_lstm):

@@ -95,7 +95,7 @@ def tabulate(predictions: list[Prediction], targets: tuple[str, ...]) -> dict:
         concatenated = _measure(predictions, column)
         table[target] = {"recordings": recordings}
         for metric in METRICS:
-            values = [m[metric] for m in recordings.values() if m[metric] is not None]
+            values = [v for m in recordings.values() if (v := m[metric]) is not None]
             table[target][metric] = {
                 "mean": float(np.mean(values)) if values else None,
                 "min": min(values, default=None),
@@ -155,6 +155,8 @@ def format_table(table: dict) -> str:
             values = [row[metric][key] for key in ("mean", "min", "max", "concatenated")]
             cells = ["n/a" if value is None else f"{value:.4f}" for value in values]
             lines.append(
-                f"{target:<12}{metric:<8}" + "".join(f"{c:>9}" for c in cells[:3]) + f"{cells[3]:>14}"
+                f"{target:<12}{metric:<8}"
+                + "".join(f"{c:>9}" for c in cells[:3])
+                + f"{cells[3]:>14}"
             )
     return "\n".join(lines)

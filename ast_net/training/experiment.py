@@ -46,12 +46,12 @@ def train_and_evaluate(experiment: config.Experiment, run_flags: str) -> None:
     )
 
     def batches(epoch: int):
-        return clips.batches(
-            train_segments, experiment.training, experiment.target_columns, epoch
-        )
+        return clips.batches(train_segments, experiment.training, experiment.target_columns, epoch)
 
     def dev_cc(stacked_lstm: keras.Model) -> dict[str, float]:
-        table = evaluation.tabulate(_predict(experiment, builder, "dev", stacked_lstm), experiment.targets)
+        table = evaluation.tabulate(
+            _predict(experiment, builder, "dev", stacked_lstm), experiment.targets
+        )
         return {target: table[target]["cc"]["mean"] or 0.0 for target in experiment.targets}
 
     loop.train(model, batches, dev_cc, folder, experiment.training, experiment.loss)
@@ -79,7 +79,9 @@ def _evaluate(experiment: config.Experiment, builder, split: str, model: str) ->
         raise errors.InputError(f"{path}: no such model; train first, with --workdir={path.parent}")
     predictions = _predict(experiment, builder, split, keras.models.load_model(path))
     table = evaluation.tabulate(predictions, experiment.targets)
-    folder = path.parent / (workdir.EVALUATION if split == "dev" else f"{workdir.EVALUATION}_{split}")
+    folder = path.parent / (
+        workdir.EVALUATION if split == "dev" else f"{workdir.EVALUATION}_{split}"
+    )
     evaluation.write(folder, predictions, experiment.targets, table)
     figures.write(folder / "figures", predictions, experiment.targets, table)
     print(evaluation.format_table(table))

@@ -3,6 +3,7 @@
 import pathlib
 
 import matplotlib.figure
+import matplotlib.ticker
 import numpy as np
 import scipy.ndimage
 
@@ -49,7 +50,9 @@ def series_figure(
         axes.plot(times, filtered, color=FILTERED_COLOUR, lw=1.4, label="median-filtered")
         axes.plot(times, labels, color=LABEL_COLOUR, lw=1.4, ls="--", label="gold standard")
         cc = table[target]["recordings"][prediction.recording]["cc"]
-        axes.set_title(f"{target}, CC {'n/a' if cc is None else f'{cc:.3f}'}", loc="left", fontsize=10)
+        axes.set_title(
+            f"{target}, CC {'n/a' if cc is None else f'{cc:.3f}'}", loc="left", fontsize=10
+        )
         axes.set_ylabel(target)
         axes.grid(alpha=0.3)
         if column == 0:
@@ -65,14 +68,16 @@ def distribution_figure(table: dict) -> matplotlib.figure.Figure:
         values = [m["cc"] for m in row["recordings"].values() if m["cc"] is not None]
         axes = figure.add_subplot(1, len(table), number)
         lowest = -1.0 if values and min(values) < 0 else 0.0
-        axes.hist(values, np.arange(lowest, 1.05, 0.1), color=FILTERED_COLOUR, edgecolor="white")
+        axes.hist(
+            values, list(np.arange(lowest, 1.05, 0.1)), color=FILTERED_COLOUR, edgecolor="white"
+        )
         if values:
             axes.axvline(np.mean(values), color=RAW_COLOUR, label=f"mean {np.mean(values):.3f}")
             axes.legend()
         axes.set_title(target)
         axes.set_xlabel("CC of a recording")
         axes.set_ylabel("recordings")
-        axes.yaxis.get_major_locator().set_params(integer=True)
+        axes.yaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
     return figure
 
 

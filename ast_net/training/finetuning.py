@@ -1,9 +1,8 @@
 """Training of the CNN on discrete expressions (sections 3.2 and 4.3), epoch by epoch and resumable."""
 
-import contextlib
 import pathlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -13,8 +12,8 @@ from absl import logging
 
 from ast_net import config, errors, files
 from ast_net.cnn import backbone, expression
-from ast_net.datasets import fer2013
-from ast_net.training import augmentation, confusion, history, workdir
+from ast_net.datasets import fer2013, fer2013_files
+from ast_net.training import augmentation, confusion, expression_step, history, workdir
 
 BACKBONE_WEIGHTS = "backbone.weights.h5"
 HEAD_WEIGHTS = "head.weights.h5"
@@ -49,7 +48,9 @@ def finetune(settings: config.Finetuning, run_flags: str) -> None:
     report(folder, settings.backbone, test_name, test_split)
 
 
-def _splits(splits: dict[str, fer2013.Split]) -> tuple[fer2013.Split, fer2013.Split, tuple]:
+def _splits(
+    splits: dict[str, fer2013_files.Split],
+) -> tuple[fer2013_files.Split, fer2013_files.Split, tuple]:
     if "public_test" in splits:
         return splits["train"], splits["public_test"], ("private_test", splits["private_test"])
     images, labels = splits["train"]
@@ -58,7 +59,7 @@ def _splits(splits: dict[str, fer2013.Split]) -> tuple[fer2013.Split, fer2013.Sp
     return (images[~held], labels[~held]), (images[held], labels[held]), ("test", splits["test"])
 
 
-def report(folder: pathlib.Path, name: str, split: str, test: fer2013.Split) -> None:
+def report(folder: pathlib.Path, name: str, split: str, test: fer2013_files.Split) -> None:
     """Measures the weights that the run left, in float32 and with one crop, and writes evaluation/."""
     cnn = backbone.load(name, str(folder / BACKBONE_WEIGHTS))
     head = expression.build_head(cnn.output.shape[-1])
@@ -72,7 +73,7 @@ def report(folder: pathlib.Path, name: str, split: str, test: fer2013.Split) -> 
 
 def _network(cnn: keras.Model, head: keras.Model, dropout: float) -> keras.Model:
     """Pictures float32 [B, 48, 48, 1] in [0, 1] -> logits [B, 7]."""
-    pictures = keras.Input((fer2013.SIZE, fer2013.SIZE, 1), name="pictures")
+    pictures = keras.Input((fer2013_files.SIZE, fer2013_files.SIZE, 1), name="pictures")
     features = backbone.on_pictures(cnn)(pictures)
     return keras.Model(pictures, head(keras.layers.Dropout(dropout, name="dropout")(features)))
 
@@ -87,7 +88,7 @@ def predict(network: keras.Model, images: np.ndarray, batch_size: int = 64) -> n
     return np.concatenate(parts)
 
 
-def batches(split: fer2013.Split, batch_size: int, seed: int, epoch: int) -> tf.data.Dataset:
+def batches(split: fer2013_files.Split, batch_size: int, seed: int, epoch: int) -> tf.data.Dataset:
     """Augmented pictures and labels in an order that the seed and the epoch decide.
 
     The last, smaller batch of an epoch is left out: its batch statistics would be noisy.
@@ -107,8 +108,8 @@ def batches(split: fer2013.Split, batch_size: int, seed: int, epoch: int) -> tf.
 def train(
     cnn: keras.Model,
     head: keras.Model,
-    train_split: fer2013.Split,
-    dev_split: fer2013.Split,
+    train_split: fer2013_files.Split,
+    dev_split: fer2013_files.Split,
     folder: pathlib.Path,
     settings: config.Finetuning,
 ) -> None:
@@ -123,7 +124,7 @@ def train(
             f"{len(train_split[1])} training pictures do not fill a batch of {settings.batch_size}: "
             "give a smaller --batch_size"
         )
-    optimizer = build_optimizer(network, settings, steps)
+    optimizer = expression_step.build_optimizer(network, settings, steps)
     averages = [tf.Variable(weight.value) for weight in network.weights] if settings.ema else []
     checkpoint = tf.train.Checkpoint(network=network, optimizer=optimizer, averages=averages)
     manager = tf.train.CheckpointManager(checkpoint, folder / workdir.CHECKPOINTS, max_to_keep=2)
@@ -133,19 +134,18 @@ def train(
         done = int(manager.latest_checkpoint.rpartition("-")[2])
         rows = history.read(folder / workdir.HISTORY)[:done]
         logging.info("resuming after epoch %d", done)
-    weights = class_weights(train_split[1]) if settings.class_weights else None
+    weights = expression_step.class_weights(train_split[1]) if settings.class_weights else None
     for last, frozen in ((settings.frozen_epochs, True), (settings.epochs, False)):
         cnn.trainable = not frozen
-        step = training_step(network, optimizer, averages, weights, settings)
+        step = expression_step.training_step(network, optimizer, averages, weights, settings)
         while len(rows) < last:
             started = time.monotonic()
             dataset = batches(train_split, settings.batch_size, settings.seed, len(rows))
-            # Checkpoints leave this out.
-            network.get_layer("dropout").seed_generator.state.assign(
-                [settings.seed, len(rows) << 20]
-            )
+            if settings.dropout:  # checkpoints leave the state of its chance out
+                chance = network.get_layer("dropout").seed_generator.state
+                chance.assign([settings.seed, len(rows) << 20])
             row = _epoch(step, dataset, steps, len(rows))
-            with _averaged(network, averages):
+            with expression_step.averaged(network, averages):
                 row["dev_accuracy"] = float(np.mean(predict(network, dev_split[0]) == dev_split[1]))
                 row["seconds"] = time.monotonic() - started
                 rows.append(row)
@@ -155,85 +155,6 @@ def train(
             print(_progress_line(rows, settings), flush=True)
             history.write(folder / workdir.HISTORY, rows)
             manager.save(checkpoint_number=len(rows))
-
-
-def build_optimizer(
-    network: keras.Model, settings: config.Finetuning, steps: int
-) -> keras.optimizers.Optimizer:
-    """SGD with Nesterov's momentum; the rate rises linearly, then falls along a cosine to 0.
-
-    The weight decay is decoupled and spares biases and batch normalisation.
-    """
-    warmup = settings.warmup_epochs * steps
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0 if warmup else settings.learning_rate,
-        settings.epochs * steps - warmup,
-        warmup_target=settings.learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )
-    optimizer = keras.optimizers.SGD(
-        schedule, momentum=0.9, nesterov=True, weight_decay=settings.weight_decay or None
-    )
-    if settings.weight_decay:
-        optimizer.exclude_from_weight_decay([w for w in network.trainable_variables if w.ndim == 1])
-    optimizer.build(network.trainable_variables)
-    return optimizer
-
-
-def class_weights(labels: np.ndarray) -> np.ndarray:
-    """For each class the inverse of its share, with mean 1 over the pictures, [7]."""
-    counts = np.bincount(labels, minlength=len(expression.EXPRESSIONS))
-    return (len(labels) / np.count_nonzero(counts) / np.maximum(counts, 1)).astype(np.float32)
-
-
-def training_step(
-    network: keras.Model,
-    optimizer: keras.optimizers.Optimizer,
-    averages: list[tf.Variable],
-    weights: np.ndarray | None,
-    settings: config.Finetuning,
-) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
-    """A function that trains on one batch; returns the loss and the part that was classified rightly.
-
-    What of the network is trainable is decided here, once.
-    """
-    variables = network.trainable_variables
-    classes = len(expression.EXPRESSIONS)
-    smoothing = settings.label_smoothing
-
-    @tf.function(jit_compile=settings.jit_compile)
-    def step(pictures: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        targets = tf.one_hot(labels, classes) * (1 - smoothing) + smoothing / classes
-        with tf.GradientTape() as tape:
-            logits = network(pictures, training=True)
-            losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
-            if weights is not None:
-                losses *= tf.gather(weights, labels)
-            loss = tf.reduce_mean(losses)
-        optimizer.apply(tape.gradient(loss, variables), variables)
-        # Young averages forget sooner, so that the random first weights leave no trace.
-        age = tf.cast(optimizer.iterations.value, tf.float32)
-        keep = tf.minimum(settings.ema, (1 + age) / (10 + age))
-        for average, weight in zip(averages, network.weights, strict=bool(averages)):
-            average.assign(keep * average + (1 - keep) * weight.value)
-        right = tf.argmax(logits, axis=1) == labels
-        return loss, tf.reduce_mean(tf.cast(right, tf.float32))
-
-    return step
-
-
-@contextlib.contextmanager
-def _averaged(network: keras.Model, averages: list[tf.Variable]) -> Iterator[None]:
-    """Inside, the network has its averaged weights, if there are any."""
-    if not averages:
-        yield
-        return
-    raw = [weight.numpy() for weight in network.weights]
-    for weight, average in zip(network.weights, averages, strict=True):
-        weight.assign(average)
-    yield
-    for weight, value in zip(network.weights, raw, strict=True):
-        weight.assign(value)
 
 
 def _epoch(step: Callable, dataset: tf.data.Dataset, steps: int, number: int) -> dict[str, float]:

@@ -1,9 +1,9 @@
 """Training of the temporal model, epoch by epoch, so that a killed run goes on where it was."""
 
 import csv
-import dataclasses
 import pathlib
 import time
+import warnings
 from collections.abc import Callable
 
 import keras
@@ -86,7 +86,10 @@ def _epoch(model, dataset, measure, stacked_lstm, number: int) -> dict[str, floa
     started = time.monotonic()
     with tqdm.tqdm(desc=f"epoch {number + 1}", unit="batch", leave=False) as bar:
         count = keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_, **__: bar.update())
-        fit = model.fit(dataset, verbose=0, shuffle=False, callbacks=[count])
+        with warnings.catch_warnings():
+            # How many batches there are shows when they end; Keras would rather be told.
+            warnings.filterwarnings("ignore", "Your input ran out of data")
+            fit = model.fit(dataset, verbose=0, shuffle=False, callbacks=[count])
     row = {name: values[0] for name, values in fit.history.items()}
     row |= {f"dev_cc_{target}": value for target, value in measure(stacked_lstm).items()}
     return row | {"seconds": time.monotonic() - started}
@@ -111,10 +114,16 @@ def _progress_line(history: History, training: config.Training) -> str:
     seconds = row.pop("seconds")
     remaining = (training.epochs - len(history)) * seconds / 60
     parts = [f"epoch {len(history)}/{training.epochs}"]
-    parts += [f"{name.removesuffix('_loss')} {value:.4g}" for name, value in row.items()
-              if not name.startswith("dev_cc_")]
-    parts += [f"{name.replace('dev_cc_', 'dev CC ')} {value:.3f}" for name, value in row.items()
-              if name.startswith("dev_cc_")]
+    parts += [
+        f"{name.removesuffix('_loss')} {value:.4g}"
+        for name, value in row.items()
+        if not name.startswith("dev_cc_")
+    ]
+    parts += [
+        f"{name.replace('dev_cc_', 'dev CC ')} {value:.3f}"
+        for name, value in row.items()
+        if name.startswith("dev_cc_")
+    ]
     best = "  best so far" if _best(history) == len(history) - 1 else ""
     return "  ".join(parts) + f"  {seconds:.1f} s, at most {remaining:.0f} min left{best}"
 
@@ -126,8 +135,10 @@ def _save(model: keras.Model, path: pathlib.Path) -> None:
 
 def _read_history(path: pathlib.Path) -> History:
     with path.open(newline="") as file:
-        return [{name: float(value) for name, value in row.items() if name != "epoch"}
-                for row in csv.DictReader(file)]
+        return [
+            {name: float(value) for name, value in row.items() if name != "epoch"}
+            for row in csv.DictReader(file)
+        ]
 
 
 def _write_history(path: pathlib.Path, history: History) -> None:

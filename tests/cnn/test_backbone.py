@@ -73,7 +73,9 @@ def test_weights_have_names_of_their_own(model, tmp_path):
     model.save_weights(path)
     other = compact.build_compact(7)
     other.save_weights(tmp_path / "b.weights.h5")
-    names = {backbone.weights_id("compact", w) for w in (None, path, str(tmp_path / "b.weights.h5"))}
+    names = {
+        backbone.weights_id("compact", w) for w in (None, path, str(tmp_path / "b.weights.h5"))
+    }
     assert len(names) == 3
     loaded = backbone.load("compact", str(tmp_path / "b.weights.h5"))
     for found, expected in zip(loaded.get_weights(), other.get_weights(), strict=True):

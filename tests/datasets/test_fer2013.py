@@ -7,7 +7,7 @@ import pytest
 
 from ast_net import errors
 from ast_net.cnn import expression
-from ast_net.datasets import fer2013
+from ast_net.datasets import fer2013, fer2013_files
 
 USAGES = ["Training"] * 6 + ["PublicTest"] * 3 + ["PrivateTest"] * 2
 CODES = [0, 1, 2, 3, 4, 5, 6, 0, 3, 6, 6]
@@ -34,11 +34,11 @@ def write(path, lines, compressed=False):
     return path
 
 
-@pytest.mark.parametrize("name", fer2013.CSV_NAMES)
+@pytest.mark.parametrize("name", fer2013_files.CSV_NAMES)
 @pytest.mark.parametrize("compressed", [False, True])
 def test_reads_the_csv_whatever_its_name(name, compressed, lines, images, tmp_path):
     # A browser may have unpacked it, or a mirror packed it, without changing its name.
-    splits = fer2013.read_csv(write(tmp_path / name, lines, compressed))
+    splits = fer2013_files.read_csv(write(tmp_path / name, lines, compressed))
     assert list(splits) == ["train", "public_test", "private_test"]
     for split, rows in (
         ("train", slice(6)),
@@ -98,14 +98,14 @@ def test_says_where_to_get_it(tmp_path):
 def test_names_the_line_of_a_malformed_row(change, message, lines, tmp_path):
     lines[3] = change(lines[3])
     with pytest.raises(errors.InputError) as caught:
-        fer2013.read_csv(write(tmp_path / "fer2013.csv", lines))
+        fer2013_files.read_csv(write(tmp_path / "fer2013.csv", lines))
     assert "1 rows are malformed:\n  line 4: " in str(caught.value)
     assert message in str(caught.value)
 
 
 def test_names_the_first_of_many_malformed_rows(lines, tmp_path):
     with pytest.raises(errors.InputError) as caught:
-        fer2013.read_csv(write(tmp_path / "fer2013.csv", [lines[0], *["9,1,Training"] * 7]))
+        fer2013_files.read_csv(write(tmp_path / "fer2013.csv", [lines[0], *["9,1,Training"] * 7]))
     assert "7 rows are malformed" in str(caught.value)
     assert "line 6:" in str(caught.value)
     assert "line 7:" not in str(caught.value)
@@ -114,14 +114,14 @@ def test_names_the_first_of_many_malformed_rows(lines, tmp_path):
 def test_refuses_what_is_not_the_csv(lines, tmp_path):
     path = write(tmp_path / "fer2013.csv", lines[1:])
     with pytest.raises(errors.InputError, match="line 1: found .* expected the header"):
-        fer2013.read_csv(path)
+        fer2013_files.read_csv(path)
     whole = write(path, lines, compressed=True).read_bytes()
     path.write_bytes(whole[:-300])
     with pytest.raises(errors.InputError, match="broken or cut off"):
-        fer2013.read_csv(path)
+        fer2013_files.read_csv(path)
     path.write_bytes(b"\xff\xfe" * 20)
     with pytest.raises(errors.InputError, match="broken or cut off"):
-        fer2013.read_csv(path)
+        fer2013_files.read_csv(path)
 
 
 def splits_of(counts, classes):
@@ -135,18 +135,18 @@ def test_warns_of_other_counts(caplog, tmp_path):
     def warnings(counts, classes):
         caplog.clear()
         with caplog.at_level(logging.WARNING, "absl"):
-            fer2013.check_counts(tmp_path, splits_of(counts, classes))
+            fer2013_files.check_counts(tmp_path, splits_of(counts, classes))
         return caplog.text
 
-    assert sum(fer2013.COUNTS.values()) == sum(fer2013.CLASS_COUNTS.values()) == 35_887
-    assert warnings(fer2013.COUNTS, fer2013.CLASS_COUNTS) == ""
+    assert sum(fer2013_files.COUNTS.values()) == sum(fer2013_files.CLASS_COUNTS.values()) == 35_887
+    assert warnings(fer2013_files.COUNTS, fer2013_files.CLASS_COUNTS) == ""
     # The copies that go round have one sad face that the paper counts as neutral.
-    one = fer2013.CLASS_COUNTS | {"sad": 6_078, "neutral": 6_197}
-    assert warnings(fer2013.COUNTS, one) == ""
-    swapped = fer2013.CLASS_COUNTS | {"sad": 6_198, "neutral": 6_077}
-    assert "are the codes in another order?" in warnings(fer2013.COUNTS, swapped)
-    fewer = fer2013.COUNTS | {"private_test": 3_588}
-    assert "3588" in warnings(fewer, fer2013.CLASS_COUNTS | {"neutral": 6_197})
+    one = fer2013_files.CLASS_COUNTS | {"sad": 6_078, "neutral": 6_197}
+    assert warnings(fer2013_files.COUNTS, one) == ""
+    swapped = fer2013_files.CLASS_COUNTS | {"sad": 6_198, "neutral": 6_077}
+    assert "are the codes in another order?" in warnings(fer2013_files.COUNTS, swapped)
+    fewer = fer2013_files.COUNTS | {"private_test": 3_588}
+    assert "3588" in warnings(fewer, fer2013_files.CLASS_COUNTS | {"neutral": 6_197})
 
 
 def write_folders(folder, rng, size=(48, 48)):
@@ -174,7 +174,7 @@ def test_reads_folders(rng, tmp_path):
 
 def test_shrinks_bigger_pictures(rng, tmp_path):
     pictures = write_folders(tmp_path, rng, (96, 96))
-    images, _ = fer2013.read_folders(tmp_path)["train"]
+    images, _ = fer2013_files.read_folders(tmp_path)["train"]
     expected = pictures["train", "angry"].reshape(48, 2, 48, 2).mean(axis=(1, 3))
     np.testing.assert_allclose(images[0, ..., 0], expected, atol=0.51)
 
@@ -184,7 +184,7 @@ def test_refuses_incomplete_folders(rng, tmp_path):
     picture = tmp_path / "test" / "fear" / "1.png"
     picture.write_bytes(b"no picture")
     with pytest.raises(errors.InputError, match="cannot be read as a picture"):
-        fer2013.read_folders(tmp_path)
+        fer2013_files.read_folders(tmp_path)
     picture.unlink()
     with pytest.raises(errors.InputError, match="fear: found no pictures"):
-        fer2013.read_folders(tmp_path)
+        fer2013_files.read_folders(tmp_path)

@@ -146,7 +146,31 @@ def test_partitions_are_checked(folder):
 
 
 def test_default_partitions_are_the_shared_recordings():
-    shared = "16 17 19 21 23 25 26 28 30 34 37 39 41 42 43 45 46 48 56 58 62 64 65".split()
+    shared = [
+        16,
+        17,
+        19,
+        21,
+        23,
+        25,
+        26,
+        28,
+        30,
+        34,
+        37,
+        39,
+        41,
+        42,
+        43,
+        45,
+        46,
+        48,
+        56,
+        58,
+        62,
+        64,
+        65,
+    ]
     names = [name for part in recola.Recola.PARTITIONS.values() for name in part]
     assert sorted(names) == sorted(f"P{number}" for number in shared)
 

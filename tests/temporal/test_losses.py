@@ -146,9 +146,7 @@ def test_ccc_equals_one_minus_concordance(clips):
     for target in range(D):
         x, y = g[mask][:, target], p[mask][:, target]
         covariance = np.cov(x, y, bias=True)
-        expected.append(
-            2 * covariance[0, 1] / (covariance.trace() + (x.mean() - y.mean()) ** 2)
-        )
+        expected.append(2 * covariance[0, 1] / (covariance.trace() + (x.mean() - y.mean()) ** 2))
     assert losses.ccc_loss(g, p, mask).numpy() == pytest.approx(1 - np.mean(expected))
 
 

@@ -10,7 +10,9 @@ ALL = [metrics.pearson_cc, metrics.concordance_cc, metrics.rmse]
 def test_pearson_equals_scipy(rng):
     g, p = rng.normal(size=(2, 200))
     p += g
-    assert metrics.pearson_cc(g, p) == pytest.approx(scipy.stats.pearsonr(g, p).statistic, abs=1e-12)
+    assert metrics.pearson_cc(g, p) == pytest.approx(
+        scipy.stats.pearsonr(g, p).statistic, abs=1e-12
+    )
 
 
 def test_concordance_by_hand():

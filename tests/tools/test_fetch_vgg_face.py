@@ -3,6 +3,7 @@ import http.server
 import importlib.util
 import pathlib
 import threading
+import typing
 
 import pytest
 
@@ -11,6 +12,8 @@ from ast_net.cnn import vgg16
 
 _PATH = pathlib.Path(__file__).parents[2] / "tools" / "fetch_vgg_face.py"
 _SPEC = importlib.util.spec_from_file_location("fetch_vgg_face", _PATH)
+assert _SPEC is not None
+assert _SPEC.loader is not None
 fetch_vgg_face = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(fetch_vgg_face)
 
@@ -33,16 +36,18 @@ def server(content):
 
     class Handler(http.server.BaseHTTPRequestHandler):
         breaks_after = None
-        ranges: list = []
+        ranges: typing.ClassVar[list] = []
 
         def do_GET(self):
             asked = self.headers.get("Range")
             Handler.ranges.append(asked)
             first = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
             if self.path != "/vgg.h5":
-                return self.send_error(404)
+                self.send_error(404)
+                return
             if first >= len(content):
-                return self.send_error(416)
+                self.send_error(416)
+                return
             self.send_response(206 if asked else 200)
             self.send_header("Content-Length", str(len(content) - first))
             self.end_headers()
@@ -95,5 +100,7 @@ def test_refuses_what_is_not_the_file(server, content, tmp_path):
 
 def test_says_what_to_do_without_the_network(server, tmp_path):
     gone = server.url.replace("vgg.h5", "gone.h5")
-    with pytest.raises(errors.InputError, match=r"404.*\n.*on another machine, copy it to .*gone.h5"):
+    with pytest.raises(
+        errors.InputError, match=r"404.*\n.*on another machine, copy it to .*gone.h5"
+    ):
         fetch_vgg_face.fetch(fetch_vgg_face.Source(gone, 7), tmp_path)

@@ -9,7 +9,7 @@ import pytest
 
 from ast_net import config, errors
 from ast_net.cnn import backbone, compact, expression
-from ast_net.training import finetuning
+from ast_net.training import expression_step, finetuning
 
 
 @pytest.fixture(autouse=True)
@@ -201,7 +201,7 @@ def test_batches_are_decided_by_seed_and_epoch(rng):
 def test_learning_rate_and_weight_decay(settings):
     network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     settings = dataclasses.replace(settings, epochs=5, warmup_epochs=1, weight_decay=0.1)
-    optimizer = finetuning.build_optimizer(network, settings, steps=10)
+    optimizer = expression_step.build_optimizer(network, settings, steps=10)
     rates = []
     kernel, bias = (weight.numpy() for weight in network.weights)
     for _ in range(50):
@@ -229,15 +229,15 @@ def test_loss_of_a_step_by_hand(settings, rng):
     targets[np.arange(5), labels] += 0.9
     expected = -(targets * log_posterior).sum(axis=1)
     for given, factor in ((None, 1.0), (weights, weights[labels])):
-        optimizer = finetuning.build_optimizer(network, settings, steps=10)
-        step = finetuning.training_step(network, optimizer, [], given, settings)
+        optimizer = expression_step.build_optimizer(network, settings, steps=10)
+        step = expression_step.training_step(network, optimizer, [], given, settings)
         loss, accuracy = step(pictures, labels)
         assert float(loss) == pytest.approx((expected * factor).mean(), rel=1e-5)
         assert float(accuracy) == pytest.approx((logits.argmax(axis=1) == labels).mean())
 
 
 def test_class_weights():
-    found = finetuning.class_weights(np.array([0] * 6 + [2] * 2))
+    found = expression_step.class_weights(np.array([0] * 6 + [2] * 2))
     # Two classes of eight pictures: each class counts as four.
     np.testing.assert_allclose(found[[0, 2]], [4 / 6, 4 / 2])
 

@@ -41,7 +41,12 @@ def make_segments(count=3, frames=60, seed=0):
 
 def run(folder, epochs=4, break_off_in_epoch=None, **settings):
     training = config.Training(
-        clip=CLIP, epochs=epochs, batch_size=8, clip_hop=3, learning_rate=0.01, **settings
+        **{"warmup_epochs": 0, **settings},
+        clip=CLIP,
+        epochs=epochs,
+        batch_size=8,
+        clip_hop=3,
+        learning_rate=0.01,
     )
     segments = make_segments()
 
@@ -89,7 +94,14 @@ def test_training_learns_and_leaves_what_it_should(finished):
     assert [row["epoch"] for row in history] == ["1", "2", "3", "4"]
     assert float(history[-1]["loss"]) < 0.8 * float(history[0]["loss"])
     terms = [f"{t}_loss" for t in ("label", "trend", "local", "global", "siamese")]
-    assert set(history[0]) == {"epoch", "loss", *terms, "dev_cc_valence", "dev_cc_arousal", "seconds"}
+    assert set(history[0]) == {
+        "epoch",
+        "loss",
+        *terms,
+        "dev_cc_valence",
+        "dev_cc_arousal",
+        "seconds",
+    }
     names = {path.name for path in finished.iterdir()}
     assert names == {"best.keras", "last.keras", "history.csv", "checkpoints", "tensorboard"}
 
@@ -152,9 +164,17 @@ def test_the_best_model_is_the_one_with_the_best_dev_cc(tmp_path):
         np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize("settings", [{"jit_compile": True}])
-def test_xla_gives_the_same_to_rounding(settings, finished, tmp_path):
-    run(tmp_path, epochs=1, **settings)
+def test_the_constraints_rise_over_the_first_epochs(tmp_path):
+    run(tmp_path, epochs=3, warmup_epochs=2)
+    for row, constraints in zip(read_history(tmp_path), [0.0, 0.5, 1.0], strict=True):
+        terms = {name: float(value) for name, value in row.items()}
+        free = terms["label_loss"] + 10 * terms["trend_loss"]
+        bound = 10 * (terms["local_loss"] + terms["global_loss"]) + 1000 * terms["siamese_loss"]
+        assert terms["loss"] == pytest.approx(free + constraints * bound, rel=0.02)
+
+
+def test_xla_gives_the_same_to_rounding(finished, tmp_path):
+    run(tmp_path, epochs=1, jit_compile=True)
     row, expected = read_history(tmp_path)[0], read_history(finished)[0]
     assert float(row["loss"]) == pytest.approx(float(expected["loss"]), rel=1e-3)
 
@@ -200,5 +220,7 @@ def test_tables_equal_numpy(tmp_path, rng):
     )
     assert [row["valid"] for row in rows[:30]] == [str(int(m)) for m in predictions[0].mask]
     with (tmp_path / "recordings.csv").open() as file:
-        assert [row["recording"] for row in csv.DictReader(file)] == ["P1"] * 2 + ["P2"] * 2 + ["P3"] * 2
+        assert [row["recording"] for row in csv.DictReader(file)] == ["P1"] * 2 + ["P2"] * 2 + [
+            "P3"
+        ] * 2
     assert "0." in evaluation.format_table(table)

@@ -1,0 +1,197 @@
+"""What FER2013's files hold: fer2013.csv, or folders of pictures."""
+
+import contextlib
+import csv
+import gzip
+import hashlib
+import pathlib
+import zlib
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+from absl import logging
+
+from ast_net import errors
+from ast_net.cnn import expression
+
+SIZE = 48
+CSV_NAMES = ("fer2013.csv", "fer2013.csv.gz")
+HEADER = ["emotion", "pixels", "Usage"]
+SPLITS = {"Training": "train", "PublicTest": "public_test", "PrivateTest": "private_test"}
+FOLDER_SPLITS = ("train", "test")
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
+# Of the release.
+COUNTS = {"train": 28_709, "public_test": 3_589, "private_test": 3_589}
+CLASS_COUNTS = dict(
+    zip(expression.EXPRESSIONS, (4_953, 547, 5_121, 8_989, 6_077, 4_002, 6_198), strict=True)
+)
+# Copies that go round have single labels of another class.
+_CLASS_TOLERANCE = 10
+_ERRORS_SHOWN = 5
+
+Split = tuple[np.ndarray, np.ndarray]
+
+
+def find_source(folder: pathlib.Path) -> pathlib.Path:
+    """The csv file in the folder, or the folder itself if it holds pictures.
+
+    Raises:
+      InputError: it has neither.
+    """
+    for name in CSV_NAMES:
+        if (folder / name).is_file():
+            return folder / name
+    if all((folder / split).is_dir() for split in FOLDER_SPLITS):
+        return folder
+    raise errors.InputError(
+        f"{folder}: found none of {', '.join(CSV_NAMES)} and not the folders {' and '.join(FOLDER_SPLITS)}; "
+        "give the folder that holds FER2013 with --manual_dir"
+    )
+
+
+def source_id(source: pathlib.Path) -> str:
+    """A digest of the csv file, or of the names and sizes of the pictures."""
+    if source.is_dir():
+        listed = "".join(
+            f"{path.relative_to(source).as_posix()} {path.stat().st_size}\n"
+            for split in FOLDER_SPLITS
+            for path in sorted((source / split).rglob("*"))
+            if path.is_file()
+        )
+        return f"pictures {hashlib.sha256(listed.encode()).hexdigest()[:16]}"
+    with source.open("rb") as file:
+        return f"csv {hashlib.file_digest(file, 'sha256').hexdigest()[:16]}"
+
+
+def read_csv(path: pathlib.Path) -> dict[str, Split]:
+    """Reads fer2013.csv, plain or compressed with gzip, whichever its name.
+
+    Raises:
+      InputError: it is not FER2013's csv, or rows are malformed; the first of them are named.
+    """
+    images: dict[str, list] = {split: [] for split in SPLITS.values()}
+    labels: dict[str, list] = {split: [] for split in SPLITS.values()}
+    wrong: list[str] = []
+    with _broken_file(path), _open(path) as file:
+        rows = csv.reader(file)
+        header = next(rows, [])
+        if header != HEADER:
+            raise errors.InputError(
+                f"{path}, line 1: found {','.join(header)[:80]!r}, expected the header {','.join(HEADER)!r}"
+            )
+        for row in rows:
+            try:
+                label, image, split = parse_row(row)
+            except ValueError as error:
+                wrong.append(f"line {rows.line_num}: {error}")
+                continue
+            images[split].append(image)
+            labels[split].append(label)
+    if wrong:
+        shown = "\n  ".join(wrong[:_ERRORS_SHOWN])
+        raise errors.InputError(
+            f"{path}: {len(wrong)} rows are malformed:\n  {shown}\n"
+            f"{'' if len(wrong) <= _ERRORS_SHOWN else '  ...'}Mend or delete these rows, or fetch the file anew"
+        )
+    return {
+        split: (np.array(images[split], np.uint8), np.array(labels[split]))
+        for split in images
+        if images[split]
+    }
+
+
+def parse_row(row: list[str]) -> tuple[int, np.ndarray, str]:
+    """A row of the csv as label, picture uint8 [48, 48, 1] and split.
+
+    Raises:
+      ValueError: what is wrong with it.
+    """
+    if len(row) != len(HEADER):
+        raise ValueError(f"found {len(row)} columns, expected {len(HEADER)}")
+    code, pixels, usage = row
+    if code not in map(str, range(len(expression.EXPRESSIONS))):
+        raise ValueError(f"found emotion {code!r}, expected 0 to {len(expression.EXPRESSIONS) - 1}")
+    if usage not in SPLITS:
+        raise ValueError(f"found Usage {usage!r}, expected one of {', '.join(SPLITS)}")
+    try:
+        values = np.array(pixels.split(), np.int64)
+    except ValueError:
+        raise ValueError("the pixels are not whole numbers") from None
+    if len(values) != SIZE * SIZE:
+        raise ValueError(f"found {len(values)} pixels, expected {SIZE * SIZE}")
+    if values.min() < 0 or values.max() > 255:
+        raise ValueError(f"found pixels from {values.min()} to {values.max()}, expected 0 to 255")
+    return int(code), values.astype(np.uint8).reshape(SIZE, SIZE, 1), SPLITS[usage]
+
+
+@contextlib.contextmanager
+def _broken_file(path: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError, csv.Error) as error:
+        raise errors.InputError(
+            f"{path}: the file is broken or cut off: {error}; fetch it anew"
+        ) from error
+
+
+def _open(path: pathlib.Path):
+    with path.open("rb") as file:
+        compressed = file.read(2) == b"\x1f\x8b"
+    if compressed:
+        return gzip.open(path, "rt", encoding="ascii", newline="")
+    return path.open("rt", encoding="ascii", newline="")
+
+
+def check_counts(path: pathlib.Path, splits: dict[str, Split]) -> None:
+    """Warns if the splits or classes have other sizes than in the release."""
+    found = {split: len(labels) for split, (_, labels) in splits.items()}
+    if found != COUNTS:
+        logging.warning("%s: found %s pictures, the release has %s", path, found, COUNTS)
+        return
+    every = np.concatenate([labels for _, labels in splits.values()])
+    classes = dict(
+        zip(expression.EXPRESSIONS, np.bincount(every, minlength=7).tolist(), strict=True)
+    )
+    if any(abs(classes[name] - CLASS_COUNTS[name]) > _CLASS_TOLERANCE for name in classes):
+        logging.warning(
+            "%s: found %s pictures of each class, the release has %s: are the codes in another order?",
+            path,
+            classes,
+            CLASS_COUNTS,
+        )
+
+
+def read_folders(folder: pathlib.Path) -> dict[str, Split]:
+    """Reads {train,test}/{angry,...}/*.jpg or png; colour is turned into grey, other sizes into 48x48.
+
+    Raises:
+      InputError: a class has no folder or picture, or a picture cannot be read.
+    """
+    splits = {}
+    for split in FOLDER_SPLITS:
+        images, labels = [], []
+        for label, name in enumerate(expression.EXPRESSIONS):
+            paths = sorted(
+                path
+                for path in (folder / split / name).glob("*")
+                if path.suffix.lower() in PICTURE_SUFFIXES
+            )
+            if not paths:
+                raise errors.InputError(
+                    f"{folder / split / name}: found no pictures, expected some "
+                    f"({', '.join(PICTURE_SUFFIXES)}) of each of {', '.join(expression.EXPRESSIONS)}"
+                )
+            images += [_read_picture(path) for path in paths]
+            labels += [label] * len(paths)
+        splits[split] = np.stack(images), np.array(labels)
+    return splits
+
+
+def _read_picture(path: pathlib.Path) -> np.ndarray:
+    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if image is None:
+        raise errors.InputError(f"{path}: cannot be read as a picture; mend or delete it")
+    if image.shape != (SIZE, SIZE):
+        image = cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+    return image[:, :, np.newaxis]
