@@ -5,11 +5,18 @@ import os
 import sys
 from collections.abc import Callable
 
+import tensorflow as tf
 from absl import app, flags, logging
 
 from ast_net import config, errors
 
 FLAGS = flags.FLAGS
+# What TensorFlow makes of a full disk, of a file larger than the system allows, and of a read-only disk.
+_DISK_ERRORS = (
+    tf.errors.ResourceExhaustedError,
+    tf.errors.OutOfRangeError,
+    tf.errors.PermissionDeniedError,
+)
 _TRAINING, _LOSS = config.Training(), config.LossWeights()
 
 flags.DEFINE_enum("dataset", None, list(config.REACTION_DELAYS), "The data set.")
@@ -157,5 +164,8 @@ def run(main: Callable[[], None]) -> None:
             sys.exit(
                 f"error: {place}{error.strerror}: check that the disk has room and may be written"
             )
+        except _DISK_ERRORS as error:
+            # The name of an operation comes before what happened.
+            sys.exit(f"error: {error.message.rpartition('}} ')[2]}")
 
     app.run(guarded)

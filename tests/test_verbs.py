@@ -6,6 +6,7 @@ import importlib
 import io
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -159,6 +160,42 @@ def test_what_a_user_can_mend_is_said_without_a_traceback(verb, flags, expected,
     done = call(verb, *(flag.format(new=tmp_path / "new") for flag in flags))
     assert expected in str(done.ended)
     assert "Traceback" not in str(done.ended)
+
+
+def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(places, trained, tmp_path):
+    flags = [*places, f"--workdir={tmp_path / 'run'}"]
+    full = subprocess.run(
+        [sys.executable, "-m", "ast_net.train", *flags],
+        # A limit of a file's size stands for that of a disk: the model fits, the checkpoint does not.
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, 120_000)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert full.returncode == 1
+    assert "\nerror: " in full.stderr
+    assert "Traceback" not in full.stderr
+    assert (tmp_path / "run/best.keras").exists()
+    assert call("train", *flags).ended == 0
+    found, expected = (
+        keras.models.load_model(folder / "last.keras").get_weights()
+        for folder in (tmp_path / "run", trained[0])
+    )
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_damaged_records_are_named(places, tmp_path):
+    data_dir = tmp_path / "data"
+    flags = [*places, f"--data_dir={data_dir}", f"--workdir={tmp_path / 'run'}"]
+    assert call("prepare", *flags).ended == 0
+    path = next(data_dir.rglob("*-train.tfrecord*"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(content)
+    ended = str(call("train", *flags).ended)
+    assert f"error: {path.parent}: records are damaged" in ended
+    assert "Delete this folder" in ended
 
 
 def test_another_configuration_is_refused(places, trained):

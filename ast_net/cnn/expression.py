@@ -2,6 +2,8 @@
 
 import keras
 
+from ast_net import errors
+
 # In the order of FER2013's codes.
 EXPRESSIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
@@ -16,3 +18,20 @@ def build_head(feature_size: int) -> keras.Model:
         len(EXPRESSIONS), kernel_initializer="zeros", dtype="float32", name="logits"
     )(features)
     return keras.Model(features, logits, name="head")
+
+
+def load_head(feature_size: int, weights: str) -> keras.Model:
+    """The head with the weights that `finetune` left.
+
+    Raises:
+      InputError: the file is missing or not the weights of such a head.
+    """
+    head = build_head(feature_size)
+    try:
+        head.load_weights(weights)
+    except (ValueError, KeyError, OSError) as error:
+        raise errors.InputError(
+            f"{weights}: not the weights of a head on {feature_size} features: {error}; expected the "
+            "head.weights.h5 that finetune left beside its backbone.weights.h5"
+        ) from error
+    return head

@@ -1,8 +1,11 @@
 """A whole run: prepare, train, evaluate. Each verb is one of these calls."""
 
+import contextlib
 import pathlib
+from collections.abc import Iterator
 
 import keras
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from ast_net import config, errors
@@ -34,6 +37,26 @@ def train_and_evaluate(experiment: config.Experiment, run_flags: str) -> None:
     folder = pathlib.Path(experiment.workdir)
     workdir.claim(folder, run_flags)
     builder = prepare(experiment)
+    with _damage_reported(builder):
+        _train(experiment, builder, folder)
+    _evaluate(experiment, builder, "dev", workdir.BEST_MODEL)
+
+
+@contextlib.contextmanager
+def _damage_reported(builder: tfds.core.DatasetBuilder) -> Iterator[None]:
+    """Says which records TensorFlow found damaged, which it does not."""
+    try:
+        yield
+    except tf.errors.DataLossError as error:
+        raise errors.InputError(
+            f"{builder.data_dir}: records are damaged ({error.message}). Delete this folder and prepare "
+            "again (faces that were found are kept)"
+        ) from error
+
+
+def _train(
+    experiment: config.Experiment, builder: tfds.core.DatasetBuilder, folder: pathlib.Path
+) -> None:
     train_segments = preparation.segments(builder, "train")
     moments = clips.feature_moments(train_segments)
     keras.utils.set_random_seed(experiment.training.seed)
@@ -55,7 +78,6 @@ def train_and_evaluate(experiment: config.Experiment, run_flags: str) -> None:
         return {target: table[target]["cc"]["mean"] or 0.0 for target in experiment.targets}
 
     loop.train(model, batches, dev_cc, folder, experiment.training, experiment.loss)
-    _evaluate(experiment, builder, "dev", workdir.BEST_MODEL)
 
 
 def evaluate(experiment: config.Experiment, split: str, model: str) -> None:
@@ -66,7 +88,9 @@ def evaluate(experiment: config.Experiment, split: str, model: str) -> None:
       split: train, dev or test.
       model: the file in the workdir, best.keras or last.keras.
     """
-    _evaluate(experiment, prepare(experiment), split, model)
+    builder = prepare(experiment)
+    with _damage_reported(builder):
+        _evaluate(experiment, builder, split, model)
 
 
 def _evaluate(experiment: config.Experiment, builder, split: str, model: str) -> None:

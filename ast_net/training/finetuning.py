@@ -60,15 +60,29 @@ def _splits(
 
 
 def report(folder: pathlib.Path, name: str, split: str, test: fer2013_files.Split) -> None:
-    """Measures the weights that the run left, in float32 and with one crop, and writes evaluation/."""
-    cnn = backbone.load(name, str(folder / BACKBONE_WEIGHTS))
-    head = expression.build_head(cnn.output.shape[-1])
-    head.load_weights(folder / HEAD_WEIGHTS)
-    predicted = predict(_network(cnn, head, 0.0), test[0])
-    table = confusion.tabulate(test[1], predicted, expression.EXPRESSIONS)
+    """Measures the weights that the run left and writes evaluation/."""
+    table = measure(name, folder / BACKBONE_WEIGHTS, folder / HEAD_WEIGHTS, test)
     confusion.write(folder / workdir.EVALUATION, table, f"{name} on FER2013, {split}")
     print(confusion.format_table(table))
-    print(f"{len(predicted)} pictures of {split}: see {folder / workdir.EVALUATION}")
+    print(f"{table['pictures']} pictures of {split}: see {folder / workdir.EVALUATION}")
+
+
+def measure(
+    name: str,
+    backbone_weights: pathlib.Path,
+    head_weights: pathlib.Path,
+    split: fer2013_files.Split,
+) -> dict:
+    """`confusion.tabulate` of trained weights, in float32 and with one crop.
+
+    Raises:
+      InputError: a file is missing or not such weights.
+    """
+    cnn = backbone.load(name, str(backbone_weights))
+    head = expression.load_head(cnn.output.shape[-1], str(head_weights))
+    images, labels = split
+    predicted = predict(_network(cnn, head, 0.0), images)
+    return confusion.tabulate(labels, predicted, expression.EXPRESSIONS)
 
 
 def _network(cnn: keras.Model, head: keras.Model, dropout: float) -> keras.Model:
@@ -113,7 +127,7 @@ def train(
     folder: pathlib.Path,
     settings: config.Finetuning,
 ) -> None:
-    """Trains until the epochs are over; leaves the best weights, history.csv and checkpoints.
+    """Trains until the epochs are over; leaves the best weights, history.csv, TensorBoard logs and checkpoints.
 
     As in `training.loop`, an epoch depends on the checkpoint before it and its own number alone.
     """
@@ -134,6 +148,7 @@ def train(
         done = int(manager.latest_checkpoint.rpartition("-")[2])
         rows = history.read(folder / workdir.HISTORY)[:done]
         logging.info("resuming after epoch %d", done)
+    summaries = tf.summary.create_file_writer(str(folder / "tensorboard"))
     weights = expression_step.class_weights(train_split[1]) if settings.class_weights else None
     for last, frozen in ((settings.frozen_epochs, True), (settings.epochs, False)):
         cnn.trainable = not frozen
@@ -153,6 +168,10 @@ def train(
                 if _best(rows) == len(rows) - 1:
                     _save(cnn, head, folder)
             print(_progress_line(rows, settings), flush=True)
+            with summaries.as_default(step=len(rows)):
+                for name, value in row.items():
+                    tf.summary.scalar(name, value)
+            summaries.flush()
             history.write(folder / workdir.HISTORY, rows)
             manager.save(checkpoint_number=len(rows))
 

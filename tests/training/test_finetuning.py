@@ -81,8 +81,10 @@ def test_a_run_from_the_csv_to_the_figures(settings, rng, tmp_path, capsys):
 
     # What the run left is what the other verbs read, and gives the figure again.
     cnn = backbone.load("compact", str(run / finetuning.BACKBONE_WEIGHTS))
-    head = expression.build_head(cnn.output.shape[-1])
-    head.load_weights(run / finetuning.HEAD_WEIGHTS)
+    head = expression.load_head(cnn.output.shape[-1], str(run / finetuning.HEAD_WEIGHTS))
+    for features, name in ((4096, finetuning.HEAD_WEIGHTS), (512, "missing.weights.h5")):
+        with pytest.raises(errors.InputError, match="not the weights of a head"):
+            expression.load_head(features, str(run / name))
     images, labels = finetuning.fer2013.load(settings.data_dir, None)["private_test"]
     faces = np.pad(images.repeat(4, 1).repeat(4, 2), ((0, 0), (16, 16), (16, 16), (0, 0)))
     predicted = head(cnn(faces.repeat(3, axis=3))).numpy().argmax(axis=1)
@@ -200,6 +202,7 @@ def test_batches_are_decided_by_seed_and_epoch(rng):
 
 def test_learning_rate_and_weight_decay(settings):
     network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    network.weights[1].assign([1.0, 2.0])
     settings = dataclasses.replace(settings, epochs=5, warmup_epochs=1, weight_decay=0.1)
     optimizer = expression_step.build_optimizer(network, settings, steps=10)
     rates = []
