@@ -1,6 +1,5 @@
 """Training of the temporal model, epoch by epoch, so that a killed run goes on where it was."""
 
-import csv
 import pathlib
 import time
 import warnings
@@ -13,9 +12,8 @@ from absl import logging
 
 from ast_net import config, errors, files
 from ast_net.temporal import siamese
+from ast_net.training import history as history_file
 from ast_net.training import workdir
-
-History = list[dict[str, float]]
 
 
 def train(
@@ -43,11 +41,11 @@ def train(
     model = _compiled(stacked_lstm, training, weights)
     checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
     manager = tf.train.CheckpointManager(checkpoint, folder / workdir.CHECKPOINTS, max_to_keep=2)
-    history: History = []
+    history: history_file.History = []
     if manager.latest_checkpoint:
         checkpoint.restore(manager.latest_checkpoint).assert_consumed()
         done = int(manager.latest_checkpoint.rpartition("-")[2])
-        history = _read_history(folder / workdir.HISTORY)[:done]
+        history = history_file.read(folder / workdir.HISTORY)[:done]
         logging.info("resuming after epoch %d", done)
     summaries = tf.summary.create_file_writer(str(folder / "tensorboard"))
     while len(history) < training.epochs and not _stalled(history, training.patience):
@@ -63,7 +61,7 @@ def train(
         # What is derived from an epoch comes before its checkpoint: killed in between, it is made again.
         if _best(history) == len(history) - 1:
             _save(stacked_lstm, folder / workdir.BEST_MODEL)
-        _write_history(folder / workdir.HISTORY, history)
+        history_file.write(folder / workdir.HISTORY, history)
         manager.save(checkpoint_number=len(history))
     _save(stacked_lstm, folder / workdir.LAST_MODEL)
 
@@ -100,16 +98,16 @@ def _dev_cc(row: dict[str, float]) -> float:
     return sum(values) / len(values)
 
 
-def _best(history: History) -> int:
+def _best(history: history_file.History) -> int:
     """The epoch with the best mean dev CC, the first of equals."""
     return max(range(len(history)), key=lambda epoch: _dev_cc(history[epoch]))
 
 
-def _stalled(history: History, patience: int) -> bool:
+def _stalled(history: history_file.History, patience: int) -> bool:
     return bool(history) and len(history) - 1 - _best(history) >= patience
 
 
-def _progress_line(history: History, training: config.Training) -> str:
+def _progress_line(history: history_file.History, training: config.Training) -> str:
     row = dict(history[-1])
     seconds = row.pop("seconds")
     remaining = (training.epochs - len(history)) * seconds / 60
@@ -131,18 +129,3 @@ def _progress_line(history: History, training: config.Training) -> str:
 def _save(model: keras.Model, path: pathlib.Path) -> None:
     with files.whole(path) as temporary:
         model.save(temporary)
-
-
-def _read_history(path: pathlib.Path) -> History:
-    with path.open(newline="") as file:
-        return [
-            {name: float(value) for name, value in row.items() if name != "epoch"}
-            for row in csv.DictReader(file)
-        ]
-
-
-def _write_history(path: pathlib.Path, history: History) -> None:
-    with files.whole(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, ["epoch", *history[0]])
-        writer.writeheader()
-        writer.writerows({"epoch": epoch, **row} for epoch, row in enumerate(history, start=1))
