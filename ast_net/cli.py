@@ -138,7 +138,10 @@ def run_flags() -> str:
 
 def restore(flagfile: str) -> None:
     """Sets the flags as they were in an earlier run; those on the command line go before them."""
-    FLAGS([sys.argv[0], f"--flagfile={flagfile}", *sys.argv[1:]])
+    try:
+        FLAGS([sys.argv[0], f"--flagfile={flagfile}", *sys.argv[1:]])
+    except flags.Error as error:
+        raise errors.InputError(f"{flagfile}: {error}; expected the flags of a run") from error
 
 
 def _concerns_the_user(record: std_logging.LogRecord) -> bool:
@@ -151,8 +154,12 @@ def _concerns_the_user(record: std_logging.LogRecord) -> bool:
 def run(main: Callable[[], None]) -> None:
     """Runs a verb; what the user can mend is said in a line or two, without a traceback."""
 
-    def guarded(_: list[str]) -> None:
+    def guarded(arguments: list[str]) -> None:
         logging.get_absl_handler().addFilter(_concerns_the_user)
+        if len(arguments) > 1:
+            sys.exit(
+                f"error: {' '.join(arguments[1:])}: these belong to no flag; lists are written with commas"
+            )
         try:
             main()
         except errors.InputError as error:
@@ -161,9 +168,7 @@ def run(main: Callable[[], None]) -> None:
             if error.strerror is None:
                 raise
             place = f"{error.filename}: " if error.filename else ""
-            sys.exit(
-                f"error: {place}{error.strerror}: check that the disk has room and may be written"
-            )
+            sys.exit(f"error: {place}{error.strerror}")
         except _DISK_ERRORS as error:
             # The name of an operation comes before what happened.
             sys.exit(f"error: {error.message.rpartition('}} ')[2]}")

@@ -160,7 +160,7 @@ class Training:
             _require(getattr(self, name) >= 1, f"{name} must be >= 1, found {getattr(self, name)}")
         _require(self.learning_rate > 0, f"learning_rate must be > 0, found {self.learning_rate}")
         _require(self.warmup_epochs >= 0, f"warmup_epochs must be >= 0, found {self.warmup_epochs}")
-        _require(self.seed >= 0, f"seed must be >= 0, found {self.seed}")
+        _require(0 <= self.seed < 2**32, f"seed must be from 0 to 2^32 - 1, found {self.seed}")
         _require(
             0 <= self.reaction_delay <= 10,
             f"reaction_delay must be from 0 to 10 seconds, found {self.reaction_delay}",
@@ -199,6 +199,15 @@ class Experiment:
         _require(
             0 < len(self.targets) == len(set(self.targets)),
             f"targets must be named once each, found {self.targets}",
+        )
+        _require(
+            list(self.targets) == [target for target in TARGETS if target in self.targets],
+            f"targets must be in the order {TARGETS}, found {self.targets}",
+        )
+        _require(
+            not self.loss.local or self.loss.num_intervals <= self.training.clip.frames,
+            f"the local loss needs a frame for each of its {self.loss.num_intervals} intervals, found "
+            f"clips of {self.training.clip.frames}: lower --local_intervals",
         )
 
     @property

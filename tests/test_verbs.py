@@ -7,6 +7,7 @@ import io
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -152,6 +153,10 @@ def test_run_flags_reproduce_the_run_and_evaluate_finds_them(trained, tmp_path):
         ("train", ["--dataset=demo", "--epochs=many"], "--epochs=many"),
         ("train", ["--dataset=demo", "--epochs=0"], "epochs must be >= 1, found 0"),
         ("train", ["--dataset=demo", "--targets=joy"], "targets ['joy'] are unknown"),
+        ("train", ["--dataset=demo", "--targets=arousal,valence"], "must be in the order"),
+        ("train", ["--dataset=demo", "--seed=4294967296"], "seed must be from 0"),
+        ("train", ["--dataset=demo", "--clip_frames=4"], "lower --local_intervals"),
+        ("train", ["--dataset=demo", "P1", "P2"], "P1 P2: these belong to no flag"),
         ("evaluate", ["--workdir={new}"], "run.flags: no such file"),
         ("prepare", ["--dataset=demo", "--data_dir=/proc/nowhere"], "error: /proc/nowhere"),
     ],
@@ -196,6 +201,22 @@ def test_damaged_records_are_named(places, tmp_path):
     ended = str(call("train", *flags).ended)
     assert f"error: {path.parent}: records are damaged" in ended
     assert "Delete this folder" in ended
+
+
+def test_damage_to_what_a_run_left_is_named(trained, tmp_path):
+    folder = shutil.copytree(trained[0], tmp_path / "run")
+    (folder / "best.keras").write_bytes(b"PK")
+    assert "best.keras: no model" in str(call("evaluate", f"--workdir={folder}").ended)
+    (folder / "run.flags").write_text("--epochs=x\n")
+    assert "run.flags: " in str(call("evaluate", f"--workdir={folder}").ended)
+
+
+def test_a_run_that_failed_for_a_file_may_be_called_again(places, tmp_path):
+    flags = [*places, f"--workdir={tmp_path / 'run'}", "--epochs=1", "--mixed_precision"]
+    assert "P9.csv" in str(call("train", *flags, "--dev_recordings=P9").ended)
+    assert call("train", *flags, "--targets=arousal").ended == 0
+    metrics = json.loads((tmp_path / "run/evaluation/metrics.json").read_text())
+    assert set(metrics) == {"arousal"}
 
 
 def test_another_configuration_is_refused(places, trained):

@@ -30,10 +30,13 @@ def batches(
     """
     seed = training.seed * 1_000_003 + epoch
     offset = tf.random.stateless_uniform((), (seed, 0), 0, training.clip_hop, tf.int64)
+    hop = tf.constant(training.clip_hop, tf.int64)
 
     def clips_of(segment: Segment) -> tf.data.Dataset:
         segment = prepare_segment(segment, training.reaction_delay, targets)
-        starts = tf.range(offset, clip_count(segment, training.clip), training.clip_hop)
+        count = clip_count(segment, training.clip)
+        # A segment with fewer clips than the hop still has one in every epoch.
+        starts = tf.range(offset % tf.minimum(hop, count), count, hop)
         shuffled = tf.random.experimental.stateless_shuffle(starts, (seed, 1))
         return tf.data.Dataset.from_tensor_slices(shuffled).map(
             lambda start: cut(segment, start, training.clip)

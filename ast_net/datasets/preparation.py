@@ -7,6 +7,7 @@ import pathlib
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
+from google.protobuf import json_format
 
 from ast_net import errors
 from ast_net.datasets import demo, recola, records
@@ -33,7 +34,13 @@ def prepare(
     builder_class = BUILDERS[dataset]
     # TFDS takes the settings it already knows by name only.
     known = settings.name in builder_class.builder_configs
-    builder = builder_class(config=settings.name if known else settings, data_dir=data_dir)
+    try:
+        builder = builder_class(config=settings.name if known else settings, data_dir=data_dir)
+    except json_format.ParseError as error:
+        raise errors.InputError(
+            f"{pathlib.Path(data_dir) / dataset / settings.name}: its dataset_info.json is damaged "
+            f"({error}). Delete this folder and prepare again (faces that were found are kept)"
+        ) from error
     if builder.is_prepared():
         _check_whole(builder)
         builder.check_sources(manual_dir)
@@ -47,9 +54,14 @@ def prepare(
     logging.info("preparing %s in %s", dataset, builder.data_dir)
     tfds.disable_progress_bar()  # ours tell more
     with contextlib.redirect_stdout(io.StringIO()):  # TFDS speaks of downloads, and there are none
-        builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(manual_dir=manual_dir)
-        )
+        try:
+            builder.download_and_prepare(
+                download_config=tfds.download.DownloadConfig(manual_dir=manual_dir)
+            )
+        except RuntimeError as error:  # what TFDS makes of an error of TensorFlow's file system
+            raise errors.InputError(
+                f"{builder.data_dir}: the records cannot be written ({error}): check that the disk has room"
+            ) from error
     return builder
 
 

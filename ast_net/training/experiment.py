@@ -1,6 +1,7 @@
 """A whole run: prepare, train, evaluate. Each verb is one of these calls."""
 
 import contextlib
+import math
 import pathlib
 from collections.abc import Iterator
 
@@ -35,8 +36,10 @@ def train_and_evaluate(experiment: config.Experiment, run_flags: str) -> None:
       run_flags: the run's configuration as a flagfile, left in the workdir.
     """
     folder = pathlib.Path(experiment.workdir)
-    workdir.claim(folder, run_flags)
+    workdir.check(folder, run_flags)
     builder = prepare(experiment)
+    # Only now: a run that fails for want of a file may be called again with other flags.
+    workdir.claim(folder, run_flags)
     with _damage_reported(builder):
         _train(experiment, builder, folder)
     _evaluate(experiment, builder, "dev", workdir.BEST_MODEL)
@@ -75,7 +78,8 @@ def _train(
         table = evaluation.tabulate(
             _predict(experiment, builder, "dev", stacked_lstm), experiment.targets
         )
-        return {target: table[target]["cc"]["mean"] or 0.0 for target in experiment.targets}
+        means = {target: table[target]["cc"]["mean"] for target in experiment.targets}
+        return {target: math.nan if cc is None else cc for target, cc in means.items()}
 
     loop.train(model, batches, dev_cc, folder, experiment.training, experiment.loss)
 
@@ -101,7 +105,13 @@ def _evaluate(experiment: config.Experiment, builder, split: str, model: str) ->
     path = pathlib.Path(experiment.workdir) / model
     if not path.is_file():
         raise errors.InputError(f"{path}: no such model; train first, with --workdir={path.parent}")
-    predictions = _predict(experiment, builder, split, keras.models.load_model(path))
+    try:
+        stacked_lstm = keras.models.load_model(path)
+    except (ValueError, OSError, KeyError) as error:
+        raise errors.InputError(
+            f"{path}: no model that can be read ({error}); train again in another workdir"
+        ) from error
+    predictions = _predict(experiment, builder, split, stacked_lstm)
     table = evaluation.tabulate(predictions, experiment.targets)
     folder = path.parent / (
         workdir.EVALUATION if split == "dev" else f"{workdir.EVALUATION}_{split}"

@@ -3,18 +3,27 @@
 import csv
 import pathlib
 
-from ast_net import files
+from ast_net import errors, files
 
 History = list[dict[str, float]]
 
 
 def read(path: pathlib.Path) -> History:
-    """The rows of the file, without their number."""
-    with path.open(newline="") as file:
-        return [
-            {name: float(value) for name, value in row.items() if name != "epoch"}
-            for row in csv.DictReader(file)
-        ]
+    """The rows of the file, without their number.
+
+    Raises:
+      InputError: the file is damaged.
+    """
+    try:
+        with path.open(newline="") as file:
+            return [
+                {name: float(value) for name, value in row.items() if name != "epoch"}
+                for row in csv.DictReader(file)
+            ]
+    except (ValueError, TypeError, csv.Error) as error:
+        raise errors.InputError(
+            f"{path}: expected a row of numbers for each epoch ({error}); give another --workdir"
+        ) from error
 
 
 def write(path: pathlib.Path, history: History) -> None:

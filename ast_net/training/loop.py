@@ -1,6 +1,8 @@
 """Training of the temporal model, epoch by epoch, so that a killed run goes on where it was."""
 
+import math
 import pathlib
+import statistics
 import time
 import warnings
 from collections.abc import Callable
@@ -41,12 +43,7 @@ def train(
     model = _compiled(stacked_lstm, training, weights)
     checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
     manager = tf.train.CheckpointManager(checkpoint, folder / workdir.CHECKPOINTS, max_to_keep=2)
-    history: history_file.History = []
-    if manager.latest_checkpoint:
-        checkpoint.restore(manager.latest_checkpoint).assert_consumed()
-        done = int(manager.latest_checkpoint.rpartition("-")[2])
-        history = history_file.read(folder / workdir.HISTORY)[:done]
-        logging.info("resuming after epoch %d", done)
+    history = _resume(checkpoint, manager.latest_checkpoint, folder)
     summaries = tf.summary.create_file_writer(str(folder / "tensorboard"))
     while len(history) < training.epochs and not _stalled(history, training.patience):
         warm = len(history) / training.warmup_epochs if training.warmup_epochs else 1.0
@@ -80,6 +77,30 @@ def _compiled(
     return model
 
 
+def _resume(
+    checkpoint: tf.train.Checkpoint, latest: str | None, folder: pathlib.Path
+) -> history_file.History:
+    """Restores the latest checkpoint, and gives the history up to it."""
+    path = folder / workdir.HISTORY
+    history = history_file.read(path) if path.is_file() else []
+    done = int(latest.rpartition("-")[2]) if latest else 0
+    if len(history) < done or len(history) > done + 1:
+        raise errors.InputError(
+            f"{path}: found {len(history)} epochs, but checkpoints of {done} in "
+            f"{folder / workdir.CHECKPOINTS}: something was deleted here, and training would overwrite the "
+            "rest. Give another --workdir"
+        )
+    if latest:
+        try:
+            checkpoint.restore(latest).assert_consumed()
+        except (tf.errors.OpError, IndexError, AssertionError) as error:
+            raise errors.InputError(
+                f"{latest}: the checkpoint is damaged ({error}). Give another --workdir to start anew"
+            ) from error
+        logging.info("resuming after epoch %d", done)
+    return history[:done]
+
+
 def _epoch(model, dataset, measure, stacked_lstm, number: int) -> dict[str, float]:
     started = time.monotonic()
     with tqdm.tqdm(desc=f"epoch {number + 1}", unit="batch", leave=False) as bar:
@@ -89,13 +110,18 @@ def _epoch(model, dataset, measure, stacked_lstm, number: int) -> dict[str, floa
             warnings.filterwarnings("ignore", "Your input ran out of data")
             fit = model.fit(dataset, verbose=0, shuffle=False, callbacks=[count])
     row = {name: values[0] for name, values in fit.history.items()}
+    if not math.isfinite(row["loss"]):
+        raise errors.InputError(
+            f"the loss became {row['loss']} in epoch {number + 1}: lower --learning_rate"
+        )
     row |= {f"dev_cc_{target}": value for target, value in measure(stacked_lstm).items()}
     return row | {"seconds": time.monotonic() - started}
 
 
 def _dev_cc(row: dict[str, float]) -> float:
-    values = [value for name, value in row.items() if name.startswith("dev_cc_")]
-    return sum(values) / len(values)
+    """The mean over targets; where one is undefined, less than any."""
+    mean = statistics.fmean(value for name, value in row.items() if name.startswith("dev_cc_"))
+    return -math.inf if math.isnan(mean) else mean
 
 
 def _best(history: history_file.History) -> int:

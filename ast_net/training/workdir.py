@@ -14,8 +14,8 @@ EVALUATION = "evaluation"
 PLACES = ("--data_dir=", "--manual_dir=", "--workdir=")
 
 
-def claim(workdir: pathlib.Path, run_flags: str) -> None:
-    """Makes the folder, or goes on with one that the same run was started in.
+def check(workdir: pathlib.Path, run_flags: str) -> None:
+    """Sees that the folder is new, or one that the same run was started in.
 
     Args:
       workdir: the folder.
@@ -27,13 +27,22 @@ def claim(workdir: pathlib.Path, run_flags: str) -> None:
     path = workdir / RUN_FLAGS
     if path.is_file():
         _compare(path, path.read_text().splitlines(), run_flags.splitlines())
-    elif workdir.is_dir() and any(workdir.iterdir()):
+    elif workdir.is_file() or (workdir.is_dir() and any(workdir.iterdir())):
         raise errors.InputError(
-            f"{workdir}: holds files but no {RUN_FLAGS}; expected a new folder or one of an earlier run: "
-            "give another --workdir"
+            f"{workdir}: holds files but no {RUN_FLAGS}, or is a file; expected a new folder or one of an "
+            "earlier run: give another --workdir"
         )
-    else:
-        with files.whole(path) as temporary:
+
+
+def claim(workdir: pathlib.Path, run_flags: str) -> None:
+    """Makes the folder and leaves the run's configuration in it, unless that is there already.
+
+    Raises:
+      InputError: as `check`.
+    """
+    check(workdir, run_flags)
+    if not (workdir / RUN_FLAGS).is_file():
+        with files.whole(workdir / RUN_FLAGS) as temporary:
             temporary.write_text(run_flags)
 
 

@@ -145,6 +145,15 @@ def test_frames_without_a_rating_are_masked_and_keep_their_face():
     assert np.isfinite(prepared["labels"]).all()
 
 
+@pytest.mark.parametrize("frames", [1, 3, 12, 13, 14, 30])
+def test_every_recording_however_short_has_clips_in_every_epoch(frames):
+    segments = tf.data.Dataset.from_tensors(raw_segment(frames))
+    training = config.Training(clip=config.Clip(5, 3), clip_hop=20)
+    for epoch in range(6):
+        (batch,) = clips.batches(segments, training, [0, 1], epoch).as_numpy_iterator()
+        assert batch["mask"].shape == (1, 5) if frames < 34 else (2, 5)
+
+
 def batches_of_epoch(epoch, **settings):
     segments = tf.data.Dataset.from_tensors(raw_segment(60)).concatenate(
         tf.data.Dataset.from_tensors(raw_segment(31))

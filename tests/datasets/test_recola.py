@@ -1,15 +1,18 @@
 """RECOLA's own release, as a tiny generated folder: what is read, what is stored, what is refused."""
 
+import pathlib
 import shutil
+from unittest import mock
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from absl import logging
 
 from ast_net import config, errors
 from ast_net.cnn import backbone
 from ast_net.datasets import annotations, gold_standard, preparation, recola, records
-from ast_net.faces import alignment, tracking
+from ast_net.faces import alignment, tracking, video
 
 CLIP = config.Clip(4, 2)
 
@@ -66,16 +69,11 @@ def test_records_hold_features_and_gold_standard_of_every_frame(prepared, recola
 
 def test_records_take_little_more_than_their_features(prepared):
     split = prepared.info.splits["train"]
-    size = sum(pathlib_size(file) for file in split.filepaths)
+    size = sum(pathlib.Path(file).stat().st_size for file in split.filepaths)
     examples = list(preparation.segments(prepared, "train").as_numpy_iterator())
     frames = max(example["first_frame"] + len(example["mask"]) for example in examples)
     assert len(examples) > 1
     assert size <= 1.15 * frames * 512 * 2
-
-
-def pathlib_size(file):
-    with open(file, "rb") as opened:
-        return len(opened.read())
 
 
 def test_tfds_users_find_a_data_set_like_any_other(recola_folder, tmp_path):
@@ -207,6 +205,38 @@ def test_a_constant_rater_is_no_obstacle(folder):
 
     edit(rating_file(folder), constant)
     assert np.isfinite(recola.read_recording(folder, "P1").gold).all()
+
+
+def test_frames_without_a_face_keep_their_place(folder, portrait, tmp_path):
+    blank = np.full((240, 320, 3), 90, np.uint8)
+    face = blank.copy()
+    face[:, 16:304] = portrait[20:260]
+    video.write_video(folder / recola.VIDEOS / "P1.mp4", [face] * 10 + [blank] * 20, 25)
+    video.write_video(folder / recola.VIDEOS / "P2.mp4", [blank] * 30, 25)
+    with mock.patch.object(logging, "warning") as warning:
+        builder = preparation.prepare("recola", settings(), str(tmp_path / "data"), str(folder))
+    said = [call.args[0] % call.args[1:] for call in warning.call_args_list]
+    assert any("P2.mp4: no face in any of its 30 frames" in line for line in said)
+    masks = {}
+    for split in ("train", "dev"):
+        masks[split] = np.zeros(30, bool)
+        for example in preparation.segments(builder, split).as_numpy_iterator():
+            first, mask = example["first_frame"], example["mask"]
+            masks[split][first : first + len(mask)] = mask
+            assert not example["features"][~mask].any()
+    np.testing.assert_array_equal(masks["train"], np.arange(30) < 10)
+    assert not masks["dev"].any()
+
+
+def test_a_truncated_video_is_used_as_far_as_it_goes(folder, tmp_path):
+    path = folder / recola.VIDEOS / "P1.mp4"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    builder = preparation.prepare("recola", settings(), str(tmp_path / "data"), str(folder))
+    frames = max(
+        example["first_frame"] + len(example["mask"])
+        for example in preparation.segments(builder, "train").as_numpy_iterator()
+    )
+    assert 10 < frames < 150
 
 
 def test_a_cell_that_is_no_number_is_named(folder):

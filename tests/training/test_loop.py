@@ -1,12 +1,13 @@
 import csv
 import json
+import shutil
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from ast_net import config
+from ast_net import config, errors
 from ast_net.datasets import clips
 from ast_net.temporal import stacked_lstm
 from ast_net.training import evaluation, loop
@@ -41,12 +42,11 @@ def make_segments(count=3, frames=60, seed=0):
 
 def run(folder, epochs=4, break_off_in_epoch=None, **settings):
     training = config.Training(
-        **{"warmup_epochs": 0, **settings},
+        **{"warmup_epochs": 0, "learning_rate": 0.01, **settings},
         clip=CLIP,
         epochs=epochs,
         batch_size=8,
         clip_hop=3,
-        learning_rate=0.01,
     )
     segments = make_segments()
 
@@ -132,6 +132,33 @@ def test_a_run_broken_off_in_an_epoch_ends_where_the_whole_one_ends(finished, tm
         for folder in (tmp_path, finished)
     ]
     assert without_time[0] == without_time[1]
+
+
+@pytest.mark.parametrize("damage", ["deleted", "cut", "history"])
+def test_a_damaged_run_is_refused_and_nothing_of_it_overwritten(damage, finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "run")
+    if damage == "deleted":
+        shutil.rmtree(folder / "checkpoints")
+    elif damage == "cut":
+        data = folder / "checkpoints/ckpt-4.data-00000-of-00001"
+        data.write_bytes(data.read_bytes()[:-500])
+    else:
+        (folder / "history.csv").write_text("epoch,loss\n1,x\n")
+    before = (folder / "best.keras").read_bytes()
+    with pytest.raises(errors.InputError, match="another --workdir"):
+        run(folder, epochs=5)
+    assert (folder / "best.keras").read_bytes() == before
+
+
+def test_a_run_that_diverges_stops(tmp_path):
+    with pytest.raises(errors.InputError, match="lower --learning_rate"):
+        run(tmp_path, learning_rate=1e30)
+    assert not (tmp_path / "best.keras").exists()
+
+
+def test_an_undefined_dev_cc_is_worse_than_any():
+    history = [{"dev_cc_valence": value} for value in (float("nan"), -0.9, float("nan"))]
+    assert loop._best(history) == 1
 
 
 def test_a_finished_run_is_left_as_it_is(finished):

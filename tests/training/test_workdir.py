@@ -25,6 +25,17 @@ def test_another_configuration_is_refused_and_nothing_changed(tmp_path):
     assert (tmp_path / workdir.RUN_FLAGS).read_text() == FLAGS
 
 
+def test_checking_leaves_nothing(tmp_path):
+    workdir.check(tmp_path / "run", FLAGS)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_file_is_refused(tmp_path):
+    (tmp_path / "run").touch()
+    with pytest.raises(errors.InputError, match="or is a file"):
+        workdir.claim(tmp_path / "run", FLAGS)
+
+
 def test_a_folder_of_something_else_is_refused(tmp_path):
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(errors.InputError, match=r"no run\.flags"):

@@ -1,0 +1,82 @@
+"""Times the small CNN and a training step of the temporal model, beside stock Keras LSTM layers.
+
+    tools/run tools/benchmark_models.py
+
+Prints Markdown. Medians; the two LSTMs take turns, so that other work on the machine slows both.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ast_net import config
+from ast_net.cnn import backbone
+from ast_net.temporal import siamese, stacked_lstm
+
+PAIRS = 32
+STEPS = 15
+
+
+def stock_lstm(feature_size: int) -> keras.Model:
+    """The same network of stock Keras layers."""
+    features = keras.Input((None, feature_size), name="features")
+    hidden = features
+    for units in config.StackedLSTM().units:
+        hidden = keras.layers.LSTM(units, return_sequences=True)(hidden)
+    return keras.Model(features, keras.layers.Dense(2)(hidden))
+
+
+def training_step(model: keras.Model, feature_size: int, jit_compile: bool) -> Callable[[], object]:
+    """A call that trains on one batch of twin clips."""
+    clip = config.Clip()
+    network = siamese.build_training_model(siamese.build_siamese(model), clip, config.LossWeights())
+    network.compile(keras.optimizers.Adam(), jit_compile=jit_compile)
+    rng = np.random.default_rng(0)
+    batch = {}
+    for twin in ("", "twin_"):
+        for name, size in (("features", feature_size), ("labels", 2)):
+            shape = (PAIRS, clip.frames, size)
+            batch[twin + name] = tf.constant(rng.normal(size=shape), tf.float32)
+        batch[f"{twin}mask"] = tf.ones((PAIRS, clip.frames), tf.bool)
+    data = tf.data.Dataset.from_tensors(batch).repeat()
+    network.fit(data, steps_per_epoch=1, verbose=0)
+    iterator = iter(data)
+    return lambda: network.train_function(iterator)
+
+
+def seconds(calls: list[Callable[[], object]], repeats: int) -> list[float]:
+    """The median time of each call, the calls taking turns."""
+    times: list[list[float]] = [[] for _ in calls]
+    for _ in range(repeats):
+        for call, own in zip(calls, times, strict=True):
+            start = time.perf_counter()
+            call()
+            own.append(time.perf_counter() - start)
+    return [statistics.median(own) for own in times]
+
+
+def main() -> None:
+    model = backbone.load("compact", None)
+    faces = np.random.default_rng(0).integers(0, 256, (512, 224, 224, 3), np.uint8)
+    frames = [(face, True) for face in faces]
+    list(backbone.extract(model, frames[:32]))
+    (each,) = seconds([lambda: list(backbone.extract(model, frames))], 3)
+    print(f"`compact`: {len(faces) / each:.0f} faces/s\n")
+    print("| features | ours | ours, XLA | stock Keras LSTM | ours / stock |")
+    print("|---|---|---|---|---|")
+    for size in (512, 4096):
+        models = [stacked_lstm.build_stacked_lstm(size) for _ in range(2)] + [stock_lstm(size)]
+        steps = [
+            training_step(model, size, jit)
+            for model, jit in zip(models, (False, True, False), strict=True)
+        ]
+        ours, xla, stock = (1000 * s for s in seconds(steps, STEPS))
+        print(f"| {size} | {ours:.0f} ms | {xla:.0f} ms | {stock:.0f} ms | {ours / stock:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
