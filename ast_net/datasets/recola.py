@@ -13,7 +13,7 @@ from absl import logging
 from ast_net import config, errors
 from ast_net.cnn import backbone
 from ast_net.datasets import annotations, gold_standard, records
-from ast_net.faces import alignment, tracking
+from ast_net.faces import alignment, detection, tracking
 
 VIDEOS = "RECOLA-Video-recordings"
 RATINGS = "RECOLA-Annotation/emotional_behaviour"
@@ -72,7 +72,7 @@ class Recola(tfds.core.GeneratorBasedBuilder):
         settings: records.RecordsConfig = self.builder_config
         cache = pathlib.Path(self.data_dir).parents[2] / "tracks"
         for recording in recordings:
-            track = tracking.cached_track(recording.video, cache, settings.tracking)
+            track = tracking.cached_track(recording.video, cache, settings.tracking, self._detector)
             _report(recording, track)
             faces = alignment.aligned_faces(recording.video, track, settings.alignment)
             progress = tqdm.tqdm(
@@ -97,6 +97,10 @@ class Recola(tfds.core.GeneratorBasedBuilder):
                 f"{self.data_dir}: these records were made of other files than those in {manual_dir}: "
                 f"{', '.join(changed)}. Give another --data_dir, or delete this folder to prepare again"
             )
+
+    @functools.cached_property
+    def _detector(self):
+        return detection.FaceDetector()
 
     @functools.cached_property
     def _cnn(self):
