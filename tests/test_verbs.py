@@ -167,7 +167,7 @@ def test_what_a_user_can_mend_is_said_without_a_traceback(verb, flags, expected,
     assert "Traceback" not in str(done.ended)
 
 
-def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(places, trained, tmp_path):
+def test_a_full_disk_is_said_and_what_was_finished_is_kept(places, tmp_path):
     flags = [*places, f"--workdir={tmp_path / 'run'}"]
     full = subprocess.run(
         [sys.executable, "-m", "ast_net.train", *flags],
@@ -181,13 +181,6 @@ def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(places, trai
     assert "\nerror: " in full.stderr
     assert "Traceback" not in full.stderr
     assert (tmp_path / "run/best.keras").exists()
-    assert call("train", *flags).ended == 0
-    found, expected = (
-        keras.models.load_model(folder / "last.keras").get_weights()
-        for folder in (tmp_path / "run", trained[0])
-    )
-    for a, b in zip(found, expected, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-5)
 
 
 def test_damaged_records_are_named(places, tmp_path):

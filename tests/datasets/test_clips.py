@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ast_net import config
 from ast_net.datasets import clips, records
 
-SETTINGS = hypothesis.settings(max_examples=25, deadline=None, derandomize=True)
+SETTINGS = hypothesis.settings(max_examples=20, deadline=None, derandomize=True)
 recordings = st.tuples(
     st.integers(1, 120), st.integers(2, 4), st.integers(1, 4), st.integers(0, 10**6)
 )
