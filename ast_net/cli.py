@@ -9,6 +9,7 @@ import tensorflow as tf
 from absl import app, flags, logging
 
 from ast_net import config, errors
+from ast_net.datasets import preparation
 
 FLAGS = flags.FLAGS
 # What TensorFlow makes of a full disk, of a file larger than the system allows, and of a read-only disk.
@@ -19,7 +20,7 @@ _DISK_ERRORS = (
 )
 _TRAINING, _LOSS = config.Training(), config.LossWeights()
 
-flags.DEFINE_enum("dataset", None, list(config.REACTION_DELAYS), "The data set.")
+flags.DEFINE_enum("dataset", None, list(preparation.BUILDERS), "The data set.")
 flags.DEFINE_string("data_dir", "data", "Where records and tracks of faces are kept.")
 flags.DEFINE_string("manual_dir", None, "The data set as its owners release it.")
 flags.DEFINE_string("workdir", None, "What a run leaves. Default: runs/DATASET.")
@@ -58,7 +59,7 @@ flags.DEFINE_integer(
 flags.DEFINE_float(
     "reaction_delay",
     None,
-    f"Seconds the ratings lag behind the face. Default: {config.REACTION_DELAYS}.",
+    "Seconds the ratings lag behind the face. Default: the data set's own, 0 for most.",
 )
 flags.DEFINE_integer("seed", _TRAINING.seed, "Of the initial weights and the order of the clips.")
 flags.DEFINE_boolean("jit_compile", _TRAINING.jit_compile, "Compile the training step with XLA.")
@@ -85,7 +86,7 @@ def experiment() -> config.Experiment:
     if FLAGS.workdir is None:
         FLAGS["workdir"].value = f"runs/{FLAGS.dataset}"
     if FLAGS.reaction_delay is None:
-        FLAGS["reaction_delay"].value = config.REACTION_DELAYS[FLAGS.dataset]
+        FLAGS["reaction_delay"].value = preparation.BUILDERS[FLAGS.dataset].REACTION_DELAY
     return config.Experiment(
         dataset=FLAGS.dataset,
         data_dir=FLAGS.data_dir,

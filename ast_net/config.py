@@ -6,10 +6,6 @@ from ast_net import errors
 
 TARGETS = ("valence", "arousal")
 
-# Seconds by which the ratings of a data set lag behind the face, where no other number is given. The
-# paper shifts no ratings; the raters of the demo are made to lag by 2 seconds on average.
-REACTION_DELAYS = {"demo": 2.0, "recola": 0.0}
-
 
 def _require(condition: bool, message: str) -> None:
     if not condition:

@@ -10,9 +10,8 @@ from ast_net.datasets import recola, synthesis
 class Demo(recola.Recola):
     """Segments of generated recordings, in RECOLA's layout and read with the same code."""
 
-    VERSION = tfds.core.Version("1.0.0")
     MANUAL_DOWNLOAD_INSTRUCTIONS = None  # there is nothing to download
-
+    REACTION_DELAY = synthesis.REACTION_DELAY
     PARTITIONS = {
         "train": tuple(f"P{number}" for number in range(1, 9)),
         "dev": tuple(f"P{number}" for number in range(9, 13)),

@@ -16,8 +16,6 @@ import tensorflow_datasets as tfds
 
 from ast_net import config
 from ast_net.cnn import backbone
-from ast_net.datasets import annotations
-from ast_net.faces import tracking
 
 # 10 keeps what is stored twice below a ninth.
 SEGMENT_OVERLAPS = 10
@@ -26,6 +24,15 @@ SEGMENT_OVERLAPS = 10
 MAX_REACTION_DELAY = 10.0
 # Frames between ratings farther apart than this many seconds are not rated.
 MAX_RATING_GAP = 1.0
+
+
+# Settings that the name of a configuration states by a digest, where they are not these.
+_NAMED_BY_DIGEST: dict[str, object] = {
+    "targets": config.TARGETS,
+    "partitions": {},
+    "alignment": config.Alignment(),
+    "tracking": config.Tracking(),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +52,23 @@ class Recording:
     gold: np.ndarray
 
 
+@dataclasses.dataclass(frozen=True)
+class Frames:
+    """What is known of a recording's T frames beside their features.
+
+    Attributes:
+      recording: its name.
+      timestamps: float64 [T], seconds.
+      valid: bool [T], whether there is a face.
+      labels: [T, D], the gold standard at these times; NaN where there is none.
+    """
+
+    recording: str
+    timestamps: np.ndarray
+    valid: np.ndarray
+    labels: np.ndarray
+
+
 @dataclasses.dataclass(kw_only=True)
 class RecordsConfig(tfds.core.BuilderConfig):
     """What the records of a data set depend on. The name says it, so that records never mix.
@@ -52,6 +76,7 @@ class RecordsConfig(tfds.core.BuilderConfig):
     Attributes:
       backbone, backbone_weights: see `cnn.backbone.load`.
       clip: the longest clip that will be cut from the records.
+      targets: the D columns of the labels.
       partitions: the recordings of each split; empty for the data set's own.
     """
 
@@ -59,6 +84,7 @@ class RecordsConfig(tfds.core.BuilderConfig):
     backbone: str = "compact"
     backbone_weights: str | None = None
     clip: config.Clip = config.Clip()
+    targets: tuple[str, ...] = config.TARGETS
     partitions: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     alignment: config.Alignment = config.Alignment()
     tracking: config.Tracking = config.Tracking()
@@ -69,17 +95,14 @@ class RecordsConfig(tfds.core.BuilderConfig):
         weights = backbone.weights_id(self.backbone, self.backbone_weights)
         self.name = f"{self.backbone}-{weights}-{self.overlap}"
         others = {
-            "partitions": self.partitions,
-            "alignment": dataclasses.asdict(self.alignment),
-            "tracking": dataclasses.asdict(self.tracking),
+            name: getattr(self, name)
+            for name, default in _NAMED_BY_DIGEST.items()
+            if getattr(self, name) != default
         }
-        defaults = {
-            "partitions": {},
-            "alignment": dataclasses.asdict(config.Alignment()),
-            "tracking": dataclasses.asdict(config.Tracking()),
-        }
-        if others != defaults:
-            digest = hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
+        if others:
+            digest = hashlib.sha256(
+                json.dumps(others, sort_keys=True, default=vars).encode()
+            ).hexdigest()
             self.name += f"-{digest[:8]}"
 
     @property
@@ -121,40 +144,34 @@ def features_dict(feature_size: int, targets: int) -> tfds.features.FeaturesDict
 
 
 def examples(
-    recording: Recording, track: tracking.Track, features: Iterable[np.ndarray], overlap: int
+    frames: Frames, features: Iterable[np.ndarray], overlap: int
 ) -> Iterator[tuple[str, dict]]:
     """The segments of a recording as (key, example), holding one segment's features at a time.
 
     Args:
-      recording: the recording.
-      track: the face in each of its T frames.
+      frames: the recording's T frames.
       features: fc6 of each frame in turn, [F]; T of them.
       overlap: frames that a segment shares with the next.
     """
-    labels = annotations.resample(
-        recording.times, recording.gold, track.timestamps, MAX_RATING_GAP
-    ).astype(np.float32)
-    frames = len(track.timestamps)
+    labels, times = frames.labels.astype(np.float32), frames.timestamps
     rows = iter(features)
     held: list[np.ndarray] = []
-    for first, last in segment_bounds(frames, overlap):
+    for first, last in segment_bounds(len(times), overlap):
         held = held[-overlap:] if first else []
         held.extend(next(rows) for _ in range(last - first - len(held)))
-        after = np.searchsorted(
-            track.timestamps, track.timestamps[last - 1] + MAX_REACTION_DELAY, side="right"
-        )
+        after = np.searchsorted(times, times[last - 1] + MAX_REACTION_DELAY, side="right")
         example = {
             "features": np.stack(held),
-            "mask": track.valid[first:last],
+            "mask": frames.valid[first:last],
             "labels": labels[first:last],
-            "timestamps": track.timestamps[first:last],
+            "timestamps": times[first:last],
             "later_labels": labels[last:after],
-            "later_timestamps": track.timestamps[last:after],
-            "recording": recording.name,
+            "later_timestamps": times[last:after],
+            "recording": frames.recording,
             "first_frame": first,
-            "overlap": overlap if last < frames else 0,
+            "overlap": overlap if last < len(times) else 0,
         }
-        yield f"{recording.name}_{first:09d}", example
+        yield f"{frames.recording}_{first:09d}", example
 
 
 def segment_bounds(frames: int, overlap: int) -> Iterator[tuple[int, int]]:

@@ -32,6 +32,10 @@ def rating_file(folder, name="P1", target="valence"):
     return folder / recola.RATINGS / target / f"{name}.csv"
 
 
+def read_gold(folder, name="P1"):
+    return recola.read_gold(name, {t: rating_file(folder, name, t) for t in config.TARGETS})[1]
+
+
 def edit(path, change):
     path.write_text("\n".join(change(path.read_text().splitlines())) + "\n")
 
@@ -43,11 +47,11 @@ def prepared(recola_folder, tmp_path_factory):
 
 
 def test_records_hold_features_and_gold_standard_of_every_frame(prepared, recola_folder):
-    recording = recola.read_recording(recola_folder, "P1")
-    track = tracking.track_video(recording.video, config.Tracking(), progress=False)
+    path = recola_folder / recola.VIDEOS / "P1.mp4"
+    track = tracking.track_video(path, config.Tracking(), progress=False)
     ratings = annotations.read_ratings(rating_file(recola_folder, "P1", "arousal"))
     gold = gold_standard.gold_standard(ratings.values)
-    faces = alignment.aligned_faces(recording.video, track, config.Alignment())
+    faces = alignment.aligned_faces(path, track, config.Alignment())
     features = np.stack(
         list(backbone.extract(backbone.load("compact", None), ((f.image, f.valid) for f in faces)))
     )
@@ -136,11 +140,16 @@ def test_every_missing_file_is_named(folder, tmp_path):
     assert "2 files are missing" in str(caught.value)
 
 
-def test_partitions_are_checked(folder):
+def test_partitions_are_checked(folder, tmp_path):
+    def made_of(partitions):
+        return recola.Recola(config=settings(partitions=partitions), data_dir=tmp_path).made_of(
+            folder
+        )
+
     with pytest.raises(errors.InputError, match=r"more than one place.*P1"):
-        recola.sources(folder, {"train": ("P1",), "dev": ("P1",)})
+        made_of({"train": ("P1",), "dev": ("P1",)})
     with pytest.raises(errors.InputError, match="dev partition is empty: give --dev_recordings"):
-        recola.sources(folder, {"train": ("P1",)})
+        made_of({"train": ("P1",)})
 
 
 def test_default_partitions_are_the_shared_recordings():
@@ -186,14 +195,14 @@ def test_ratings_shorter_than_the_video_leave_frames_without(folder, tmp_path):
 
 
 def test_a_missing_rating_is_left_out_of_the_gold_standard(folder):
-    complete = recola.read_recording(folder, "P1").gold
+    complete = read_gold(folder)
 
     def blank(lines):
         cells = lines[10].split(";")
         return [*lines[:10], ";".join([cells[0], "NaN", *cells[2:]]), *lines[11:]]
 
     edit(rating_file(folder), blank)
-    gold = recola.read_recording(folder, "P1").gold
+    gold = read_gold(folder)
     assert np.isfinite(gold).all()
     np.testing.assert_array_equal(gold[:, 1], complete[:, 1])
     assert 0 < np.abs(gold[9, 0] - complete[9, 0]) < 0.5
@@ -204,7 +213,7 @@ def test_a_constant_rater_is_no_obstacle(folder):
         return [lines[0], *(f"{line.rpartition(';')[0]};0.5" for line in lines[1:])]
 
     edit(rating_file(folder), constant)
-    assert np.isfinite(recola.read_recording(folder, "P1").gold).all()
+    assert np.isfinite(read_gold(folder)).all()
 
 
 def test_frames_without_a_face_keep_their_place(folder, portrait, tmp_path):
@@ -242,13 +251,13 @@ def test_a_truncated_video_is_used_as_far_as_it_goes(folder, tmp_path):
 def test_a_cell_that_is_no_number_is_named(folder):
     edit(rating_file(folder), lambda lines: [*lines[:5], lines[5] + "x", *lines[6:]])
     with pytest.raises(errors.InputError, match=r"valence/P1\.csv, line 6, column FF3"):
-        recola.read_recording(folder, "P1")
+        read_gold(folder)
 
 
 def test_targets_rated_at_different_times_are_refused(folder):
     edit(rating_file(folder), lambda lines: lines[:-1])
     with pytest.raises(errors.InputError, match="rated at different times"):
-        recola.read_recording(folder, "P1")
+        read_gold(folder)
 
 
 @pytest.mark.parametrize("content", [b"", b"this is a text file\n" * 50])

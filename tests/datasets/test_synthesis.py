@@ -28,8 +28,9 @@ def contents(folder):
 def test_generates_what_recola_s_readers_read(tmp_path):
     synthesis.generate(tmp_path, ["P16"], SHORT)
     assert json.loads((tmp_path / "synthesis.json").read_text())["seed"] == 3
-    recording = recola.read_recording(tmp_path, "P16")
-    assert recording.gold.shape == (301, 2) and np.abs(recording.gold).max() <= 1
+    files = {t: tmp_path / recola.RATINGS / t / "P16.csv" for t in ("valence", "arousal")}
+    _, gold = recola.read_gold("P16", files)
+    assert gold.shape == (301, 2) and np.abs(gold).max() <= 1
     for target in ("valence", "arousal"):
         path = tmp_path / "RECOLA-Annotation" / "emotional_behaviour" / target / "P16.csv"
         ratings = annotations.read_ratings(path)
