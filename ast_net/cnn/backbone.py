@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ast_net import errors
+from ast_net import errors, pretrained
 from ast_net.cnn import compact, vgg16, vgg_face
 
 FEATURE_SIZE = {"compact": compact.FEATURES, "vgg16": vgg16.FEATURES}
@@ -17,13 +17,13 @@ FEATURE_SIZE = {"compact": compact.FEATURES, "vgg16": vgg16.FEATURES}
 def weights_id(name: str, weights: str | None) -> str:
     """A short name of the weights, so that features of two CNNs never mix: 8 digits of the file's SHA-256.
 
+    Args:
+      name, weights: as of `load`.
+
     Raises:
       InputError: as `load`.
     """
-    _check(name, weights)
-    if weights is None:
-        return "seed0"
-    with pathlib.Path(weights).open("rb") as file:
+    with _weights_file(name, weights).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:8]
 
 
@@ -33,26 +33,25 @@ def load(name: str, weights: str | None, dtype_policy: str = "float32") -> keras
     Args:
       name: compact or vgg16.
       weights: a .weights.h5 file that Keras saved from this CNN, or for vgg16 one of VGG-Face's files
-        (`vgg_face`); None gives compact its seeded weights.
+        (`vgg_face`); None gives compact those that come with the package.
       dtype_policy: of the arithmetic, such as mixed_bfloat16 for training.
 
     Raises:
       InputError: the name is unknown, vgg16 has no weights, or the file is missing or another CNN's.
     """
-    _check(name, weights)
+    path = _weights_file(name, weights)
     if name == "vgg16":
         model = vgg16.build_vgg16(dtype_policy, draw_weights=False)
-        vgg_face.load_into(model, str(weights))
+        vgg_face.load_into(model, str(path))
         return model
     model = compact.build_compact(dtype_policy=dtype_policy)
-    if weights is not None:
-        try:
-            model.load_weights(weights)
-        except (ValueError, KeyError, OSError) as error:
-            raise errors.InputError(
-                f"{weights}: not the weights of {name}: {error}; expected a .weights.h5 file that Keras "
-                f"saved from {name}"
-            ) from error
+    try:
+        model.load_weights(path)
+    except (ValueError, KeyError, OSError) as error:
+        raise errors.InputError(
+            f"{path}: not the weights of {name}: {error}; expected a .weights.h5 file that Keras saved "
+            f"from {name}"
+        ) from error
     return model
 
 
@@ -98,6 +97,18 @@ def extract(
     yield from _extract_batch(fc6, batch, model.output.shape[-1])
 
 
+def extract_pictures(model: keras.Model, pictures: np.ndarray, batch_size: int = 128) -> np.ndarray:
+    """fc6 of pictures as FER2013 has them, uint8 [n, 48, 48, 1] -> float16 [n, F]."""
+    shape = (None, compact.PICTURE_SIZE, compact.PICTURE_SIZE, 1)
+    fc6 = tf.function(on_pictures(model), input_signature=[tf.TensorSpec(shape, tf.float32)])
+    limit = np.finfo(np.float16).max
+    parts = [
+        np.minimum(fc6(pictures[first : first + batch_size].astype(np.float32) / 255), limit)
+        for first in range(0, len(pictures), batch_size)
+    ]
+    return np.concatenate(parts).astype(np.float16)
+
+
 def _extract_batch(fc6, batch: list[tuple[np.ndarray, bool]], feature_size: int) -> np.ndarray:
     features = np.zeros((len(batch), feature_size), np.float16)
     valid = np.array([is_face for _, is_face in batch], bool)
@@ -108,15 +119,18 @@ def _extract_batch(fc6, batch: list[tuple[np.ndarray, bool]], feature_size: int)
     return features
 
 
-def _check(name: str, weights: str | None) -> None:
+def _weights_file(name: str, weights: str | None) -> pathlib.Path:
     if name not in FEATURE_SIZE:
         raise errors.InputError(
             f"backbone {name!r} is unknown, expected one of {sorted(FEATURE_SIZE)}"
         )
-    if weights is None and name != "compact":
+    if weights is None and name == "compact":
+        return pretrained.COMPACT
+    if weights is None:
         raise errors.InputError(
             f"backbone {name} has no weights of its own: give --backbone_weights=PATH, VGG-Face's weights "
             "(tools/fetch_vgg_face.py) or those that finetune left, or use --backbone=compact"
         )
-    if weights is not None and not pathlib.Path(weights).is_file():
+    if not pathlib.Path(weights).is_file():
         raise errors.InputError(f"{weights}: no such file; expected the weights of {name}")
+    return pathlib.Path(weights)

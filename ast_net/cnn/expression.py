@@ -1,8 +1,11 @@
 """The seven discrete expressions that the CNN is trained to tell apart (section 3.2)."""
 
+import pathlib
+
 import keras
 
-from ast_net import errors
+from ast_net import errors, pretrained
+from ast_net.cnn import compact
 
 # In the order of FER2013's codes.
 EXPRESSIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -20,8 +23,14 @@ def build_head(feature_size: int) -> keras.Model:
     return keras.Model(features, logits, name="head")
 
 
-def load_head(feature_size: int, weights: str) -> keras.Model:
-    """The head with the weights that `finetune` left.
+def load_head(
+    feature_size: int = compact.FEATURES, weights: str | pathlib.Path = pretrained.COMPACT_HEAD
+) -> keras.Model:
+    """The head with trained weights; by default that of the package's own `compact`.
+
+    Args:
+      feature_size: F, of the CNN it was trained with.
+      weights: the head.weights.h5 that `finetune` left.
 
     Raises:
       InputError: the file is missing or not the weights of such a head.

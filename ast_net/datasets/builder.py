@@ -36,10 +36,8 @@ class Source:
     read_gold: Callable[[], tuple[np.ndarray, np.ndarray]]
 
 
-class SegmentsBuilder(tfds.core.GeneratorBasedBuilder):
-    """Segments of recordings: fc6 and gold standard of each frame (`records.features_dict`).
-
-    A data set's own builder says in `recordings` what lies where; everything else is here.
+class RecordsBuilder(tfds.core.GeneratorBasedBuilder):
+    """A data set of segments (`records.features_dict`), whatever they are made of.
 
     Attributes:
       REACTION_DELAY: seconds by which its raters lag behind the face, where no other number is given.
@@ -48,14 +46,6 @@ class SegmentsBuilder(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("1.0.0")
     BUILDER_CONFIGS = [records.RecordsConfig()]
     REACTION_DELAY = 0.0
-
-    @abc.abstractmethod
-    def recordings(self, folder: pathlib.Path) -> dict[str, list[Source]]:
-        """The recordings of each split (train, dev, ...) below the folder that the owners release.
-
-        Raises:
-          InputError: the folder does not hold the data set.
-        """
 
     def _info(self) -> tfds.core.DatasetInfo:
         settings = self.builder_config
@@ -69,6 +59,42 @@ class SegmentsBuilder(tfds.core.GeneratorBasedBuilder):
             disable_shuffling=True,
             metadata=tfds.core.MetadataDict(),
         )
+
+    @abc.abstractmethod
+    def made_of(self, folder: pathlib.Path) -> dict[str, str]:
+        """What the records are made of: the name of each source and a digest of it."""
+
+    def check_sources(self, manual_dir: str | None) -> None:
+        """Compares prepared records with the files in `manual_dir`, if it is there.
+
+        Raises:
+          InputError: the records were made of other files.
+        """
+        if manual_dir is None or not pathlib.Path(manual_dir).is_dir():
+            return
+        found = self.made_of(pathlib.Path(manual_dir))
+        made_of = self.info.metadata["sources"]
+        changed = sorted(name for name in found if found[name] != made_of.get(name))
+        if changed:
+            raise errors.InputError(
+                f"{self.data_dir}: these records were made of other files than those in {manual_dir}: "
+                f"{', '.join(changed)}. Give another --data_dir, or delete this folder to prepare again"
+            )
+
+
+class SegmentsBuilder(RecordsBuilder):
+    """Segments of rated videos.
+
+    A data set's own builder says in `recordings` what lies where; everything else is here.
+    """
+
+    @abc.abstractmethod
+    def recordings(self, folder: pathlib.Path) -> dict[str, list[Source]]:
+        """The recordings of each split (train, dev, ...) below the folder that the owners release.
+
+        Raises:
+          InputError: the folder does not hold the data set.
+        """
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
         folder = self._folder(dl_manager)
@@ -137,23 +163,6 @@ class SegmentsBuilder(tfds.core.GeneratorBasedBuilder):
             for path in source.ratings:
                 result[_relative(path, folder)] = hashlib.sha256(path.read_bytes()).hexdigest()
         return result
-
-    def check_sources(self, manual_dir: str | None) -> None:
-        """Compares prepared records with the files in `manual_dir`, if it is there.
-
-        Raises:
-          InputError: the records were made of other files.
-        """
-        if manual_dir is None or not pathlib.Path(manual_dir).is_dir():
-            return
-        found = self.made_of(pathlib.Path(manual_dir))
-        made_of = self.info.metadata["sources"]
-        changed = sorted(name for name in found if found[name] != made_of.get(name))
-        if changed:
-            raise errors.InputError(
-                f"{self.data_dir}: these records were made of other files than those in {manual_dir}: "
-                f"{', '.join(changed)}. Give another --data_dir, or delete this folder to prepare again"
-            )
 
     @functools.cached_property
     def _detector(self):

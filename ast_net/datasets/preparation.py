@@ -10,9 +10,13 @@ from absl import logging
 from google.protobuf import json_format
 
 from ast_net import errors
-from ast_net.datasets import demo, recola, records
+from ast_net.datasets import demo, recola, records, trajectories
 
-BUILDERS = {"demo": demo.Demo, "recola": recola.Recola}
+BUILDERS = {
+    "demo": demo.Demo,
+    "recola": recola.Recola,
+    "fer2013_trajectories": trajectories.Fer2013Trajectories,
+}
 # A TFRecord file has a length and two checksums around each example.
 _RECORD_FRAMING = 16
 

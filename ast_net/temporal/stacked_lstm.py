@@ -1,10 +1,13 @@
 """The stacked LSTM: fc6 of a clip to its valence and arousal (sections 3.3 and 4.3)."""
 
+import pathlib
 from collections.abc import Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from ast_net import errors, pretrained
 
 
 def build_stacked_lstm(
@@ -37,6 +40,23 @@ def build_stacked_lstm(
         hidden, _, _ = LSTM(size, dtype=policy, name=f"lstm_{number}")(hidden, present)
     predictions = keras.layers.Dense(targets, dtype="float32", name="predictions")(hidden)
     return keras.Model(features, predictions, name="stacked_lstm")
+
+
+def load(path: str | pathlib.Path = pretrained.STACKED_LSTM) -> keras.Model:
+    """A trained temporal model; by default the package's own, for the features of its `compact`.
+
+    Raises:
+      InputError: the file is missing or not such a model.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise errors.InputError(f"{path}: no such model; train first, with --workdir={path.parent}")
+    try:
+        return keras.models.load_model(path)
+    except (ValueError, OSError, KeyError) as error:
+        raise errors.InputError(
+            f"{path}: no model that can be read ({error}); train again in another workdir"
+        ) from error
 
 
 def build_stateful(stacked_lstm: keras.Model) -> keras.Model:

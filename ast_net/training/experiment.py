@@ -103,14 +103,7 @@ def _evaluate(experiment: config.Experiment, builder, split: str, model: str) ->
             f"{experiment.dataset} has no split {split}, expected one of {sorted(builder.info.splits)}"
         )
     path = pathlib.Path(experiment.workdir) / model
-    if not path.is_file():
-        raise errors.InputError(f"{path}: no such model; train first, with --workdir={path.parent}")
-    try:
-        stacked_lstm = keras.models.load_model(path)
-    except (ValueError, OSError, KeyError) as error:
-        raise errors.InputError(
-            f"{path}: no model that can be read ({error}); train again in another workdir"
-        ) from error
+    stacked_lstm = lstm.load(path)
     predictions = _predict(experiment, builder, split, stacked_lstm)
     table = evaluation.tabulate(predictions, experiment.targets)
     folder = path.parent / (

@@ -11,7 +11,7 @@ import tqdm
 from absl import logging
 
 from ast_net import config, errors, files
-from ast_net.cnn import backbone, expression
+from ast_net.cnn import backbone, compact, expression
 from ast_net.datasets import fer2013, fer2013_files
 from ast_net.training import augmentation, confusion, expression_step, history, workdir
 
@@ -37,15 +37,19 @@ def finetune(settings: config.Finetuning, run_flags: str) -> None:
         fer2013.load(settings.data_dir, settings.manual_dir)
     )
     keras.utils.set_random_seed(settings.seed)
-    cnn = backbone.load(
-        settings.backbone,
-        settings.backbone_weights,
-        "mixed_bfloat16" if settings.mixed_precision else "float32",
-    )
+    cnn = _initial(settings)
     head = expression.build_head(cnn.output.shape[-1])
     train(cnn, head, train_split, dev_split, folder, settings)
     del cnn
     report(folder, settings.backbone, test_name, test_split)
+
+
+def _initial(settings: config.Finetuning) -> keras.Model:
+    """The CNN to begin with; `compact` without weights begins at random, not at the package's."""
+    policy = "mixed_bfloat16" if settings.mixed_precision else "float32"
+    if settings.backbone == "compact" and settings.backbone_weights is None:
+        return compact.build_compact(settings.seed, policy)
+    return backbone.load(settings.backbone, settings.backbone_weights, policy)
 
 
 def _splits(

@@ -9,7 +9,7 @@ import pytest
 from ast_net import config, errors
 from ast_net.faces import alignment, tracking
 
-TEMPLATE = config.Alignment()
+TEMPLATE = config.Alignment(left_eye=(74.0, 90.0), right_eye=(150.0, 90.0))
 EYES = np.array([TEMPLATE.left_eye, TEMPLATE.right_eye])
 
 

@@ -1,0 +1,9 @@
+"""The weights that come with the package. MODEL_CARD.md beside them says what they are and are not."""
+
+import pathlib
+
+_FOLDER = pathlib.Path(__file__).parent
+# The CNN `compact`, its head of seven expressions, and the stacked LSTM on its features.
+COMPACT = _FOLDER / "compact.weights.h5"
+COMPACT_HEAD = _FOLDER / "compact_head.weights.h5"
+STACKED_LSTM = _FOLDER / "stacked_lstm.keras"

@@ -1,0 +1,105 @@
+"""FER2013's faces along trajectories: courses, draws, and the records made of them."""
+
+import numpy as np
+import pytest
+from scipy import spatial
+
+from ast_net import config, errors
+from ast_net.cnn import backbone, expression
+from ast_net.datasets import fer2013, fer2013_files, preparation, records, trajectories
+
+TIMES = np.arange(3000) / 25
+
+
+def test_neutral_is_the_origin_and_only_happy_and_surprise_are_pleasant():
+    places = dict(zip(expression.EXPRESSIONS, trajectories.COORDINATES.tolist(), strict=True))
+    assert places["neutral"] == [0, 0]
+    assert {name for name, (valence, _) in places.items() if valence > 0} == {"happy", "surprise"}
+    assert {name for name, (_, arousal) in places.items() if arousal < 0} == {"sad"}
+
+
+def test_a_trajectory_is_smooth_and_stays_where_faces_are(rng):
+    course = trajectories.trajectory(rng, TIMES)
+    assert course.shape == (3000, 2)
+    # It moves by less than the circumplex is wide in the shortest time between two turns.
+    assert np.abs(np.diff(course, axis=0)).max() < 1.5 * 1.5 / (2.0 * 25)
+    hull = spatial.ConvexHull(trajectories.COORDINATES)
+    outside = course @ hull.equations[:, :2].T + hull.equations[:, 2]
+    assert outside.max() < 0.15
+    assert (np.ptp(course, axis=0) > 0.5).all()
+
+
+def test_the_nearer_an_expression_the_likelier_it_is_drawn():
+    place = np.array([[0.7, 0.4], [-0.6, -0.2]])
+    found = trajectories.expression_probabilities(place)
+    for row, (valence, arousal) in zip(found, place, strict=True):
+        weights = [
+            np.exp(-((valence - v) ** 2 + (arousal - a) ** 2) / (2 * 0.25**2))
+            for v, a in trajectories.CIRCUMPLEX.values()
+        ]
+        np.testing.assert_allclose(row, np.array(weights) / sum(weights), rtol=1e-9)
+    names = [expression.EXPRESSIONS[number] for number in found.argmax(axis=1)]
+    assert names == ["happy", "sad"]
+
+
+def test_faces_stay_for_a_while_and_follow_the_course(rng):
+    labels = rng.integers(0, 7, 500)
+    course = np.zeros((3000, 2))
+    course[1500:] = trajectories.CIRCUMPLEX["happy"]
+    stays = []
+    for seed in range(20):
+        shown = trajectories.draw_faces(np.random.default_rng(seed), TIMES, course, labels)
+        assert shown.min() >= 0 and shown.max() < 500
+        stays.append(3000 / (1 + np.count_nonzero(np.diff(shown))))
+        drawn = labels[shown]
+        neutral, happy = (expression.EXPRESSIONS.index(name) for name in ("neutral", "happy"))
+        # A face from before the jump may stay for a while after it.
+        assert np.mean(drawn[:1500] == neutral) > 0.6 and np.mean(drawn[1800:] == happy) > 0.6
+    # From 0.3 to 3 seconds on average, so from 7.5 to 75 frames.
+    assert 5 < min(stays) < 20 < 40 < max(stays) < 110
+
+
+@pytest.fixture
+def faces(monkeypatch, rng):
+    """Takes FER2013's place: 70 pictures a split."""
+    splits = {
+        name: (rng.integers(0, 256, (70, 48, 48, 1), np.uint8), np.arange(70) % 7)
+        for name in ("train", "public_test", "private_test")
+    }
+    monkeypatch.setattr(fer2013, "load", lambda data_dir, manual_dir: splits)
+    monkeypatch.setattr(fer2013_files, "find_source", lambda folder: folder)
+    monkeypatch.setattr(fer2013_files, "source_id", lambda source: "made up")
+    return splits
+
+
+def settings(**changes):
+    partitions = {"train": ("T1",), "dev": ("T2",)}
+    return records.RecordsConfig(clip=config.Clip(4, 2), partitions=partitions, **changes)
+
+
+def prepare(tmp_path):
+    return preparation.prepare(
+        "fer2013_trajectories", settings(), str(tmp_path / "data"), str(tmp_path)
+    )
+
+
+def test_records_hold_the_features_of_the_split_s_own_faces(faces, tmp_path):
+    builder = prepare(tmp_path)
+    cnn = backbone.load("compact", None)
+    for split, source in (("train", "train"), ("dev", "public_test")):
+        known = backbone.extract_pictures(cnn, faces[source][0])
+        first = next(preparation.segments(builder, split).as_numpy_iterator())
+        assert first["mask"].all() and np.abs(first["labels"]).max() <= 0.81
+        distances = np.abs(first["features"][:, np.newaxis].astype(np.float32) - known).max(axis=2)
+        assert distances.min(axis=1).max() < 0.01
+    frames = max(
+        example["first_frame"] + len(example["mask"])
+        for example in preparation.segments(builder, "dev").as_numpy_iterator()
+    )
+    assert frames == 3000
+
+
+def test_pictures_without_the_official_splits_are_refused(faces, tmp_path):
+    del faces["public_test"]
+    with pytest.raises(errors.InputError, match="have no public_test; expected one of fer2013.csv"):
+        prepare(tmp_path)
