@@ -1,0 +1,103 @@
+"""Measures what `vgg16` needs: memory to load and to run it, and a few epochs of fine-tuning on FER2013.
+
+    tools/run tools/benchmark_vgg16.py --manual_dir=FOLDER_OF_fer2013.csv
+
+The weights are random, of full size. Each part runs in a process of its own, so that its peak memory is
+its own. Prints Markdown.
+"""
+
+import argparse
+import multiprocessing
+import pathlib
+import resource
+import tempfile
+import time
+
+import numpy as np
+
+from ast_net import config
+from ast_net.cnn import backbone, expression, vgg16
+from ast_net.datasets import fer2013
+from ast_net.training import finetuning, history, workdir
+
+FACES = 64
+BATCH = 8
+
+
+def peak_gigabytes() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+def write_weights(path: pathlib.Path) -> None:
+    """Random weights, as Keras saves them."""
+    vgg16.build_vgg16().save_weights(path)
+
+
+def load_and_extract(path: pathlib.Path) -> None:
+    print(f"| imports | {peak_gigabytes():.2f} GB | |")
+    cnn = backbone.load("vgg16", str(path))
+    print(
+        f"| weights loaded ({cnn.count_params() * 4 / 1e9:.2f} GB) | {peak_gigabytes():.2f} GB | |"
+    )
+    faces = np.random.default_rng(0).integers(0, 256, (FACES, 224, 224, 3), np.uint8)
+    start = time.perf_counter()
+    for _ in backbone.extract(cnn, ((face, True) for face in faces), BATCH):
+        pass
+    speed = FACES / (time.perf_counter() - start)
+    print(
+        f"| fc6 of {FACES} faces, batches of {BATCH} | {peak_gigabytes():.2f} GB | {speed:.1f} faces/s |"
+    )
+
+
+def finetune(path: pathlib.Path, arguments: argparse.Namespace) -> None:
+    """Epochs on a few real pictures."""
+    images, labels = fer2013.load(arguments.data_dir, arguments.manual_dir)["train"]
+    few = images[: arguments.pictures], labels[: arguments.pictures]
+    cnn = backbone.load("vgg16", str(path), "mixed_bfloat16")
+    folder = path.parent / "run"
+    settings = config.Finetuning(
+        data_dir=arguments.data_dir,
+        workdir=str(folder),
+        backbone="vgg16",
+        epochs=arguments.epochs,
+        batch_size=BATCH,
+        learning_rate=1e-3,
+        warmup_epochs=0,
+        ema=0.0,
+        mixed_precision=True,
+    )
+    finetuning.train(cnn, expression.build_head(vgg16.FEATURES), few, few, folder, settings)
+    rows = history.read(folder / workdir.HISTORY)
+    steps = len(few[1]) // BATCH
+    # An epoch looks at its pictures twice: to train, and to measure.
+    speed = steps * BATCH / np.median([row["seconds"] for row in rows])
+    losses = ", ".join(f"{row['loss']:.2f}" for row in rows)
+    print(
+        f"| fine-tuning, {len(rows)} epochs of {steps} steps of {BATCH} | {peak_gigabytes():.2f} GB "
+        f"| {speed:.1f} pictures/s, loss {losses} |"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--manual_dir")
+    parser.add_argument("--data_dir", default="data")
+    parser.add_argument("--pictures", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=6)
+    arguments = parser.parse_args()
+    print("| after | peak memory | |\n|---|---|---|", flush=True)
+    processes = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "vgg16.weights.h5"
+        for part in ((write_weights, path), (load_and_extract, path), (finetune, path, arguments)):
+            process = processes.Process(target=part[0], args=part[1:])
+            process.start()
+            process.join()
+            if process.exitcode:
+                raise SystemExit(process.exitcode)
+
+
+if __name__ == "__main__":
+    main()
