@@ -45,6 +45,11 @@ flags.DEFINE_integer(
 flags.DEFINE_integer(
     "clip_hop", _TRAINING.clip_hop, "Frames between the starts of an epoch's clips."
 )
+flags.DEFINE_float(
+    "feature_dropout",
+    _TRAINING.feature_dropout,
+    "Part of the features set to 0 in a pair of clips.",
+)
 flags.DEFINE_integer("epochs", _TRAINING.epochs, "At most.")
 flags.DEFINE_integer("batch_size", _TRAINING.batch_size, "Pairs of twin clips.")
 flags.DEFINE_float("learning_rate", _TRAINING.learning_rate, "Of Adam.")
@@ -106,6 +111,7 @@ def experiment() -> config.Experiment:
             patience=FLAGS.patience,
             reaction_delay=FLAGS.reaction_delay,
             clip_hop=FLAGS.clip_hop,
+            feature_dropout=FLAGS.feature_dropout,
             seed=FLAGS.seed,
             jit_compile=FLAGS.jit_compile,
             mixed_precision=FLAGS.mixed_precision,

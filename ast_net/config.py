@@ -134,6 +134,8 @@ class Training:
       patience: epochs without a better mean dev CC after which training stops.
       reaction_delay: seconds by which the ratings lag behind the face.
       clip_hop: frames between the starts of an epoch's clips.
+      feature_dropout: the part of the features that is set to 0, others for each pair of clips. For data
+        with few faces or, as the shipped model's, with other faces than those to be predicted.
       shuffle_clips: clips held in memory to be shuffled.
       seed: of the initial weights and the order of the clips.
     """
@@ -146,6 +148,7 @@ class Training:
     patience: int = 10
     reaction_delay: float = 0.0
     clip_hop: int = 5
+    feature_dropout: float = 0.0
     shuffle_clips: int = 512
     seed: int = 0
     jit_compile: bool = False
@@ -156,6 +159,10 @@ class Training:
             _require(getattr(self, name) >= 1, f"{name} must be >= 1, found {getattr(self, name)}")
         _require(self.learning_rate > 0, f"learning_rate must be > 0, found {self.learning_rate}")
         _require(self.warmup_epochs >= 0, f"warmup_epochs must be >= 0, found {self.warmup_epochs}")
+        _require(
+            0 <= self.feature_dropout < 1,
+            f"feature_dropout must be in [0, 1), found {self.feature_dropout}",
+        )
         _require(0 <= self.seed < 2**32, f"seed must be from 0 to 2^32 - 1, found {self.seed}")
         _require(
             0 <= self.reaction_delay <= 10,

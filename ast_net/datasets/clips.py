@@ -44,7 +44,12 @@ def batches(
 
     clips = segments.interleave(clips_of, cycle_length=8)
     clips = clips.shuffle(training.shuffle_clips, seed=seed)
-    return clips.batch(training.batch_size).map(_decode).prefetch(2)
+    decoded = clips.batch(training.batch_size).map(_decode)
+    if training.feature_dropout:
+        decoded = decoded.enumerate().map(
+            lambda number, batch: silence(batch, training.feature_dropout, (seed, number))
+        )
+    return decoded.prefetch(2)
 
 
 def feature_moments(segments: tf.data.Dataset) -> tuple[np.ndarray, np.ndarray]:
@@ -146,6 +151,20 @@ def cut(segment: Segment, start: tf.Tensor, clip: config.Clip) -> dict[str, tf.T
         result[f"{prefix}labels"] = tf.where(mask[:, tf.newaxis], labels, 0)
         result[f"{prefix}mask"] = mask
     return result
+
+
+def silence(batch: dict[str, tf.Tensor], rate: float, seed: tuple) -> dict[str, tf.Tensor]:
+    """Sets some features to 0, others for each pair of clips, and scales those that are left.
+
+    They are the same in all frames of a clip and its twin: what the losses compare stays comparable.
+    """
+    features = tf.shape(batch["features"])
+    chance = tf.random.stateless_uniform((features[0], 1, features[2]), seed)
+    factors = tf.where(chance < rate, 0.0, 1 / (1 - rate))
+    return {
+        name: value * factors if name.endswith("features") else value
+        for name, value in batch.items()
+    }
 
 
 def _decode(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -16,7 +16,7 @@ from scipy import interpolate, special
 
 from ast_net import errors
 from ast_net.cnn import backbone, expression
-from ast_net.datasets import builder, fer2013, fer2013_files, records
+from ast_net.datasets import augmentation, builder, fer2013, fer2013_files, records
 
 # Pleasure and arousal of happy, surprised, ... as rated by the students of Russell and Mehrabian (1977,
 # "Evidence for a three-factor theory of emotions", Table 1). A neutral face is the origin.
@@ -33,15 +33,17 @@ COORDINATES = np.array([CIRCUMPLEX[name] for name in expression.EXPRESSIONS])
 
 SECONDS = 120
 FRAME_RATE = 25
-# From one turning point of a trajectory to the next, in seconds.
-TURNING = (2.0, 8.0)
-# How much of each expression a turning point has: a Dirichlet distribution, the smaller the purer.
-PURITY = 0.2
+# How long a trajectory rests at a place, and how long it takes to the next, in seconds.
+REST = (0.5, 6.0)
+MOVE = (0.5, 3.0)
+# How much of each expression such a place has: a Dirichlet distribution, the smaller the purer.
+CONCENTRATION = 0.1
 # Distance on the circumplex at which an expression is seldom drawn.
-NEARNESS = 0.25
+NEARNESS = 0.2
 # The mean time for which a face stays, in seconds; each recording has its own in this range.
-STAY = (0.3, 3.0)
+STAY = (0.2, 1.0)
 
+_BATCH = 256
 _FACES = {"train": "train", "dev": "public_test", "test": "private_test"}
 
 
@@ -51,9 +53,9 @@ class Fer2013Trajectories(builder.RecordsBuilder):
     MANUAL_DOWNLOAD_INSTRUCTIONS = fer2013.Fer2013.MANUAL_DOWNLOAD_INSTRUCTIONS
 
     PARTITIONS = {
-        "train": tuple(f"T{number}" for number in range(1, 49)),
-        "dev": tuple(f"T{number}" for number in range(49, 61)),
-        "test": tuple(f"T{number}" for number in range(61, 73)),
+        "train": tuple(f"train{number}" for number in range(1, 193)),
+        "dev": tuple(f"dev{number}" for number in range(1, 13)),
+        "test": tuple(f"test{number}" for number in range(1, 13)),
     }
 
     def made_of(self, folder: pathlib.Path) -> dict[str, str]:
@@ -70,42 +72,66 @@ class Fer2013Trajectories(builder.RecordsBuilder):
             )
         partitions = self.builder_config.partitions or self.PARTITIONS
         return {
-            split: self._generate_examples(faces[_FACES[split]], names)
+            split: self._generate_examples(faces[_FACES[split]], names, split == "train")
             for split, names in partitions.items()
         }
 
     def _generate_examples(
-        self, faces: fer2013_files.Split, names: tuple[str, ...]
+        self, faces: fer2013_files.Split, names: tuple[str, ...], changed: bool
     ) -> Iterator[tuple[str, dict]]:
-        settings: records.RecordsConfig = self.builder_config
         images, labels = faces
-        logging.info("features of %d faces for %d recordings", len(images), len(names))
-        cnn = backbone.load(settings.backbone, settings.backbone_weights)
-        features = backbone.extract_pictures(cnn, images)
+        times = np.arange(SECONDS * FRAME_RATE) / FRAME_RATE
+        courses, looks, lasting = [], [], []
         for name in names:
             rng = np.random.default_rng(list(name.encode()))
-            times = np.arange(SECONDS * FRAME_RATE) / FRAME_RATE
-            course = trajectory(rng, times)
-            shown = draw_faces(rng, times, course, labels)
-            frames = records.Frames(name, times, np.ones(len(times), bool), course)
-            yield from records.examples(frames, features[shown], settings.overlap)
+            courses.append(trajectory(rng, times))
+            rows, frames = draw_faces(rng, times, courses[-1], labels)
+            looks.append(rows)
+            lasting.append(frames)
+        logging.info("features of %d faces for %d recordings", sum(map(len, looks)), len(names))
+        features = iter(self._features(images[np.concatenate(looks)], changed))
+        for name, course, rows, frames in zip(names, courses, looks, lasting, strict=True):
+            own = np.stack([next(features) for _ in rows])
+            valid = np.ones(len(times), bool)
+            yield from records.examples(
+                records.Frames(name, times, valid, course),
+                np.repeat(own, frames, axis=0),
+                self.builder_config.overlap,
+            )
+
+    def _features(self, images: np.ndarray, changed: bool) -> np.ndarray:
+        """fc6 of pictures, which are changed as those that the CNN learned from, or as they are."""
+        settings: records.RecordsConfig = self.builder_config
+        if changed:
+            pictures = [
+                augmentation.augment(
+                    images[first : first + _BATCH].astype(np.float32) / 255, (0, first)
+                )
+                for first in range(0, len(images), _BATCH)
+            ]
+            images = np.concatenate([np.rint(255 * batch).astype(np.uint8) for batch in pictures])
+        cnn = backbone.load(settings.backbone, settings.backbone_weights)
+        return backbone.extract_pictures(cnn, images)
 
 
 def trajectory(rng: np.random.Generator, times: np.ndarray) -> np.ndarray:
     """A smooth course of valence and arousal among the expressions' places, float64 [T, 2].
 
-    Turning points are mixtures of the expressions, and so lie where faces can be drawn for them; between
-    two of them either target rises or falls without overshoot.
+    It rests at mixtures of the expressions' places, and so where faces can be drawn for it, and goes from
+    one to the next without overshoot.
 
     Args:
       rng: decides the course.
       times: [T] seconds, increasing.
     """
-    turns = [times[0]]
-    while turns[-1] <= times[-1]:
-        turns.append(turns[-1] + rng.uniform(*TURNING))
-    mixtures = rng.dirichlet(np.full(len(COORDINATES), PURITY), len(turns))
-    return interpolate.PchipInterpolator(turns, mixtures @ COORDINATES)(times)
+    knots, places = [times[0]], []
+    while knots[-1] <= times[-1]:
+        place = rng.dirichlet(np.full(len(COORDINATES), CONCENTRATION)) @ COORDINATES
+        places += [place, place]
+        knots.append(knots[-1] + rng.uniform(*REST))
+        knots.append(knots[-1] + rng.uniform(*MOVE))
+    places.append(place)
+    return interpolate.PchipInterpolator(knots, places)(times)
 
 
 def expression_probabilities(course: np.ndarray) -> np.ndarray:
@@ -116,8 +142,8 @@ def expression_probabilities(course: np.ndarray) -> np.ndarray:
 
 def draw_faces(
     rng: np.random.Generator, times: np.ndarray, course: np.ndarray, labels: np.ndarray
-) -> np.ndarray:
-    """The face of each frame, as its row among the labels, int64 [T].
+) -> tuple[np.ndarray, np.ndarray]:
+    """The faces that are seen one after the other, and for how many frames each.
 
     A face stays for a while; the next has an expression drawn for where the course is by then.
 
@@ -126,15 +152,18 @@ def draw_faces(
       times: [T] seconds.
       course: [T, 2], as of `trajectory`.
       labels: the expression of each face to draw from, [n].
+
+    Returns:
+      Rows among the labels, int64 [K], and frames, int64 [K], that sum to T.
     """
     rows = [np.flatnonzero(labels == number) for number in range(len(COORDINATES))]
     probabilities = expression_probabilities(course)
     mean_stay = np.exp(rng.uniform(*np.log(STAY)))
-    shown = np.empty(len(times), np.int64)
-    frame = 0
-    while frame < len(times):
-        until = np.searchsorted(times, times[frame] + rng.exponential(mean_stay), side="right")
+    shown, starts = [], [0]
+    while starts[-1] < len(times):
+        frame = starts[-1]
         drawn = rng.choice(len(rows), p=probabilities[frame])
-        shown[frame:until] = rng.choice(rows[drawn])
-        frame = int(until)
-    return shown
+        shown.append(rng.choice(rows[drawn]))
+        until = np.searchsorted(times, times[frame] + rng.exponential(mean_stay), side="right")
+        starts.append(int(until))
+    return np.array(shown), np.diff(starts)

@@ -12,8 +12,8 @@ from absl import logging
 
 from ast_net import config, errors, files
 from ast_net.cnn import backbone, compact, expression
-from ast_net.datasets import fer2013, fer2013_files
-from ast_net.training import augmentation, confusion, expression_step, history, workdir
+from ast_net.datasets import augmentation, fer2013, fer2013_files
+from ast_net.training import confusion, expression_step, history, workdir
 
 BACKBONE_WEIGHTS = "backbone.weights.h5"
 HEAD_WEIGHTS = "head.weights.h5"

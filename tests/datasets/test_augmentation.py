@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ast_net.training import augmentation
+from ast_net.datasets import augmentation
 
 
 @pytest.fixture
