@@ -24,7 +24,7 @@ flags.DEFINE_enum("dataset", None, list(preparation.BUILDERS), "The data set.")
 flags.DEFINE_string("data_dir", "data", "Where records and tracks of faces are kept.")
 flags.DEFINE_string("manual_dir", None, "The data set as its owners release it.")
 flags.DEFINE_string("workdir", None, "What a run leaves. Default: runs/DATASET.")
-flags.DEFINE_list("targets", list(config.TARGETS), "What to learn.")
+flags.DEFINE_list("targets", list(config.TARGETS), f"What to learn, some of {config.ALL_TARGETS}.")
 flags.DEFINE_enum(
     "backbone", "compact", ["compact", "vgg16"], "The CNN that the features come from."
 )
@@ -35,6 +35,11 @@ for _split in ("train", "dev", "test"):
         None,
         f"The recordings of {_split}, if not the data set's own split.",
     )
+flags.DEFINE_string(
+    "video_pattern",
+    None,
+    "How video files are called, where a data set leaves that open. Default: what is usual there.",
+)
 flags.DEFINE_list(
     "lstm_units", [str(u) for u in config.StackedLSTM().units], "Cells of each layer."
 )
@@ -101,6 +106,7 @@ def experiment() -> config.Experiment:
         backbone=FLAGS.backbone,
         backbone_weights=FLAGS.backbone_weights,
         partitions={split: tuple(names) for split, names in named.items() if names},
+        video_pattern=FLAGS.video_pattern,
         lstm=config.StackedLSTM(_units(FLAGS.lstm_units)),
         training=config.Training(
             clip=config.Clip(FLAGS.clip_frames, FLAGS.clip_stride),

@@ -5,6 +5,8 @@ import dataclasses
 from ast_net import errors
 
 TARGETS = ("valence", "arousal")
+# Those that some data sets have ratings of, in the one order they are ever given in.
+ALL_TARGETS = (*TARGETS, "expectancy", "power")
 
 
 def _require(condition: bool, message: str) -> None:
@@ -179,9 +181,10 @@ class Experiment:
       data_dir: where records and tracks of faces are kept.
       manual_dir: the data set as its owners release it.
       workdir: what the run leaves (section "What a run leaves" of the README).
-      targets: what to learn, in this order.
+      targets: what to learn, some of ALL_TARGETS in their order.
       backbone, backbone_weights: the CNN (section 3.2).
       partitions: the recordings of each split; empty for the data set's own.
+      video_pattern: how the data set's video files are called; None for what is usual.
     """
 
     dataset: str
@@ -192,20 +195,21 @@ class Experiment:
     backbone: str = "compact"
     backbone_weights: str | None = None
     partitions: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    video_pattern: str | None = None
     lstm: StackedLSTM = StackedLSTM()
     training: Training = Training()
     loss: LossWeights = LossWeights()
 
     def __post_init__(self) -> None:
-        unknown = [target for target in self.targets if target not in TARGETS]
-        _require(not unknown, f"targets {unknown} are unknown, expected some of {TARGETS}")
+        unknown = [target for target in self.targets if target not in ALL_TARGETS]
+        _require(not unknown, f"targets {unknown} are unknown, expected some of {ALL_TARGETS}")
         _require(
             0 < len(self.targets) == len(set(self.targets)),
             f"targets must be named once each, found {self.targets}",
         )
         _require(
-            list(self.targets) == [target for target in TARGETS if target in self.targets],
-            f"targets must be in the order {TARGETS}, found {self.targets}",
+            list(self.targets) == [target for target in ALL_TARGETS if target in self.targets],
+            f"targets must be in the order {ALL_TARGETS}, found {self.targets}",
         )
         _require(
             not self.loss.local or self.loss.num_intervals <= self.training.clip.frames,
@@ -214,9 +218,14 @@ class Experiment:
         )
 
     @property
+    def record_targets(self) -> tuple[str, ...]:
+        """The labels of a record: valence and arousal, whatever is learned, and further ones asked for."""
+        return tuple(t for t in ALL_TARGETS if t in TARGETS or t in self.targets)
+
+    @property
     def target_columns(self) -> list[int]:
         """Where the targets stand among a record's labels."""
-        return [TARGETS.index(target) for target in self.targets]
+        return [self.record_targets.index(target) for target in self.targets]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,10 +12,10 @@ import tensorflow_datasets as tfds
 import tqdm
 from absl import logging
 
-from ast_net import errors
+from ast_net import config, errors
 from ast_net.cnn import backbone
 from ast_net.datasets import annotations, records
-from ast_net.faces import alignment, detection, tracking
+from ast_net.faces import alignment, detection, pictures, tracking
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Source:
 
     Attributes:
       name: as in the data set, P16.
-      video: the video file, which may be missing.
+      video: the video file, or a folder of pictures; either may be missing.
       ratings: the files that its gold standard is made of, which may be missing.
       read_gold: reads them: the ratings' times float64 [R] in seconds, strictly increasing, and the gold
         standard float64 [R, D] of the settings' targets, NaN where there is none. Raises InputError.
@@ -41,14 +41,29 @@ class RecordsBuilder(tfds.core.GeneratorBasedBuilder):
 
     Attributes:
       REACTION_DELAY: seconds by which its raters lag behind the face, where no other number is given.
+      TARGETS: what it has ratings of.
+      VIDEO_PATTERN: how its video files are called, where that is a setting.
     """
 
     VERSION = tfds.core.Version("1.0.0")
     BUILDER_CONFIGS = [records.RecordsConfig()]
     REACTION_DELAY = 0.0
+    TARGETS: tuple[str, ...] = config.TARGETS
+    VIDEO_PATTERN: str | None = None
 
     def _info(self) -> tfds.core.DatasetInfo:
         settings = self.builder_config
+        unrated = [target for target in settings.targets if target not in self.TARGETS]
+        if unrated:
+            raise errors.InputError(
+                f"{self.name} has no ratings of {', '.join(unrated)}: give --targets from "
+                f"{','.join(self.TARGETS)}"
+            )
+        if settings.video_pattern is not None and self.VIDEO_PATTERN is None:
+            raise errors.InputError(
+                f"--video_pattern={settings.video_pattern}: the files of {self.name} have names of their "
+                "own; leave it out"
+            )
         return tfds.core.DatasetInfo(
             builder=self,
             description=self.__doc__,
@@ -159,7 +174,7 @@ class SegmentsBuilder(RecordsBuilder):
             )
         result = {}
         for source in sources:
-            result[_relative(source.video, folder)] = f"{source.video.stat().st_size} bytes"
+            result[_relative(source.video, folder)] = _size(source.video)
             for path in source.ratings:
                 result[_relative(path, folder)] = hashlib.sha256(path.read_bytes()).hexdigest()
         return result
@@ -171,6 +186,14 @@ class SegmentsBuilder(RecordsBuilder):
     @functools.cached_property
     def _cnn(self):
         return backbone.load(self.builder_config.backbone, self.builder_config.backbone_weights)
+
+
+def _size(path: pathlib.Path) -> str:
+    """Of a video file, or of a folder of pictures."""
+    if not path.is_dir():
+        return f"{path.stat().st_size} bytes"
+    sizes = [picture.path.stat().st_size for picture in pictures.listing(path)]
+    return f"{len(sizes)} pictures, {sum(sizes)} bytes"
 
 
 def _relative(path: pathlib.Path, folder: pathlib.Path) -> str:

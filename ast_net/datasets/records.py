@@ -30,6 +30,7 @@ MAX_RATING_GAP = 1.0
 _NAMED_BY_DIGEST: dict[str, object] = {
     "targets": config.TARGETS,
     "partitions": {},
+    "video_pattern": None,
     "alignment": config.Alignment(),
     "tracking": config.Tracking(),
 }
@@ -78,6 +79,7 @@ class RecordsConfig(tfds.core.BuilderConfig):
       clip: the longest clip that will be cut from the records.
       targets: the D columns of the labels.
       partitions: the recordings of each split; empty for the data set's own.
+      video_pattern: how its video files are called (`folders.find_video`); None for what is usual.
     """
 
     name: str = ""
@@ -86,6 +88,7 @@ class RecordsConfig(tfds.core.BuilderConfig):
     clip: config.Clip = config.Clip()
     targets: tuple[str, ...] = config.TARGETS
     partitions: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    video_pattern: str | None = None
     alignment: config.Alignment = config.Alignment()
     tracking: config.Tracking = config.Tracking()
 

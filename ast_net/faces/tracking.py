@@ -215,13 +215,7 @@ def cached_track(
 
 
 def _cache_key(path: str | os.PathLike, tracking: config.Tracking) -> str:
-    try:
-        with pathlib.Path(path).open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise errors.InputError(
-            f"{path}: cannot be read ({error.strerror}); check the path"
-        ) from error
+    content = video.content_digest(path)
     parts = [TRACK_VERSION, content, dataclasses.asdict(tracking)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 

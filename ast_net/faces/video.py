@@ -2,6 +2,7 @@
 
 import contextlib
 import fractions
+import hashlib
 import os
 import pathlib
 from collections.abc import Iterable, Iterator
@@ -16,6 +17,7 @@ import numpy as np
 from absl import logging
 
 from ast_net import errors, files
+from ast_net.faces import pictures
 
 # Seconds: a container's duration and its last frame's end differ by a few frames in sound files.
 _DURATION_TOLERANCE = 0.5
@@ -41,9 +43,15 @@ def read_frames(path: str | os.PathLike) -> Iterator[Frame]:
     A file that breaks off gives all that can be decoded; then a warning is logged that says what cannot
     be, and what the container promises beyond the last frame.
 
+    A folder of numbered pictures is a video, too (`pictures.read`).
+
     Raises:
       InputError: the file is missing, empty or no video, or not one frame of it can be decoded.
     """
+    if pathlib.Path(path).is_dir():
+        for index, (time, image) in enumerate(pictures.read(path)):
+            yield Frame(index, time, image)
+        return
     problems: list[str] = []
     count, guessed = 0, 0
     with _open(path) as (container, stream):
@@ -81,12 +89,42 @@ def expected_frames(path: str | os.PathLike) -> int | None:
     Raises:
       InputError: the file is missing, empty or no video.
     """
+    if pathlib.Path(path).is_dir():
+        return len(pictures.listing(path))
     with _open(path) as (container, stream):
         if stream.frames:
             return stream.frames
         if container.duration and stream.average_rate:
             return round(container.duration / av.time_base * float(stream.average_rate))
     return None
+
+
+def expected_duration(path: str | os.PathLike) -> float | None:
+    """When the pictures end by the container's own account, in seconds; None if it does not say.
+
+    Raises:
+      InputError: the file is missing, empty or no video.
+    """
+    with _open(path) as (container, stream):
+        origin = (container.start_time or 0) / av.time_base
+        return _promised_end(container, stream, origin) or None
+
+
+def content_digest(path: str | os.PathLike) -> str:
+    """SHA-256 of a video's content as hex, whatever its name.
+
+    Raises:
+      InputError: it cannot be read.
+    """
+    try:
+        if pathlib.Path(path).is_dir():
+            return pictures.digest(path)
+        with pathlib.Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise errors.InputError(
+            f"{path}: cannot be read ({error.strerror}); check the path"
+        ) from error
 
 
 def write_video(path: str | os.PathLike, images: Iterable[np.ndarray], frame_rate: float) -> None:

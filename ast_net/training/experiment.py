@@ -21,7 +21,9 @@ def prepare(experiment: config.Experiment) -> tfds.core.DatasetBuilder:
         backbone=experiment.backbone,
         backbone_weights=experiment.backbone_weights,
         clip=experiment.training.clip,
+        targets=experiment.record_targets,
         partitions=experiment.partitions,
+        video_pattern=experiment.video_pattern,
     )
     return preparation.prepare(
         experiment.dataset, settings, experiment.data_dir, experiment.manual_dir

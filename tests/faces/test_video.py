@@ -168,7 +168,7 @@ def test_text_empty_missing_folder_sound(tmp_path):
         (empty, "empty"),
         (sound, "only audio"),
         (tmp_path / "missing.mp4", "no such file"),
-        (tmp_path, "no file"),
+        (tmp_path, "no pictures in this folder"),
     ]:
         for read in (video.read_frames, video.expected_frames):
             with pytest.raises(errors.InputError, match=f"{path}.*{reason}"):

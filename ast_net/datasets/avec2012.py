@@ -1,0 +1,151 @@
+"""AVEC2012 (Schuller et al., ICMI 2012), the fully continuous sub-challenge: sessions of SEMAINE."""
+
+import functools
+import pathlib
+import re
+
+import numpy as np
+from absl import logging
+
+from ast_net import config, errors
+from ast_net.datasets import builder, feeltrace, folders
+from ast_net.faces import video
+
+# Numbers a second in the label files, by those who published readers of them. The paper (section 4.1)
+# prints 49.479 for the videos.
+LABEL_RATE = 49.979
+# A video whose own rate is this close to LABEL_RATE has the frames that were labelled one by one.
+_SAME_RATE = 0.02
+# Seconds by which labels and video may differ in length without a word.
+_LENGTH_TOLERANCE = 1.0
+
+# The split's name on disk of each of ours, and how many sessions it has.
+_ON_DISK = {"train": "train", "dev": "devel", "test": "test"}
+_SESSIONS = {"train": 31, "devel": 32, "test": 32}
+
+
+class Avec2012(builder.SegmentsBuilder):
+    """Segments of AVEC2012's sessions: fc6 and labels of each frame (`records.features_dict`)."""
+
+    TARGETS = config.ALL_TARGETS
+    VIDEO_PATTERN = "**/{split}*{number}.avi"
+    MANUAL_DOWNLOAD_INSTRUCTIONS = f"""
+    AVEC2012 is handed out by the owners of SEMAINE (semaine-db.eu) to those who sign their agreement. Give the
+    folder that holds, for train, devel and test,
+      emotion labels/train/FC_train_labels/labels_continuous_train001_valence.dat
+    and the same for arousal (and for expectancy and power, with --targets=valence,arousal,expectancy,power), one
+    number a line, and the sessions' videos. These are looked for as {VIDEO_PATTERN}, such as
+      video/train_video001.avi
+    If yours have other names, say which with --video_pattern: a path in that folder, with * for anything, ** for
+    any folders, {{split}} for train, devel or test, and {{number}} for 001. It must fit one file a session.
+    Without labels of test there is no test split. --train_recordings=train001,train002 and so on choose sessions.
+    """
+
+    def recordings(self, folder: pathlib.Path) -> dict[str, list[builder.Source]]:
+        partitions = self.builder_config.partitions or _sessions(folder)
+        return {
+            split: [self._source(folder, name) for name in names]
+            for split, names in partitions.items()
+        }
+
+    def _source(self, folder: pathlib.Path, name: str) -> builder.Source:
+        parts = re.fullmatch(r"(train|devel|test)([0-9]{3})", name)
+        if parts is None:
+            raise errors.InputError(
+                f"{name}: AVEC2012 has no session of this name; expected train001, devel001 or the like"
+            )
+        pattern = self.builder_config.video_pattern or self.VIDEO_PATTERN
+        video_file = folders.find_video(folder, pattern, {"split": parts[1], "number": parts[2]})
+        files = {
+            target: _labels(folder, parts[1]) / f"labels_continuous_{name}_{target}.dat"
+            for target in self.builder_config.targets
+        }
+        read = functools.partial(read_gold, name, video_file, files)
+        return builder.Source(name, video_file, list(files.values()), read)
+
+
+def _labels(folder: pathlib.Path, split: str) -> pathlib.Path:
+    return folder / "emotion labels" / split / f"FC_{split}_labels"
+
+
+def _sessions(folder: pathlib.Path) -> dict[str, tuple[str, ...]]:
+    """The names of the sessions that there are labels of; one without any of its split is left out."""
+    result = {}
+    for split, on_disk in _ON_DISK.items():
+        found = {
+            path.name.split("_")[2]
+            for path in _labels(folder, on_disk).glob(f"labels_continuous_{on_disk}???_*.dat")
+        }
+        if not found and split != "test":
+            raise errors.InputError(
+                f"{_labels(folder, on_disk)}: no labels_continuous_{on_disk}001_valence.dat or the like; "
+                f'give the folder that holds "emotion labels" with --manual_dir'
+            )
+        if found and len(found) != _SESSIONS[on_disk]:
+            logging.warning(
+                "%s: labels of %d sessions, the challenge has %d; figures do not compare with others'",
+                _labels(folder, on_disk),
+                len(found),
+                _SESSIONS[on_disk],
+            )
+        if found:
+            result[split] = tuple(sorted(found))
+    return result
+
+
+def read_gold(
+    name: str, video_file: pathlib.Path, files: dict[str, pathlib.Path]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The times float64 [R] of a session's labels and the labels [R, D] of each target's file.
+
+    Raises:
+      InputError: a file is missing or not what it should be, or one is longer than another.
+    """
+    columns = []
+    for target, path in files.items():
+        # A blank line would move all labels after it by a frame.
+        _, values = feeltrace.read_numbers(path, 1, blank_lines=False)
+        columns.append(feeltrace.to_unit_range(path, target, values[:, 0]))
+    lengths = {str(path): len(column) for path, column in zip(files.values(), columns, strict=True)}
+    if len(set(lengths.values())) > 1:
+        found = ", ".join(f"{count} in {path}" for path, count in lengths.items())
+        raise errors.InputError(
+            f"{name}: labels of different length: {found}; expected one for each frame of the video in "
+            "each: copy them again"
+        )
+    gold = np.stack(columns, axis=1)
+    return np.arange(len(gold)) / label_rate(name, len(gold), video_file), gold
+
+
+def label_rate(name: str, labels: int, video_file: pathlib.Path) -> float:
+    """Labels a second of a session: its video's own rate, where it has the frames that were labelled.
+
+    There is one label a frame, so in a video that still has its frames (as many as there are labels, or
+    about LABEL_RATE a second) each label has its frame's time, be that 49.979 or 49.479 frames a
+    second. In one that was brought to another rate labels lie by time, LABEL_RATE a second.
+
+    If labels and video then differ by more than a second in length, a warning says so.
+    """
+    frames, seconds = video.expected_frames(video_file), video.expected_duration(video_file)
+    if not frames or not seconds:
+        logging.warning(
+            "%s: the file does not say how long it is; its labels are taken as %g a second",
+            video_file,
+            LABEL_RATE,
+        )
+        return LABEL_RATE
+    own = frames / seconds
+    rate = own if frames == labels or abs(own / LABEL_RATE - 1) <= _SAME_RATE else LABEL_RATE
+    if abs(labels / rate - seconds) > _LENGTH_TOLERANCE:
+        logging.warning(
+            "%s: %d labels, at %.3f a second %.2f s, but %s has %d frames in %.2f s: frames without a label "
+            "are not used; check that the video is this session's, and whole",
+            name,
+            labels,
+            rate,
+            labels / rate,
+            video_file,
+            frames,
+            seconds,
+        )
+    return rate

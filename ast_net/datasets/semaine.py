@@ -1,0 +1,198 @@
+"""SEMAINE (McKeown et al., IEEE Transactions on Affective Computing 2012), rated with FeelTrace."""
+
+import functools
+import pathlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+import numpy as np
+from absl import logging
+
+from ast_net import config, errors
+from ast_net.datasets import annotations, builder, feeltrace, folders, gold_standard, records
+
+SESSIONS = "Sessions"
+# Seconds between two ratings.
+TRACE_STEP = 0.02
+# A trace of the user: its rater, and what is rated.
+_TRACE = re.compile(r"[AR][0-9]+[RS][0-9]+TUC(?:Ob|Po|Pr|Sp)2?D([AEPV])\.txt", re.IGNORECASE)
+_TARGETS = {"V": "valence", "A": "arousal", "E": "expectancy", "P": "power"}
+# No session lasts as long, in seconds: a time beyond is in another unit, or damaged.
+_LATEST = 24 * 3600.0
+
+
+class Semaine(builder.SegmentsBuilder):
+    """Segments of SEMAINE's sessions: fc6 and gold standard of each frame (`records.features_dict`)."""
+
+    TARGETS = config.ALL_TARGETS
+    VIDEO_PATTERN = "?*User?*.avi"
+    MANUAL_DOWNLOAD_INSTRUCTIONS = f"""
+    SEMAINE is handed out at https://semaine-db.eu to those who sign its agreement. Give the folder that holds
+      {SESSIONS}/1/session.xml, which names the subjects and the traces
+      {SESSIONS}/1/R1S1TUCPoDV.txt and so on, FeelTrace of the user
+      {SESSIONS}/1/2008.12.05.16.03.15_User_AV_lowQ_Poppy.avi, the user's video
+    and the same for the other sessions. The video is looked for as {VIDEO_PATTERN} in the session's folder; where
+    several fit, say which with --video_pattern, such as *User*lowQ*.avi. Sessions that have no such video, or no trace
+    of one of --targets, are left out, and that is reported.
+    There is no one public split. By default, sessions go to train, dev and test 60 : 20 : 20, all those of a user
+    into one of them. --train_recordings=1,2,5 and so on (names of folders) split otherwise.
+    """
+
+    def recordings(self, folder: pathlib.Path) -> dict[str, list[builder.Source]]:
+        partitions = self.builder_config.partitions
+        if partitions:
+            sessions = {n: _read_session(folder, n) for part in partitions.values() for n in part}
+            for session in sessions.values():
+                lacking = self._lacking(session)
+                if lacking:
+                    raise errors.InputError(f"{session.folder}: {lacking}; name other recordings")
+            _warn_of_shared_subjects(partitions, sessions)
+        else:
+            sessions = self._usable(folder)
+            partitions = folders.by_subject({n: s.subject for n, s in sessions.items()})
+        return {
+            split: [self._source(name, sessions[name]) for name in names]
+            for split, names in partitions.items()
+        }
+
+    def _usable(self, folder: pathlib.Path) -> dict[str, "_Session"]:
+        """The sessions that have all that is wanted; the others are reported."""
+        names = [p.parent.name for p in (folder / SESSIONS).glob("*/session.xml")]
+        names.sort(key=lambda name: (len(name), name))
+        if not names:
+            raise errors.InputError(
+                f"{folder / SESSIONS}: no session.xml in any folder of it; give the folder that holds "
+                f"{SESSIONS} with --manual_dir"
+            )
+        sessions = {name: _read_session(folder, name) for name in names}
+        left_out: dict[str, list[str]] = {}
+        for name, session in sessions.items():
+            left_out.setdefault(self._lacking(session), []).append(name)
+        usable = left_out.pop("", [])
+        for reason, those in left_out.items():
+            logging.warning(
+                "%s: %d of %d sessions are left out, %s: %s",
+                folder / SESSIONS,
+                len(those),
+                len(names),
+                reason,
+                ", ".join(those),
+            )
+        if not usable:
+            raise errors.InputError(
+                f"{folder / SESSIONS}: none of {len(names)} sessions can be used: {'; '.join(left_out)}"
+            )
+        return {name: sessions[name] for name in usable}
+
+    def _lacking(self, session: "_Session") -> str:
+        """What a session has not, "" if nothing."""
+        unrated = [t for t in self.builder_config.targets if not session.traces[t]]
+        if unrated:
+            return f"without ratings of {', '.join(unrated)}"
+        pattern = self.builder_config.video_pattern or self.VIDEO_PATTERN
+        if not folders.matches(session.folder, pattern, {})[1]:
+            return f"without a video {pattern}"
+        return ""
+
+    def _source(self, name: str, session: "_Session") -> builder.Source:
+        pattern = self.builder_config.video_pattern or self.VIDEO_PATTERN
+        video = folders.find_video(session.folder, pattern, {})
+        traces = {target: session.traces[target] for target in self.builder_config.targets}
+        paths = [path for paths in traces.values() for path in paths]
+        return builder.Source(name, video, paths, functools.partial(read_gold, name, traces))
+
+
+class _Session(NamedTuple):
+    """What session.xml says: the user, and the traces of each target."""
+
+    folder: pathlib.Path
+    subject: str
+    traces: dict[str, list[pathlib.Path]]
+
+
+def _read_session(folder: pathlib.Path, name: str) -> _Session:
+    path = folder / SESSIONS / name / "session.xml"
+    try:
+        root = ElementTree.fromstring(path.read_bytes())
+    except OSError as error:
+        raise errors.InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        raise errors.InputError(
+            f"{path}: no XML that can be read ({error}); copy it again"
+        ) from error
+    subject = root.find('.//subject[@role="User"]')
+    if subject is None or not subject.get("id"):
+        raise errors.InputError(
+            f'{path}: no <subject role="User" id="...">; expected the user, so that nobody is both learned '
+            "from and tested on"
+        )
+    traces: dict[str, list[pathlib.Path]] = {target: [] for target in _TARGETS.values()}
+    for annotation in root.iterfind('.//annotation[@type="FeelTrace"]'):
+        trace = _TRACE.fullmatch(pathlib.PurePath(annotation.get("filename", "")).name)
+        if trace:
+            # The same trace may be named with each track of sound and pictures.
+            file = path.parent / trace[0]
+            target = traces[_TARGETS[trace[1].upper()]]
+            if file not in target:
+                target.append(file)
+    return _Session(path.parent, str(subject.get("id")), {t: sorted(p) for t, p in traces.items()})
+
+
+def _warn_of_shared_subjects(
+    partitions: Mapping[str, Sequence[str]], sessions: Mapping[str, _Session]
+) -> None:
+    splits: dict[str, set[str]] = {}
+    for split, names in partitions.items():
+        for name in names:
+            splits.setdefault(sessions[name].subject, set()).add(split)
+    shared = sorted(subject for subject, where in splits.items() if len(where) > 1)
+    if shared:
+        logging.warning(
+            "users in more than one of the partitions, who make the figures look better than they are: %s",
+            ", ".join(shared),
+        )
+
+
+def read_gold(
+    name: str, traces: Mapping[str, Sequence[pathlib.Path]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The times float64 [R] of a session, every 0.02 s, and the gold standard [R, D] of each target.
+
+    Traces start and end at times of their own. All are brought to the times from the first start to the
+    last end; where a rater has no trace, the gold standard is that of the others.
+
+    Raises:
+      InputError: a trace is missing or not what it should be.
+    """
+    read = {target: [read_trace(p, target) for p in paths] for target, paths in traces.items()}
+    every = [times for rated in read.values() for times, _ in rated]
+    start, end = min(t[0] for t in every), max(t[-1] for t in every)
+    grid = start + TRACE_STEP * np.arange(round((end - start) / TRACE_STEP) + 1)
+    gold = []
+    for target, rated in read.items():
+        columns = [annotations.resample(t, v, grid, records.MAX_RATING_GAP) for t, v in rated]
+        gold.append(gold_standard.gold_standard(np.stack(columns, axis=1), f"{name}, {target}"))
+    return grid, np.stack(gold, axis=1)
+
+
+def read_trace(path: pathlib.Path, target: str) -> tuple[np.ndarray, np.ndarray]:
+    """Times float64 [R] in seconds, strictly increasing, and one rater's values [R] from -1 to 1.
+
+    Raises:
+      InputError: the file is missing, or a line of it is not a time and a value, or its time does not
+        come after the one before.
+    """
+    lines, table = feeltrace.read_numbers(path, 2)
+    times = table[:, 0]
+    wrong = ~((times >= 0) & (times < _LATEST))
+    wrong[1:] |= ~(np.diff(times) > 0)
+    if wrong.any():
+        row = int(wrong.argmax())
+        before = f" after {times[row - 1]:g}" if row else ""
+        raise errors.InputError(
+            f"{path}, line {lines[row]}: time {times[row]:g}{before}; expected seconds in increasing order, "
+            "each once: sort the file or remove what is there twice"
+        )
+    return times, feeltrace.to_unit_range(path, target, table[:, 1])
