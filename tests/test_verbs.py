@@ -158,6 +158,17 @@ def test_run_flags_reproduce_the_run_and_evaluate_finds_them(trained, tmp_path):
         ("train", ["--dataset=demo", "--epochs=0"], "epochs must be >= 1, found 0"),
         ("train", ["--dataset=demo", "--targets=joy"], "targets ['joy'] are unknown"),
         ("train", ["--dataset=demo", "--targets=arousal,valence"], "must be in the order"),
+        ("train", ["--dataset=demo", "--targets=valence,power"], "demo has no ratings of power"),
+        ("train", ["--dataset=demo", "--video_pattern=*"], "files of demo have names of their own"),
+        (
+            "prepare",
+            [
+                "--dataset=avec2012",
+                "--data_dir={new}",
+                "--targets=valence,arousal,expectancy,power",
+            ],
+            "labels_continuous_train001_valence.dat",
+        ),
         ("train", ["--dataset=demo", "--seed=4294967296"], "seed must be from 0"),
         ("train", ["--dataset=demo", "--clip_frames=4"], "lower --local_intervals"),
         ("train", ["--dataset=demo", "P1", "P2"], "P1 P2: these belong to no flag"),

@@ -123,7 +123,7 @@ def _read_ratings(path: pathlib.Path, targets: Sequence[str]) -> dict[int, list[
 
 
 def _rating(path: pathlib.Path, name: str, frame: object, target: str) -> float:
-    found: Any = frame.get(target) if isinstance(frame, dict) else frame
+    found: Any = frame.get(target) if isinstance(frame, dict) else str(frame)
     number = isinstance(found, int | float) and not isinstance(found, bool)
     rating = found / SCALE if number else np.nan
     if not -1 <= rating <= 1:

@@ -1,0 +1,136 @@
+"""AFEW-VA's layout: pictures and their ratings, splits by actor, and what is refused."""
+
+import json
+import logging
+
+import layouts
+import numpy as np
+import pytest
+
+from ast_net import config, errors
+from ast_net.datasets import afew_va, records
+
+GREY = [np.full((12, 16, 3), k, np.uint8) for k in range(12)]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return layouts.afew_va(tmp_path / "afew_va", GREY)
+
+
+def builder(tmp_path, **settings):
+    settings = records.RecordsConfig(clip=config.Clip(5, 2), **settings)
+    return afew_va.AfewVa(config=settings, data_dir=tmp_path / "data")
+
+
+def read(folder, name="001"):
+    return afew_va.read_gold(folder / name, folder / name / f"{name}.json", config.TARGETS)
+
+
+def edit(folder, change, name="001"):
+    path = folder / name / f"{name}.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def test_ratings_are_brought_to_the_unit_range(folder):
+    times, gold = read(folder, "003")
+    np.testing.assert_allclose(times, np.arange(12) / 25)
+    np.testing.assert_allclose(gold[:, 0], (np.arange(12) - 10) / 10)
+    np.testing.assert_allclose(gold[:, 1], 0.2)
+
+
+def test_pictures_without_ratings_and_ratings_without_pictures(folder, caplog):
+    edit(folder, lambda content: content["frames"].pop("00004"))
+    (folder / "001/00007.png").unlink()
+    (folder / "001/00008.png").unlink()
+    (folder / "001/00000.png").unlink()
+    with caplog.at_level(logging.WARNING, logger="absl"):
+        times, gold = read(folder)
+    assert "of 9 pictures 1 have no rating; 3 ratings have no picture" in caplog.text
+    numbers = np.array([1, 2, 3, 4, 5, 6, 9, 10, 11])
+    np.testing.assert_allclose(times, (numbers - 1) / 25)
+    expected = np.where(numbers == 4, np.nan, (numbers - 10) / 10)
+    np.testing.assert_allclose(gold[:, 0], expected)
+
+
+def test_no_actor_is_in_two_parts(tmp_path):
+    clips = [f"{n:03d}" for n in range(1, 21)]
+    actors = [None if n < 9 else f"actor {n % 4}" for n in range(20)]
+    folder = layouts.afew_va(tmp_path / "afew_va", GREY[:1], clips, actors)
+    found = builder(tmp_path).recordings(folder)
+    where = {}
+    for split, sources in found.items():
+        for source in sources:
+            where.setdefault(actors[clips.index(source.name)], set()).add(split)
+    assert len(where.pop(None)) > 1
+    assert all(len(splits) == 1 for splits in where.values())
+    assert [len(found[split]) for split in ("train", "dev", "test")] == [12, 4, 4]
+
+
+def test_sources_are_pictures_and_their_json(folder, tmp_path):
+    partitions = {"train": ("001",), "dev": ("003",)}
+    made_of = builder(tmp_path, partitions=partitions).made_of(folder)
+    assert set(made_of) == {"001", "001/001.json", "003", "003/003.json"}
+    assert made_of["001"].startswith("12 pictures, ")
+    (folder / "001/00011.png").unlink()
+    assert builder(tmp_path, partitions=partitions).made_of(folder)["001"] != made_of["001"]
+
+
+def test_missing_members_are_named(folder, tmp_path):
+    (folder / "002/002.json").unlink()
+    with pytest.raises(errors.InputError, match=r"1 files are missing:\n.*002/002\.json"):
+        builder(tmp_path).made_of(folder)
+    partitions = {"train": ("001",), "dev": ("600",)}
+    with pytest.raises(errors.InputError, match="2 files are missing:\n.*600"):
+        builder(tmp_path, partitions=partitions).made_of(folder)
+    with pytest.raises(errors.InputError, match="no folders 001 to 600"):
+        builder(tmp_path).recordings(tmp_path / "data")
+    for path in (folder / "001").glob("*.png"):
+        path.unlink()
+    with pytest.raises(errors.InputError, match="001: no pictures in this folder"):
+        read(folder)
+
+
+@pytest.mark.parametrize("rating", [11, -10.5, "3", None, True, [1], float("nan")])
+def test_what_is_no_rating_is_named(rating, folder):
+    edit(folder, lambda content: content["frames"]["00003"].update(arousal=rating))
+    with pytest.raises(errors.InputError, match=r"001\.json, frame '00003', arousal: found"):
+        read(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "no JSON that can be read"),
+        ('{"frames": {"00000": {"valence": 1', "no JSON that can be read"),
+        ("[" * 100_000, "no JSON that can be read"),
+        ("[]", "no object"),
+        ("{}", 'no "frames" with ratings'),
+        ('{"frames": [1]}', 'no "frames" with ratings'),
+        ('{"frames": {"00000": 5}}', 'frame .00000., valence: found "5"'),
+        ('{"frames": {"00000": {"arousal": 5}}}', "frame '00000', valence: found null"),
+        ('{"frames": {"first": {}}}', "frame 'first': expected the number of a picture"),
+        (
+            '{"frames": {"0": {"valence": 1, "arousal": 1}, "00": {"valence": 2, "arousal": 1}}}',
+            "frame '00': expected .* each once",
+        ),
+        ('{"frames": {"0": {"valence": 1, "valence": 2}}}', "'valence' is there twice"),
+    ],
+)
+def test_a_damaged_json_is_named(text, reason, folder):
+    (folder / "001/001.json").write_text(text)
+    with pytest.raises(errors.InputError, match=f"001.json.*{reason}"):
+        read(folder)
+
+
+def test_order_byte_order_mark_and_line_endings_do_not_matter(folder):
+    expected = read(folder)
+    path = folder / "001/001.json"
+    content = json.loads(path.read_text())
+    content["frames"] = dict(reversed(content["frames"].items()))
+    text = "\ufeff" + json.dumps(content, indent=1).replace("\n", "\r\n")
+    path.write_text(text, encoding="utf-8", newline="")
+    for found, wanted in zip(read(folder), expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
