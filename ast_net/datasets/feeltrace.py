@@ -1,12 +1,15 @@
 """Files of FeelTrace (Cowie et al., 2000), with which SEMAINE, and so AVEC2012, was rated."""
 
 import pathlib
+import re
 
 import numpy as np
 from absl import logging
 
 from ast_net import errors
 
+# float() takes more than people write into a file: 1_0, infinity, digits of other scripts.
+_NUMBER = re.compile(r"[+-]?([0-9]{1,15}([.,][0-9]*)?|[.,][0-9]+)([eE][+-]?[0-9]{1,2})?")
 # Traces run from -1 to 1. What overshoots a little is kept; what is farther off is another scale.
 _LARGEST = 1.1
 # Expectancy was rated from 0 to 100 in some releases.
@@ -18,7 +21,7 @@ def read_numbers(
 ) -> tuple[list[int], np.ndarray]:
     """Reads lines of numbers that blanks separate, without a header.
 
-    A byte order mark, either line ending and blank lines at the end do not matter. "NaN" is a missing
+    A byte order mark, either line ending, a decimal comma and blank lines at the end do not matter. "NaN" is a missing
     number.
 
     Args:
@@ -40,7 +43,7 @@ def read_numbers(
     except UnicodeDecodeError as error:
         raise errors.InputError(f"{path}: is no text file ({error}); copy it again") from error
     lines, rows = [], []
-    for line, content in enumerate(text.rstrip().splitlines(), 1):
+    for line, content in enumerate(text.rstrip().split("\n"), 1):
         cells = content.split()
         if blank_lines and not cells:
             continue
@@ -76,13 +79,11 @@ def to_unit_range(path: str | pathlib.Path, target: str, values: np.ndarray) -> 
 
 
 def _number(path: str | pathlib.Path, line: int, cell: str) -> float:
-    try:
-        number = float(cell)
-    except ValueError:
-        number = np.inf
-    if np.isinf(number):
+    if cell.lower() == "nan":
+        return np.nan
+    if not _NUMBER.fullmatch(cell):
         raise errors.InputError(
             f"{path}, line {line}: found {cell!r}, expected a number such as -0.25, or NaN where there is "
             "no rating"
         )
-    return number
+    return float(cell.replace(",", "."))

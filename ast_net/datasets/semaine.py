@@ -160,8 +160,22 @@ def read_gold(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The times float64 [R] of a session, every 0.02 s, and the gold standard [R, D] of each target.
 
-    Traces start and end at times of their own. All are brought to the times from the first start to the
-    last end; where a rater has no trace, the gold standard is that of the others.
+    Raises:
+      InputError: a trace is missing or not what it should be.
+    """
+    rated = read_raters(traces)
+    gold = [
+        gold_standard.gold_standard(ratings.values, f"{name}, {target}")
+        for target, ratings in rated.items()
+    ]
+    return next(iter(rated.values())).times, np.stack(gold, axis=1)
+
+
+def read_raters(traces: Mapping[str, Sequence[pathlib.Path]]) -> dict[str, annotations.Ratings]:
+    """What the single raters said of each target, all at the same times.
+
+    Traces start and end at times of their own. All are brought to times from the first start to the
+    last end, every 0.02 s; where a rater has no trace, that rating is missing.
 
     Raises:
       InputError: a trace is missing or not what it should be.
@@ -170,11 +184,12 @@ def read_gold(
     every = [times for rated in read.values() for times, _ in rated]
     start, end = min(t[0] for t in every), max(t[-1] for t in every)
     grid = start + TRACE_STEP * np.arange(round((end - start) / TRACE_STEP) + 1)
-    gold = []
+    result = {}
     for target, rated in read.items():
         columns = [annotations.resample(t, v, grid, records.MAX_RATING_GAP) for t, v in rated]
-        gold.append(gold_standard.gold_standard(np.stack(columns, axis=1), f"{name}, {target}"))
-    return grid, np.stack(gold, axis=1)
+        raters = tuple(path.stem for path in traces[target])
+        result[target] = annotations.Ratings(grid, np.stack(columns, axis=1), raters)
+    return result
 
 
 def read_trace(path: pathlib.Path, target: str) -> tuple[np.ndarray, np.ndarray]:

@@ -130,6 +130,7 @@ def test_videos_are_found_by_a_pattern(folder, tmp_path):
         lambda text: text.replace("\n", "\r\n"),
         lambda text: text + "\n\r\n  \n",
         lambda text: text.rstrip(),
+        lambda text: text.replace(".", ","),
         lambda text: text.replace("\n", " \n"),
     ],
 )
@@ -150,7 +151,7 @@ def test_a_missing_label_stays_missing(folder, tmp_path):
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("0,25", r"valence\.dat, line 3: found '0,25', expected a number"),
+        ("1_0", r"valence\.dat, line 3: found '1_0', expected a number"),
         ("x", r"valence\.dat, line 3: found 'x'"),
         ("inf", r"valence\.dat, line 3: found 'inf'"),
         ("", r"valence\.dat, line 3: 0 cells"),
