@@ -149,11 +149,7 @@ def test_run_flags_reproduce_the_run_and_evaluate_finds_them(trained, tmp_path):
     [
         ("train", [], "no data set: give --dataset="),
         ("train", ["--dataset=recola", "--data_dir={new}", "--workdir={new}/w"], "--manual_dir"),
-<<<<<<< HEAD
         ("train", ["--dataset=imagenet"], "should be one of <demo|"),
-=======
-        ("train", ["--dataset=imagenet"], "should be one of <demo|recola|"),
->>>>>>> fee22fd (Builders of AVEC2012, SEMAINE and AFEW-VA; a folder of pictures is a video; four targets)
         ("train", ["--dataset=demo", "--epochs=many"], "--epochs=many"),
         ("train", ["--dataset=demo", "--epochs=0"], "epochs must be >= 1, found 0"),
         ("train", ["--dataset=demo", "--targets=joy"], "targets ['joy'] are unknown"),
