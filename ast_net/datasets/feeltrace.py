@@ -42,6 +42,8 @@ def read_numbers(
         raise errors.InputError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise errors.InputError(f"{path}: is no text file ({error}); copy it again") from error
+    if not text.strip():
+        raise errors.InputError(f"{path}: the file is empty; expected numbers, so copy it again")
     lines, rows = [], []
     for line, content in enumerate(text.rstrip().split("\n"), 1):
         cells = content.split()
@@ -54,8 +56,6 @@ def read_numbers(
             )
         lines.append(line)
         rows.append([_number(path, line, cell) for cell in cells])
-    if not rows:
-        raise errors.InputError(f"{path}: the file is empty; expected numbers, so copy it again")
     return lines, np.array(rows)
 
 
