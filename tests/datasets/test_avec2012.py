@@ -82,6 +82,17 @@ def test_columns_are_the_targets(folder, tmp_path):
         np.testing.assert_allclose(gold, expected, atol=1e-6)
 
 
+def test_records_hold_valence_and_arousal_and_what_else_is_asked_for():
+    def columns(*targets):
+        run = config.Experiment("avec2012", "data", "run", targets=targets)
+        return run.record_targets, run.target_columns
+
+    assert columns("valence", "arousal") == (config.TARGETS, [0, 1])
+    assert columns("arousal") == (config.TARGETS, [1])
+    assert columns("power") == (("valence", "arousal", "power"), [2])
+    assert columns(*config.ALL_TARGETS) == (config.ALL_TARGETS, [0, 1, 2, 3])
+
+
 def test_splits_are_the_challenges(folder, tmp_path, caplog):
     with caplog.at_level(logging.WARNING, logger="absl"):
         found = recordings(folder, tmp_path)
