@@ -1,16 +1,22 @@
 """Ratings as they lie on disk, and how they are brought to the frames of a video."""
 
-import csv
 import dataclasses
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
+from absl import logging
 
 from ast_net import errors
+from ast_net.datasets import tables
 
 # Decimal times such as 0.12 are not exact in binary: 0.12 - 0.08 > 0.04. A microsecond is below any
 # rating step and above any rounding.
 _TIME_TOLERANCE = 1e-6
+# Ratings may leave [-1, 1] by what a printed number is rounded by.
+_VALUE_TOLERANCE = 1e-6
+# Seconds between two ratings, at most, by their median: more are no seconds.
+_LONGEST_STEP = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +25,7 @@ class Ratings:
 
     Attributes:
       times: float64 [R], seconds, strictly increasing.
-      values: float64 [R, raters]; NaN where a rater gave none.
+      values: float64 [R, raters], in [-1, 1]; NaN where a rater gave none.
       raters: the raters' names, in the order of the columns.
     """
 
@@ -29,35 +35,51 @@ class Ratings:
 
 
 def read_ratings(path: str | pathlib.Path) -> Ratings:
-    """Reads a rating file of RECOLA's own release.
+    """Reads the ratings of one target: a column `time` and one for each rater, in any order.
 
-    `;`-separated, a header of `time` and one name a rater, then one row a rating. Blanks around names and
-    cells, a byte order mark, either line ending and blank lines do not matter. An empty cell or "NaN" is
-    a missing rating, but a time must be there. Rows past the end of the video are kept.
+    `tables.read` says which text is read. An empty cell or "NaN" is a missing rating, but a time must be
+    there. Rows past the end of the video are kept; a row that is there twice counts once.
 
     Raises:
-      InputError: the file is missing or unreadable, has no time column, no rater or no row, or a line
-        in it has too many or too few cells, a cell that is no finite number, or a time that does not
-        come after the one before.
+      InputError: the file is missing or no such text, has no rater, or a line in it has a cell that is no
+        number, a rating outside of [-1, 1], or a time that does not come after the one before.
     """
-    rows = _read_rows(pathlib.Path(path))
-    if not rows:
-        raise errors.InputError(f"{path}: the file is empty; expected a header and ratings")
-    time_column, raters = _read_header(path, rows[0][1])
-    if len(rows) == 1:
-        raise errors.InputError(f"{path}: a header without ratings; the copy may be incomplete")
-    names = rows[0][1]
-    table = np.array([_read_numbers(path, line, names, cells) for line, cells in rows[1:]])
-    times = table[:, time_column]
-    for row, (line, _) in enumerate(rows[1:]):
-        if np.isnan(times[row]):
-            raise errors.InputError(f"{path}, line {line}: no time; expected seconds")
-        if row and times[row] <= times[row - 1]:
-            raise errors.InputError(
-                f"{path}, line {line}: time {times[row]:g} follows {times[row - 1]:g}; expected times "
-                "in increasing order, each once: sort the file or remove what is there twice"
-            )
-    return Ratings(times, np.delete(table, time_column, axis=1), raters)
+    table = tables.read(path, ("time",))
+    time = tables.column(table, "time")
+    return from_table(table, time, [k for k in range(len(table.names)) if k != time])
+
+
+def from_table(table: tables.Table, time: int, raters: Sequence[int]) -> Ratings:
+    """The ratings in some of a table's columns.
+
+    Args:
+      table: of a file.
+      time: the column of seconds.
+      raters: the columns of one rater each.
+
+    Raises:
+      InputError: as `read_ratings`.
+    """
+    path, names = table.path, tuple(table.names[k] for k in raters)
+    if not raters:
+        raise errors.InputError(f"{path}: no column beside time; expected one for each rater")
+    if "" in names or len(set(names)) < len(names):
+        raise errors.InputError(f"{path}: raters {names}; expected a name of its own for each")
+    numbers = tables.numbers(table, [time, *raters])
+    kept = _increasing(table, numbers)
+    times, values = numbers[kept, 0], numbers[kept, 1:]
+    if len(times) > 1 and np.median(np.diff(times)) > _LONGEST_STEP:
+        raise errors.InputError(
+            f"{path}: ratings {np.median(np.diff(times)):g} apart; expected times in seconds"
+        )
+    outside = np.argwhere(np.abs(values) > 1 + _VALUE_TOLERANCE)
+    if len(outside):
+        row, column = outside[0]
+        raise errors.InputError(
+            f"{path}, line {table.rows[kept[row]][0]}, column {names[column]}: found "
+            f"{values[row, column]:g}, expected a rating in [-1, 1]: divide by the scale's end"
+        )
+    return Ratings(times, np.clip(values, -1, 1), names)
 
 
 def resample(
@@ -118,57 +140,23 @@ def _resample_rated(
     return np.where(bridged, interpolated, np.where(held, nearest, np.nan))
 
 
-def _read_rows(path: pathlib.Path) -> list[tuple[int, list[str]]]:
-    """Line numbers and stripped cells of the lines that are not blank."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter=";")
-            rows = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
-    except FileNotFoundError:
-        raise errors.InputError(f"{path}: no such file; expected ratings here") from None
-    except OSError as error:
-        raise errors.InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise errors.InputError(
-            f"{path}: is no text file ({error}); expected `;`-separated ratings"
-        ) from error
-    return [(line, cells) for line, cells in rows if any(cells)]
-
-
-def _read_header(path: str | pathlib.Path, names: list[str]) -> tuple[int, tuple[str, ...]]:
-    """The time column's index, and the other columns' names."""
-    lowered = [name.lower() for name in names]
-    if lowered.count("time") != 1:
-        raise errors.InputError(
-            f"{path}: {lowered.count('time')} columns named time among {names}; expected one, in a "
-            "`;`-separated header such as time;FM1;FM2;FM3;FF1;FF2;FF3"
-        )
-    time_column = lowered.index("time")
-    raters = tuple(names[:time_column] + names[time_column + 1 :])
-    if not raters:
-        raise errors.InputError(f"{path}: no column beside time; expected one for each rater")
-    if "" in raters or len(set(raters)) < len(raters):
-        raise errors.InputError(f"{path}: raters {raters}; expected a name of its own for each")
-    return time_column, raters
-
-
-def _read_numbers(
-    path: str | pathlib.Path, line: int, names: list[str], cells: list[str]
-) -> list[float]:
-    if len(cells) != len(names):
-        raise errors.InputError(
-            f"{path}, line {line}: {len(cells)} cells; expected {len(names)}, as in the header"
-        )
-    numbers = []
-    for name, cell in zip(names, cells):
-        try:
-            number = float(cell) if cell else np.nan
-        except ValueError:
-            number = np.inf
-        if np.isinf(number):
+def _increasing(table: tables.Table, numbers: np.ndarray) -> list[int]:
+    """The rows to keep, of numbers [R, 1 + raters] with the time first: all but those there twice."""
+    kept: list[int] = []
+    for row, (line, _) in enumerate(table.rows):
+        time, where = numbers[row, 0], f"{table.path}, line {line}"
+        if np.isnan(time):
+            raise errors.InputError(f"{where}: no time; expected seconds")
+        if time < 0:
+            raise errors.InputError(f"{where}: time {time:g}; expected seconds since the start")
+        if kept and np.array_equal(numbers[row], numbers[kept[-1]], equal_nan=True):
+            continue
+        if kept and time <= numbers[kept[-1], 0]:
             raise errors.InputError(
-                f"{path}, line {line}, column {name}: found {cell!r}, expected a number such as -0.25, "
-                "or nothing where there is no rating"
+                f"{where}: time {time:g} follows {numbers[kept[-1], 0]:g}; expected times in increasing "
+                "order, each once: sort the file or remove what is there twice"
             )
-        numbers.append(number)
-    return numbers
+        kept.append(row)
+    if len(kept) < len(table.rows):
+        logging.warning("%s: %d rows are there twice", table.path, len(table.rows) - len(kept))
+    return kept

@@ -17,6 +17,9 @@ from ast_net.cnn import backbone
 from ast_net.datasets import annotations, records
 from ast_net.faces import alignment, detection, pictures, tracking
 
+# Ratings this many times as long as the video are not timed in seconds: frames, or milliseconds.
+_FAR_TOO_LONG = 10
+
 
 @dataclasses.dataclass(frozen=True)
 class Source:
@@ -28,12 +31,15 @@ class Source:
       ratings: the files that its gold standard is made of, which may be missing.
       read_gold: reads them: the ratings' times float64 [R] in seconds, strictly increasing, and the gold
         standard float64 [R, D] of the settings' targets, NaN where there is none. Raises InputError.
+      read_raters: reads what the single raters said of each target; None where there is a gold standard
+        and no more. Raises InputError.
     """
 
     name: str
     video: pathlib.Path
     ratings: Sequence[pathlib.Path]
     read_gold: Callable[[], tuple[np.ndarray, np.ndarray]]
+    read_raters: Callable[[], dict[str, annotations.Ratings]] | None = None
 
 
 class RecordsBuilder(tfds.core.GeneratorBasedBuilder):
@@ -134,6 +140,7 @@ class SegmentsBuilder(RecordsBuilder):
         cache = pathlib.Path(self.data_dir).parents[2] / "tracks"
         for recording in recordings:
             track = tracking.cached_track(recording.video, cache, settings.tracking, self._detector)
+            _check_length(recording, track)
             labels = annotations.resample(
                 recording.times, recording.gold, track.timestamps, records.MAX_RATING_GAP
             )
@@ -198,6 +205,23 @@ def _size(path: pathlib.Path) -> str:
 
 def _relative(path: pathlib.Path, folder: pathlib.Path) -> str:
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
+
+
+def _check_length(recording: records.Recording, track: tracking.Track) -> None:
+    """Warns of ratings that go on after the video, and refuses those whose times cannot be its seconds."""
+    video, ratings = track.timestamps[-1], recording.times[-1]
+    if ratings > _FAR_TOO_LONG * (video + 1):
+        raise errors.InputError(
+            f"{recording.video}: the video ends at {video:.2f} s and its ratings "
+            f"({recording.name}) at {ratings:.2f} s: expected times in seconds, and a video that is whole"
+        )
+    if ratings > video + records.MAX_RATING_GAP:
+        logging.warning(
+            "%s: its ratings go on to %.2f s, but the video ends at %.2f s: is it cut off?",
+            recording.name,
+            ratings,
+            video,
+        )
 
 
 def _report(recording: records.Recording, track: tracking.Track, labels: np.ndarray) -> None:

@@ -1,10 +1,45 @@
 """One gold standard from several raters."""
 
-import warnings
-
 import numpy as np
+from absl import logging
 
+from ast_net.datasets import annotations
 from ast_net.temporal import metrics
+
+# Targets whose ratings end farther apart than this many seconds: is a file cut off?
+_ENDS_TOGETHER = 1.0
+
+
+def of_targets(name: str, ratings: dict[str, annotations.Ratings]) -> tuple[np.ndarray, np.ndarray]:
+    """The gold standard of all targets of a recording, NaN where a target was not rated.
+
+    Targets may be rated at different times. By its level a gold standard can leave the scale of its
+    ratings, [-1, 1]: it is cut off there, with a warning.
+
+    Args:
+      name: the recording's.
+      ratings: of each of the D targets.
+
+    Returns:
+      times: float64 [R], seconds, those of all targets.
+      gold: float64 [R, D].
+    """
+    times = np.unique(np.concatenate([rated.times for rated in ratings.values()]))
+    gold = np.full((len(times), len(ratings)), np.nan)
+    for column, (target, rated) in enumerate(ratings.items()):
+        gold[np.searchsorted(times, rated.times), column] = gold_standard(
+            rated.values, f"{name}, {target}"
+        )
+        if np.isnan(rated.values).all():
+            logging.warning("%s: nobody has rated its %s", name, target)
+    ends = {target: rated.times[-1] for target, rated in ratings.items()}
+    if max(ends.values()) - min(ends.values()) > _ENDS_TOGETHER:
+        listed = ", ".join(f"{target} at {end:.2f} s" for target, end in ends.items())
+        logging.warning("%s: ratings end at different times, %s: is a file cut off?", name, listed)
+    beyond = int((np.abs(gold) > 1).sum())
+    if beyond:
+        logging.warning("%s: %d values of the gold standard cut off at -1 or 1", name, beyond)
+    return times, np.clip(gold, -1, 1)
 
 
 def agreement(ratings: np.ndarray) -> np.ndarray:
@@ -42,9 +77,9 @@ def gold_standard(ratings: np.ndarray, name: str = "ratings") -> np.ndarray:
     in the mean over raters, as the formula has it. A rater without any rating is as if not there.
 
     Only the gold standard's level depends on m, not its course. Where raters agree so badly that the
-    weights sum to less than nothing, or negative ones carry m outside of the raters' means, the formula
-    is followed with a RuntimeWarning; where they sum to nothing it is undefined, and the plain mean of
-    m_r takes its place, with the same warning.
+    weights sum to less than nothing, a warning is logged. Where they sum to nothing, or negative ones carry
+    m outside of the raters' means, m means nothing, and the plain mean of m_r takes its place, with the same
+    warning.
 
     Args:
       ratings: [R, raters], NaN where a rating is missing.
@@ -62,6 +97,8 @@ def gold_standard(ratings: np.ndarray, name: str = "ratings") -> np.ndarray:
     ratings = ratings[:, ~np.isnan(ratings).all(axis=0)]
     if ratings.shape[1] == 0:
         return np.full(len(ratings), np.nan)
+    if ratings.shape[1] == 1:
+        return ratings[:, 0]
     means = np.nanmean(ratings, axis=0)
     level = _level(means, agreement(ratings), name)
     shifted = ratings - means + level
@@ -71,19 +108,20 @@ def gold_standard(ratings: np.ndarray, name: str = "ratings") -> np.ndarray:
 
 def _level(means: np.ndarray, weights: np.ndarray, name: str) -> float:
     """m, from m_r [raters] and c_r [raters]."""
-    if len(means) == 1:
-        return float(means[0])
     total = weights.sum()
-    level = float((weights * means).sum() / total) if total else float(means.mean())
+    level = float((weights * means).sum() / total) if total else np.inf
     # A weighted mean leaves its values' range by rounding, or where weights are negative.
-    if total > 0 and means.min() - 1e-9 <= level <= means.max() + 1e-9:
-        return level
-    warnings.warn(
-        f"{name}: the raters do not agree (concordance with the others "
-        f"{', '.join(f'{weight:.3f}' for weight in weights)}), so the gold standard's level "
-        f"{level:.3f}, beside raters' means from {means.min():.3f} to {means.max():.3f}, means little; "
-        "check the ratings",
-        RuntimeWarning,
-        stacklevel=3,
-    )
+    inside = means.min() - 1e-9 <= level <= means.max() + 1e-9
+    if not inside:
+        level = float(means.mean())
+    if total <= 0 or not inside:
+        logging.warning(
+            "%s: the raters do not agree (concordance with the others %s), so the gold standard's level, "
+            "%.3f of raters' means from %.3f to %.3f, means little; check the ratings",
+            name,
+            ", ".join(f"{weight:.3f}" for weight in weights),
+            level,
+            means.min(),
+            means.max(),
+        )
     return level

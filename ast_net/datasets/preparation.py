@@ -10,15 +10,25 @@ from absl import logging
 from google.protobuf import json_format
 
 from ast_net import errors
-from ast_net.datasets import afew_va, avec2012, demo, recola, records, semaine, trajectories
+from ast_net.datasets import (
+    afew_va,
+    avec2012,
+    demo,
+    recola,
+    recordings,
+    records,
+    semaine,
+    trajectories,
+)
 
 BUILDERS = {
     "demo": demo.Demo,
     "recola": recola.Recola,
-    "fer2013_trajectories": trajectories.Fer2013Trajectories,
     "avec2012": avec2012.Avec2012,
     "semaine": semaine.Semaine,
     "afew_va": afew_va.AfewVa,
+    "recordings": recordings.Recordings,
+    "fer2013_trajectories": trajectories.Fer2013Trajectories,
 }
 # A TFRecord file has a length and two checksums around each example.
 _RECORD_FRAMING = 16

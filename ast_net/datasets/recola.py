@@ -1,72 +1,87 @@
-"""RECOLA (Ringeval et al., FG Workshops 2013) as its owners release it."""
+"""RECOLA (Ringeval et al., FG Workshops 2013), as its owners release it and as the AVEC challenges do."""
 
 import functools
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import numpy as np
+import tensorflow_datasets as tfds
+from absl import logging
 
-from ast_net import errors
-from ast_net.datasets import annotations, builder, gold_standard
+from ast_net.datasets import annotations, builder, gold_standard, recola_layouts
 
-VIDEOS = "RECOLA-Video-recordings"
-RATINGS = "RECOLA-Annotation/emotional_behaviour"
-VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv")
-
-
-def _names(numbers: str) -> tuple[str, ...]:
-    return tuple(f"P{number}" for number in numbers.split())
+VIDEOS = recola_layouts.OWN.videos[0]
+RATINGS = recola_layouts.OWN.ratings
 
 
 class Recola(builder.SegmentsBuilder):
-    """Segments of RECOLA's recordings: fc6 and gold standard of each frame (`records.features_dict`)."""
+    """Segments of RECOLA's recordings: fc6 and gold standard of each frame (`records.features_dict`).
 
-    MANUAL_DOWNLOAD_INSTRUCTIONS: str | None = f"""
-    RECOLA is handed out by its owners to those who sign their agreement. Give the folder that holds
-      {RATINGS}/{{arousal,valence}}/P16.csv
-      {VIDEOS}/P16.mp4
-    and the same for the other recordings.
+    Attributes:
+      PARTITIONS: the recordings of each split; empty for those of the layout that is found.
     """
 
-    # The 23 recordings that are shared, each in its part of the literature's split of all 46.
-    PARTITIONS = {
-        "train": _names("16 17 21 23 25 37 39 41 46 56"),
-        "dev": _names("19 26 28 30 34 42 43 45 64 65"),
-        "test": _names("48 58 62"),
-    }
+    MANUAL_DOWNLOAD_INSTRUCTIONS: str | None = f"""
+    RECOLA is handed out by its owners, https://diuf.unifr.ch/main/diva/recola/, to those who sign their
+    agreement. Give the folder that holds, for every recording, the files of one of{recola_layouts.EXPECTED}
+    Of several the first in this list is read.
+    """
+    PARTITIONS: dict[str, tuple[str, ...]] = {}
 
     def recordings(self, folder: pathlib.Path) -> dict[str, list[builder.Source]]:
-        partitions = self.builder_config.partitions or self.PARTITIONS
-        targets = self.builder_config.targets
+        layout = recola_layouts.recognise(folder)[0]
+        partitions = self.builder_config.partitions or self.PARTITIONS or layout.partitions
         return {
-            split: [_source(folder, name, targets) for name in names]
+            split: [self._source(layout, folder, name) for name in names]
             for split, names in partitions.items()
         }
 
+    def _folder(self, dl_manager: tfds.download.DownloadManager) -> pathlib.Path:
+        folder = super()._folder(dl_manager)
+        layout, *others = recola_layouts.recognise(folder)
+        logging.info("%s: %s, ratings in %s", folder, layout.name, layout.ratings)
+        for other in others:
+            logging.warning(
+                "%s: not read: %s, ratings in %s. Give a folder without %s to read these",
+                folder,
+                other.name,
+                other.ratings,
+                layout.ratings,
+            )
+        return folder
 
-def _source(folder: pathlib.Path, name: str, targets: Sequence[str]) -> builder.Source:
-    videos = [folder / VIDEOS / f"{name}{suffix}" for suffix in VIDEO_SUFFIXES]
-    video = next((path for path in videos if path.is_file()), videos[0])
-    ratings = {target: folder / RATINGS / target / f"{name}.csv" for target in targets}
-    read = functools.partial(read_gold, name, ratings)
-    return builder.Source(name, video, list(ratings.values()), read)
+    def _source(
+        self, layout: recola_layouts.Layout, folder: pathlib.Path, name: str
+    ) -> builder.Source:
+        targets = self.builder_config.targets
+        files = {target: layout.rating_file(folder, target, name) for target in targets}
+        rated = layout.rater_files(folder, targets, name)
+        return builder.Source(
+            name,
+            layout.video(folder, name),
+            list(files.values()),
+            functools.partial(read_gold, name, files, layout.read),
+            functools.partial(_read_raters, rated) if rated else None,
+        )
 
 
-def read_gold(name: str, files: dict[str, pathlib.Path]) -> tuple[np.ndarray, np.ndarray]:
+def read_gold(
+    name: str,
+    files: dict[str, pathlib.Path],
+    read: Callable[[pathlib.Path], annotations.Ratings] = annotations.read_ratings,
+) -> tuple[np.ndarray, np.ndarray]:
     """The times float64 [R] of a recording's ratings and the gold standard [R, D] of each target's file.
 
+    Args:
+      name: the recording's.
+      files: of each target.
+      read: reads one.
+
     Raises:
-      InputError: a file is missing or not what it should be, or the targets were rated at other times.
+      InputError: a file is missing or not what it should be.
     """
-    ratings = {target: annotations.read_ratings(path) for target, path in files.items()}
-    times = next(iter(ratings.values())).times
-    if any(not np.array_equal(times, rated.times) for rated in ratings.values()):
-        raise errors.InputError(
-            f"{name}: {', '.join(files)} were rated at different times; expected the same times in "
-            f"{' and '.join(str(path) for path in files.values())}"
-        )
-    gold = [
-        gold_standard.gold_standard(rated.values, f"{name}, {target}")
-        for target, rated in ratings.items()
-    ]
-    return times, np.stack(gold, axis=1)
+    return gold_standard.of_targets(name, {target: read(path) for target, path in files.items()})
+
+
+def _read_raters(rated: dict[str, pathlib.Path]) -> dict[str, annotations.Ratings]:
+    return {target: annotations.read_ratings(path) for target, path in rated.items()}

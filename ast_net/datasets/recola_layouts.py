@@ -1,0 +1,180 @@
+"""The four ways in which RECOLA lies on people's disks, and how each is recognised and read."""
+
+import dataclasses
+import pathlib
+import re
+from collections.abc import Callable, Sequence
+
+from ast_net import config, errors
+from ast_net.datasets import annotations, arff, tables
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv")
+_INDIVIDUAL = "individual"
+_AVEC_NAME = re.compile(r"(train|dev|test)_\d+", re.IGNORECASE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """Where RECOLA's files lie, below the folder that the owners hand out.
+
+    Attributes:
+      name: what to call it.
+      ratings: the folder that has a folder for each target; a `*` stands for any name.
+      suffix: of the rating files.
+      videos: folders that may hold the videos, the first that has one.
+      partitions: the recordings of each split.
+      read: the ratings of a file, those of several raters or the one gold standard.
+      raters: the folder of the single raters' files, if they are handed out.
+    """
+
+    name: str
+    ratings: str
+    suffix: str
+    videos: tuple[str, ...]
+    partitions: dict[str, tuple[str, ...]]
+    read: Callable[[pathlib.Path], annotations.Ratings]
+    raters: str | None = None
+
+    def rating_file(self, folder: pathlib.Path, target: str, recording: str) -> pathlib.Path:
+        """Where the ratings of a target lie."""
+        return folder / self.ratings / target / f"{recording}{self.suffix}"
+
+    def rater_files(
+        self, folder: pathlib.Path, targets: Sequence[str], recording: str
+    ) -> dict[str, pathlib.Path]:
+        """Of each target the file with a column for each rater; empty if not all were handed out."""
+        files = {
+            target: folder / self.raters / target / f"{recording}.csv"
+            for target in targets
+            if self.raters
+        }
+        return files if all(path.is_file() for path in files.values()) else {}
+
+    def video(self, folder: pathlib.Path, recording: str) -> pathlib.Path:
+        """Where the video lies, or where it is expected if there is none."""
+        candidates = [
+            folder / videos / f"{recording}{suffix}"
+            for videos in self.videos
+            for suffix in VIDEO_SUFFIXES
+        ]
+        return next((path for path in candidates if path.is_file()), candidates[0])
+
+
+def recognise(folder: pathlib.Path) -> list[Layout]:
+    """The layouts that a folder holds ratings in, in the order of LAYOUTS: the first is the one to read.
+
+    Of several gold standards of AVEC 2018 the first by name comes first: gs_1, that of the baseline.
+
+    Raises:
+      InputError: it holds none.
+    """
+    found = []
+    for layout in LAYOUTS:
+        for ratings in sorted(folder.glob(layout.ratings)):
+            here = dataclasses.replace(layout, ratings=ratings.relative_to(folder).as_posix())
+            files = (ratings / target for target in config.TARGETS)
+            if ratings.name != _INDIVIDUAL and any(
+                any(path.glob(f"*{layout.suffix}")) for path in files
+            ):
+                found.append(here)
+    if not found:
+        raise errors.InputError(f"{folder}: holds no ratings of RECOLA. Expected one of{EXPECTED}")
+    return found
+
+
+def read_gold(path: pathlib.Path) -> annotations.Ratings:
+    """Reads one target's gold standard: two columns, time and value, with a header or without.
+
+    Raises:
+      InputError: as `annotations.read_ratings`, and where there are more columns.
+    """
+    table = tables.read(path, ("time",), headerless=("time", "gold standard"))
+    if len(table.names) != 2:
+        raise errors.InputError(
+            f"{path}: found the columns {', '.join(table.names)}; expected time and the gold standard, and "
+            "no other"
+        )
+    time = tables.column(table, "time")
+    return annotations.from_table(table, time, [1 - time])
+
+
+def read_arff(path: pathlib.Path) -> annotations.Ratings:
+    """Reads one target's gold standard from AVEC's attributes Instance_name, frameTime and GoldStandard.
+
+    Raises:
+      InputError: as `annotations.read_ratings`, and where the rows are of another recording than the file.
+    """
+    table = arff.read(path)
+    columns = {name.lower(): k for k, name in enumerate(table.names)}
+    if len(columns) < len(table.names) or not {"frametime", "goldstandard"} <= set(columns):
+        raise errors.InputError(
+            f"{path}: found the attributes {', '.join(table.names)}; expected frameTime and GoldStandard, "
+            "once each"
+        )
+    for line, cells in table.rows:
+        name = cells[columns["instance_name"]] if "instance_name" in columns else ""
+        if _AVEC_NAME.fullmatch(name) and name.lower() != path.stem.lower():
+            raise errors.InputError(
+                f"{path}, line {line}: found a rating of {name}, expected {path.stem}: the file has "
+                "another's name or rows"
+            )
+    return annotations.from_table(table, columns["frametime"], [columns["goldstandard"]])
+
+
+def _names(numbers: str) -> tuple[str, ...]:
+    return tuple(f"P{number}" for number in numbers.split())
+
+
+# The 23 recordings that are shared, each in its part of the literature's split of all 46.
+SHARED = {
+    "train": _names("16 17 21 23 25 37 39 41 46 56"),
+    "dev": _names("19 26 28 30 34 42 43 45 64 65"),
+    "test": _names("48 58 62"),
+}
+# The labels of AVEC's test partition were never handed out.
+AVEC = {split: tuple(f"{split}_{k}" for k in range(1, 10)) for split in ("train", "dev")}
+
+OWN = Layout(
+    name="RECOLA's own release",
+    ratings="RECOLA-Annotation/emotional_behaviour",
+    suffix=".csv",
+    videos=("RECOLA-Video-recordings", "Video_recordings_MP4"),
+    partitions=SHARED,
+    read=annotations.read_ratings,
+    raters="RECOLA-Annotation/emotional_behaviour",
+)
+CENTRED = Layout(
+    name="RECOLA's CCC-centred ratings",
+    ratings="Ratings_affective_behaviour_CCC_centred",
+    suffix=".csv",
+    videos=("Video_recordings_MP4", "RECOLA-Video-recordings"),
+    partitions=SHARED,
+    read=read_gold,
+)
+AVEC_2016 = Layout(
+    name="AVEC 2015 and 2016",
+    ratings="ratings_gold_standard",
+    suffix=".arff",
+    videos=("recordings_video",),
+    partitions=AVEC,
+    read=read_arff,
+    raters="ratings_individual",
+)
+AVEC_2018 = Layout(
+    name="AVEC 2018",
+    ratings="labels/*",
+    suffix=".arff",
+    videos=("recordings_video", "recordings/video"),
+    partitions=AVEC,
+    read=read_arff,
+    raters=f"labels/{_INDIVIDUAL}",
+)
+# Where a folder holds several, the first of these is read: single raters say more than a gold standard,
+# and of the challenges' the older has the paper's 9 and 9 recordings.
+LAYOUTS = (OWN, CENTRED, AVEC_2016, AVEC_2018)
+EXPECTED = "".join(
+    f"\n  {layout.name}:"
+    f"\n    {layout.ratings}/{{arousal,valence}}/{layout.partitions['dev'][0]}{layout.suffix}"
+    f"\n    {layout.videos[0]}/{layout.partitions['dev'][0]}{VIDEO_SUFFIXES[0]}"
+    for layout in LAYOUTS
+)
