@@ -1,5 +1,6 @@
 """Fixtures that several test folders share."""
 
+import json
 import pathlib
 from collections.abc import Callable, Sequence
 
@@ -7,8 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
+from ast_net import config
 from ast_net.datasets import synthesis
 from ast_net.faces import detection, video
+from ast_net.training import experiment
 
 _PORTRAIT = pathlib.Path(__file__).parents[1] / "ast_net/datasets/portrait.jpg"
 
@@ -63,3 +66,27 @@ def face_video(tmp_path_factory, drifting_face) -> pathlib.Path:
     path = tmp_path_factory.mktemp("videos") / "face.mp4"
     video.write_video(path, drifting_face([True] * 20), 25)
     return path
+
+
+@pytest.fixture(scope="session")
+def whole_way() -> Callable[[str, pathlib.Path, dict[str, tuple[str, ...]]], None]:
+    """Prepares, trains for one epoch, and evaluates what lies in `tmp_path / "source"`."""
+
+    def run(dataset: str, tmp_path: pathlib.Path, partitions: dict[str, tuple[str, ...]]) -> None:
+        settings = config.Experiment(
+            dataset=dataset,
+            data_dir=str(tmp_path / "data"),
+            workdir=str(tmp_path / "run"),
+            manual_dir=str(tmp_path / "source"),
+            partitions=partitions,
+            lstm=config.StackedLSTM((4, 3)),
+            training=config.Training(clip=config.Clip(5, 2), clip_hop=2, batch_size=8, epochs=1),
+        )
+        experiment.train_and_evaluate(settings, "--epochs=1\n")
+        experiment.evaluate(settings, "train", "best.keras")
+        for folder in ("evaluation", "evaluation_train"):
+            metrics = json.loads((tmp_path / "run" / folder / "metrics.json").read_text())
+            for target in config.TARGETS:
+                assert 0 < metrics[target]["rmse"]["mean"] < 2
+
+    return run

@@ -1,4 +1,8 @@
-"""Small folders in the layouts of data sets. One function a data set; each gives the folder it wrote."""
+"""Writes small folders as data sets lie on people's disks: one function a layout.
+
+All take the folder and what stands for every recording's video; without a video the video files of RECOLA and
+`recordings` are empty, which is enough where only ratings are read. Their gold standard is `course`.
+"""
 
 import fractions
 import json
@@ -9,6 +13,82 @@ from collections.abc import Mapping, Sequence
 import av
 import cv2
 import numpy as np
+
+TARGETS = ("valence", "arousal")
+# Rated every 0.04 s for 1.6 s.
+TIMES = np.arange(41) / 25
+
+
+def course(recording: str, target: str, times: np.ndarray = TIMES) -> np.ndarray:
+    """The gold standard at some times, of two decimals; the recordings' and targets' differ."""
+    phase = sum(f"{recording} {target}".encode()) % 17
+    return np.round(0.6 * np.sin(3 * np.asarray(times) + phase) + 0.1, 2)
+
+
+def raters(
+    recording: str, target: str, offsets=(0.05, -0.05, 0.2, -0.2, 0.11, -0.11)
+) -> np.ndarray:
+    """What raters say who differ from `course` by as much up as down: [R, raters]."""
+    return course(recording, target)[:, np.newaxis] + np.array(offsets)
+
+
+def recola_own(folder: pathlib.Path, video: pathlib.Path | None = None) -> None:
+    """P16 and P19 of RECOLA's own release."""
+    for name in ("P16", "P19"):
+        for target in TARGETS:
+            rows = ["time;FM1 ;FM2;FM3;FF1;FF2;FF3 "]
+            for time, values in zip(TIMES, raters(name, target)):
+                rows.append(";".join([f"{time:.2f}", *(f"{value:.2f}" for value in values)]))
+            _write(folder / f"RECOLA-Annotation/emotional_behaviour/{target}/{name}.csv", rows)
+        _film(folder / f"RECOLA-Video-recordings/{name}.mp4", video)
+
+
+def recola_centred(folder: pathlib.Path, video: pathlib.Path | None = None) -> None:
+    """P16 and P19 of RECOLA's CCC-centred ratings: without a header."""
+    for name in ("P16", "P19"):
+        for target in TARGETS:
+            values = course(name, target)
+            rows = [f"{time:.2f},{value:.2f}" for time, value in zip(TIMES, values)]
+            path = f"Ratings_affective_behaviour_CCC_centred/{target}/{name}.csv"
+            _write(folder / path, rows)
+        _film(folder / f"Video_recordings_MP4/{name}.mp4", video)
+
+
+def recola_avec_2016(folder: pathlib.Path, video: pathlib.Path | None = None) -> None:
+    """train_1 and dev_1 of AVEC 2015 and 2016, with the single raters' files."""
+    for name in ("train_1", "dev_1"):
+        _avec(folder / "ratings_gold_standard", folder / "ratings_individual", name)
+        _film(folder / f"recordings_video/{name}.mp4", video)
+
+
+def recola_avec_2018(folder: pathlib.Path, video: pathlib.Path | None = None) -> None:
+    """train_2 and dev_2 of AVEC 2018, with two gold standards, of which the second is another."""
+    for name in ("train_2", "dev_2"):
+        _avec(folder / "labels/gs_1", folder / "labels/individual", name)
+        _avec(folder / "labels/gs_2", folder / "labels/individual", name, -1.0)
+        _film(folder / f"recordings_video/{name}.mp4", video)
+
+
+def recordings(folder: pathlib.Path, video: pathlib.Path | None = None) -> None:
+    """anna, rated as a gold standard, and ben, by two raters, in a list of one's own."""
+    listed = ["recording,video,split,ratings,camera"]
+    for name, split in (("anna", "train"), ("ben", "dev")):
+        listed.append(f"{name},videos/{name}.mp4,{split},ratings/{name}.csv,left")
+        _film(folder / f"videos/{name}.mp4", video)
+    _write(folder / "recordings.csv", listed)
+    columns = [f"{course('anna', t)[k]:.2f}" for k in range(len(TIMES)) for t in TARGETS]
+    rows = [
+        f"{time:.2f},{valence},{arousal},x"
+        for time, valence, arousal in zip(TIMES, columns[::2], columns[1::2])
+    ]
+    _write(folder / "ratings/anna.csv", ["time,valence,arousal,comment", *rows])
+    rated = np.concatenate([raters("ben", t, (0.05, -0.05)) for t in TARGETS], axis=1)
+    rows = [
+        ";".join([f"{time:.2f}".replace(".", ","), *(f"{v:.2f}".replace(".", ",") for v in values)])
+        for time, values in zip(TIMES, rated)
+    ]
+    header = "time;valence_kim;valence_lee;arousal_kim;arousal_lee"
+    _write(folder / "ratings/ben.csv", [header, *rows])
 
 
 def write_avi(path: pathlib.Path, images: Sequence[np.ndarray], frame_rate: float) -> pathlib.Path:
@@ -108,3 +188,36 @@ def afew_va(
         content = {**named, "frames": frames, "video_id": clip}
         (folder / clip / f"{clip}.json").write_text(json.dumps(content))
     return folder
+
+
+def _avec(gold: pathlib.Path, individual: pathlib.Path, name: str, sign: float = 1.0) -> None:
+    header = ["@relation GOLDSTANDARD", "", "@attribute Instance_name string"]
+    header += [
+        "@attribute frameTime numeric",
+        "@attribute GoldStandard numeric",
+        "",
+        "",
+        "@data",
+        "",
+    ]
+    for target in TARGETS:
+        values = sign * course(name, target)
+        rows = [f"{name},{time:.4g},{value:.6f}" for time, value in zip(TIMES, values)]
+        _write(gold / target / f"{name}.arff", header + rows)
+        rows = ["time;FM1;FM2;FM3;FF1;FF2;FF3"]
+        for time, rated in zip(TIMES, raters(name, target)):
+            rows.append(";".join(f"{number:.2f}" for number in (time, *rated)))
+        _write(individual / target / f"{name}.csv", rows)
+
+
+def _write(path: pathlib.Path, lines: list[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _film(path: pathlib.Path, video: pathlib.Path | None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if video is None:
+        path.touch()
+    else:
+        shutil.copy(video, path)

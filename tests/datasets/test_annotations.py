@@ -1,7 +1,10 @@
 """Ratings on disk, and their way to the frames."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
+from absl import logging
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,43 +21,85 @@ def write(path, text, **kwargs):
 
 def test_reads_a_file_as_recola_has_it(tmp_path):
     lines = ["time;FM1 ;FM2; FM3;FF1;FF2;FF3 "]
-    lines += [f"{0.04 * k:.2f};{k};0.5;-0.25; ;NaN;-1" for k in range(7600)]
+    lines += [f"{0.04 * k:.2f};{k / 7600:.4f};0.5;-0.25; ;NaN;-1" for k in range(7600)]
     path = write(tmp_path / "P16.csv", "\ufeff" + "\r\n".join(lines) + "\r\n\r\n")
     ratings = annotations.read_ratings(path)
     assert ratings.raters == ("FM1", "FM2", "FM3", "FF1", "FF2", "FF3")
     assert ratings.values.shape == (7600, 6) and ratings.values.dtype == np.float64
     np.testing.assert_allclose(ratings.times, np.arange(7600) / 25, atol=1e-12)
-    np.testing.assert_array_equal(ratings.values[:, 0], np.arange(7600))
-    np.testing.assert_array_equal(ratings.values[9], [9, 0.5, -0.25, np.nan, np.nan, -1])
+    np.testing.assert_allclose(ratings.values[:, 0], np.arange(7600) / 7600, atol=5.1e-5)
+    np.testing.assert_allclose(ratings.values[3040], [0.4, 0.5, -0.25, np.nan, np.nan, -1])
 
 
-def test_time_may_be_any_column_and_a_rater_constant_or_silent(tmp_path):
-    ratings = annotations.read_ratings(write(tmp_path / "a.csv", "A;TIME;B\n1;0;\n1;0.5;\n"))
-    assert ratings.raters == ("A", "B")
-    np.testing.assert_array_equal(ratings.times, [0, 0.5])
-    np.testing.assert_array_equal(ratings.values, [[1, np.nan], [1, np.nan]])
+PLAIN = "time;FM1;FM2\n0;0.5;-0.25\n0.04;;1\n0.08;1;1\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        PLAIN.replace(";", ","),
+        PLAIN.replace(";", "\t"),
+        PLAIN.replace(";", " ; "),
+        PLAIN.replace(".", ","),
+        PLAIN.replace(".", ",").replace(";", "\t"),
+        PLAIN.replace("0.5", "+5e-1").replace("-0.25", "-.25"),
+        PLAIN.replace("0.5", '"0.5"').replace("FM1", '"FM1"'),
+        PLAIN.replace("\n", "\r\n"),
+        PLAIN.replace("\n", "\r"),
+        PLAIN.replace("\n", "\n\n").rstrip(),
+        "\ufeff" + PLAIN,
+        PLAIN.replace("time", " Time ").replace("FM1", "FM1\t"),
+        PLAIN.replace("\n", ";\n"),
+        PLAIN.replace("1\n", "1;;\n") + ";;\n",
+        PLAIN.replace(";;", ";NaN;"),
+        PLAIN.replace(";;", ";N/A;"),
+        PLAIN.replace("0.04;;1\n", "0.04;;1\n0.04;;1\n"),
+        PLAIN.replace("1\n", "1.0000001\n"),
+        "FM1;time;FM2\n0.5;0;-0.25\n;0.04;1\n1;0.08;1\n",
+        pytest.param(PLAIN.encode("utf-16"), id="utf-16"),
+    ],
+)
+def test_what_can_be_meant_in_one_way_only_reads_as_that(tmp_path, text):
+    path = tmp_path / "P16.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    ratings = annotations.read_ratings(path)
+    assert ratings.raters == ("FM1", "FM2")
+    np.testing.assert_array_equal(ratings.times, [0, 0.04, 0.08])
+    np.testing.assert_array_equal(ratings.values, [[0.5, -0.25], [np.nan, 1], [1, 1]])
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("", "empty"),
-        (HEADER + "\n", "without ratings"),
-        ("time\n0\n", "no column beside time"),
-        ("FM1;FM2\n0;1\n", "0 columns named time"),
-        ("time;time;FM1\n0;0;1\n", "2 columns named time"),
-        ("time,FM1\n0,1\n", "0 columns named time"),
+        ("\n ; ;\n", "empty"),
+        (HEADER + "\n", "without rows"),
+        ("time;\n0;\n", "no column beside time"),
+        ("FM1;FM2\n0;1\n", "found the header 'FM1;FM2'; expected time"),
+        ("0;0.5\n0.04;1\n", "found the header '0;0.5'; expected time"),
+        ("time;time;FM1\n0;0;1\n", "2 columns are named time"),
+        ("time|FM1\n0|1\n", "found the header 'time|FM1'"),
         ("time;FM1;FM1\n0;1;1\n", "name of its own"),
         ("time;FM1;\n0;1;1\n", "name of its own"),
         ("time;FM1;FM2\n0;0.1;0.2\n0.04;0.1;high\n", "line 3, column FM2: found 'high'"),
-        ("time;FM1\n0;0,5\n", "line 2, column FM1: found '0,5'"),
+        ("time;FM1\n0;0,5\n0.04;1\n", "line 3, column time: decimal points and decimal commas"),
+        ("time;FM1\n0;1.234,5\n", "line 2, column FM1: found '1.234,5'"),
+        ("time,FM1\n0,04,0,5\n", "line 2: 4 cells; expected 2"),
         ("time;FM1\n0;inf\n", "line 2, column FM1: found 'inf'"),
+        ("time;FM1\n0;1e999\n", "line 2, column FM1: found '1e999'"),
+        ("time;FM1\n0;1_0\n", "line 2, column FM1: found '1_0'"),
+        ("time;FM1\n0;1\n0.04;-1.5\n", "line 3, column FM1: found -1.5, expected a rating in [-1, 1]"),
         ("time;FM1\n\n0;1\nsoon;1\n", "line 4, column time: found 'soon'"),
         ("time;FM1\n0;1\n;1\n", "line 3: no time"),
+        ("time;FM1\n-1;1\n", "line 2: time -1; expected seconds since the start"),
+        ("FM1;time\n0;1\n0.04;0.9\n0.08;0.9\n", "line 3: time 0.9 follows 1"),
+        ("time;FM1\n0;1\n40;1\n80;1\n", "ratings 40 apart; expected times in seconds"),
         ("time;FM1\n0;1;2\n", "line 2: 3 cells; expected 2"),
-        ("time;FM1;FM2\n0;1;2\n0.04;1\n", "line 3: 2 cells; expected 3"),
+        ("time;FM1;FM2\n0;1;1\n0.04;1\n", "line 3: 2 cells; expected 3"),
         ("time;FM1\n0;1\n0.08;1\n0.04;1\n", "line 4: time 0.04 follows 0.08"),
-        ("time;FM1\n0;1\n0.04;1\n0.04;1\n", "line 4: time 0.04 follows 0.04"),
+        ("time;FM1\n0;1\n0.04;1\n0.04;0.9\n", "line 4: time 0.04 follows 0.04"),
+        ('time;FM1\n0;"1\n0.04;1\n', "line 2: "),
+        ('time;FM1\n0;"1\n0.04";1\n', "line 2: a quote is opened in this line and not closed"),
     ],
 )
 def test_names_what_is_wrong_and_where(tmp_path, text, expected):
@@ -70,9 +115,17 @@ def test_names_a_file_that_is_missing_or_no_text(tmp_path):
     with pytest.raises(errors.InputError, match="cannot be read"):
         annotations.read_ratings(tmp_path)
     path = tmp_path / "P16.csv"
-    path.write_bytes(b"\x00\x00\x00\x1cftypisom\xff\xfe" * 9)
-    with pytest.raises(errors.InputError, match="is no text file"):
-        annotations.read_ratings(path)
+    for content in (b"\x00\x00\x00\x1cftypisom\xff\xfe" * 9, b"time;FM1\n0;\0", b"\xff\xfea"):
+        path.write_bytes(content)
+        with pytest.raises(errors.InputError, match="P16.csv: is no text"):
+            annotations.read_ratings(path)
+
+
+def test_says_that_rows_are_there_twice(tmp_path):
+    path = write(tmp_path / "P16.csv", "time;FM1\n0;1\n0;1\n0.04;NaN\n0.04;\n")
+    with mock.patch.object(logging, "warning") as warning:
+        assert len(annotations.read_ratings(path).times) == 2
+    assert warning.call_args.args[1:] == (path, 2)
 
 
 def test_is_exact_where_frames_and_ratings_coincide(rng):

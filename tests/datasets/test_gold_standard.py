@@ -2,11 +2,13 @@
 
 import math
 import warnings
+from unittest import mock
 
 import numpy as np
 import pytest
+from absl import logging
 
-from ast_net.datasets import gold_standard
+from ast_net.datasets import annotations, gold_standard
 
 
 def loop_ccc(x, y):
@@ -46,10 +48,16 @@ def raters(rng, frames=400, count=6):
 
 
 @pytest.fixture(autouse=True)
-def no_warning():
-    with warnings.catch_warnings():
+def warned():
+    """What was warned of; NumPy's warnings are errors."""
+    said = []
+
+    def hear(message, *values):
+        said.append(message % values)
+
+    with warnings.catch_warnings(), mock.patch.object(logging, "warning", hear):
         warnings.simplefilter("error")
-        yield
+        yield said
 
 
 def test_equals_the_formula(rng):
@@ -110,26 +118,65 @@ def test_a_rater_without_ratings_is_as_if_not_there(rng):
     assert gold_standard.gold_standard(np.zeros((0, 6))).shape == (0,)
 
 
-def test_says_so_when_all_raters_are_constant():
+def test_says_so_when_all_raters_are_constant(warned):
     ratings = np.tile([0.1, 0.3], (5, 1))
-    with pytest.warns(RuntimeWarning, match="P16, valence: the raters do not agree"):
-        gold = gold_standard.gold_standard(ratings, "P16, valence")
-    np.testing.assert_allclose(gold, 0.2)
+    np.testing.assert_allclose(gold_standard.gold_standard(ratings, "P16, valence"), 0.2)
+    assert "P16, valence: the raters do not agree" in warned[0]
 
 
-def test_says_so_when_raters_contradict_each_other():
+def test_says_so_when_raters_contradict_each_other(warned):
     course = np.sin(np.arange(100) / 5)
     ratings = np.stack([course, -course + 0.5], axis=1)
-    with pytest.warns(RuntimeWarning, match="do not agree"):
-        gold = gold_standard.gold_standard(ratings)
+    gold = gold_standard.gold_standard(ratings)
     np.testing.assert_allclose(gold, ratings.mean(axis=1), atol=1e-9)
-    # Weights of both signs throw the level outside of the raters' means.
+    assert "do not agree" in warned.pop()
+    # Weights of both signs throw the formula's level out of the raters' means: their mean replaces it.
     mixed = np.stack([course, 0.9 * course, 1.0 - 0.5 * course], axis=1)
     weights = gold_standard.agreement(mixed)
     assert (weights > 0).any() and (weights < 0).any()
-    with pytest.warns(RuntimeWarning, match="do not agree"):
-        gold = gold_standard.gold_standard(mixed)
-    np.testing.assert_allclose(gold, loop_gold_standard(mixed), rtol=0, atol=1e-9)
+    assert not 0 < loop_gold_standard(mixed).mean() < 1
+    gold = gold_standard.gold_standard(mixed)
+    np.testing.assert_allclose(gold, mixed.mean(axis=1), atol=1e-9)
+    assert "do not agree" in warned.pop()
+
+
+def test_raters_who_agree_are_no_reason_to_warn(rng, warned):
+    gold_standard.gold_standard(raters(rng))
+    assert not warned
+
+
+def rated(times, *values):
+    return annotations.Ratings(np.array(times), np.array(values).T, tuple("abcd"[: len(values)]))
+
+
+def test_targets_rated_at_different_times_keep_their_own(warned):
+    ratings = {
+        "valence": rated([0.0, 0.1, 0.2], [0.1, 0.2, 0.3]),
+        "arousal": rated([0.0, 0.15], [-0.5, -0.6]),
+    }
+    times, gold = gold_standard.of_targets("P16", ratings)
+    np.testing.assert_array_equal(times, [0, 0.1, 0.15, 0.2])
+    expected = [[0.1, -0.5], [0.2, np.nan], [np.nan, -0.6], [0.3, np.nan]]
+    np.testing.assert_array_equal(gold, expected)
+    assert not warned
+
+
+def test_says_so_when_ratings_break_off_are_missing_or_leave_the_scale(warned):
+    whole, short = np.arange(50) / 10, np.arange(20) / 10
+    gold_standard.of_targets(
+        "P16", {"valence": rated(whole, whole / 9), "arousal": rated(short, short / 9)}
+    )
+    assert "P16: ratings end at different times, valence at 4.90 s, arousal at 1.90 s" in warned.pop()
+    gold_standard.of_targets("P16", {"valence": rated(short, np.full(20, np.nan))})
+    assert "nobody has rated its valence" in warned.pop()
+    # Two raters on different levels, and the lower one alone at the top.
+    low = np.array([*np.arange(9) / 20, 1.0])
+    high = np.array([*low[:9] + 0.5, np.nan])
+    ratings = rated(np.arange(10) / 10, low, high)
+    assert loop_gold_standard(ratings.values)[9] > 1.1
+    _, gold = gold_standard.of_targets("P16", {"valence": ratings})
+    assert gold[9, 0] == 1
+    assert warned == ["P16: 1 values of the gold standard cut off at -1 or 1"]
 
 
 @pytest.mark.parametrize("ratings", [np.zeros(5), np.full((5, 2), np.inf)])

@@ -1,0 +1,179 @@
+"""Damaged rating files and lists: an error that names the file, or the right numbers.
+
+Each case writes a folder in one of LAYOUTS, damages one of its text files as a seed decides, and reads all that
+preparation reads before the first video.
+"""
+
+import pathlib
+import random
+
+import layouts
+import numpy as np
+import pytest
+
+from ast_net import config, errors
+from ast_net.datasets import preparation, records
+
+# The writer of each layout, its data set, its recordings, and the files that may be damaged.
+LAYOUTS = [
+    (layouts.recola_own, "recola", ("P16",), ("P19",), "RECOLA-Annotation/*/*/*.csv"),
+    (layouts.recola_centred, "recola", ("P16",), ("P19",), "Ratings*/*/*.csv"),
+    (layouts.recola_avec_2016, "recola", ("train_1",), ("dev_1",), "ratings_gold_standard/*/*.arff"),
+    (layouts.recola_avec_2018, "recola", ("train_2",), ("dev_2",), "labels/gs_1/*/*.arff"),
+    (layouts.recordings, "recordings", (), (), "**/*.csv"),
+]
+CASES = 200
+CLIP = config.Clip(4, 2)
+GARBAGE = ["NaN", "", "inf", "-inf", "1e308", "1e999", "-7", "0x1F", "١٢", "1_0", "#REF!", "\0", '"', "?"]
+
+
+def damage(rng: random.Random, path: pathlib.Path) -> tuple[str, int]:
+    """Damages a file; returns how, and how many ratings may be wrong afterwards without anybody seeing it."""
+    content = path.read_bytes()
+    lines = content.split(b"\n")
+    delimiter = b";" if b";" in content else b","
+    row, other = rng.sample(range(len(lines) - 1), 2)
+    cells = lines[row].split(delimiter)
+    kind = rng.choice(list(DAMAGES))
+    path.write_bytes(DAMAGES[kind](rng, content, lines, row, other, cells, delimiter))
+    if kind == "deleted":
+        path.unlink()
+    # A digit that became another digit, or that broke off at the end, is a rating like any other.
+    return kind, {"flip": 3, "truncate": 1, "swap cells": 1, "garbage": 1}.get(kind, 0)
+
+
+def replace(lines, row, new):
+    return b"\n".join([*lines[:row], *new, *lines[row + 1 :]])
+
+
+def flip(rng, content, *_):
+    flipped = bytearray(content)
+    for _ in range(rng.randint(1, 3)):
+        flipped[rng.randrange(len(flipped))] ^= 1 << rng.randrange(8)
+    return bytes(flipped)
+
+
+def swap_cells(rng, content, lines, row, other, cells, delimiter):
+    # A header whose names are exchanged means something else, which nobody can see.
+    row, cells = (row, cells) if row else (1, lines[1].split(delimiter))
+    a, b = rng.choice(range(len(cells))), rng.choice(range(len(cells)))
+    cells[a], cells[b] = cells[b], cells[a]
+    return replace(lines, row, [delimiter.join(cells)])
+
+
+def swap_lines(rng, content, lines, row, other, *_):
+    lines = list(lines)
+    lines[row], lines[other] = lines[other], lines[row]
+    return b"\n".join(lines)
+
+
+def garbage(rng, content, lines, row, other, cells, delimiter):
+    cells[rng.randrange(len(cells))] = rng.choice(GARBAGE).encode()
+    return replace(lines, row, [delimiter.join(cells)])
+
+
+DAMAGES = {
+    "truncate": lambda rng, content, *_: content[: rng.randrange(len(content))],
+    "flip": flip,
+    "swap cells": swap_cells,
+    "swap lines": swap_lines,
+    "garbage": garbage,
+    "delete line": lambda rng, content, lines, row, *_: replace(lines, row, []),
+    "duplicate line": lambda rng, content, lines, row, *_: replace(lines, row, [lines[row]] * 2),
+    "delete cell": lambda rng, content, lines, row, other, cells, d: replace(
+        lines, row, [d.join(cells[1:])]
+    ),
+    "duplicate cell": lambda rng, content, lines, row, other, cells, d: replace(
+        lines, row, [d.join([*cells, cells[-1]])]
+    ),
+    "delimiter": lambda rng, content, lines, row, other, cells, d: content.replace(
+        d, rng.choice([b";", b",", b"\t", b" ", b"|", d + d])
+    ),
+    "one delimiter": lambda rng, content, lines, row, other, cells, d: replace(
+        lines, row, [rng.choice([b";", b",", b"\t", b" "]).join(cells)]
+    ),
+    "decimal comma": lambda rng, content, *_: content.replace(b".", b","),
+    "line ends": lambda rng, content, *_: content.replace(b"\n", rng.choice([b"\r", b"\r\n", b"\n\n"])),
+    "byte order mark": lambda rng, content, *_: b"\xef\xbb\xbf" + content,
+    "empty": lambda *_: b"",
+    "binary": lambda rng, content, *_: rng.randbytes(len(content)),
+    "deleted": lambda rng, content, *_: content,
+}
+
+
+@pytest.fixture(scope="module")
+def builders(tmp_path_factory):
+    data_dir = tmp_path_factory.mktemp("data")
+    result = []
+    for _, dataset, train, dev, _ in LAYOUTS:
+        partitions = {"train": train, "dev": dev} if train else {}
+        settings = records.RecordsConfig(clip=CLIP, partitions=partitions)
+        result.append(preparation.BUILDERS[dataset](config=settings, data_dir=data_dir))
+    return result
+
+
+def read_all(builder, folder) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The ratings of every recording, as preparation reads them before the first video."""
+    builder._folder(type("Downloads", (), {"manual_dir": str(folder)}))
+    builder.made_of(folder)
+    found = [source for part in builder.recordings(folder).values() for source in part]
+    return {source.ratings[0].stem: source.read_gold() for source in found}
+
+
+@pytest.mark.parametrize("part", range(8))
+def test_damage_gives_an_error_or_the_right_numbers(part, builders, tmp_path):
+    read = 0
+    for seed in range(part, CASES, 8):
+        write, *_, files = LAYOUTS[seed % len(LAYOUTS)]
+        folder = tmp_path / str(seed)
+        write(folder)
+        rng = random.Random(seed)
+        path = rng.choice(sorted(folder.glob(files)))
+        kind, hidden = damage(rng, path)
+        try:
+            gold = read_all(builders[seed % len(LAYOUTS)], folder)
+        except errors.InputError as error:
+            assert str(folder) in str(error), (seed, kind)
+            continue
+        read += 1
+        for name, (times, values) in gold.items():
+            check(name, times, values, hidden, f"seed {seed}, {kind} of {path}")
+    assert 0 < read < CASES / 8, "some damage is none, and some is an error"
+
+
+def check(name: str, times: np.ndarray, values: np.ndarray, hidden: int, what: str) -> None:
+    """Compares what was read with `layouts.course`; `hidden` rows may be wrong."""
+    assert (np.diff(times) > 0).all(), what
+    assert not (np.abs(values) > 1).any(), what
+    expected = np.stack([layouts.course(name, target, times) for target in layouts.TARGETS], axis=1)
+    difference = np.nan_to_num(np.abs(values - expected)).max(axis=1)
+    # A rating that is missing or wrong moves the level of its rater's others a little.
+    assert (difference > (0.02 if hidden else 1e-9)).sum() <= hidden, what
+
+
+def test_without_damage_all_is_read(builders, tmp_path):
+    for (write, *_), builder in zip(LAYOUTS, builders, strict=True):
+        write(tmp_path / write.__name__)
+        gold = read_all(builder, tmp_path / write.__name__)
+        assert len(gold) == 2
+        for name, (times, values) in gold.items():
+            assert len(times) == len(layouts.TIMES) and np.isfinite(values).all()
+            check(name, times, values, 0, write.__name__)
+
+
+def test_a_failed_preparation_is_not_taken_for_a_whole_one(face_video, tmp_path):
+    folder, data_dir = tmp_path / "source", tmp_path / "data"
+    layouts.recordings(folder, face_video)
+    # The first recording can be prepared, the second is found out when its turn comes.
+    (folder / "videos/ben.mp4").write_bytes(b"\0" * 999)
+    settings = records.RecordsConfig(clip=CLIP)
+    for _ in range(2):
+        with pytest.raises(errors.InputError, match=r"ben\.mp4"):
+            preparation.prepare("recordings", settings, str(data_dir), str(folder))
+        assert not list(data_dir.rglob("*.tfrecord*"))
+        assert not list(data_dir.rglob("dataset_info.json"))
+    (folder / "videos/ben.mp4").write_bytes(face_video.read_bytes() + b"\0")
+    builder = preparation.prepare("recordings", settings, str(data_dir), str(folder))
+    (example,) = preparation.segments(builder, "dev").as_numpy_iterator()
+    expected = [layouts.course("ben", target)[:20] for target in layouts.TARGETS]
+    np.testing.assert_allclose(example["labels"], np.stack(expected, axis=1), atol=1e-6)

@@ -1,0 +1,196 @@
+"""RECOLA's layouts: which one is recognised, what is read from each, what is refused."""
+
+import shutil
+from unittest import mock
+
+import layouts
+import numpy as np
+import pytest
+from absl import logging
+
+from ast_net import config, errors
+from ast_net.datasets import builder, preparation, recola, recola_layouts, records
+
+WRITERS = {
+    recola_layouts.OWN.name: (layouts.recola_own, "P16", "P19"),
+    recola_layouts.CENTRED.name: (layouts.recola_centred, "P16", "P19"),
+    recola_layouts.AVEC_2016.name: (layouts.recola_avec_2016, "train_1", "dev_1"),
+    recola_layouts.AVEC_2018.name: (layouts.recola_avec_2018, "train_2", "dev_2"),
+}
+CLIP = config.Clip(4, 2)
+SETTINGS = records.RecordsConfig(clip=CLIP)
+GOLD = "ratings_gold_standard/valence/dev_1.arff"
+
+
+def sources(folder, tmp_path, train, dev) -> list[builder.Source]:
+    partitions = {"train": (train,), "dev": (dev,)}
+    settings = records.RecordsConfig(clip=CLIP, partitions=partitions)
+    made = recola.Recola(config=settings, data_dir=tmp_path / "data")
+    assert made.made_of(folder)
+    return [source for part in made.recordings(folder).values() for source in part]
+
+
+@pytest.mark.parametrize("layout", WRITERS)
+def test_every_layout_is_recognised_and_read(layout, tmp_path):
+    write, *names = WRITERS[layout]
+    write(tmp_path / "source")
+    assert [found.name for found in recola_layouts.recognise(tmp_path / "source")][:1] == [layout]
+    for source, name in zip(sources(tmp_path / "source", tmp_path, *names), names, strict=True):
+        times, gold = source.read_gold()
+        np.testing.assert_array_equal(times, layouts.TIMES)
+        expected = np.stack([layouts.course(name, target) for target in layouts.TARGETS], axis=1)
+        # A gold standard that is given is used as it is.
+        tolerance = 1e-12 if layout == recola_layouts.OWN.name else 0
+        np.testing.assert_allclose(gold, expected, rtol=0, atol=tolerance)
+        if layout == recola_layouts.CENTRED.name:
+            assert source.read_raters is None
+        else:
+            rated = source.read_raters()["arousal"]
+            assert rated.raters == ("FM1", "FM2", "FM3", "FF1", "FF2", "FF3")
+            np.testing.assert_allclose(rated.values, layouts.raters(name, "arousal"), atol=1e-12)
+
+
+def test_avec_may_come_without_the_single_raters(tmp_path):
+    layouts.recola_avec_2016(tmp_path / "source")
+    (tmp_path / "source/ratings_individual/arousal/dev_1.csv").unlink()
+    train, dev = sources(tmp_path / "source", tmp_path, "train_1", "dev_1")
+    assert train.read_raters is not None
+    assert dev.read_raters is None
+
+
+def test_avec_has_nine_recordings_to_train_and_nine_to_develop_with():
+    for layout in (recola_layouts.AVEC_2016, recola_layouts.AVEC_2018):
+        assert layout.partitions == {
+            split: tuple(f"{split}_{k}" for k in range(1, 10)) for split in ("train", "dev")
+        }
+
+
+def test_of_several_layouts_the_first_is_read_and_the_others_are_named(tmp_path):
+    for write, *_ in reversed(WRITERS.values()):
+        write(tmp_path)
+    found = [layout.ratings for layout in recola_layouts.recognise(tmp_path)]
+    assert found == [*(layout.ratings for layout in recola_layouts.LAYOUTS[:3]), "labels/gs_1", "labels/gs_2"]
+    made = recola.Recola(config=SETTINGS, data_dir=tmp_path / "data")
+    with (
+        mock.patch.object(logging, "info") as info,
+        mock.patch.object(logging, "warning") as warning,
+    ):
+        made._folder(mock.Mock(manual_dir=str(tmp_path)))
+    assert recola_layouts.OWN.name in info.call_args.args
+    assert [call.args[2] for call in warning.call_args_list] == [*list(WRITERS)[1:], "AVEC 2018"]
+
+
+def test_a_folder_without_any_layout_shows_what_is_expected(tmp_path):
+    (tmp_path / "labels/individual/arousal").mkdir(parents=True)
+    (tmp_path / "labels/individual/arousal/dev_1.arff").touch()
+    (tmp_path / "ratings_gold_standard/arousal").mkdir(parents=True)
+    with pytest.raises(errors.InputError, match="holds no ratings of RECOLA") as raised:
+        recola_layouts.recognise(tmp_path)
+    for layout in recola_layouts.LAYOUTS:
+        assert layout.ratings in str(raised.value)
+
+
+def test_missing_members_of_the_split_are_all_named(tmp_path):
+    layouts.recola_avec_2016(tmp_path)
+    made = recola.Recola(config=SETTINGS, data_dir=tmp_path / "data")
+    with pytest.raises(errors.InputError, match=r"48 files are missing(.|\n)*train_2\.arff") as raised:
+        made.made_of(tmp_path)
+    assert "dev_1.arff" not in str(raised.value)
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("\n", "\r\n"),
+        ("@attribute", "@ATTRIBUTE"),
+        ("numeric", "real"),
+        ("dev_1,", "'dev_1', "),
+        ("@data\n", "% a remark\n@data\n% another, with numbers: 0.04\n"),
+        ("@relation", "\ufeff@relation"),
+    ],
+)
+def test_arff_is_read_in_its_variants(old, new, tmp_path):
+    layouts.recola_avec_2016(tmp_path)
+    edit(tmp_path / GOLD, old, new)
+    ratings = recola_layouts.read_arff(tmp_path / GOLD)
+    np.testing.assert_array_equal(ratings.values[:, 0], layouts.course("dev_1", "valence"))
+
+
+def test_arff_columns_go_by_their_names(tmp_path):
+    layouts.recola_avec_2016(tmp_path)
+    lines = (tmp_path / GOLD).read_text().splitlines()
+    lines[3], lines[4] = lines[4], lines[3]
+    rows = [",".join([a, c, b]) for a, b, c in (line.split(",") for line in lines[9:])]
+    (tmp_path / GOLD).write_text("\n".join(lines[:9] + rows))
+    ratings = recola_layouts.read_arff(tmp_path / GOLD)
+    np.testing.assert_array_equal(ratings.times, layouts.TIMES)
+    (tmp_path / GOLD).write_text("\n".join([*lines[:9], "dev_1,?,0"]))
+    assert np.isnan(recola_layouts.read_arff(tmp_path / GOLD).values[0, 0])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("dev_1,0.4,", "dev_2,0.4,", "line 20: found a rating of dev_2, expected dev_1"),
+        ("dev_1,0.4,", "0.4,", "line 20: 2 cells; expected 3"),
+        ("dev_1,0.4,", "% 1\n% 2\ndev_1,x,", "line 22, column frameTime: found 'x'"),
+        ("dev_1,0.4,", "dev_1,0.3,", "line 20: time 0.3 follows 0.36"),
+        ("dev_1,0.4,", "dev_1,0.4,9", "line 20, column GoldStandard: found 9"),
+        ("GoldStandard numeric", "arousal numeric", "expected frameTime and GoldStandard"),
+        ("@attribute frameTime numeric", "@attribute frameTime", "line 4: found '@attribute frameTime'"),
+        ("@data", "@date", "line 8: found '@date'"),
+        ("@data", "", "line 10: found 'dev_1,0"),
+        ("dev_1,0,", "'dev_1,0,", "line 10: "),
+    ],
+)
+def test_what_is_wrong_with_an_arff_file_is_named(old, new, expected, tmp_path):
+    layouts.recola_avec_2016(tmp_path)
+    edit(tmp_path / GOLD, old, new)
+    with pytest.raises(errors.InputError) as raised:
+        recola_layouts.read_arff(tmp_path / GOLD)
+    assert expected in str(raised.value) and GOLD in str(raised.value)
+
+
+def test_arff_breaking_off_in_its_head_is_named(tmp_path):
+    for text, expected in (("", "no line @data"), ("@relation x\n@data\n", "no rows after @data")):
+        (tmp_path / "a.arff").write_text(text)
+        with pytest.raises(errors.InputError, match=expected):
+            recola_layouts.read_arff(tmp_path / "a.arff")
+
+
+def test_centred_ratings_may_have_a_header_and_no_further_column(tmp_path):
+    path = tmp_path / "P16.csv"
+    path.write_text("time;gold\n0;0,5\n0,04;0,25\n")
+    np.testing.assert_array_equal(recola_layouts.read_gold(path).values[:, 0], [0.5, 0.25])
+    path.write_text("gold,time\n0.5,0\n0.25,0.04\n")
+    np.testing.assert_array_equal(recola_layouts.read_gold(path).values[:, 0], [0.5, 0.25])
+    for text, expected in (
+        ("0,0.5,0.1\n", "line 1: 3 cells; expected 2"),
+        ("time,FM1,FM2\n0,0.5,0.1\n", "expected time and the gold standard, and no other"),
+    ):
+        path.write_text(text)
+        with pytest.raises(errors.InputError, match=expected):
+            recola_layouts.read_gold(path)
+
+
+@pytest.mark.parametrize("layout", WRITERS)
+def test_every_layout_goes_the_whole_way(layout, tmp_path, whole_way, face_video):
+    write, train, dev = WRITERS[layout]
+    write(tmp_path / "source", face_video)
+    whole_way("recola", tmp_path, {"train": (train,), "dev": (dev,)})
+
+
+def test_ratings_in_other_units_than_seconds_stop_preparation(face_video, tmp_path):
+    layouts.recola_centred(tmp_path / "source", face_video)
+    for path in (tmp_path / "source").rglob("*.csv"):
+        rows = (line.split(",") for line in path.read_text().splitlines())
+        path.write_text("\n".join(f"{float(time) * 25:.0f},{value}" for time, value in rows))
+    settings = records.RecordsConfig(clip=CLIP, partitions={"train": ("P16",), "dev": ("P19",)})
+    with pytest.raises(errors.InputError, match=r"ends at 0.76 s and its ratings \(P16\) at 40.00 s"):
+        preparation.prepare("recola", settings, str(tmp_path / "data"), str(tmp_path / "source"))
