@@ -61,7 +61,7 @@ class Recola(builder.SegmentsBuilder):
             layout.video(folder, name),
             list(files.values()),
             functools.partial(read_gold, name, files, layout.read),
-            functools.partial(_read_raters, rated) if rated else None,
+            functools.partial(read_raters, rated) if rated else None,
         )
 
 
@@ -83,5 +83,10 @@ def read_gold(
     return gold_standard.of_targets(name, {target: read(path) for target, path in files.items()})
 
 
-def _read_raters(rated: dict[str, pathlib.Path]) -> dict[str, annotations.Ratings]:
-    return {target: annotations.read_ratings(path) for target, path in rated.items()}
+def read_raters(files: dict[str, pathlib.Path]) -> dict[str, annotations.Ratings]:
+    """What each rater said of each target.
+
+    Raises:
+      InputError: a file is missing or not what it should be.
+    """
+    return {target: annotations.read_ratings(path) for target, path in files.items()}

@@ -88,7 +88,10 @@ def test_what_can_be_meant_in_one_way_only_reads_as_that(tmp_path, text):
         ("time;FM1\n0;inf\n", "line 2, column FM1: found 'inf'"),
         ("time;FM1\n0;1e999\n", "line 2, column FM1: found '1e999'"),
         ("time;FM1\n0;1_0\n", "line 2, column FM1: found '1_0'"),
-        ("time;FM1\n0;1\n0.04;-1.5\n", "line 3, column FM1: found -1.5, expected a rating in [-1, 1]"),
+        (
+            "time;FM1\n0;1\n0.04;-1.5\n",
+            "line 3, column FM1: found -1.5, expected a rating in [-1, 1]",
+        ),
         ("time;FM1\n\n0;1\nsoon;1\n", "line 4, column time: found 'soon'"),
         ("time;FM1\n0;1\n;1\n", "line 3: no time"),
         ("time;FM1\n-1;1\n", "line 2: time -1; expected seconds since the start"),

@@ -18,13 +18,34 @@ from ast_net.datasets import preparation, records
 LAYOUTS = [
     (layouts.recola_own, "recola", ("P16",), ("P19",), "RECOLA-Annotation/*/*/*.csv"),
     (layouts.recola_centred, "recola", ("P16",), ("P19",), "Ratings*/*/*.csv"),
-    (layouts.recola_avec_2016, "recola", ("train_1",), ("dev_1",), "ratings_gold_standard/*/*.arff"),
+    (
+        layouts.recola_avec_2016,
+        "recola",
+        ("train_1",),
+        ("dev_1",),
+        "ratings_gold_standard/*/*.arff",
+    ),
     (layouts.recola_avec_2018, "recola", ("train_2",), ("dev_2",), "labels/gs_1/*/*.arff"),
     (layouts.recordings, "recordings", (), (), "**/*.csv"),
 ]
 CASES = 200
 CLIP = config.Clip(4, 2)
-GARBAGE = ["NaN", "", "inf", "-inf", "1e308", "1e999", "-7", "0x1F", "١٢", "1_0", "#REF!", "\0", '"', "?"]
+GARBAGE = [
+    "NaN",
+    "",
+    "inf",
+    "-inf",
+    "1e308",
+    "1e999",
+    "-7",
+    "0x1F",
+    "١٢",
+    "1_0",
+    "#REF!",
+    "\0",
+    '"',
+    "?",
+]
 
 
 def damage(rng: random.Random, path: pathlib.Path) -> tuple[str, int]:
@@ -93,7 +114,9 @@ DAMAGES = {
         lines, row, [rng.choice([b";", b",", b"\t", b" "]).join(cells)]
     ),
     "decimal comma": lambda rng, content, *_: content.replace(b".", b","),
-    "line ends": lambda rng, content, *_: content.replace(b"\n", rng.choice([b"\r", b"\r\n", b"\n\n"])),
+    "line ends": lambda rng, content, *_: content.replace(
+        b"\n", rng.choice([b"\r", b"\r\n", b"\n\n"])
+    ),
     "byte order mark": lambda rng, content, *_: b"\xef\xbb\xbf" + content,
     "empty": lambda *_: b"",
     "binary": lambda rng, content, *_: rng.randbytes(len(content)),

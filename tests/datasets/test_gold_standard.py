@@ -166,7 +166,9 @@ def test_says_so_when_ratings_break_off_are_missing_or_leave_the_scale(warned):
     gold_standard.of_targets(
         "P16", {"valence": rated(whole, whole / 9), "arousal": rated(short, short / 9)}
     )
-    assert "P16: ratings end at different times, valence at 4.90 s, arousal at 1.90 s" in warned.pop()
+    assert (
+        "P16: ratings end at different times, valence at 4.90 s, arousal at 1.90 s" in warned.pop()
+    )
     gold_standard.of_targets("P16", {"valence": rated(short, np.full(20, np.nan))})
     assert "nobody has rated its valence" in warned.pop()
     # Two raters on different levels, and the lower one alone at the top.

@@ -11,7 +11,14 @@ from absl import logging
 
 from ast_net import config, errors
 from ast_net.cnn import backbone
-from ast_net.datasets import annotations, gold_standard, preparation, recola, records
+from ast_net.datasets import (
+    annotations,
+    gold_standard,
+    preparation,
+    recola,
+    recola_layouts,
+    records,
+)
 from ast_net.faces import alignment, tracking, video
 
 CLIP = config.Clip(4, 2)
@@ -178,7 +185,7 @@ def test_default_partitions_are_the_shared_recordings():
         64,
         65,
     ]
-    names = [name for part in recola.Recola.PARTITIONS.values() for name in part]
+    names = [name for part in recola_layouts.OWN.partitions.values() for name in part]
     assert sorted(names) == sorted(f"P{number}" for number in shared)
 
 
@@ -240,7 +247,10 @@ def test_frames_without_a_face_keep_their_place(folder, portrait, tmp_path):
 def test_a_truncated_video_is_used_as_far_as_it_goes(folder, tmp_path):
     path = folder / recola.VIDEOS / "P1.mp4"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    builder = preparation.prepare("recola", settings(), str(tmp_path / "data"), str(folder))
+    with mock.patch.object(logging, "warning") as warning:
+        builder = preparation.prepare("recola", settings(), str(tmp_path / "data"), str(folder))
+    said = [call.args[0] % call.args[1:] for call in warning.call_args_list]
+    assert any("P1: its ratings go on to 6.00 s, but the video ends at" in line for line in said)
     frames = max(
         example["first_frame"] + len(example["mask"])
         for example in preparation.segments(builder, "train").as_numpy_iterator()
@@ -254,10 +264,14 @@ def test_a_cell_that_is_no_number_is_named(folder):
         read_gold(folder)
 
 
-def test_targets_rated_at_different_times_are_refused(folder):
-    edit(rating_file(folder), lambda lines: lines[:-1])
-    with pytest.raises(errors.InputError, match="rated at different times"):
-        read_gold(folder)
+def test_a_target_rated_for_a_shorter_time_has_no_gold_standard_after_it(folder):
+    complete = read_gold(folder)
+    edit(rating_file(folder), lambda lines: lines[:51])
+    with mock.patch.object(logging, "warning") as warning:
+        gold = read_gold(folder)
+    assert "ratings end at different times" in warning.call_args.args[0]
+    np.testing.assert_array_equal(np.isnan(gold[:, 0]), np.arange(len(gold)) >= 50)
+    np.testing.assert_array_equal(gold[:, 1], complete[:, 1])
 
 
 @pytest.mark.parametrize("content", [b"", b"this is a text file\n" * 50])

@@ -1,6 +1,5 @@
 """RECOLA's layouts: which one is recognised, what is read from each, what is refused."""
 
-import shutil
 from unittest import mock
 
 import layouts
@@ -69,7 +68,11 @@ def test_of_several_layouts_the_first_is_read_and_the_others_are_named(tmp_path)
     for write, *_ in reversed(WRITERS.values()):
         write(tmp_path)
     found = [layout.ratings for layout in recola_layouts.recognise(tmp_path)]
-    assert found == [*(layout.ratings for layout in recola_layouts.LAYOUTS[:3]), "labels/gs_1", "labels/gs_2"]
+    assert found == [
+        *(layout.ratings for layout in recola_layouts.LAYOUTS[:3]),
+        "labels/gs_1",
+        "labels/gs_2",
+    ]
     made = recola.Recola(config=SETTINGS, data_dir=tmp_path / "data")
     with (
         mock.patch.object(logging, "info") as info,
@@ -93,7 +96,9 @@ def test_a_folder_without_any_layout_shows_what_is_expected(tmp_path):
 def test_missing_members_of_the_split_are_all_named(tmp_path):
     layouts.recola_avec_2016(tmp_path)
     made = recola.Recola(config=SETTINGS, data_dir=tmp_path / "data")
-    with pytest.raises(errors.InputError, match=r"48 files are missing(.|\n)*train_2\.arff") as raised:
+    with pytest.raises(
+        errors.InputError, match=r"48 files are missing(.|\n)*train_2\.arff"
+    ) as raised:
         made.made_of(tmp_path)
     assert "dev_1.arff" not in str(raised.value)
 
@@ -143,7 +148,11 @@ def test_arff_columns_go_by_their_names(tmp_path):
         ("dev_1,0.4,", "dev_1,0.3,", "line 20: time 0.3 follows 0.36"),
         ("dev_1,0.4,", "dev_1,0.4,9", "line 20, column GoldStandard: found 9"),
         ("GoldStandard numeric", "arousal numeric", "expected frameTime and GoldStandard"),
-        ("@attribute frameTime numeric", "@attribute frameTime", "line 4: found '@attribute frameTime'"),
+        (
+            "@attribute frameTime numeric",
+            "@attribute frameTime",
+            "line 4: found '@attribute frameTime'",
+        ),
         ("@data", "@date", "line 8: found '@date'"),
         ("@data", "", "line 10: found 'dev_1,0"),
         ("dev_1,0,", "'dev_1,0,", "line 10: "),
@@ -192,5 +201,7 @@ def test_ratings_in_other_units_than_seconds_stop_preparation(face_video, tmp_pa
         rows = (line.split(",") for line in path.read_text().splitlines())
         path.write_text("\n".join(f"{float(time) * 25:.0f},{value}" for time, value in rows))
     settings = records.RecordsConfig(clip=CLIP, partitions={"train": ("P16",), "dev": ("P19",)})
-    with pytest.raises(errors.InputError, match=r"ends at 0.76 s and its ratings \(P16\) at 40.00 s"):
+    with pytest.raises(
+        errors.InputError, match=r"ends at 0.76 s and its ratings \(P16\) at 40.00 s"
+    ):
         preparation.prepare("recola", settings, str(tmp_path / "data"), str(tmp_path / "source"))

@@ -78,9 +78,17 @@ def test_a_split_may_be_given_by_names_instead(folder):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("recording,", "name,", "found the header 'name,video,split,ratings,camera'; expected recording"),
+        (
+            "recording,",
+            "name,",
+            "found the header 'name,video,split,ratings,camera'; expected recording",
+        ),
         ("video,split", "split,split", "expected recording and video and split and ratings"),
-        (",train,", ",training,", "line 2: found the split 'training', expected train, dev or test"),
+        (
+            ",train,",
+            ",training,",
+            "line 2: found the split 'training', expected train, dev or test",
+        ),
         (",train,", ",,", "line 2: found the split '', expected"),
         (",train,", ",dev,", "no recording's split is train; expected some of train to learn from"),
         (",dev,", ",test,", "no recording's split is dev"),
@@ -90,7 +98,11 @@ def test_a_split_may_be_given_by_names_instead(folder):
         ("videos/ben.mp4", "videos/b.mp4", "line 3: no video {folder}/videos/b.mp4"),
         ("ratings/ben.csv", "", "line 3: no ratings {folder}"),
         ("ratings/ben.csv", "ratings/anna.csv", "line 3: ratings/anna.csv is that of line 2"),
-        ("videos/ben.mp4", "videos/../videos/anna.mp4", "line 3: videos/../videos/anna.mp4 is that of"),
+        (
+            "videos/ben.mp4",
+            "videos/../videos/anna.mp4",
+            "line 3: videos/../videos/anna.mp4 is that of",
+        ),
         (",left\nben", "\nben", "line 2: 4 cells; expected 5"),
     ],
 )
@@ -104,7 +116,9 @@ def test_what_is_wrong_with_the_list_is_named(folder, old, new, message):
 
 def test_without_a_list_the_error_shows_one(tmp_path):
     made = recordings.Recordings(config=SETTINGS, data_dir=tmp_path)
-    with pytest.raises(errors.InputError, match="recordings.csv: no such file(.|\n)*time,valence,arousal"):
+    with pytest.raises(
+        errors.InputError, match="recordings.csv: no such file(.|\n)*time,valence,arousal"
+    ):
         made.recordings(tmp_path)
 
 
