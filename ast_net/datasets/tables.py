@@ -111,7 +111,7 @@ def parse(
             cells = [cell.strip() for cell in cells]
             if any(cells):
                 rows.append((line, cells))
-            line = reader.line_num + first
+            line += 1
     except csv.Error as error:
         raise errors.InputError(f"{path}, line {line}: {error}; expected cells in a row") from error
     return rows

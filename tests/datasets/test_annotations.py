@@ -101,7 +101,8 @@ def test_what_can_be_meant_in_one_way_only_reads_as_that(tmp_path, text):
         ("time;FM1;FM2\n0;1;1\n0.04;1\n", "line 3: 2 cells; expected 3"),
         ("time;FM1\n0;1\n0.08;1\n0.04;1\n", "line 4: time 0.04 follows 0.08"),
         ("time;FM1\n0;1\n0.04;1\n0.04;0.9\n", "line 4: time 0.04 follows 0.04"),
-        ('time;FM1\n0;"1\n0.04;1\n', "line 2: "),
+        ('time;FM1\n0;"0.1"5\n', "line 2: "),
+        ('time;FM1\n0;1\n0;"1\n0.04;1\n', "line 3: "),
         ('time;FM1\n0;"1\n0.04";1\n', "line 2: a quote is opened in this line and not closed"),
     ],
 )
