@@ -188,11 +188,11 @@ def test_centred_ratings_may_have_a_header_and_no_further_column(tmp_path):
             recola_layouts.read_gold(path)
 
 
-@pytest.mark.parametrize("layout", WRITERS)
-def test_every_layout_goes_the_whole_way(layout, tmp_path, whole_way, face_video):
+@pytest.mark.parametrize("layout", list(WRITERS)[1:])
+def test_every_further_layout_goes_the_whole_way(layout, tmp_path, whole_way, face_video):
     write, train, dev = WRITERS[layout]
     write(tmp_path / "source", face_video)
-    whole_way("recola", tmp_path, {"train": (train,), "dev": (dev,)})
+    whole_way("recola", tmp_path / "source", {"train": (train,), "dev": (dev,)})
 
 
 def test_ratings_in_other_units_than_seconds_stop_preparation(face_video, tmp_path):

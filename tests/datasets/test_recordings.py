@@ -170,7 +170,7 @@ def test_a_target_that_nobody_rated_has_an_empty_column(folder):
 
 def test_own_recordings_go_the_whole_way(tmp_path, whole_way, face_video):
     layouts.recordings(tmp_path / "source", face_video)
-    whole_way("recordings", tmp_path, {})
+    whole_way("recordings", tmp_path / "source", {})
 
 
 def test_a_changed_split_is_not_taken_for_the_prepared_one(tmp_path, face_video):
