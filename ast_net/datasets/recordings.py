@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ast_net import errors
+from ast_net import config, errors
 from ast_net.datasets import annotations, builder, gold_standard, tables
 
 LIST = "recordings.csv"
@@ -31,6 +31,8 @@ class Recordings(builder.SegmentsBuilder):
       time,valence,arousal             or   time,valence_kim,valence_lee,arousal_kim,arousal_lee
       0.00,0.12,-0.3                        0.00,0.1,0.2,-0.3,-0.4
     """
+
+    TARGETS = config.ALL_TARGETS
 
     def recordings(self, folder: pathlib.Path) -> dict[str, list[builder.Source]]:
         path = folder / LIST

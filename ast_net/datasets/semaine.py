@@ -101,7 +101,13 @@ class Semaine(builder.SegmentsBuilder):
         video = folders.find_video(session.folder, pattern, {})
         traces = {target: session.traces[target] for target in self.builder_config.targets}
         paths = [path for paths in traces.values() for path in paths]
-        return builder.Source(name, video, paths, functools.partial(read_gold, name, traces))
+        return builder.Source(
+            name,
+            video,
+            paths,
+            functools.partial(read_gold, name, traces),
+            functools.partial(read_raters, traces),
+        )
 
 
 class _Session(NamedTuple):
