@@ -40,6 +40,11 @@ flags.DEFINE_string(
     None,
     "How video files are called, where a data set leaves that open. Default: what is usual there.",
 )
+flags.DEFINE_float(
+    "max_rating_gap",
+    config.MAX_RATING_GAP,
+    "Seconds; frames between ratings farther apart are not rated.",
+)
 flags.DEFINE_list(
     "lstm_units", [str(u) for u in config.StackedLSTM().units], "Cells of each layer."
 )
@@ -66,10 +71,11 @@ flags.DEFINE_integer(
 flags.DEFINE_integer(
     "patience", _TRAINING.patience, "Epochs without a better dev CC before the end."
 )
-flags.DEFINE_float(
+flags.DEFINE_list(
     "reaction_delay",
     None,
-    "Seconds the ratings lag behind the face. Default: the data set's own, 0 for most.",
+    "Seconds the ratings lag behind the face: a number, or one for each target, or auto to find each on "
+    "the training partition. Default: the data set's own, 0 for most.",
 )
 flags.DEFINE_integer("seed", _TRAINING.seed, "Of the initial weights and the order of the clips.")
 flags.DEFINE_boolean("jit_compile", _TRAINING.jit_compile, "Compile the training step with XLA.")
@@ -96,7 +102,13 @@ def experiment() -> config.Experiment:
     if FLAGS.workdir is None:
         FLAGS["workdir"].value = f"runs/{FLAGS.dataset}"
     if FLAGS.reaction_delay is None:
-        FLAGS["reaction_delay"].value = preparation.BUILDERS[FLAGS.dataset].REACTION_DELAY
+        FLAGS["reaction_delay"].value = [str(preparation.BUILDERS[FLAGS.dataset].REACTION_DELAY)]
+    find_delay = FLAGS.reaction_delay == ["auto"]
+    delays = _TRAINING.reaction_delay
+    if not find_delay:
+        delays = _delays(FLAGS.reaction_delay)
+        # 2 and 2.0 are the same run.
+        FLAGS["reaction_delay"].value = [str(delay) for delay in delays]
     return config.Experiment(
         dataset=FLAGS.dataset,
         data_dir=FLAGS.data_dir,
@@ -107,6 +119,8 @@ def experiment() -> config.Experiment:
         backbone_weights=FLAGS.backbone_weights,
         partitions={split: tuple(names) for split, names in named.items() if names},
         video_pattern=FLAGS.video_pattern,
+        max_rating_gap=FLAGS.max_rating_gap,
+        find_reaction_delay=find_delay,
         lstm=config.StackedLSTM(_units(FLAGS.lstm_units)),
         training=config.Training(
             clip=config.Clip(FLAGS.clip_frames, FLAGS.clip_stride),
@@ -115,7 +129,7 @@ def experiment() -> config.Experiment:
             learning_rate=FLAGS.learning_rate,
             warmup_epochs=FLAGS.warmup_epochs,
             patience=FLAGS.patience,
-            reaction_delay=FLAGS.reaction_delay,
+            reaction_delay=delays,
             clip_hop=FLAGS.clip_hop,
             feature_dropout=FLAGS.feature_dropout,
             seed=FLAGS.seed,
@@ -140,6 +154,16 @@ def _units(values: list[str]) -> tuple[int, ...]:
     except ValueError:
         raise errors.InputError(
             f"--lstm_units: found {values}, expected numbers such as 50,40"
+        ) from None
+
+
+def _delays(values: list[str]) -> tuple[float, ...]:
+    try:
+        return tuple(float(value) for value in values)
+    except ValueError:
+        raise errors.InputError(
+            f"--reaction_delay: found {','.join(values)}, expected seconds such as 2.0, one number for each "
+            "target such as 2.0,2.6, or auto"
         ) from None
 
 

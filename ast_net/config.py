@@ -7,6 +7,8 @@ from ast_net import errors
 TARGETS = ("valence", "arousal")
 # Those that some data sets have ratings of, in the one order they are ever given in.
 ALL_TARGETS = (*TARGETS, "expectancy", "power")
+# Seconds; a gap between two ratings that is longer is not bridged.
+MAX_RATING_GAP = 1.0
 
 
 def _require(condition: bool, message: str) -> None:
@@ -134,7 +136,8 @@ class Training:
       warmup_epochs: over these the weights of the local, the global and the Siamese term rise from 0
         (`temporal.losses.SiameseTemporalLoss` says why).
       patience: epochs without a better mean dev CC after which training stops.
-      reaction_delay: seconds by which the ratings lag behind the face.
+      reaction_delay: seconds by which the ratings lag behind the face, one number for all targets or one
+        for each.
       clip_hop: frames between the starts of an epoch's clips.
       feature_dropout: the part of the features that is set to 0, others for each pair of clips. For data
         with few faces or, as the shipped model's, with other faces than those to be predicted.
@@ -148,7 +151,7 @@ class Training:
     learning_rate: float = 2e-3
     warmup_epochs: int = 5
     patience: int = 10
-    reaction_delay: float = 0.0
+    reaction_delay: tuple[float, ...] = (0.0,)
     clip_hop: int = 5
     feature_dropout: float = 0.0
     shuffle_clips: int = 512
@@ -166,9 +169,10 @@ class Training:
             f"feature_dropout must be in [0, 1), found {self.feature_dropout}",
         )
         _require(0 <= self.seed < 2**32, f"seed must be from 0 to 2^32 - 1, found {self.seed}")
+        delays = self.reaction_delay
         _require(
-            0 <= self.reaction_delay <= 10,
-            f"reaction_delay must be from 0 to 10 seconds, found {self.reaction_delay}",
+            len(delays) > 0 and all(0 <= delay <= 10 for delay in delays),
+            f"reaction_delay must be from 0 to 10 seconds, found {delays}",
         )
 
 
@@ -185,6 +189,9 @@ class Experiment:
       backbone, backbone_weights: the CNN (section 3.2).
       partitions: the recordings of each split; empty for the data set's own.
       video_pattern: how the data set's video files are called; None for what is usual.
+      max_rating_gap: seconds; frames between ratings farther apart are not rated.
+      find_reaction_delay: whether training finds it first, on its own partition
+        (`datasets.reaction_delay`), in place of `training.reaction_delay`.
     """
 
     dataset: str
@@ -196,6 +203,8 @@ class Experiment:
     backbone_weights: str | None = None
     partitions: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     video_pattern: str | None = None
+    max_rating_gap: float = MAX_RATING_GAP
+    find_reaction_delay: bool = False
     lstm: StackedLSTM = StackedLSTM()
     training: Training = Training()
     loss: LossWeights = LossWeights()
@@ -215,6 +224,16 @@ class Experiment:
             not self.loss.local or self.loss.num_intervals <= self.training.clip.frames,
             f"the local loss needs a frame for each of its {self.loss.num_intervals} intervals, found "
             f"clips of {self.training.clip.frames}: lower --local_intervals",
+        )
+        delays = self.training.reaction_delay
+        _require(
+            len(delays) in (1, len(self.targets)),
+            f"reaction_delay must be one number, or one for each of {', '.join(self.targets)}, found "
+            f"{delays}",
+        )
+        _require(
+            self.max_rating_gap > 0,
+            f"max_rating_gap must be a positive number of seconds, found {self.max_rating_gap}",
         )
 
     @property

@@ -142,7 +142,7 @@ class SegmentsBuilder(RecordsBuilder):
             track = tracking.cached_track(recording.video, cache, settings.tracking, self._detector)
             _check_length(recording, track)
             labels = annotations.resample(
-                recording.times, recording.gold, track.timestamps, records.MAX_RATING_GAP
+                recording.times, recording.gold, track.timestamps, settings.max_rating_gap
             )
             _report(recording, track, labels)
             faces = alignment.aligned_faces(recording.video, track, settings.alignment)

@@ -3,6 +3,8 @@
 Letters: L frames of a segment, N of a clip, S the stride between a clip's frames, F features, D targets.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
@@ -77,8 +79,15 @@ def feature_moments(segments: tf.data.Dataset) -> tuple[np.ndarray, np.ndarray]:
     return mean.astype(np.float32), (variance + 0.01 * variance.mean()).astype(np.float32)
 
 
-def prepare_segment(segment: Segment, reaction_delay: float, targets: list[int]) -> Segment:
+def prepare_segment(
+    segment: Segment, reaction_delay: Sequence[float], targets: list[int]
+) -> Segment:
     """Moves the labels by the reaction delay, and joins what decides whether a frame counts.
+
+    Args:
+      segment: an example of `records.features_dict`.
+      reaction_delay: seconds, one number for all targets or one for each.
+      targets: the columns of the labels.
 
     Returns:
       features float16 [L, F]; present [L], whether there is a face; labels float32 [L, D], what the
@@ -87,9 +96,12 @@ def prepare_segment(segment: Segment, reaction_delay: float, targets: list[int])
     """
     times = tf.concat([segment["timestamps"], segment["later_timestamps"]], axis=0)
     labels = tf.concat([segment["labels"], segment["later_labels"]], axis=0)
-    labels = interpolate(
-        segment["timestamps"] + reaction_delay, times, tf.gather(labels, targets, axis=1)
-    )
+    delays = list(reaction_delay) * (len(targets) if len(reaction_delay) == 1 else 1)
+    moved = [
+        interpolate(segment["timestamps"] + delay, times, labels[:, target : target + 1])
+        for delay, target in zip(delays, targets, strict=True)
+    ]
+    labels = tf.concat(moved, axis=1)
     rated = tf.reduce_all(tf.math.is_finite(labels), axis=1)
     return {
         "features": segment["features"],

@@ -3,8 +3,7 @@
 import numpy as np
 from absl import logging
 
-from ast_net.datasets import annotations
-from ast_net.temporal import metrics
+from ast_net.datasets import agreement, annotations
 
 # Targets whose ratings end farther apart than this many seconds: is a file cut off?
 _ENDS_TOGETHER = 1.0
@@ -42,31 +41,6 @@ def of_targets(name: str, ratings: dict[str, annotations.Ratings]) -> tuple[np.n
     return times, np.clip(gold, -1, 1)
 
 
-def agreement(ratings: np.ndarray) -> np.ndarray:
-    """How well each rater agrees with the others: c_r, the mean concordance correlation with each of them.
-
-    A pair is compared where both have rated; a pair that has no frame in common is left out. A rater who
-    is constant there, or alone, agrees with nobody: 0.
-
-    Args:
-      ratings: [R, raters], NaN where a rating is missing.
-
-    Returns:
-      float64 [raters].
-    """
-    rated = ~np.isnan(ratings)
-    raters = ratings.shape[1]
-    concordance = np.full((raters, raters), np.nan)
-    for r in range(raters):
-        for s in range(r):
-            both = rated[:, r] & rated[:, s]
-            if both.any():
-                ccc = metrics.concordance_cc(ratings[:, r], ratings[:, s], both)
-                concordance[r, s] = concordance[s, r] = np.nan_to_num(ccc)
-    compared = ~np.isnan(concordance)
-    return np.nansum(concordance, axis=1) / np.maximum(compared.sum(axis=1), 1)
-
-
 def gold_standard(ratings: np.ndarray, name: str = "ratings") -> np.ndarray:
     """The gold standard of the AVEC challenges 2015 to 2018, for one recording and one target.
 
@@ -100,7 +74,7 @@ def gold_standard(ratings: np.ndarray, name: str = "ratings") -> np.ndarray:
     if ratings.shape[1] == 1:
         return ratings[:, 0]
     means = np.nanmean(ratings, axis=0)
-    level = _level(means, agreement(ratings), name)
+    level = _level(means, agreement.mean_concordance(ratings), name)
     shifted = ratings - means + level
     raters = (~np.isnan(shifted)).sum(axis=1)
     return np.where(raters > 0, np.nansum(shifted, axis=1) / np.maximum(raters, 1), np.nan)

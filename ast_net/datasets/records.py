@@ -22,9 +22,6 @@ SEGMENT_OVERLAPS = 10
 # Ratings go on for this many seconds after a segment's last frame, so that a reaction delay can be
 # applied when clips are cut. Raters lag by one to four seconds.
 MAX_REACTION_DELAY = 10.0
-# Frames between ratings farther apart than this many seconds are not rated.
-MAX_RATING_GAP = 1.0
-
 
 # Settings that the name of a configuration states by a digest, where they are not these.
 _NAMED_BY_DIGEST: dict[str, object] = {
@@ -33,6 +30,7 @@ _NAMED_BY_DIGEST: dict[str, object] = {
     "video_pattern": None,
     "alignment": config.Alignment(),
     "tracking": config.Tracking(),
+    "max_rating_gap": config.MAX_RATING_GAP,
 }
 
 
@@ -80,6 +78,7 @@ class RecordsConfig(tfds.core.BuilderConfig):
       targets: the D columns of the labels.
       partitions: the recordings of each split; empty for the data set's own.
       video_pattern: how its video files are called (`folders.find_video`); None for what is usual.
+      max_rating_gap: seconds; frames between ratings farther apart are not rated.
     """
 
     name: str = ""
@@ -91,6 +90,7 @@ class RecordsConfig(tfds.core.BuilderConfig):
     video_pattern: str | None = None
     alignment: config.Alignment = config.Alignment()
     tracking: config.Tracking = config.Tracking()
+    max_rating_gap: float = config.MAX_RATING_GAP
 
     def __post_init__(self) -> None:
         if self.name:

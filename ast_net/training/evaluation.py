@@ -5,7 +5,7 @@ import dataclasses
 import json
 import math
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
@@ -40,7 +40,7 @@ def predict(
     stacked_lstm: keras.Model,
     segments: tf.data.Dataset,
     clip: config.Clip,
-    reaction_delay: float,
+    reaction_delay: Sequence[float],
     targets: list[int],
 ) -> Iterator[Prediction]:
     """Streams each recording through the model, segment by segment.
@@ -49,7 +49,8 @@ def predict(
       stacked_lstm: [B, N, F] -> [B, N, D].
       segments: examples of `records.features_dict`, those of a recording in order.
       clip: the stride is the model's.
-      reaction_delay: seconds between a frame and the ratings it is compared with.
+      reaction_delay: seconds between a frame and the ratings it is compared with, one number for all
+        targets or one for each.
       targets: the columns of the labels.
     """
     predictor = streaming.StreamingPredictor(stacked_lstm, clip.stride)

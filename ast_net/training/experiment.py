@@ -1,6 +1,7 @@
 """A whole run: prepare, train, evaluate. Each verb is one of these calls."""
 
 import contextlib
+import dataclasses
 import math
 import pathlib
 from collections.abc import Iterator
@@ -10,9 +11,12 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from ast_net import config, errors
-from ast_net.datasets import clips, preparation, records
+from ast_net.datasets import clips, preparation, reaction_delay, records
 from ast_net.temporal import stacked_lstm as lstm
-from ast_net.training import evaluation, figures, loop, workdir
+from ast_net.training import delays, evaluation, figures, loop, workdir
+
+# The flag of a run that is to find its reaction delay, as run.flags would have it.
+_FIND_DELAY = "--reaction_delay=auto"
 
 
 def prepare(experiment: config.Experiment) -> tfds.core.DatasetBuilder:
@@ -24,6 +28,7 @@ def prepare(experiment: config.Experiment) -> tfds.core.DatasetBuilder:
         targets=experiment.record_targets,
         partitions=experiment.partitions,
         video_pattern=experiment.video_pattern,
+        max_rating_gap=experiment.max_rating_gap,
     )
     return preparation.prepare(
         experiment.dataset, settings, experiment.data_dir, experiment.manual_dir
@@ -38,13 +43,48 @@ def train_and_evaluate(experiment: config.Experiment, run_flags: str) -> None:
       run_flags: the run's configuration as a flagfile, left in the workdir.
     """
     folder = pathlib.Path(experiment.workdir)
+    found, searched = experiment.training.reaction_delay, None
+    earlier = workdir.settled(folder, _FIND_DELAY) if experiment.find_reaction_delay else None
+    if earlier is not None:
+        run_flags = workdir.settle(run_flags, _FIND_DELAY, earlier)
     workdir.check(folder, run_flags)
     builder = prepare(experiment)
+    if earlier is not None:
+        found = _delays_of(earlier, folder)
+    elif experiment.find_reaction_delay:
+        searched = find_reaction_delay(experiment, builder)
+        found = tuple(searched.found.tolist())
+        flag = "--reaction_delay=" + ",".join(str(delay) for delay in found)
+        run_flags = workdir.settle(run_flags, _FIND_DELAY, flag)
+    training = dataclasses.replace(experiment.training, reaction_delay=found)
+    experiment = dataclasses.replace(experiment, training=training, find_reaction_delay=False)
     # Only now: a run that fails for want of a file may be called again with other flags.
     workdir.claim(folder, run_flags)
+    if searched is not None:
+        delays.report(folder / workdir.REACTION_DELAY, searched, experiment.targets)
     with _damage_reported(builder):
         _train(experiment, builder, folder)
     _evaluate(experiment, builder, "dev", workdir.BEST_MODEL)
+
+
+def find_reaction_delay(
+    experiment: config.Experiment, builder: tfds.core.DatasetBuilder
+) -> reaction_delay.Search:
+    """Each target's reaction delay, from the training partition alone."""
+    with _damage_reported(builder):
+        segments = preparation.segments(builder, "train")
+        return reaction_delay.search(segments, experiment.target_columns)
+
+
+def _delays_of(flag: str, folder: pathlib.Path) -> tuple[float, ...]:
+    """The numbers of a line --reaction_delay=2.0,2.4 of run.flags."""
+    try:
+        return tuple(float(delay) for delay in flag.partition("=")[2].split(","))
+    except ValueError:
+        raise errors.InputError(
+            f"{folder / workdir.RUN_FLAGS}: found {flag}, expected --reaction_delay= and seconds; give another "
+            "--workdir"
+        ) from None
 
 
 @contextlib.contextmanager
@@ -94,6 +134,11 @@ def evaluate(experiment: config.Experiment, split: str, model: str) -> None:
       split: train, dev or test.
       model: the file in the workdir, best.keras or last.keras.
     """
+    if experiment.find_reaction_delay:
+        raise errors.InputError(
+            "--reaction_delay=auto is for train, which leaves the delay it finds in the workdir; evaluate takes "
+            "that, or seconds"
+        )
     builder = prepare(experiment)
     with _damage_reported(builder):
         _evaluate(experiment, builder, split, model)

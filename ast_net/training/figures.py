@@ -23,8 +23,8 @@ def write(
 ) -> None:
     """Writes a figure over time for each recording, and one of how CC is distributed over them."""
     for prediction in predictions:
-        _save(series_figure(prediction, targets, table), folder / f"{prediction.recording}.png")
-    _save(distribution_figure(table), folder / "cc_distribution.png")
+        save(series_figure(prediction, targets, table), folder / f"{prediction.recording}.png")
+    save(distribution_figure(table), folder / "cc_distribution.png")
 
 
 def series_figure(
@@ -81,6 +81,7 @@ def distribution_figure(table: dict) -> matplotlib.figure.Figure:
     return figure
 
 
-def _save(figure: matplotlib.figure.Figure, path: pathlib.Path) -> None:
+def save(figure: matplotlib.figure.Figure, path: pathlib.Path) -> None:
+    """Writes a figure, whole or not at all."""
     with files.whole(path) as temporary:
         figure.savefig(temporary, dpi=120)

@@ -10,8 +10,11 @@ BEST_MODEL = "best.keras"
 LAST_MODEL = "last.keras"
 HISTORY = "history.csv"
 EVALUATION = "evaluation"
+REACTION_DELAY = "reaction_delay"
 # Where things lie may differ from call to call; every other flag is the run.
 PLACES = ("--data_dir=", "--manual_dir=", "--workdir=")
+# A comment in run.flags, before a flag whose value was found.
+_FOUND_BY = "# found by "
 
 
 def check(workdir: pathlib.Path, run_flags: str) -> None:
@@ -46,9 +49,28 @@ def claim(workdir: pathlib.Path, run_flags: str) -> None:
             temporary.write_text(run_flags)
 
 
+def settle(run_flags: str, asked: str, found: str) -> str:
+    """The flags of a run with what it was asked to find, and found, in place of the question.
+
+    Args:
+      run_flags: the run's configuration, one --flag=value a line.
+      asked: the line of the flag as given, --reaction_delay=auto.
+      found: the line in its place, --reaction_delay=2.0,2.4; a comment before it keeps the question.
+    """
+    return run_flags.replace(f"{asked}\n", f"{_FOUND_BY}{asked}\n{found}\n")
+
+
+def settled(workdir: pathlib.Path, asked: str) -> str | None:
+    """What `settle` wrote in place of the question when the run was started; None if it was not asked."""
+    path = workdir / RUN_FLAGS
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return dict(zip(lines, lines[1:])).get(f"{_FOUND_BY}{asked}")
+
+
 def _compare(path: pathlib.Path, found: list[str], expected: list[str]) -> None:
-    before = [line for line in found if line not in expected and not line.startswith(PLACES)]
-    now = [line for line in expected if line not in found and not line.startswith(PLACES)]
+    ignored = (*PLACES, _FOUND_BY)
+    before = [line for line in found if line not in expected and not line.startswith(ignored)]
+    now = [line for line in expected if line not in found and not line.startswith(ignored)]
     if not before and not now:
         return
     raise errors.InputError(

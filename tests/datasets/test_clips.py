@@ -129,16 +129,26 @@ def raw_segment(frames=40, later=25, rate=25.0):
 @pytest.mark.parametrize("delay", [0.0, 0.04, 0.5, 0.513])
 def test_reaction_delay_moves_labels_by_time(delay):
     segment = raw_segment()
-    prepared = clips.prepare_segment(segment, delay, [0, 1])
+    prepared = clips.prepare_segment(segment, [delay], [0, 1])
     times = segment["timestamps"].numpy()
     np.testing.assert_allclose(prepared["labels"][:, 0], times + delay, atol=1e-6)
     np.testing.assert_allclose(prepared["labels"][:, 1], -2 * (times + delay), atol=1e-6)
     np.testing.assert_array_equal(prepared["mask"], segment["mask"])
 
 
+def test_each_target_has_its_own_reaction_delay():
+    segment = raw_segment()
+    prepared = clips.prepare_segment(segment, [0.6, 0.2], [1, 0])
+    times = segment["timestamps"].numpy()
+    np.testing.assert_allclose(prepared["labels"][:, 0], -2 * (times + 0.6), atol=1e-6)
+    np.testing.assert_allclose(prepared["labels"][:, 1], times + 0.2, atol=1e-6)
+    with pytest.raises(ValueError, match="zip"):
+        clips.prepare_segment(segment, [0.6, 0.2], [1])
+
+
 def test_frames_without_a_rating_are_masked_and_keep_their_face():
     segment = raw_segment()
-    prepared = clips.prepare_segment(segment, 2.0, [1])
+    prepared = clips.prepare_segment(segment, [2.0], [1])
     # The last rating is at 64/25 s: frames after 14/25 s have none two seconds later.
     np.testing.assert_array_equal(prepared["mask"], np.arange(40) <= 14)
     np.testing.assert_array_equal(prepared["present"], segment["mask"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from absl import logging
 
-from ast_net.datasets import annotations, gold_standard
+from ast_net.datasets import agreement, annotations, gold_standard
 
 
 def loop_ccc(x, y):
@@ -101,7 +101,7 @@ def test_two_raters_by_hand():
 def test_a_constant_rater_has_no_weight_but_counts_in_the_mean(rng):
     ratings = raters(rng, count=3)
     constant = np.column_stack([ratings, np.full(len(ratings), 0.9)])
-    assert gold_standard.agreement(constant)[3] == 0
+    assert agreement.mean_concordance(constant)[3] == 0
     gold = gold_standard.gold_standard(constant)
     np.testing.assert_allclose(gold, loop_gold_standard(constant), rtol=0, atol=1e-9)
     without = gold_standard.gold_standard(ratings)
@@ -132,7 +132,7 @@ def test_says_so_when_raters_contradict_each_other(warned):
     assert "do not agree" in warned.pop()
     # Weights of both signs throw the formula's level out of the raters' means: their mean replaces it.
     mixed = np.stack([course, 0.9 * course, 1.0 - 0.5 * course], axis=1)
-    weights = gold_standard.agreement(mixed)
+    weights = agreement.mean_concordance(mixed)
     assert (weights > 0).any() and (weights < 0).any()
     assert not 0 < loop_gold_standard(mixed).mean() < 1
     gold = gold_standard.gold_standard(mixed)
