@@ -117,6 +117,16 @@ class SegmentsBuilder(RecordsBuilder):
           InputError: the folder does not hold the data set.
         """
 
+    def source_folder(self, manual_dir: str | None) -> pathlib.Path | None:
+        """The folder that `recordings` takes, if it is there."""
+        folder = None if manual_dir is None else pathlib.Path(manual_dir)
+        return folder if folder is not None and folder.is_dir() else None
+
+    @property
+    def tracks(self) -> pathlib.Path:
+        """The folder where the faces that were found are kept."""
+        return pathlib.Path(self.data_dir).parents[2] / "tracks"
+
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
         folder = self._folder(dl_manager)
         self.info.metadata["sources"] = self.made_of(folder)
@@ -137,9 +147,10 @@ class SegmentsBuilder(RecordsBuilder):
         self, recordings: Sequence[records.Recording]
     ) -> Iterator[tuple[str, dict]]:
         settings: records.RecordsConfig = self.builder_config
-        cache = pathlib.Path(self.data_dir).parents[2] / "tracks"
         for recording in recordings:
-            track = tracking.cached_track(recording.video, cache, settings.tracking, self._detector)
+            track = tracking.cached_track(
+                recording.video, self.tracks, settings.tracking, self._detector
+            )
             _check_length(recording, track)
             labels = annotations.resample(
                 recording.times, recording.gold, track.timestamps, settings.max_rating_gap
@@ -215,7 +226,7 @@ def _check_length(recording: records.Recording, track: tracking.Track) -> None:
             f"{recording.video}: the video ends at {video:.2f} s and its ratings "
             f"({recording.name}) at {ratings:.2f} s: expected times in seconds, and a video that is whole"
         )
-    if ratings > video + records.MAX_RATING_GAP:
+    if ratings > video + config.MAX_RATING_GAP:
         logging.warning(
             "%s: its ratings go on to %.2f s, but the video ends at %.2f s: is it cut off?",
             recording.name,

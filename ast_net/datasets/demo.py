@@ -17,6 +17,10 @@ class Demo(recola.Recola):
         "dev": tuple(f"P{number}" for number in range(9, 13)),
     }
 
+    def source_folder(self, manual_dir: str | None) -> pathlib.Path | None:
+        folder = pathlib.Path(self.data_dir).parents[2] / "demo_recordings"
+        return folder if folder.is_dir() else None
+
     def _folder(self, dl_manager: tfds.download.DownloadManager) -> pathlib.Path:
         """Generates what is not there yet of `demo_recordings` in the data folder."""
         folder = pathlib.Path(self.data_dir).parents[2] / "demo_recordings"

@@ -11,7 +11,7 @@ import numpy as np
 from absl import logging
 
 from ast_net import config, errors
-from ast_net.datasets import annotations, builder, feeltrace, folders, gold_standard, records
+from ast_net.datasets import annotations, builder, feeltrace, folders, gold_standard
 
 SESSIONS = "Sessions"
 # Seconds between two ratings.
@@ -192,7 +192,7 @@ def read_raters(traces: Mapping[str, Sequence[pathlib.Path]]) -> dict[str, annot
     grid = start + TRACE_STEP * np.arange(round((end - start) / TRACE_STEP) + 1)
     result = {}
     for target, rated in read.items():
-        columns = [annotations.resample(t, v, grid, records.MAX_RATING_GAP) for t, v in rated]
+        columns = [annotations.resample(t, v, grid, config.MAX_RATING_GAP) for t, v in rated]
         raters = tuple(path.stem for path in traces[target])
         result[target] = annotations.Ratings(grid, np.stack(columns, axis=1), raters)
     return result

@@ -1,0 +1,123 @@
+"""Aligned faces of a recording on one page, so that a person sees at once if they are right."""
+
+import os
+import pathlib
+
+import cv2
+import matplotlib.figure
+import numpy as np
+
+from ast_net import config
+from ast_net.faces import alignment, tracking, video
+
+_COLUMNS = 6
+# Of the tiles on a page, at most this part shows frames without a face.
+_MISSING_PART = 4
+_GOOD, _MISSING = "tab:green", "tab:red"
+
+
+def make(
+    name: str,
+    path: str | os.PathLike,
+    track: tracking.Track,
+    settings: config.Alignment,
+    faces: int = 24,
+) -> matplotlib.figure.Figure:
+    """A page of tiles with their times: aligned faces evenly spread over the recording, framed green.
+
+    Up to a quarter of the tiles shows frames without a face, framed red, as whole pictures. Marks at a
+    tile's edges point at where the eyes should be.
+
+    Args:
+      name: the recording's.
+      path: its video.
+      track: where its face is, T frames.
+      settings: where the eyes shall be.
+      faces: tiles on the page, if there are as many frames.
+
+    Raises:
+      InputError: the video cannot be read.
+    """
+    chosen = choose(track.valid, faces)
+    tiles = _tiles(path, track, settings, set(chosen.tolist()))
+    rows = max(1, -(-len(chosen) // _COLUMNS))
+    figure = matplotlib.figure.Figure(
+        figsize=(2 * _COLUMNS, 2.25 * rows + 0.6), layout="constrained"
+    )
+    figure.suptitle(
+        f"{name}: {int(track.valid.sum())} of {len(track)} frames have a face ({track.valid.mean():.1%}); "
+        "marks at the edges: where the eyes should be"
+    )
+    for place, frame in enumerate(chosen, start=1):
+        axes = figure.add_subplot(rows, _COLUMNS, place)
+        _draw(
+            axes, tiles[frame], float(track.timestamps[frame]), bool(track.valid[frame]), settings
+        )
+    return figure
+
+
+def choose(valid: np.ndarray, count: int) -> np.ndarray:
+    """Frames to show, in order: of a track's T frames, some of those with and of those without a face.
+
+    Args:
+      valid: bool [T].
+      count: how many at most.
+    """
+    present, missing = np.flatnonzero(valid), np.flatnonzero(~valid)
+    least = max(count // _MISSING_PART, count - len(present))
+    without = _spread(missing, min(len(missing), least))
+    return np.sort(np.concatenate([_spread(present, count - len(without)), without]))
+
+
+def _spread(frames: np.ndarray, count: int) -> np.ndarray:
+    """Evenly spread over frames [K], each in the middle of its part."""
+    count = min(count, len(frames))
+    return frames[((np.arange(count) + 0.5) * len(frames) / max(count, 1)).astype(int)]
+
+
+def _tiles(
+    path: str | os.PathLike, track: tracking.Track, settings: config.Alignment, chosen: set[int]
+) -> dict[int, np.ndarray]:
+    """The pictures to show, uint8 RGB."""
+    result: dict[int, np.ndarray] = {}
+    for frame in video.read_frames(path):
+        if frame.index in chosen:
+            if track.valid[frame.index]:
+                face = alignment.align_face(frame.image, track.landmarks[frame.index], settings)
+                result[frame.index] = face
+            else:
+                result[frame.index] = _small(frame.image, settings.size)
+        if len(result) == len(chosen):
+            break
+    return result
+
+
+def _small(image: np.ndarray, size: int) -> np.ndarray:
+    """A picture within size x size pixels, black around it."""
+    scale = size / max(image.shape[:2])
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    result = np.zeros((size, size, 3), np.uint8)
+    top, left = (size - height) // 2, (size - width) // 2
+    inside = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    result[top : top + height, left : left + width] = inside
+    return result
+
+
+def _draw(axes, tile: np.ndarray, seconds: float, valid: bool, settings: config.Alignment) -> None:
+    axes.imshow(tile)
+    colour = _GOOD if valid else _MISSING
+    title = f"{seconds:.2f} s" if valid else f"{seconds:.2f} s, no face"
+    axes.set_title(title, fontsize=8, color=colour, pad=3)
+    axes.set_xticks([settings.left_eye[0], settings.right_eye[0]] if valid else [])
+    axes.set_yticks([settings.left_eye[1]] if valid else [])
+    axes.tick_params(
+        labelbottom=False, labelleft=False, top=True, right=True, direction="out", length=4
+    )
+    for spine in axes.spines.values():
+        spine.set_color(colour)
+        spine.set_linewidth(2)
+
+
+def path_of(folder: pathlib.Path, name: str) -> pathlib.Path:
+    """Where a recording's page lies; a name with a / in it makes no folder."""
+    return folder / f"{name.replace('/', '_')}.png"
