@@ -8,7 +8,10 @@ from ast_net import cli
 from ast_net.training import inspection
 
 _OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", None, "Where tables and figures go. Default: DATA_DIR/description/DATASET."
+    "output_dir",
+    None,
+    "Where tables and figures go. Default: DATA_DIR/description/DATASET.",
+    allow_override=True,  # other verbs have one, too
 )
 _FACES = flags.DEFINE_integer(
     "faces", 24, "Faces on each recording's page; 0 for no pages.", lower_bound=0

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from ast_net import config
-from ast_net.datasets import synthesis
-from ast_net.faces import detection, video
+from ast_net.cnn import backbone
+from ast_net.datasets import recola, synthesis, synthetic_face
+from ast_net.faces import alignment, detection, tracking, video
 from ast_net.training import experiment
 
 _PORTRAIT = pathlib.Path(__file__).parents[1] / "ast_net/datasets/portrait.jpg"
@@ -90,3 +91,61 @@ def whole_way(tmp_path_factory) -> Callable[[str, pathlib.Path, dict[str, tuple[
             assert 0 < metrics[target]["rmse"]["mean"] < 2
 
     return run
+
+
+@pytest.fixture
+def planted_recola(tmp_path, monkeypatch) -> Callable[..., pathlib.Path]:
+    """Makes folders in RECOLA's layout, the way from picture to feature being short.
+
+    Videos are stubs of 16 s at 10 frames/s, and features noisy mixtures of two curves that the recording's
+    name and nothing else decides. Ratings are these curves, later by `delays`: {recording: seconds}, of
+    valence and arousal the same. Ratings between `gap` = (from, until) seconds are left out.
+    """
+    times = np.arange(160) / 10.0
+    every = np.arange(-50, 161) / 10.0
+
+    def curves(name: str) -> np.ndarray:
+        rng = np.random.default_rng([*name.encode()])
+        return np.stack(
+            [synthetic_face.smooth_noise(rng, every, (4.0, 12.0)) for _ in "va"], axis=1
+        )
+
+    def cached_track(path, *_, **__):
+        zeros = np.zeros(len(times), np.float32)
+        valid = np.ones(len(times), bool)
+        return tracking.Track(times, valid, zeros, np.zeros((160, 4)), np.zeros((160, 5, 2)))
+
+    def aligned_faces(path, *_):
+        for index, value in enumerate(curves(path.stem)[50:-1]):
+            yield alignment.AlignedFace(index, times[index], value, True)
+
+    def extract(_, faces):
+        rng = np.random.default_rng(0)
+        mixing = rng.normal(size=(2, backbone.FEATURE_SIZE["compact"]))
+        for value, _ in faces:
+            noise = rng.normal(size=mixing.shape[1])
+            yield (value @ mixing + noise).astype(np.float16)
+
+    monkeypatch.setattr(tracking, "cached_track", cached_track)
+    monkeypatch.setattr(alignment, "aligned_faces", aligned_faces)
+    monkeypatch.setattr(backbone, "extract", extract)
+    monkeypatch.setattr(backbone, "load", lambda *_: None)
+    monkeypatch.setattr(detection, "FaceDetector", lambda: None)
+
+    def make(
+        name: str, delays: dict[str, float], gap: tuple[float, float] = (0, 0)
+    ) -> pathlib.Path:
+        folder = tmp_path / name
+        for recording, delay in delays.items():
+            stub = folder / recola.VIDEOS / f"{recording}.mp4"
+            stub.parent.mkdir(parents=True, exist_ok=True)
+            stub.write_text("no pictures")
+            for column, target in enumerate(("valence", "arousal")):
+                rated = np.interp(times - delay, every, 0.3 * curves(recording)[:, column])
+                path = folder / recola.RATINGS / target / f"{recording}.csv"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                rows = [f"{t:.1f};{v:.5f}" for t, v in zip(times, rated) if not gap[0] < t < gap[1]]
+                path.write_text("\n".join(["time;FM1", *rows]) + "\n")
+        return folder
+
+    return make

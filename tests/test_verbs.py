@@ -167,6 +167,15 @@ def test_run_flags_reproduce_the_run_and_evaluate_finds_them(trained, tmp_path):
         ),
         ("train", ["--dataset=demo", "--seed=4294967296"], "seed must be from 0"),
         ("train", ["--dataset=demo", "--clip_frames=4"], "lower --local_intervals"),
+        ("train", ["--dataset=demo", "--reaction_delay=soon"], "found soon, expected seconds"),
+        ("train", ["--dataset=demo", "--reaction_delay=auto,2"], "found auto,2, expected seconds"),
+        ("train", ["--dataset=demo", "--reaction_delay=1,2,3"], "one for each of valence, arousal"),
+        ("train", ["--dataset=demo", "--reaction_delay=nan"], "from 0 to 10 seconds"),
+        (
+            "train",
+            ["--dataset=demo", "--max_rating_gap=0"],
+            "a positive number of seconds, found 0",
+        ),
         ("train", ["--dataset=demo", "P1", "P2"], "P1 P2: these belong to no flag"),
         ("evaluate", ["--workdir={new}"], "run.flags: no such file"),
         ("prepare", ["--dataset=demo", "--data_dir=/proc/nowhere"], "error: /proc/nowhere"),
@@ -226,3 +235,87 @@ def test_a_run_that_failed_for_a_file_may_be_called_again(places, tmp_path):
 def test_another_configuration_is_refused(places, trained):
     done = call("train", *places, "--seed=5", f"--workdir={trained[0]}")
     assert "there: --seed=0" in str(done.ended)
+
+
+PLANTED = [
+    "--dataset=recola",
+    "--train_recordings=P1,P2,P3,P4",
+    "--dev_recordings=P5",
+    *TINY[2:],
+    "--epochs=1",
+    "--reaction_delay=auto",
+]
+
+
+def test_a_run_finds_its_reaction_delay_once_and_keeps_it(planted_recola, tmp_path):
+    folder = planted_recola("source", {"P1": 2.0, "P2": 2.0, "P3": 2.0, "P4": 2.0, "P5": 0.0})
+    workdir = tmp_path / "run"
+    places = [f"--data_dir={tmp_path / 'data'}", f"--manual_dir={folder}", f"--workdir={workdir}"]
+    first = call("train", *PLANTED, *places)
+    assert first.ended == 0
+    assert "reaction delay: valence 2.0 s, arousal 2.0 s" in first.printed
+    run_flags = (workdir / "run.flags").read_text()
+    assert "\n# found by --reaction_delay=auto\n--reaction_delay=2.0,2.0\n" in run_flags
+    assert (workdir / "reaction_delay.png").exists()
+    with (workdir / "reaction_delay.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 31
+    # Ratings 2.0 s after a frame are what its prediction is compared with: 140 of 160 frames have them.
+    with (workdir / "evaluation/recordings.csv").open() as file:
+        assert {row["valid_frames"] for row in csv.DictReader(file)} == {"140"}
+    again = call("train", *PLANTED, *places)
+    assert again.ended == 0
+    assert "reaction delay" not in again.printed and "epoch" not in again.printed
+    assert (workdir / "run.flags").read_text() == run_flags
+    assert call("train", f"--flagfile={workdir}/run.flags", *places).ended == 0
+    assert call("train", *PLANTED, *places, "--reaction_delay=2").ended != 0
+    assert "there: --seed=0" in str(call("train", *PLANTED, *places, "--seed=1").ended)
+    metrics = (workdir / "evaluation/metrics.json").read_text()
+    assert call("evaluate", f"--workdir={workdir}").ended == 0
+    assert (workdir / "evaluation/metrics.json").read_text() == metrics
+    refused = call("evaluate", f"--workdir={workdir}", "--reaction_delay=auto")
+    assert "--reaction_delay=auto is for train" in str(refused.ended)
+
+
+def test_a_run_with_a_number_given_is_not_one_that_finds_it(planted_recola, tmp_path):
+    folder = planted_recola("source", {f"P{number}": 0.8 for number in range(1, 6)})
+    places = [f"--data_dir={tmp_path / 'data'}", f"--manual_dir={folder}"]
+    flags = [*PLANTED, *places, f"--workdir={tmp_path / 'run'}"]
+    assert call("train", *flags, "--reaction_delay=1").ended == 0
+    ended = str(call("train", *flags).ended)
+    assert "there: --reaction_delay=1.0\n  now:   --reaction_delay=auto" in ended
+    assert call("train", *flags, "--reaction_delay=1.0").ended == 0
+
+
+def test_describe_tells_what_is_in_a_data_set(places, trained, tmp_path):
+    done = call("describe", *places, f"--output_dir={tmp_path}", "--faces=3")
+    assert done.ended == 0
+    assert "recola, prepared in" in done.printed
+    files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert files == {
+        "recordings.csv",
+        "splits.csv",
+        "agreement.csv",
+        "pairs.csv",
+        "agreement.png",
+        "description.json",
+        "faces/P1.png",
+        "faces/P2.png",
+    }
+    found = json.loads((tmp_path / "description.json").read_text())
+    assert [row["split"] for row in found["splits"]] == ["train", "dev"]
+    assert [row["frames"] for row in found["recordings"]] == [150, 150]
+    assert len(found["agreement"]) == 4
+    alpha = next(row["alpha"] for row in found["agreement"] if row["target"] == "valence")
+    assert f"{alpha:.4f}" in done.printed
+
+
+def test_describe_without_the_source_says_what_it_leaves_out(places, trained, tmp_path):
+    without = [flag for flag in places if not flag.startswith("--manual_dir")]
+    done = call("describe", *without, f"--output_dir={tmp_path}")
+    assert done.ended == 0
+    assert "they take the source folder, --manual_dir" in done.printed
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "recordings.csv",
+        "splits.csv",
+        "description.json",
+    }

@@ -94,6 +94,7 @@ def figure(
         names = [str(row["recording"]) for row in own] if len(own) <= _MOST_NAMES else []
         axes.set_xticks(range(len(names)), names, rotation=90)
         axes.set_xlim(-0.5, len(own) - 0.5)
+        axes.set_ylim(top=1.05)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return page

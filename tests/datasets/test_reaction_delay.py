@@ -68,7 +68,7 @@ def test_one_target_by_itself(rng):
 @pytest.mark.parametrize("seed", range(3))
 def test_features_that_tell_nothing_give_none(seed):
     rng = np.random.default_rng(seed)
-    segments = segments_with(rng, (2.0, 2.0), recordings=10, signal=0.0)
+    segments = segments_with(rng, (2.0, 2.0), recordings=20, signal=0.0)
     searched = reaction_delay.search(segments, [0, 1])
     np.testing.assert_array_equal(searched.found, [0, 0])
     np.testing.assert_array_equal(searched.predicted, [False, False])
