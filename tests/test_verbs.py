@@ -276,16 +276,6 @@ def test_a_run_finds_its_reaction_delay_once_and_keeps_it(planted_recola, tmp_pa
     assert "--reaction_delay=auto is for train" in str(refused.ended)
 
 
-def test_a_run_with_a_number_given_is_not_one_that_finds_it(planted_recola, tmp_path):
-    folder = planted_recola("source", {f"P{number}": 0.8 for number in range(1, 6)})
-    places = [f"--data_dir={tmp_path / 'data'}", f"--manual_dir={folder}"]
-    flags = [*PLANTED, *places, f"--workdir={tmp_path / 'run'}"]
-    assert call("train", *flags, "--reaction_delay=1").ended == 0
-    ended = str(call("train", *flags).ended)
-    assert "there: --reaction_delay=1.0\n  now:   --reaction_delay=auto" in ended
-    assert call("train", *flags, "--reaction_delay=1.0").ended == 0
-
-
 def test_describe_tells_what_is_in_a_data_set(places, trained, tmp_path):
     done = call("describe", *places, f"--output_dir={tmp_path}", "--faces=3")
     assert done.ended == 0

@@ -25,6 +25,26 @@ def test_another_configuration_is_refused_and_nothing_changed(tmp_path):
     assert (tmp_path / workdir.RUN_FLAGS).read_text() == FLAGS
 
 
+ASKED, FOUND = "--reaction_delay=auto", "--reaction_delay=2.0,2.4"
+
+
+def test_what_a_run_found_takes_the_place_of_the_question(tmp_path):
+    asking = f"--dataset=demo\n{ASKED}\n--seed=0\n"
+    settled = workdir.settle(asking, ASKED, FOUND)
+    workdir.claim(tmp_path, settled)
+    assert workdir.settled(tmp_path, ASKED) == FOUND
+    workdir.check(tmp_path, asking.replace(ASKED, FOUND))
+    workdir.check(tmp_path, settled)
+    with pytest.raises(errors.InputError, match=f"there: {FOUND}\n  now:   {ASKED}"):
+        workdir.check(tmp_path, asking)
+
+
+def test_what_was_given_was_not_found(tmp_path):
+    assert workdir.settled(tmp_path, ASKED) is None
+    workdir.claim(tmp_path, f"--dataset=demo\n{FOUND}\n")
+    assert workdir.settled(tmp_path, ASKED) is None
+
+
 def test_checking_leaves_nothing(tmp_path):
     workdir.check(tmp_path / "run", FLAGS)
     assert not (tmp_path / "run").exists()
