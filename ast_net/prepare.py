@@ -1,12 +1,23 @@
 """python -m ast_net.prepare: video files and ratings to records, without training."""
 
+from absl import flags
+
 from ast_net import cli
 from ast_net.training import experiment
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string(
+    "beam_pipeline_options",
+    None,
+    "Options of Apache Beam, as runner=FlinkRunner,parallelism=8: it makes the recordings. Default: one "
+    "after the other, here.",
+)
 
 
 def main() -> None:
     """Prepares the data set of the flags."""
-    experiment.prepare(cli.experiment())
+    experiment.prepare(cli.experiment(), FLAGS.beam_pipeline_options)
 
 
 if __name__ == "__main__":

@@ -4,21 +4,18 @@ import abc
 import dataclasses
 import functools
 import hashlib
+import json
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow_datasets as tfds
-import tqdm
 from absl import logging
 
 from ast_net import config, errors
 from ast_net.cnn import backbone
-from ast_net.datasets import annotations, records
-from ast_net.faces import alignment, detection, pictures, tracking
-
-# Ratings this many times as long as the video are not timed in seconds: frames, or milliseconds.
-_FAR_TOO_LONG = 10
+from ast_net.datasets import annotations, recording_files, records, shards
+from ast_net.faces import pictures, tracking
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +73,7 @@ class RecordsBuilder(tfds.core.GeneratorBasedBuilder):
             features=records.features_dict(
                 backbone.FEATURE_SIZE[settings.backbone], len(settings.targets)
             ),
-            # Segments stay in the order of the recording, and TFDS holds none of them in memory.
+            # Segments stay in the order of the recording, which evaluation needs.
             disable_shuffling=True,
             metadata=tfds.core.MetadataDict(),
         )
@@ -109,6 +106,8 @@ class SegmentsBuilder(RecordsBuilder):
     A data set's own builder says in `recordings` what lies where; everything else is here.
     """
 
+    _files: Sequence[pathlib.Path] = ()
+
     @abc.abstractmethod
     def recordings(self, folder: pathlib.Path) -> dict[str, list[Source]]:
         """The recordings of each split (train, dev, ...) below the folder that the owners release.
@@ -127,42 +126,87 @@ class SegmentsBuilder(RecordsBuilder):
         """The folder where the faces that were found are kept."""
         return pathlib.Path(self.data_dir).parents[2] / "tracks"
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
+    def download_and_prepare(self, **kwargs) -> None:
+        """As TFDS's; when all is done, the recordings' own files are deleted."""
+        super().download_and_prepare(**kwargs)
+        shards.discard(self._files)
+
+    def _download_and_prepare(
+        self,
+        dl_manager: tfds.download.DownloadManager,
+        download_config: tfds.download.DownloadConfig,
+    ) -> None:
+        """Makes each recording's file; these become the shards as they are.
+
+        TFDS's own writer would hold all examples of a split in memory: it sorts them by their keys.
+        """
+        if self.info.file_format != tfds.core.FileFormat.TFRECORD:
+            raise errors.InputError(
+                f"{self.name}: file format {self.info.file_format}; expected tfrecord"
+            )
+        options, runner = download_config.beam_options, download_config.beam_runner
+        beam = (options, runner) if options or runner else None
+        splits = self._split_generators(dl_manager, hold_ratings=beam is None)
+        jobs = [job for part in splits.values() for job in part]
+        self._files = [job.file for job in jobs]
+        failed = self._generate_examples(jobs, beam)
+        if failed:
+            raise errors.InputError(_failures(failed, splits))
+        infos = [
+            shards.add(self, split, [job.file for job in part])
+            for split, part in splits.items()
+            if part
+        ]
+        self.info.set_splits(tfds.core.SplitDict(infos))
+
+    def _split_generators(
+        self, dl_manager: tfds.download.DownloadManager, hold_ratings: bool = True
+    ) -> dict[str, list[recording_files.Job]]:
+        """The recordings of each split, and where each one's own file is put.
+
+        Args:
+          dl_manager: knows the folder of the data set.
+          hold_ratings: in memory, or have each worker read its own again.
+        """
         folder = self._folder(dl_manager)
-        self.info.metadata["sources"] = self.made_of(folder)
-        # All ratings are read before the first video: what is wrong with them shows at once.
-        read = {
-            split: [
-                records.Recording(source.name, source.video, *source.read_gold())
-                for source in sources
-            ]
-            for split, sources in self.recordings(folder).items()
-        }
-        return {split: self._generate_examples(recordings) for split, recordings in read.items()}
+        made_of = self.info.metadata["sources"] = self.made_of(folder)
+        # These files are found again whatever the partitions are.
+        settings = dataclasses.replace(self.builder_config, name="", partitions={})
+        unfinished = (
+            self.tracks.parent / "unfinished" / self.name / f"{settings.name}-{self.version}"
+        )
+
+        def job_of(source: Source) -> recording_files.Job:
+            # All ratings are read before the first video: what is wrong with them shows at once.
+            gold = source.read_gold()
+            read = functools.partial(_held, gold) if hold_ratings else source.read_gold
+            paths = [_relative(path, folder) for path in (source.video, *source.ratings)]
+            content = [(path, made_of[path]) for path in paths]
+            key = [tracking.TRACK_VERSION, source.video.stat().st_mtime_ns, content]
+            digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()
+            file = unfinished / shards.file_name(source.name, digest)
+            return recording_files.Job(source.name, source.video, read, file)
+
+        recordings = self.recordings(folder)
+        return {split: [job_of(source) for source in recordings[split]] for split in recordings}
 
     def _folder(self, dl_manager: tfds.download.DownloadManager) -> pathlib.Path:
         return pathlib.Path(dl_manager.manual_dir)
 
     def _generate_examples(
-        self, recordings: Sequence[records.Recording]
-    ) -> Iterator[tuple[str, dict]]:
-        settings: records.RecordsConfig = self.builder_config
-        for recording in recordings:
-            track = tracking.cached_track(
-                recording.video, self.tracks, settings.tracking, self._detector
-            )
-            _check_length(recording, track)
-            labels = annotations.resample(
-                recording.times, recording.gold, track.timestamps, settings.max_rating_gap
-            )
-            _report(recording, track, labels)
-            faces = alignment.aligned_faces(recording.video, track, settings.alignment)
-            progress = tqdm.tqdm(
-                faces, f"{recording.name}: features", len(track.valid), unit="frame", leave=False
-            )
-            features = backbone.extract(self._cnn, ((face.image, face.valid) for face in progress))
-            frames = records.Frames(recording.name, track.timestamps, track.valid, labels)
-            yield from records.examples(frames, features, settings.overlap)
+        self, jobs: Sequence[recording_files.Job], beam: tuple | None
+    ) -> dict[str, str]:
+        """Makes the recordings that are not finished; the errors of those that failed, by name."""
+        missing = [job for job in jobs if shards.sizes(job.file) is None]
+        if len(missing) < len(jobs):
+            logging.info("%d of %d recordings are finished", len(jobs) - len(missing), len(jobs))
+        settings, tracks = self.builder_config, self.tracks
+        if beam is None:
+            return recording_files.make_all(recording_files.Maker(settings, tracks), missing)
+        # Beam is an extra that few need, and its import takes seconds.
+        from ast_net.datasets import beam_pipeline
+
+        return beam_pipeline.make_all(settings, tracks, missing, *beam)
 
     def made_of(self, folder: pathlib.Path) -> dict[str, str]:
         """What the records are made of: each file with its content's digest, or for a video its size.
@@ -197,14 +241,6 @@ class SegmentsBuilder(RecordsBuilder):
                 result[_relative(path, folder)] = hashlib.sha256(path.read_bytes()).hexdigest()
         return result
 
-    @functools.cached_property
-    def _detector(self):
-        return detection.FaceDetector()
-
-    @functools.cached_property
-    def _cnn(self):
-        return backbone.load(self.builder_config.backbone, self.builder_config.backbone_weights)
-
 
 def _size(path: pathlib.Path) -> str:
     """Of a video file, or of a folder of pictures."""
@@ -218,39 +254,21 @@ def _relative(path: pathlib.Path, folder: pathlib.Path) -> str:
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
 
 
-def _check_length(recording: records.Recording, track: tracking.Track) -> None:
-    """Warns of ratings that go on after the video, and refuses those whose times cannot be its seconds."""
-    video, ratings = track.timestamps[-1], recording.times[-1]
-    if ratings > _FAR_TOO_LONG * (video + 1):
-        raise errors.InputError(
-            f"{recording.video}: the video ends at {video:.2f} s and its ratings "
-            f"({recording.name}) at {ratings:.2f} s: expected times in seconds, and a video that is whole"
-        )
-    if ratings > video + config.MAX_RATING_GAP:
-        logging.warning(
-            "%s: its ratings go on to %.2f s, but the video ends at %.2f s: is it cut off?",
-            recording.name,
-            ratings,
-            video,
-        )
+def _held(gold: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    return gold
 
 
-def _report(recording: records.Recording, track: tracking.Track, labels: np.ndarray) -> None:
-    """Says what of a recording cannot be learned from."""
-    frames, faces = len(track.valid), int(track.valid.sum())
-    if faces == 0:
-        logging.warning("%s: no face in any of its %d frames", recording.video, frames)
-    elif faces < frames:
-        logging.info("%s: no face in %d of its %d frames", recording.video, frames - faces, frames)
-    missing = int(np.isnan(labels).any(axis=1).sum())
-    if missing:
-        logging.warning(
-            "%s: %d of its %d frames have no rating (the ratings run from %.2f s to %.2f s, the video "
-            "to %.2f s)",
-            recording.name,
-            missing,
-            frames,
-            recording.times[0],
-            recording.times[-1],
-            track.timestamps[-1],
-        )
+def _failures(failed: dict[str, str], splits: dict[str, list[recording_files.Job]]) -> str:
+    """What happened to the recordings that failed, and what to do."""
+    count = sum(len(jobs) for jobs in splits.values())
+    listed = "\n  ".join(f"{name}: {error}" for name, error in failed.items())
+    others = {
+        split: ",".join(job.name for job in jobs if job.name not in failed)
+        for split, jobs in splits.items()
+    }
+    without = " ".join(f"--{split}_recordings={names}" for split, names in others.items() if names)
+    return (
+        f"{len(failed)} of {count} recordings failed, each {recording_files.ATTEMPTS} times:\n  {listed}\n"
+        f"The others are finished and kept. Repair these, or leave them out with {without}, and start "
+        "again: only these are done again"
+    )

@@ -18,6 +18,7 @@ from ast_net.datasets import (
     recordings,
     records,
     semaine,
+    shards,
     trajectories,
 )
 
@@ -30,12 +31,14 @@ BUILDERS = {
     "recordings": recordings.Recordings,
     "fer2013_trajectories": trajectories.Fer2013Trajectories,
 }
-# A TFRecord file has a length and two checksums around each example.
-_RECORD_FRAMING = 16
 
 
 def prepare(
-    dataset: str, settings: records.RecordsConfig, data_dir: str, manual_dir: str | None
+    dataset: str,
+    settings: records.RecordsConfig,
+    data_dir: str,
+    manual_dir: str | None,
+    beam_pipeline_options: str | None = None,
 ) -> tfds.core.DatasetBuilder:
     """Makes the records of a data set, unless they are there already.
 
@@ -44,9 +47,10 @@ def prepare(
       settings: what the records depend on.
       data_dir: where TFDS keeps records; tracks of faces are kept there too.
       manual_dir: the data set as its owners release it; not needed once the records are made.
+      beam_pipeline_options: where Apache Beam shall make them, "runner=...,..."; None to make them here.
 
     Raises:
-      InputError: the source is missing or broken, or the records are damaged or of other files.
+      InputError: the source is missing or broken, recordings failed, or the records are damaged or of other files.
     """
     builder_class = BUILDERS[dataset]
     # TFDS takes the settings it already knows by name only.
@@ -68,18 +72,30 @@ def prepare(
             f"{'not given' if manual_dir is None else f'missing: {manual_dir}'}: give --manual_dir=FOLDER."
             f"\n{builder.MANUAL_DOWNLOAD_INSTRUCTIONS}"
         )
+    config = tfds.download.DownloadConfig(manual_dir=manual_dir)
+    if beam_pipeline_options:
+        config.beam_options = _beam_options(beam_pipeline_options)
     logging.info("preparing %s in %s", dataset, builder.data_dir)
     tfds.disable_progress_bar()  # ours tell more
     with contextlib.redirect_stdout(io.StringIO()):  # TFDS speaks of downloads, and there are none
         try:
-            builder.download_and_prepare(
-                download_config=tfds.download.DownloadConfig(manual_dir=manual_dir)
-            )
+            builder.download_and_prepare(download_config=config)
         except RuntimeError as error:  # what TFDS makes of an error of TensorFlow's file system
             raise errors.InputError(
                 f"{builder.data_dir}: the records cannot be written ({error}): check that the disk has room"
             ) from error
     return builder
+
+
+def _beam_options(text: str):
+    try:
+        from ast_net.datasets import beam_pipeline
+    except ImportError as error:
+        raise errors.InputError(
+            f"--beam_pipeline_options={text}: Apache Beam cannot be imported ({error}): install it with "
+            "pip install 'ast-net[beam]', or leave this flag out"
+        ) from error
+    return beam_pipeline.parse_options(text)
 
 
 def segments(builder: tfds.core.DatasetBuilder, split: str) -> tf.data.Dataset:
@@ -91,7 +107,7 @@ def segments(builder: tfds.core.DatasetBuilder, split: str) -> tf.data.Dataset:
 def _check_whole(builder: tfds.core.DatasetBuilder) -> None:
     """Compares the size of the record files with what was written."""
     for name, split in builder.info.splits.items():
-        expected = split.num_bytes + _RECORD_FRAMING * split.num_examples
+        expected = split.num_bytes + shards.FRAMING * split.num_examples
         files = [pathlib.Path(file) for file in split.filepaths]
         found = sum(file.stat().st_size for file in files if file.is_file())
         if found != expected:

@@ -8,7 +8,6 @@ in memory.
 import dataclasses
 import hashlib
 import json
-import pathlib
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -32,23 +31,6 @@ _NAMED_BY_DIGEST: dict[str, object] = {
     "tracking": config.Tracking(),
     "max_rating_gap": config.MAX_RATING_GAP,
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Recording:
-    """One recording as it lies on disk: its video, and its gold standard at the ratings' own times.
-
-    Attributes:
-      name: as in the data set, P16.
-      video: the video file.
-      times: float64 [R], seconds.
-      gold: float64 [R, D], NaN where there is no rating.
-    """
-
-    name: str
-    video: pathlib.Path
-    times: np.ndarray
-    gold: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,8 +19,15 @@ from ast_net.training import delays, evaluation, figures, loop, workdir
 _FIND_DELAY = "--reaction_delay=auto"
 
 
-def prepare(experiment: config.Experiment) -> tfds.core.DatasetBuilder:
-    """Video files and ratings to records, unless that is done already."""
+def prepare(
+    experiment: config.Experiment, beam_pipeline_options: str | None = None
+) -> tfds.core.DatasetBuilder:
+    """Video files and ratings to records, unless that is done already.
+
+    Args:
+      experiment: the run.
+      beam_pipeline_options: as for `preparation.prepare`.
+    """
     settings = records.RecordsConfig(
         backbone=experiment.backbone,
         backbone_weights=experiment.backbone_weights,
@@ -31,7 +38,11 @@ def prepare(experiment: config.Experiment) -> tfds.core.DatasetBuilder:
         max_rating_gap=experiment.max_rating_gap,
     )
     return preparation.prepare(
-        experiment.dataset, settings, experiment.data_dir, experiment.manual_dir
+        experiment.dataset,
+        settings,
+        experiment.data_dir,
+        experiment.manual_dir,
+        beam_pipeline_options,
     )
 
 

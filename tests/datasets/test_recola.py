@@ -275,8 +275,8 @@ def test_a_target_rated_for_a_shorter_time_has_no_gold_standard_after_it(folder)
 
 
 @pytest.mark.parametrize("content", [b"", b"this is a text file\n" * 50])
-def test_a_video_that_is_none_stops_preparation_and_leaves_nothing(content, folder, tmp_path):
+def test_a_video_that_is_none_stops_preparation_and_leaves_no_data_set(content, folder, tmp_path):
     (folder / recola.VIDEOS / "P2.mp4").write_bytes(content)
     with pytest.raises(errors.InputError, match=r"P2\.mp4"):
         preparation.prepare("recola", settings(), str(tmp_path / "data"), str(folder))
-    assert not list((tmp_path / "data").rglob("*.tfrecord*"))
+    assert not list((tmp_path / "data/recola").rglob("*.tfrecord*"))

@@ -1,0 +1,176 @@
+"""Each recording's records in a file of its own: made whole or not at all, tried twice.
+
+These files become the shards of the data set (`shards`). A preparation that is broken off leaves those that are
+finished; the next one makes the others.
+"""
+
+import contextlib
+import dataclasses
+import errno
+import functools
+import pathlib
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+import tqdm
+from absl import logging
+
+from ast_net import config, errors, files
+from ast_net.cnn import backbone
+from ast_net.datasets import annotations, records
+from ast_net.faces import alignment, detection, tracking
+
+ATTEMPTS = 2
+# Ratings this many times as long as the video are not timed in seconds: frames, or milliseconds.
+_FAR_TOO_LONG = 10
+# Where nothing can be written, no other recording can either.
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One recording to be made.
+
+    Attributes:
+      name: the recording's, P16.
+      video: the video file.
+      read_gold: the ratings' times float64 [R] in seconds and the gold standard float64 [R, D].
+      file: where its records are put, .tfrecord.
+    """
+
+    name: str
+    video: pathlib.Path
+    read_gold: Callable[[], tuple[np.ndarray, np.ndarray]]
+    file: pathlib.Path
+
+
+class Maker:
+    """Makes recordings' files; detector and CNN are loaded with the first and kept."""
+
+    def __init__(self, settings: records.RecordsConfig, tracks: pathlib.Path) -> None:
+        """Args: settings of the records; the folder where tracks of faces are cached."""
+        self._settings = settings
+        self._tracks = tracks
+
+    def make(self, job: Job) -> None:
+        """Writes a recording's file, whole or not at all, holding one segment at a time.
+
+        Raises:
+          InputError: its video or ratings cannot be read.
+          OSError: nothing can be written.
+        """
+        settings = self._settings
+        track = tracking.cached_track(job.video, self._tracks, settings.tracking, self._detector)
+        times, gold = job.read_gold()
+        _check_length(job, times, track)
+        labels = annotations.resample(times, gold, track.timestamps, settings.max_rating_gap)
+        _report(job, times, track, labels)
+        faces = alignment.aligned_faces(job.video, track, settings.alignment)
+        progress = tqdm.tqdm(
+            faces, f"{job.name}: features", len(track.valid), unit="frame", leave=False
+        )
+        features = backbone.extract(self._cnn, ((face.image, face.valid) for face in progress))
+        frames = records.Frames(job.name, track.timestamps, track.valid, labels)
+        layout = records.features_dict(
+            backbone.FEATURE_SIZE[settings.backbone], len(settings.targets)
+        )
+        with files.whole(job.file) as temporary:
+            with _disk_errors(job.file):
+                writer = tf.io.TFRecordWriter(str(temporary))
+            for _, example in records.examples(frames, features, settings.overlap):
+                with _disk_errors(job.file):
+                    writer.write(_serialized(layout, example))
+            with _disk_errors(job.file):
+                writer.close()
+
+    @functools.cached_property
+    def _detector(self):
+        return detection.FaceDetector()
+
+    @functools.cached_property
+    def _cnn(self):
+        return backbone.load(self._settings.backbone, self._settings.backbone_weights)
+
+
+def attempt(maker: Maker, job: Job) -> str | None:
+    """Makes a recording's file and says what stood in the way, if anything did every time.
+
+    Raises:
+      OSError: nothing can be written.
+    """
+    found = ""
+    for _ in range(ATTEMPTS):
+        try:
+            maker.make(job)
+            return None
+        except errors.InputError as error:
+            found = str(error)
+        # Whatever it is, the other recordings go on, and the user is told.
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+                raise
+            found = f"{job.video}: {type(error).__name__}: {error}"
+            logging.debug("%s", job.name, exc_info=True)
+        logging.info("%s: %s", job.name, found)
+    return found
+
+
+def make_all(maker: Maker, jobs: Sequence[Job]) -> dict[str, str]:
+    """Makes the files one after the other; the errors of those that failed, by their names."""
+    found = {job.name: attempt(maker, job) for job in jobs}
+    return {name: error for name, error in found.items() if error is not None}
+
+
+def _serialized(layout: tfds.features.FeaturesDict, example: dict) -> bytes:
+    """The same example as the same bytes: TFDS leaves the order of the features to chance."""
+    message = tf.train.Example.FromString(layout.serialize_example(example))
+    return message.SerializeToString(deterministic=True)
+
+
+@contextlib.contextmanager
+def _disk_errors(path: pathlib.Path) -> Iterator[None]:
+    """TensorFlow's errors as the system's: a full disk ends the preparation, a full GPU one recording."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise OSError(errno.ENOSPC, f"cannot be written ({error.message})", str(path)) from error
+
+
+def _check_length(job: Job, times: np.ndarray, track: tracking.Track) -> None:
+    """Warns of ratings that go on after the video, and refuses those whose times cannot be its seconds."""
+    video, ratings = track.timestamps[-1], times[-1]
+    if ratings > _FAR_TOO_LONG * (video + 1):
+        raise errors.InputError(
+            f"{job.video}: the video ends at {video:.2f} s and its ratings ({job.name}) at {ratings:.2f} s: "
+            "expected times in seconds, and a video that is whole"
+        )
+    if ratings > video + config.MAX_RATING_GAP:
+        logging.warning(
+            "%s: its ratings go on to %.2f s, but the video ends at %.2f s: is it cut off?",
+            job.name,
+            ratings,
+            video,
+        )
+
+
+def _report(job: Job, times: np.ndarray, track: tracking.Track, labels: np.ndarray) -> None:
+    """Says what of a recording cannot be learned from."""
+    frames, faces = len(track.valid), int(track.valid.sum())
+    if faces == 0:
+        logging.warning("%s: no face in any of its %d frames", job.video, frames)
+    elif faces < frames:
+        logging.info("%s: no face in %d of its %d frames", job.video, frames - faces, frames)
+    missing = int(np.isnan(labels).any(axis=1).sum())
+    if missing:
+        logging.warning(
+            "%s: %d of its %d frames have no rating (the ratings run from %.2f s to %.2f s, the video "
+            "to %.2f s)",
+            job.name,
+            missing,
+            frames,
+            times[0],
+            times[-1],
+            track.timestamps[-1],
+        )

@@ -1,0 +1,114 @@
+"""Measures what the preparation of a long recording takes beside that of a short one.
+
+    tools/run tools/benchmark_preparation.py --minutes 1 60
+
+Makes recordings of 160x120 pixels and 25 frames a second in RECOLA's layout, prepares each in a process
+of its own, and prints a Markdown table. Only the first seconds show a face, and without one the tracker
+searches once a minute, so that an hour takes a few minutes: what is stored, and what is held in memory, is
+as much for a frame without a face. `process` is the peak of all that the process holds, TensorFlow
+included; `features` are what an hour would have added if it were held.
+"""
+
+import argparse
+import pathlib
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+
+import cv2
+import numpy as np
+
+from ast_net import config
+from ast_net.cnn import backbone
+from ast_net.datasets import preparation, recola, records
+from ast_net.faces import video
+
+FRAME_RATE = 25
+FACE_SECONDS = 20
+TRACKING = config.Tracking(search_every=60 * FRAME_RATE)
+
+
+def write_recording(folder: pathlib.Path, name: str, seconds: int) -> None:
+    """A video of the package's portrait, which trembles, then of nothing, and six made-up raters."""
+    path = pathlib.Path(preparation.__file__).with_name("portrait.jpg")
+    portrait = np.asarray(cv2.imread(str(path)), np.uint8)
+    face = cv2.cvtColor(cv2.resize(portrait, (120, 120)), cv2.COLOR_BGR2RGB)
+    blank = np.full((120, 160, 3), 90, np.uint8)
+
+    def images():
+        for frame in range(seconds * FRAME_RATE):
+            if frame < FACE_SECONDS * FRAME_RATE:
+                shown = blank.copy()
+                left = 18 + frame % 5
+                shown[:, left : left + 120] = face
+                yield shown
+            else:
+                yield blank
+
+    (folder / recola.VIDEOS).mkdir(parents=True, exist_ok=True)
+    video.write_video(folder / recola.VIDEOS / f"{name}.mp4", images(), FRAME_RATE)
+    for target in config.TARGETS:
+        path = folder / recola.RATINGS / target / f"{name}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w") as file:
+            file.write("time;FM1;FM2;FM3;FF1;FF2;FF3\n")
+            for row in range(seconds * FRAME_RATE + 1):
+                cells = [f"{0.5 * np.sin(row / 200 + rater / 5):.4f}" for rater in range(6)]
+                file.write(f"{row / FRAME_RATE:.2f};{';'.join(cells)}\n")
+
+
+def prepare(folder: str, data_dir: str, cnn: str, weights: str | None) -> None:
+    """Prepares the folder's recording and prints seconds and the peak of memory in MB."""
+    settings = records.RecordsConfig(
+        backbone=cnn,
+        backbone_weights=weights,
+        tracking=TRACKING,
+        partitions={"train": ("P1",), "dev": ("P2",)},
+    )
+    start = time.perf_counter()
+    preparation.prepare("recola", settings, data_dir, folder)
+    seconds = time.perf_counter() - start
+    print(f"{seconds:.0f} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}")
+
+
+def measure(minutes: int, arguments: argparse.Namespace) -> None:
+    """Prints the row of one length."""
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        source, data_dir = pathlib.Path(folder, "source"), pathlib.Path(folder, "data")
+        write_recording(source, "P1", minutes * 60)
+        write_recording(source, "P2", 1)
+        command = [sys.executable, __file__, "--prepare", str(source), str(data_dir)]
+        command += ["--backbone", arguments.backbone]
+        if arguments.backbone_weights:
+            command += ["--backbone_weights", arguments.backbone_weights]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        seconds, peak = done.stdout.split()[-2:]
+        size = sum(path.stat().st_size for path in data_dir.rglob("*-train.tfrecord*"))
+        frames = minutes * 60 * FRAME_RATE
+        features = frames * 2 * backbone.FEATURE_SIZE[arguments.backbone]
+        cells = [f"{minutes} min", f"{frames:,}", f"{seconds} s", f"{peak} MB"]
+        cells += [f"{features / 1e6:.1f} MB", f"{size / 1e6:.1f} MB"]
+        print("| " + " | ".join(cells) + " |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=int, nargs="+", default=[1, 60])
+    parser.add_argument("--backbone", default="compact", choices=sorted(backbone.FEATURE_SIZE))
+    parser.add_argument("--backbone_weights", help="of the CNN; compact has its own")
+    parser.add_argument("--folder", help="where the recordings are made for a while")
+    parser.add_argument("--prepare", nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.prepare:
+        folder, data_dir = arguments.prepare
+        prepare(folder, data_dir, arguments.backbone, arguments.backbone_weights)
+        return
+    print("| recording | frames | time | process | features | records |\n" + "|---" * 6 + "|")
+    for minutes in arguments.minutes:
+        measure(minutes, arguments)
+
+
+if __name__ == "__main__":
+    main()
