@@ -193,7 +193,7 @@ def test_a_failed_preparation_is_not_taken_for_a_whole_one(face_video, tmp_path)
     for _ in range(2):
         with pytest.raises(errors.InputError, match=r"ben\.mp4"):
             preparation.prepare("recordings", settings, str(data_dir), str(folder))
-        assert not list(data_dir.rglob("*.tfrecord*"))
+        assert not list((data_dir / "recordings").rglob("*.tfrecord*"))
         assert not list(data_dir.rglob("dataset_info.json"))
     (folder / "videos/ben.mp4").write_bytes(face_video.read_bytes() + b"\0")
     builder = preparation.prepare("recordings", settings, str(data_dir), str(folder))

@@ -85,7 +85,7 @@ def source(tmp_path_factory):
         (folder / recola.VIDEOS).mkdir(exist_ok=True)
         video.write_video(folder / recola.VIDEOS / f"{name}.mp4", images, 25)
         for target in config.TARGETS:
-            rows = rng.uniform(-1, 1, (FRAMES + 1, 1)) + rng.normal(0, 0.1, (FRAMES + 1, 6))
+            rows = rng.uniform(-0.5, 0.5, (FRAMES + 1, 1)) + rng.normal(0, 0.1, (FRAMES + 1, 6))
             path = folder / recola.RATINGS / target / f"{name}.csv"
             path.parent.mkdir(parents=True, exist_ok=True)
             lines = ["time;FM1;FM2;FM3;FF1;FF2;FF3"]

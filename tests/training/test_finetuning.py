@@ -54,7 +54,7 @@ def write_csv(folder, rng, counts):
 
 def networks(settings) -> tuple[keras.Model, keras.Model]:
     keras.utils.set_random_seed(settings.seed)
-    cnn = backbone.load(settings.backbone, None)
+    cnn = compact.build_compact(settings.seed)
     return cnn, expression.build_head(cnn.output.shape[-1])
 
 

@@ -63,7 +63,9 @@ def run(folder, epochs=4, break_off_in_epoch=None, **settings):
         return found
 
     def dev_cc(model):
-        predictions = list(evaluation.predict(model, make_segments(2, seed=1), CLIP, 0.0, [0, 1]))
+        predictions = list(
+            evaluation.predict(model, make_segments(2, seed=1), CLIP, (0.0,), [0, 1])
+        )
         table = evaluation.tabulate(predictions, config.TARGETS)
         return {target: table[target]["cc"]["mean"] for target in config.TARGETS}
 
