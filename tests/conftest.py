@@ -3,16 +3,18 @@
 import json
 import pathlib
 from collections.abc import Callable, Sequence
+from unittest import mock
 
 import cv2
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from ast_net import config
 from ast_net.cnn import backbone
 from ast_net.datasets import recola, synthesis, synthetic_face
 from ast_net.faces import alignment, detection, tracking, video
-from ast_net.training import experiment
+from ast_net.training import experiment, figures
 
 _PORTRAIT = pathlib.Path(__file__).parents[1] / "ast_net/datasets/portrait.jpg"
 
@@ -85,7 +87,13 @@ def whole_way(tmp_path_factory) -> Callable[[str, pathlib.Path, dict[str, tuple[
             lstm=config.StackedLSTM((4, 3)),
             training=config.Training(clip=config.Clip(5, 2), clip_hop=2, batch_size=8, epochs=1),
         )
-        experiment.train_and_evaluate(settings, "--epochs=1\n")
+        # A step that is done a few times takes less than its tracing; tests/test_verbs.py has figures.
+        tf.config.run_functions_eagerly(True)
+        try:
+            with mock.patch.object(figures, "write"):
+                experiment.train_and_evaluate(settings, "--epochs=1\n")
+        finally:
+            tf.config.run_functions_eagerly(False)
         metrics = json.loads((workdir / "evaluation/metrics.json").read_text())
         for target in config.TARGETS:
             assert 0 < metrics[target]["rmse"]["mean"] < 2
