@@ -101,12 +101,13 @@ class Semaine(builder.SegmentsBuilder):
         video = folders.find_video(session.folder, pattern, {})
         traces = {target: session.traces[target] for target in self.builder_config.targets}
         paths = [path for paths in traces.values() for path in paths]
+        max_gap = self.builder_config.max_rating_gap
         return builder.Source(
             name,
             video,
             paths,
-            functools.partial(read_gold, name, traces),
-            functools.partial(read_raters, traces),
+            functools.partial(read_gold, name, traces, max_gap),
+            functools.partial(read_raters, traces, max_gap),
         )
 
 
@@ -162,14 +163,16 @@ def _warn_of_shared_subjects(
 
 
 def read_gold(
-    name: str, traces: Mapping[str, Sequence[pathlib.Path]]
+    name: str,
+    traces: Mapping[str, Sequence[pathlib.Path]],
+    max_gap: float = config.MAX_RATING_GAP,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The times float64 [R] of a session, every 0.02 s, and the gold standard [R, D] of each target.
 
     Raises:
       InputError: a trace is missing or not what it should be.
     """
-    rated = read_raters(traces)
+    rated = read_raters(traces, max_gap)
     gold = [
         gold_standard.gold_standard(ratings.values, f"{name}, {target}")
         for target, ratings in rated.items()
@@ -177,11 +180,14 @@ def read_gold(
     return next(iter(rated.values())).times, np.stack(gold, axis=1)
 
 
-def read_raters(traces: Mapping[str, Sequence[pathlib.Path]]) -> dict[str, annotations.Ratings]:
+def read_raters(
+    traces: Mapping[str, Sequence[pathlib.Path]], max_gap: float = config.MAX_RATING_GAP
+) -> dict[str, annotations.Ratings]:
     """What the single raters said of each target, all at the same times.
 
     Traces start and end at times of their own. All are brought to times from the first start to the
-    last end, every 0.02 s; where a rater has no trace, that rating is missing.
+    last end, every 0.02 s; where a rater has no trace, or none for longer than `max_gap` seconds, that
+    rating is missing.
 
     Raises:
       InputError: a trace is missing or not what it should be.
@@ -192,7 +198,7 @@ def read_raters(traces: Mapping[str, Sequence[pathlib.Path]]) -> dict[str, annot
     grid = start + TRACE_STEP * np.arange(round((end - start) / TRACE_STEP) + 1)
     result = {}
     for target, rated in read.items():
-        columns = [annotations.resample(t, v, grid, config.MAX_RATING_GAP) for t, v in rated]
+        columns = [annotations.resample(t, v, grid, max_gap) for t, v in rated]
         raters = tuple(path.stem for path in traces[target])
         result[target] = annotations.Ratings(grid, np.stack(columns, axis=1), raters)
     return result
