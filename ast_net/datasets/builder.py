@@ -182,7 +182,7 @@ class SegmentsBuilder(RecordsBuilder):
             read = functools.partial(_held, gold) if hold_ratings else source.read_gold
             paths = [_relative(path, folder) for path in (source.video, *source.ratings)]
             content = [(path, made_of[path]) for path in paths]
-            key = [tracking.TRACK_VERSION, source.video.stat().st_mtime_ns, content]
+            key = [tracking.TRACK_VERSION, _changed(source.video), content]
             digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()
             file = unfinished / shards.file_name(source.name, digest)
             return recording_files.Job(source.name, source.video, read, file)
@@ -248,6 +248,12 @@ def _size(path: pathlib.Path) -> str:
         return f"{path.stat().st_size} bytes"
     sizes = [picture.path.stat().st_size for picture in pictures.listing(path)]
     return f"{len(sizes)} pictures, {sum(sizes)} bytes"
+
+
+def _changed(path: pathlib.Path) -> int:
+    """When a video file, or one of a folder of pictures, was last written."""
+    paths = [picture.path for picture in pictures.listing(path)] if path.is_dir() else [path]
+    return max(path.stat().st_mtime_ns for path in paths)
 
 
 def _relative(path: pathlib.Path, folder: pathlib.Path) -> str:

@@ -35,7 +35,7 @@ class Job:
 
     Attributes:
       name: the recording's, P16.
-      video: the video file.
+      video: the video file, or a folder of pictures.
       read_gold: the ratings' times float64 [R] in seconds and the gold standard float64 [R, D].
       file: where its records are put, .tfrecord.
     """
