@@ -93,7 +93,7 @@ def _beam_options(text: str):
     except ImportError as error:
         raise errors.InputError(
             f"--beam_pipeline_options={text}: Apache Beam cannot be imported ({error}): install it with "
-            "pip install 'ast-net[beam]', or leave this flag out"
+            "tools/run -m pip install -e '.[beam]', or leave this flag out"
         ) from error
     return beam_pipeline.parse_options(text)
 
