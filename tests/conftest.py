@@ -1,5 +1,6 @@
 """Fixtures that several test folders share."""
 
+import functools
 import json
 import pathlib
 from collections.abc import Callable, Sequence
@@ -12,10 +13,13 @@ import tensorflow as tf
 
 from ast_net import config
 from ast_net.cnn import backbone
-from ast_net.datasets import recola, synthesis, synthetic_face
+from ast_net.datasets import recola, recording_files, synthesis, synthetic_face
 from ast_net.faces import alignment, detection, tracking, video
 from ast_net.training import experiment, figures
 
+# What tests replace these by must not be kept.
+_detector = functools.cache(detection.FaceDetector)
+_cnn = functools.cache(functools.partial(backbone.load, "compact", None))
 _PORTRAIT = pathlib.Path(__file__).parents[1] / "ast_net/datasets/portrait.jpg"
 
 
@@ -42,7 +46,16 @@ def portrait() -> np.ndarray:
 @pytest.fixture(scope="session")
 def detector() -> detection.FaceDetector:
     """A detector whose networks are traced once for all tests."""
-    return detection.FaceDetector()
+    return _detector()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def networks_read_once():
+    """All preparations share one detector and the package's own CNN: to trace them takes seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recording_files.Maker, "_detector", property(lambda self: _detector()))
+        patch.setattr(recording_files.Maker, "_cnn", property(lambda self: _cnn()))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """The CNN that a data set's features come from: which one, with which weights, and running it."""
 
+import functools
 import hashlib
 import pathlib
 from collections.abc import Iterable, Iterator
@@ -87,7 +88,7 @@ def extract(
       faces: for each frame the aligned face [224, 224, 3] uint8 RGB, and whether there is one.
       batch_size: faces that pass through the CNN at once, and frames held in memory.
     """
-    fc6 = tf.function(model, input_signature=[tf.TensorSpec((None, 224, 224, 3), tf.uint8)])
+    fc6 = _traced(model)
     batch: list[tuple[np.ndarray, bool]] = []
     for frame in faces:
         batch.append(frame)
@@ -95,6 +96,12 @@ def extract(
             yield from _extract_batch(fc6, batch, model.output.shape[-1])
             batch = []
     yield from _extract_batch(fc6, batch, model.output.shape[-1])
+
+
+@functools.lru_cache(maxsize=1)
+def _traced(model: keras.Model):
+    """To trace a network takes seconds: recordings that follow each other share it."""
+    return tf.function(model, input_signature=[tf.TensorSpec((None, 224, 224, 3), tf.uint8)])
 
 
 def extract_pictures(model: keras.Model, pictures: np.ndarray, batch_size: int = 128) -> np.ndarray:

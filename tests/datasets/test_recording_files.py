@@ -246,5 +246,5 @@ def test_without_beam_its_flag_says_what_to_install(source, tmp_path, monkeypatc
     monkeypatch.setitem(sys.modules, "apache_beam", None)
     monkeypatch.delitem(sys.modules, "ast_net.datasets.beam_pipeline", raising=False)
     monkeypatch.delattr(datasets, "beam_pipeline", raising=False)
-    with pytest.raises(errors.InputError, match=r"pip install 'ast-net\[beam\]'"):
+    with pytest.raises(errors.InputError, match=r"pip install -e '.\[beam\]'"):
         preparation.prepare("recola", settings(), str(tmp_path), str(source), "runner=Direct")
