@@ -1,5 +1,6 @@
 """The files that recordings are made into, one each, and how they become the shards of a data set."""
 
+import contextlib
 import os
 import pathlib
 import shutil
@@ -71,7 +72,5 @@ def discard(files: Sequence[pathlib.Path]) -> None:
             if path.name.rpartition("-")[0] == recording or path.name.startswith("."):
                 path.unlink(missing_ok=True)
     for folder in {file.parent for file in files}:
-        if folder.is_dir() and not any(
-            folder.iterdir()
-        ):  # else another preparation's files are in it
+        with contextlib.suppress(OSError):  # another preparation's files are in it
             folder.rmdir()
