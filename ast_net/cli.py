@@ -28,7 +28,11 @@ flags.DEFINE_list("targets", list(config.TARGETS), f"What to learn, some of {con
 flags.DEFINE_enum(
     "backbone", "compact", ["compact", "vgg16"], "The CNN that the features come from."
 )
-flags.DEFINE_string("backbone_weights", None, "Its weights, a .weights.h5 file.")
+flags.DEFINE_string(
+    "backbone_weights",
+    None,
+    "Its weights: what finetune left, or one of VGG-Face's files. Default: compact's own.",
+)
 for _split in ("train", "dev", "test"):
     flags.DEFINE_list(
         f"{_split}_recordings",

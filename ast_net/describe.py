@@ -17,6 +17,8 @@ _FACES = flags.DEFINE_integer(
     "faces", 24, "Faces on each recording's page; 0 for no pages.", lower_bound=0
 )
 
+flags.adopt_module_key_flags(cli)
+
 
 def main() -> None:
     """Describes the data set of the flags."""

@@ -10,6 +10,8 @@ from ast_net.training import experiment, workdir
 _SPLIT = flags.DEFINE_enum("split", "dev", ["train", "dev", "test"], "What to evaluate on.")
 _MODEL = flags.DEFINE_enum("model", "best", ["best", "last"], "Which of the run's models.")
 
+flags.adopt_module_key_flags(cli)
+
 
 def main() -> None:
     """Evaluates the run that is in the workdir."""

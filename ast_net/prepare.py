@@ -14,6 +14,8 @@ flags.DEFINE_string(
     "after the other, here.",
 )
 
+flags.adopt_module_key_flags(cli)
+
 
 def main() -> None:
     """Prepares the data set of the flags."""

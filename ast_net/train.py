@@ -1,7 +1,11 @@
 """python -m ast_net.train: prepares the data if need be, trains, and evaluates."""
 
+from absl import flags
+
 from ast_net import cli
 from ast_net.training import experiment
+
+flags.adopt_module_key_flags(cli)
 
 
 def main() -> None:

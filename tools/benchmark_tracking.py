@@ -2,7 +2,7 @@
 
     tools/run tools/benchmark_tracking.py VIDEO...
 
-Eye error and jitter are in pixels of the aligned crop, where the eyes are 76 pixels apart. The reference is
+Eye error and jitter are in pixels of the aligned crop, where the eyes are 73 pixels apart. The reference is
 the mtcnn package as it is shipped. Jitter is the standard deviation of an eye's position that its second
 difference in time implies, so that smooth motion does not count. It takes about 0.3 s a frame on two cores.
 """

@@ -1,6 +1,5 @@
 """The CNN that a data set's features come from: which one, with which weights, and running it."""
 
-import functools
 import hashlib
 import pathlib
 from collections.abc import Iterable, Iterator
@@ -98,10 +97,13 @@ def extract(
     yield from _extract_batch(fc6, batch, model.output.shape[-1])
 
 
-@functools.lru_cache(maxsize=1)
 def _traced(model: keras.Model):
-    """To trace a network takes seconds: recordings that follow each other share it."""
-    return tf.function(model, input_signature=[tf.TensorSpec((None, 224, 224, 3), tf.uint8)])
+    """To trace a network takes seconds: recordings that follow each other share it, as long as it lives."""
+    kept = vars(model)
+    if "_traced_fc6" not in kept:
+        signature = [tf.TensorSpec((None, 224, 224, 3), tf.uint8)]
+        kept["_traced_fc6"] = tf.function(model, input_signature=signature)
+    return kept["_traced_fc6"]
 
 
 def extract_pictures(model: keras.Model, pictures: np.ndarray, batch_size: int = 128) -> np.ndarray:

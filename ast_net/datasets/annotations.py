@@ -93,7 +93,8 @@ def resample(
     column is treated by itself.
 
     Args:
-      times: [R] seconds, strictly increasing; the rating step is their median difference.
+      times: [R] seconds, strictly increasing; the rating step is their median difference, or of those at
+        which a column is rated, if that is longer.
       values: [R, ...] ratings.
       frame_times: [T] seconds, in any order.
       max_gap: seconds.
@@ -113,16 +114,23 @@ def resample(
         )
     if not max_gap > 0:
         raise errors.InputError(f"max_gap must be a positive number of seconds, found {max_gap}")
-    half_step = np.median(np.diff(times)) / 2 if len(times) > 1 else 0.0
     columns = values.reshape(len(times), int(np.prod(values.shape[1:])))
     result = np.full((len(frame_times), columns.shape[1]), np.nan)
     for column in range(columns.shape[1]):
         rated = ~np.isnan(columns[:, column])
         if rated.any():
             result[:, column] = _resample_rated(
-                times[rated], columns[rated, column], frame_times, max_gap, half_step
+                times[rated],
+                columns[rated, column],
+                frame_times,
+                max_gap,
+                max(_step(times), _step(times[rated])) / 2,
             )
     return result.reshape(frame_times.shape + values.shape[1:])
+
+
+def _step(times: np.ndarray) -> float:
+    return float(np.median(np.diff(times))) if len(times) > 1 else 0.0
 
 
 def _resample_rated(

@@ -48,7 +48,8 @@ class RecordsBuilder(tfds.core.GeneratorBasedBuilder):
       VIDEO_PATTERN: how its video files are called, where that is a setting.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
+    # Raised whenever the same settings would give other records.
+    VERSION = tfds.core.Version("1.1.0")
     BUILDER_CONFIGS = [records.RecordsConfig()]
     REACTION_DELAY = 0.0
     TARGETS: tuple[str, ...] = config.TARGETS

@@ -10,7 +10,7 @@ from ast_net import errors
 
 # float() takes more than people write into a file: 1_0, infinity, digits of other scripts.
 _NUMBER = re.compile(r"[+-]?([0-9]{1,15}([.,][0-9]*)?|[.,][0-9]+)([eE][+-]?[0-9]{1,2})?")
-# Traces run from -1 to 1. What overshoots a little is kept; what is farther off is another scale.
+# Traces run from -1 to 1. What overshoots a little is cut off; what is farther off is another scale.
 _LARGEST = 1.1
 # Expectancy was rated from 0 to 100 in some releases.
 _PERCENT = 100.0
@@ -67,7 +67,7 @@ def to_unit_range(path: str | pathlib.Path, target: str, values: np.ndarray) -> 
     """
     rated = values[~np.isnan(values)]
     if not len(rated) or np.abs(rated).max() <= _LARGEST:
-        return values
+        return np.clip(values, -1, 1)
     if target == "expectancy" and 2 < rated.max() <= _PERCENT and rated.min() >= 0:
         logging.info("%s: %g at most; taken as a scale from 0 to 100", path, rated.max())
         return values / (_PERCENT / 2) - 1

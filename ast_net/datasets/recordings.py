@@ -1,6 +1,7 @@
 """Anybody's own recordings: a list of videos and rating files."""
 
 import functools
+import hashlib
 import os
 import pathlib
 import re
@@ -61,14 +62,18 @@ class Recordings(builder.SegmentsBuilder):
             if names
         }
 
+    def made_of(self, folder: pathlib.Path) -> dict[str, str]:
+        """As of other data sets, and the list: it says which recording is in which split."""
+        content = (folder / LIST).read_bytes() if (folder / LIST).is_file() else b""
+        return super().made_of(folder) | {LIST: hashlib.sha256(content).hexdigest()}
+
     def _source(self, path: pathlib.Path, name: str, listed: dict[str, str]) -> builder.Source:
         ratings = path.parent / listed["ratings"]
         targets = self.builder_config.targets
         return builder.Source(
             name,
             path.parent / listed["video"],
-            # The list is among what the records are made of: it says which recording is in which split.
-            [ratings, path],
+            [ratings],
             functools.partial(read_gold, name, ratings, targets),
             functools.partial(read_targets, ratings, targets),
         )

@@ -17,7 +17,7 @@ SESSIONS = "Sessions"
 # Seconds between two ratings.
 TRACE_STEP = 0.02
 # A trace of the user: its rater, and what is rated.
-_TRACE = re.compile(r"[AR][0-9]+[RS][0-9]+TUC(?:Ob|Po|Pr|Sp)2?D([AEPV])\.txt", re.IGNORECASE)
+_TRACE = re.compile(r"([AR][0-9]+)[RS][0-9]+TUC(?:Ob|Po|Pr|Sp)2?D([AEPV])\.txt", re.IGNORECASE)
 _TARGETS = {"V": "valence", "A": "arousal", "E": "expectancy", "P": "power"}
 # No session lasts as long, in seconds: a time beyond is in another unit, or damaged.
 _LATEST = 24 * 3600.0
@@ -141,7 +141,7 @@ def _read_session(folder: pathlib.Path, name: str) -> _Session:
         if trace:
             # The same trace may be named with each track of sound and pictures.
             file = path.parent / trace[0]
-            target = traces[_TARGETS[trace[1].upper()]]
+            target = traces[_TARGETS[trace[2].upper()]]
             if file not in target:
                 target.append(file)
     return _Session(path.parent, str(subject.get("id")), {t: sorted(p) for t, p in traces.items()})
@@ -173,11 +173,7 @@ def read_gold(
       InputError: a trace is missing or not what it should be.
     """
     rated = read_raters(traces, max_gap)
-    gold = [
-        gold_standard.gold_standard(ratings.values, f"{name}, {target}")
-        for target, ratings in rated.items()
-    ]
-    return next(iter(rated.values())).times, np.stack(gold, axis=1)
+    return gold_standard.of_targets(name, rated)
 
 
 def read_raters(
@@ -199,9 +195,21 @@ def read_raters(
     result = {}
     for target, rated in read.items():
         columns = [annotations.resample(t, v, grid, max_gap) for t, v in rated]
-        raters = tuple(path.stem for path in traces[target])
-        result[target] = annotations.Ratings(grid, np.stack(columns, axis=1), raters)
+        result[target] = annotations.Ratings(
+            grid, np.stack(columns, axis=1), _raters(traces[target])
+        )
     return result
+
+
+def _raters(traces: Sequence[pathlib.Path]) -> tuple[str, ...]:
+    """Who left each trace; one who left several is numbered from the second on."""
+    found: list[str] = []
+    for path in traces:
+        trace = _TRACE.fullmatch(path.name)
+        rater = trace[1].upper() if trace else path.stem
+        before = sum(name.partition(" ")[0] == rater for name in found)
+        found.append(f"{rater} {before + 1}" if before else rater)
+    return tuple(found)
 
 
 def read_trace(path: pathlib.Path, target: str) -> tuple[np.ndarray, np.ndarray]:

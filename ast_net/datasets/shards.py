@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import tensorflow_datasets as tfds
 
+from ast_net import errors
+
 # A TFRecord file has the length and its checksum before each example, and the example's checksum after it.
 _HEADER, _CHECKSUM = 12, 4
 FRAMING = _HEADER + _CHECKSUM
@@ -29,6 +31,8 @@ def sizes(file: pathlib.Path) -> list[int] | None:
         with file.open("rb") as stream:
             while stream.tell() < end:
                 (size,) = struct.unpack("<Q", stream.read(_HEADER)[:8])
+                if not 0 <= size <= end - stream.tell():
+                    return None
                 found.append(size)
                 stream.seek(size + _CHECKSUM, 1)
             return found if found and stream.tell() == end else None
@@ -52,6 +56,10 @@ def add(
         # Linked, not moved: a preparation killed here has lost nothing.
         try:
             os.link(file, shard)
+        except FileNotFoundError as error:
+            raise errors.InputError(
+                f"{file}: gone, as another preparation of {builder.name} has just ended; start again"
+            ) from error
         except OSError:  # not every file system has links
             shutil.copyfile(file, shard)
         found.append(sizes(file) or [])
@@ -67,10 +75,9 @@ def discard(files: Sequence[pathlib.Path]) -> None:
     """Deletes recordings' files, and what preparations left that were killed or had other ratings."""
     for file in files:
         recording = file.name.rpartition("-")[0]
-        for path in file.parent.glob(f"*{recording}-{'?' * _DIGITS}.*"):
-            # Not those of another recording whose name ends like this one's.
-            if path.name.rpartition("-")[0] == recording or path.name.startswith("."):
-                path.unlink(missing_ok=True)
+        own = f"{recording}-{'?' * _DIGITS}.*"
+        for path in (*file.parent.glob(own), *file.parent.glob(f".????????.{own}")):
+            path.unlink(missing_ok=True)
     for folder in {file.parent for file in files}:
         with contextlib.suppress(OSError):  # another preparation's files are in it
             folder.rmdir()

@@ -70,7 +70,7 @@ class Fer2013Trajectories(builder.RecordsBuilder):
                 f"{dl_manager.manual_dir}: found pictures in folders, which have no public_test; expected "
                 f"one of {', '.join(fer2013_files.CSV_NAMES)}"
             )
-        partitions = self.builder_config.partitions or self.PARTITIONS
+        partitions = self.PARTITIONS | self.builder_config.partitions
         return {
             split: self._generate_examples(faces[_FACES[split]], names, split == "train")
             for split, names in partitions.items()

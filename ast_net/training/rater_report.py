@@ -102,14 +102,17 @@ def figure(
 
 def _draw_pairs(axes, pairs: list[description.Row], target: str) -> None:
     raters = sorted({str(pair[side]) for pair in pairs for side in ("rater", "other")})
+    of_pair: dict[tuple[int, int], list[float]] = {}
+    for pair in pairs:
+        r, s = raters.index(str(pair["rater"])), raters.index(str(pair["other"]))
+        if not math.isnan(float(pair["ccc"])):
+            of_pair.setdefault((min(r, s), max(r, s)), []).append(float(pair["ccc"]))
     values = np.full((len(raters), len(raters)), np.nan)
-    for r, rater in enumerate(raters):
-        for s, other in enumerate(raters):
-            own = [p["ccc"] for p in pairs if {p["rater"], p["other"]} == {rater, other}]
-            own = [value for value in own if not math.isnan(float(value))]
-            values[r, s] = np.mean(np.array(own, float)) if own else np.nan
-            if own and len(raters) <= _MOST_NUMBERS:
-                axes.text(s, r, f"{values[r, s]:.2f}", ha="center", va="center", fontsize=8)
+    for (r, s), own in of_pair.items():
+        values[r, s] = values[s, r] = np.mean(own)
+        if len(raters) <= _MOST_NUMBERS:
+            for x, y in ((s, r), (r, s)):
+                axes.text(x, y, f"{values[r, s]:.2f}", ha="center", va="center", fontsize=8)
     axes.imshow(values, cmap="RdYlGn", vmin=-1, vmax=1)
     names = raters if len(raters) <= _MOST_NAMES else []
     axes.set_xticks(range(len(names)), names, rotation=90)
