@@ -221,3 +221,12 @@ def test_refuses_a_gap_that_is_none(max_gap):
 def test_refuses_shapes_that_do_not_agree():
     with pytest.raises(ValueError, match="expected times"):
         annotations.resample(np.arange(3.0), np.zeros(4), np.arange(3.0), 1.0)
+
+
+def test_columns_rated_in_turn_keep_their_own_step():
+    """Two targets, each rated every 2 s, a second apart: frames are rated for both."""
+    times = np.arange(20.0)
+    values = np.full((20, 2), np.nan)
+    values[::2, 0], values[1::2, 1] = 0.5, -0.5
+    rated = ~np.isnan(annotations.resample(times, values, np.arange(25, 450) / 25, 1.0))
+    assert rated.all()
