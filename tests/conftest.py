@@ -23,6 +23,12 @@ _cnn = functools.cache(functools.partial(backbone.load, "compact", None))
 _PORTRAIT = pathlib.Path(__file__).parents[1] / "ast_net/datasets/portrait.jpg"
 
 
+def pytest_collection_modifyitems(items):
+    """The files that take longest come first, so that no process waits for another's last one."""
+    longest = ("test_verbs.py", "test_loop.py", "test_finetuning.py")
+    items.sort(key=lambda item: item.path.name not in longest)
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """Random numbers, the same in every run and for every test."""
