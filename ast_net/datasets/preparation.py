@@ -21,6 +21,7 @@ from ast_net.datasets import (
     shards,
     trajectories,
 )
+from ast_net.datasets import builder as segments_builder
 
 BUILDERS = {
     "demo": demo.Demo,
@@ -53,6 +54,10 @@ def prepare(
       InputError: the source is missing or broken, recordings failed, or the records are damaged or of other files.
     """
     builder_class = BUILDERS[dataset]
+    if beam_pipeline_options and not issubclass(builder_class, segments_builder.SegmentsBuilder):
+        raise errors.InputError(
+            f"--beam_pipeline_options: {dataset} is not made of videos, and is made here; leave the flag out"
+        )
     # TFDS takes the settings it already knows by name only.
     known = settings.name in builder_class.builder_configs
     try:

@@ -102,3 +102,8 @@ def test_pictures_without_the_official_splits_are_refused(faces, tmp_path):
     del faces["public_test"]
     with pytest.raises(errors.InputError, match="have no public_test; expected one of fer2013.csv"):
         prepare(tmp_path)
+
+
+def test_beam_is_refused_and_not_ignored(tmp_path):
+    with pytest.raises(errors.InputError, match="is not made of videos"):
+        preparation.prepare("fer2013_trajectories", settings(), str(tmp_path), None, "runner=Any")
