@@ -1,0 +1,47 @@
+"""What is predicted of a frame: what every output is made of."""
+
+import dataclasses
+
+import numpy as np
+
+from ast_net.faces import detection
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FacePrediction:
+    """What is predicted of one face in one frame.
+
+    Attributes:
+      face_id: the same number as long as it is the same face, from 0.
+      face: where it is, in pixels of the upright picture; None where it was not seen, so that what is
+        predicted is held from frames before.
+      values: one for each target, in [-1, 1] as a rule, float32 [D]; None if there is none to give.
+      posteriors: probabilities of `expression.EXPRESSIONS`, float32 [7]; None if not asked for or not seen.
+    """
+
+    face_id: int
+    face: detection.Face | None
+    values: np.ndarray | None
+    posteriors: np.ndarray | None = None
+
+    @property
+    def valid(self) -> bool:
+        """Whether the frame shows the face; what is held is not valid."""
+        return self.face is not None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FramePrediction:
+    """One frame of the input; every frame has one, whatever it shows.
+
+    Attributes:
+      index: of the input's frames, from 0.
+      timestamp: seconds, strictly increasing.
+      faces: in the order of their ids; empty where no face is known.
+      image: uint8 RGB [H, W, 3], if some output needs it.
+    """
+
+    index: int
+    timestamp: float
+    faces: tuple[FacePrediction, ...]
+    image: np.ndarray | None = None
