@@ -300,3 +300,41 @@ class Finetuning:
         _require(self.learning_rate > 0, f"learning_rate must be > 0, found {self.learning_rate}")
         _require(self.weight_decay >= 0, f"weight_decay must be >= 0, found {self.weight_decay}")
         _require(self.seed >= 0, f"seed must be >= 0, found {self.seed}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """How recordings are predicted.
+
+    Attributes:
+      inference: stream, the state of the LSTM running on over the whole recording, or clip, in which it
+        starts anew with every clip of N frames.
+      max_faces: how many faces are followed, the most prominent ones; None for all.
+      identity_seconds: how long a face may be away and still be the same.
+      hold_seconds: how long a prediction stands after its face is gone; such rows are not valid.
+      batch_size: faces that pass through the CNN at once.
+    """
+
+    inference: str = "stream"
+    max_faces: int | None = 1
+    identity_seconds: float = 2.0
+    hold_seconds: float = 0.5
+    batch_size: int = 16
+    tracking: Tracking = Tracking()
+    alignment: Alignment = Alignment()
+
+    def __post_init__(self) -> None:
+        _require(
+            self.inference in ("stream", "clip"),
+            f"inference must be stream or clip, found {self.inference!r}",
+        )
+        _require(
+            self.max_faces is None or self.max_faces >= 1,
+            f"max_faces must be >= 1, found {self.max_faces}",
+        )
+        _require(self.batch_size >= 1, f"batch_size must be >= 1, found {self.batch_size}")
+        _require(
+            0 <= self.hold_seconds <= self.identity_seconds,
+            f"hold_seconds must be from 0 to identity_seconds ({self.identity_seconds}), found "
+            f"{self.hold_seconds}",
+        )

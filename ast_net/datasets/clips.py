@@ -79,6 +79,16 @@ def feature_moments(segments: tf.data.Dataset) -> tuple[np.ndarray, np.ndarray]:
     return mean.astype(np.float32), (variance + 0.01 * variance.mean()).astype(np.float32)
 
 
+def frame_rate(segments: tf.data.Dataset) -> float:
+    """Frames a second: the median over the first hundred segments; 25 if each has a single frame."""
+    steps = [
+        np.median(np.diff(times))
+        for segment in segments.take(100)
+        if len(times := segment["timestamps"].numpy()) > 1
+    ]
+    return round(1 / float(np.median(steps)), 3) if steps else 25.0
+
+
 def prepare_segment(
     segment: Segment, reaction_delay: Sequence[float], targets: list[int]
 ) -> Segment:

@@ -25,8 +25,6 @@ from ast_net.faces import alignment, detection, tracking
 ATTEMPTS = 2
 # Ratings this many times as long as the video are not timed in seconds: frames, or milliseconds.
 _FAR_TOO_LONG = 10
-# Where nothing can be written, no other recording can either.
-_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +107,7 @@ def attempt(maker: Maker, job: Job) -> str | None:
             found = str(error)
         # Whatever it is, the other recordings go on, and the user is told.
         except Exception as error:
-            if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+            if isinstance(error, OSError) and error.errno in files.DISK_ERRORS:
                 raise
             found = f"{job.video}: {type(error).__name__}: {error}"
             logging.debug("%s", job.name, exc_info=True)

@@ -25,8 +25,15 @@ class Picture(NamedTuple):
     path: pathlib.Path
 
 
+def is_pattern(path: str | os.PathLike) -> bool:
+    """Whether a path stands for several pictures, as frames/*.png and frames/face_%05d.png do."""
+    path = pathlib.Path(path)
+    several = re.search(r"[*?[]|%0?[0-9]*d", path.name) is not None
+    return several and path.suffix.lower() in SUFFIXES and not path.exists()
+
+
 def listing(folder: str | os.PathLike) -> list[Picture]:
-    """The pictures of a folder in the order of their numbers: 2.png before 10.png.
+    """The pictures of a folder, or of a pattern, in the order of their numbers: 2.png before 10.png.
 
     Other files, hidden ones and subfolders do not matter.
 
@@ -34,7 +41,12 @@ def listing(folder: str | os.PathLike) -> list[Picture]:
       InputError: there is no picture, one without a number, or a number twice.
     """
     found: dict[int, pathlib.Path] = {}
-    for path in sorted(pathlib.Path(folder).iterdir()):
+    folder = pathlib.Path(folder)
+    if is_pattern(folder):
+        paths = folder.parent.glob(re.sub(r"%0?[0-9]*d", "*", folder.name))
+    else:
+        paths = folder.iterdir()
+    for path in sorted(paths):
         hidden = path.name.startswith(".")
         if hidden or path.suffix.lower() not in SUFFIXES or not path.is_file():
             continue

@@ -3,6 +3,7 @@
 import contextlib
 import fractions
 import hashlib
+import itertools
 import os
 import pathlib
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,8 @@ from ast_net.faces import pictures
 
 # Seconds: a container's duration and its last frame's end differ by a few frames in sound files.
 _DURATION_TOLERANCE = 0.5
+# From which the frame rate is taken.
+_RATE_PACKETS = 250
 
 
 class Frame(NamedTuple):
@@ -43,12 +46,12 @@ def read_frames(path: str | os.PathLike) -> Iterator[Frame]:
     A file that breaks off gives all that can be decoded; then a warning is logged that says what cannot
     be, and what the container promises beyond the last frame.
 
-    A folder of numbered pictures is a video, too (`pictures.read`).
+    A folder of numbered pictures is a video, too, and so is a pattern that they match (`pictures.read`).
 
     Raises:
       InputError: the file is missing, empty or no video, or not one frame of it can be decoded.
     """
-    if pathlib.Path(path).is_dir():
+    if _is_sequence(path):
         for index, (time, image) in enumerate(pictures.read(path)):
             yield Frame(index, time, image)
         return
@@ -89,7 +92,7 @@ def expected_frames(path: str | os.PathLike) -> int | None:
     Raises:
       InputError: the file is missing, empty or no video.
     """
-    if pathlib.Path(path).is_dir():
+    if _is_sequence(path):
         return len(pictures.listing(path))
     with _open(path) as (container, stream):
         if stream.frames:
@@ -97,6 +100,38 @@ def expected_frames(path: str | os.PathLike) -> int | None:
         if container.duration and stream.average_rate:
             return round(container.duration / av.time_base * float(stream.average_rate))
     return None
+
+
+def frame_rate(path: str | os.PathLike) -> float:
+    """Frames a second: as the container says if its first pictures are that far apart, else as they are.
+
+    Containers of a variable rate, and screen recorders', may say anything. 25 for a single picture.
+
+    Raises:
+      InputError: the file is missing, empty or no video.
+    """
+    if _is_sequence(path):
+        return pictures.FRAME_RATE
+    with _open(path) as (container, stream):
+        packets = itertools.islice(_packets(container, stream), _RATE_PACKETS)
+        times = sorted(packet.pts for packet in packets if packet.pts is not None)
+        steps = np.diff(times)
+        steps = steps[steps > 0]
+        if not len(steps) or stream.time_base is None:
+            return pictures.FRAME_RATE
+        # Pauses and hiccups say nothing of the rate.
+        usual = steps[np.abs(steps / np.median(steps) - 1) < 0.5]
+        found = 1 / float(usual.mean() * stream.time_base)
+        promised = float(stream.average_rate or 0)
+        return promised if abs(promised / found - 1) < 0.02 else found
+
+
+def _packets(
+    container: av.container.InputContainer, stream: av.video.stream.VideoStream
+) -> Iterator[av.Packet]:
+    """The packets up to the first damage."""
+    with contextlib.suppress(av.error.FFmpegError):
+        yield from container.demux(stream)
 
 
 def expected_duration(path: str | os.PathLike) -> float | None:
@@ -117,7 +152,7 @@ def content_digest(path: str | os.PathLike) -> str:
       InputError: it cannot be read.
     """
     try:
-        if pathlib.Path(path).is_dir():
+        if _is_sequence(path):
             return pictures.digest(path)
         with pathlib.Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -166,6 +201,10 @@ def write_video(path: str | os.PathLike, images: Iterable[np.ndarray], frame_rat
             if shape is None:
                 raise errors.InputError(f"{path}: no images to write; a video needs at least one")
             container.mux(stream.encode(None))
+
+
+def _is_sequence(path: str | os.PathLike) -> bool:
+    return pathlib.Path(path).is_dir() or pictures.is_pattern(path)
 
 
 @contextlib.contextmanager

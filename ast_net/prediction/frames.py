@@ -39,9 +39,11 @@ class FramePrediction:
       timestamp: seconds, strictly increasing.
       faces: in the order of their ids; empty where no face is known.
       image: uint8 RGB [H, W, 3], if some output needs it.
+      dropped: whether it came too fast to be looked at.
     """
 
     index: int
     timestamp: float
     faces: tuple[FacePrediction, ...]
     image: np.ndarray | None = None
+    dropped: bool = False

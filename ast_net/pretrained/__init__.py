@@ -3,7 +3,8 @@
 import pathlib
 
 _FOLDER = pathlib.Path(__file__).parent
-# The CNN `compact`, its head of seven expressions, and the stacked LSTM on its features.
+# The CNN `compact`, its head of seven expressions, the stacked LSTM on its features and what it was trained on.
 COMPACT = _FOLDER / "compact.weights.h5"
 COMPACT_HEAD = _FOLDER / "compact_head.weights.h5"
 STACKED_LSTM = _FOLDER / "stacked_lstm.keras"
+STACKED_LSTM_ORIGIN = _FOLDER / "stacked_lstm.json"

@@ -1,5 +1,8 @@
 """Valence and arousal of consecutive frames, as they come: causal, with constant time and memory a frame."""
 
+import copy
+from collections.abc import Mapping
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -8,7 +11,7 @@ from ast_net.temporal import stacked_lstm as lstm
 
 
 class StreamingPredictor:
-    """Runs a stacked LSTM over a recording at the stride it was trained with.
+    """Runs a stacked LSTM over one face of a recording at the stride it was trained with.
 
     A recording has S interleaved phases: frames 0, S, 2S, ..., then 1, S + 1, ... and so on. Each is one
     sequence at the model's stride, with an LSTM state of its own that is carried from call to call, so
@@ -16,26 +19,67 @@ class StreamingPredictor:
     features are 0) its phase's prediction stays what it was.
     """
 
-    def __init__(self, stacked_lstm: keras.Model, stride: int):
+    def __init__(self, stacked_lstm: keras.Model, stride: int, clip_frames: int | None = None):
+        """Args:
+        stacked_lstm: [B, N, F] -> [B, N, D].
+        stride: S, frames between two frames that the LSTM sees in succession.
+        clip_frames: N; every phase is cut into clips of N frames, each of which starts from nothing, as
+          in training (section 3.1). None lets the state run on for the whole recording.
+        """
         if stride < 1:
             raise ValueError(f"the stride must be at least 1, found {stride}")
+        if clip_frames is not None and clip_frames < 1:
+            raise ValueError(f"a clip needs at least 1 frame, found {clip_frames}")
         self._stride = stride
+        self._clip_frames = clip_frames
         self._feature_size = stacked_lstm.input.shape[-1]
-        self._model = tf.function(lstm.build_stateful(stacked_lstm), reduce_retracing=True)
         self._state_sizes = {
             f"{layer.name}_{part}": layer.units
             for layer in lstm.lstm_layers(stacked_lstm)
             for part in "hc"
         }
+        shapes = {name: (None, size) for name, size in self._state_sizes.items()}
+        shapes["features"] = (None, None, self._feature_size)
+        signature = {name: tf.TensorSpec(shape, tf.float32) for name, shape in shapes.items()}
+        self._model = tf.function(lstm.build_stateful(stacked_lstm), input_signature=[signature])
         self.reset()
+
+    def another(self, stride: int | None = None) -> "StreamingPredictor":
+        """One for another face or, with its stride, another recording: it shares the network, and has seen nothing."""
+        result = copy.copy(self)
+        result._stride = stride or self._stride
+        result.reset()
+        return result
 
     def reset(self) -> None:
         """Forgets all frames: the next one is the first of a recording."""
-        self._next_phase = 0
+        self._frames = 0
+        self._forget()
+
+    def _forget(self) -> None:
         self._states = {
             name: np.zeros((self._stride, size), np.float32)
             for name, size in self._state_sizes.items()
         }
+
+    @property
+    def state(self) -> dict[str, np.ndarray]:
+        """All it remembers: `frames`, how many it has seen, and each LSTM's h and c, float32 [S, units]."""
+        states = {name: values.copy() for name, values in self._states.items()}
+        return {"frames": np.array(self._frames), **states}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Goes on where the predictor that gave this `state` was, in this process or another.
+
+        Raises:
+          ValueError: it is the state of another model, or of another stride.
+        """
+        expected = {"frames": (), **{k: v.shape for k, v in self._states.items()}}
+        found = {name: np.shape(values) for name, values in state.items()}
+        if found != expected:
+            raise ValueError(f"expected a state of shapes {expected}, found {found}")
+        self._frames = int(state["frames"])
+        self._states = {name: np.array(state[name], np.float32) for name in self._states}
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """fc6 of the recording's next frames [T, F] -> their predictions float32 [T, D].
@@ -47,17 +91,42 @@ class StreamingPredictor:
             raise ValueError(f"expected features [T, {self._feature_size}], found {features.shape}")
         if len(features) == 0:
             raise ValueError("expected at least one frame, found none")
+        parts, rest = [], features
+        while len(rest):
+            frames = min(len(rest), self._frames_to_clip_end())
+            parts.append(self._run(rest[:frames]))
+            rest = rest[frames:]
+        return np.concatenate(parts)
+
+    def skip(self, frames: int) -> None:
+        """Goes past frames that have no face, or were not looked at: all states stay as they are."""
+        if frames >= self._frames_to_clip_end():
+            self._forget()
+        self._frames += frames
+
+    def _frames_to_clip_end(self) -> float:
+        """How many frames there are until the phases' clips end, all of them together."""
+        if self._clip_frames is None:
+            return np.inf
+        span = self._clip_frames * self._stride
+        return span - self._frames % span
+
+    def _run(self, features: np.ndarray) -> np.ndarray:
+        """As predict, within a clip."""
+        ends_clip = len(features) == self._frames_to_clip_end()
         frames, stride = len(features), self._stride
-        # Row r holds the frames of phase next_phase + r; zeros fill the last column, which the LSTM skips.
+        # Row r holds the frames of the r-th phase from now; zeros fill the last column, which the LSTM skips.
         steps = -(-frames // stride)
         padded = np.zeros((steps * stride, self._feature_size), np.float32)
         padded[:frames] = features
         rows = padded.reshape(steps, stride, -1).swapaxes(0, 1)[: min(frames, stride)]
-        phases = (self._next_phase + np.arange(len(rows))) % stride
+        phases = (self._frames + np.arange(len(rows))) % stride
         inputs = {name: tf.constant(state[phases]) for name, state in self._states.items()}
         outputs = self._model({**inputs, "features": tf.constant(rows)})
         for name, state in self._states.items():
             state[phases] = outputs[name].numpy()
-        self._next_phase = (self._next_phase + frames) % stride
+        self._frames += frames
+        if ends_clip:
+            self._forget()
         predictions = outputs["predictions"].numpy()
         return predictions.swapaxes(0, 1).reshape(-1, predictions.shape[-1])[:frames]

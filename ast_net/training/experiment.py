@@ -11,8 +11,10 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from ast_net import config, errors
+from ast_net.cnn import backbone
 from ast_net.datasets import clips, preparation, reaction_delay, records
 from ast_net.temporal import stacked_lstm as lstm
+from ast_net.temporal import trained
 from ast_net.training import delays, evaluation, figures, loop, workdir
 
 # The flag of a run that is to find its reaction delay, as run.flags would have it.
@@ -114,6 +116,7 @@ def _train(
     experiment: config.Experiment, builder: tfds.core.DatasetBuilder, folder: pathlib.Path
 ) -> None:
     train_segments = preparation.segments(builder, "train")
+    trained.save_origin(folder / workdir.ORIGIN, _origin(experiment, train_segments))
     moments = clips.feature_moments(train_segments)
     keras.utils.set_random_seed(experiment.training.seed)
     model = lstm.build_stacked_lstm(
@@ -135,6 +138,20 @@ def _train(
         return {target: math.nan if cc is None else cc for target, cc in means.items()}
 
     loop.train(model, batches, dev_cc, folder, experiment.training, experiment.loss)
+
+
+def _origin(experiment: config.Experiment, segments: tf.data.Dataset) -> trained.Origin:
+    """What predicting with the run's model must know."""
+    name, weights = experiment.backbone, experiment.backbone_weights
+    return trained.Origin(
+        targets=experiment.targets,
+        backbone=name,
+        weights_id=backbone.weights_id(name, weights),
+        backbone_weights=weights,
+        clip_frames=experiment.training.clip.frames,
+        stride=experiment.training.clip.stride,
+        frame_rate=clips.frame_rate(segments),
+    )
 
 
 def evaluate(experiment: config.Experiment, split: str, model: str) -> None:

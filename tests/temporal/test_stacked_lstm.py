@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from ast_net.temporal import siamese, stacked_lstm, streaming
+from ast_net.temporal import siamese, stacked_lstm
 
 
 @pytest.fixture
@@ -88,28 +88,3 @@ def test_towers_share_one_network(model, rng):
     predictions, twin_predictions = network([clip, twin])
     np.testing.assert_allclose(predictions, model(clip), atol=1e-6)
     np.testing.assert_allclose(twin_predictions, model(twin), atol=1e-6)
-
-
-@pytest.mark.parametrize("cuts", [[], [1, 2, 3], [5, 17, 18], list(range(1, 47))])
-def test_streaming_equals_each_phase_at_once(model, rng, cuts):
-    stride, frames = 4, 47
-    features = rng.normal(size=(frames, 6)).astype(np.float32)
-    features[10:16] = 0
-    expected = np.zeros((frames, 2), np.float32)
-    for phase in range(stride):
-        expected[phase::stride] = model(features[np.newaxis, phase::stride])[0]
-    predictor = streaming.StreamingPredictor(model, stride)
-    predictor.predict(features[:3])
-    predictor.reset()
-    found = np.concatenate([predictor.predict(part) for part in np.split(features, cuts)])
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-
-
-def test_streaming_refuses_other_shapes(model):
-    predictor = streaming.StreamingPredictor(model, 10)
-    with pytest.raises(ValueError, match=r"features \[T, 6\], found \(3, 5\)"):
-        predictor.predict(np.zeros((3, 5)))
-    with pytest.raises(ValueError, match="at least one frame"):
-        predictor.predict(np.zeros((0, 6)))
-    with pytest.raises(ValueError, match="stride"):
-        streaming.StreamingPredictor(model, 0)

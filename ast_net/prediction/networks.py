@@ -1,0 +1,126 @@
+"""All that is learned, read from where it lies, and checked to belong together."""
+
+import contextlib
+import dataclasses
+import itertools
+import pathlib
+from collections.abc import Iterator, Sequence
+
+import keras
+import numpy as np
+
+from ast_net import config, errors, pretrained
+from ast_net.cnn import backbone, expression, runtime
+from ast_net.faces import alignment, detection, tracking, video
+from ast_net.temporal import trained
+from ast_net.training import workdir as run_folder
+
+# Faces that int8 is calibrated on, and frames of a recording in which they are looked for.
+_CALIBRATION_FACES, _CALIBRATION_FRAMES = 128, 3000
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Networks:
+    """What a pipeline computes with.
+
+    Attributes:
+      detector: finds and follows faces.
+      extractor: aligned faces -> fc6.
+      head: fc6 -> logits of the expressions; None if their posteriors are not wanted.
+      stacked_lstm: fc6 of a face over time -> the targets.
+      origin: what stacked_lstm was trained on.
+    """
+
+    detector: detection.FaceDetector
+    extractor: runtime.Extractor
+    head: keras.Model | None
+    stacked_lstm: keras.Model
+    origin: trained.Origin
+
+
+def load(
+    workdir: str | None = None,
+    model: str = run_folder.BEST_MODEL,
+    backbone_weights: str | None = None,
+    settings: config.Runtime = config.Runtime(),
+    cache_dir: str = "data",
+    posteriors: bool = False,
+    recordings: Sequence[pathlib.Path] = (),
+) -> Networks:
+    """The networks of a run, or those that come with the package.
+
+    Args:
+      workdir: the run's; None for the package's own.
+      model: the file in the workdir, best.keras or last.keras.
+      backbone_weights: of the CNN; None for the file that the run was trained with.
+      settings: how the CNN is computed.
+      cache_dir: where a calibrated CNN is kept.
+      posteriors: whether the expressions are wanted.
+      recordings: whose faces int8 is calibrated on, if that has not been done.
+
+    Raises:
+      InputError: something is missing, damaged, or made for something else.
+    """
+    if workdir is None:
+        stacked_lstm, origin = trained.load()
+    else:
+        folder = pathlib.Path(workdir)
+        stacked_lstm, origin = trained.load(folder / model, folder / run_folder.ORIGIN)
+    weights = backbone_weights or origin.backbone_weights
+    found = backbone.weights_id(origin.backbone, weights)
+    if found != origin.weights_id:
+        raise errors.InputError(
+            f"{weights or pretrained.COMPACT}: the temporal model was trained on features of other weights of "
+            f"{origin.backbone} (SHA-256 {origin.weights_id}..., found {found}...): give these with "
+            "--backbone_weights"
+        )
+    detector = detection.FaceDetector()
+    extractor = runtime.load(
+        origin.backbone,
+        weights,
+        settings,
+        pathlib.Path(cache_dir),
+        lambda: calibration_faces(recordings, detector),
+    )
+    head = _head(origin, weights) if posteriors else None
+    return Networks(detector, extractor, head, stacked_lstm, origin)
+
+
+def calibration_faces(
+    recordings: Sequence[pathlib.Path], detector: detection.FaceDetector
+) -> np.ndarray:
+    """Aligned faces out of the beginnings of recordings, uint8 [n, 224, 224, 3], n <= 128.
+
+    Each gives an equal share, as far as it shows faces; one that cannot be read gives none.
+    """
+    share = -(-_CALIBRATION_FACES // max(1, len(recordings)))
+    faces: list[np.ndarray] = []
+    for path in recordings:
+        with contextlib.suppress(errors.InputError):
+            faces.extend(itertools.islice(_every_fifth_face(path, detector), share))
+        if len(faces) >= _CALIBRATION_FACES:
+            break
+    return np.stack(faces) if faces else np.zeros((0, 224, 224, 3), np.uint8)
+
+
+def _every_fifth_face(
+    path: pathlib.Path, detector: detection.FaceDetector
+) -> Iterator[np.ndarray]:
+    tracker = tracking.FaceTracker(detector, config.Tracking())
+    for frame in itertools.islice(video.read_frames(path), _CALIBRATION_FRAMES):
+        seen = tracker.update(frame.image, frame.timestamp)
+        if seen and frame.index % 5 == 0:
+            yield alignment.align_face(frame.image, seen[0].face.landmarks, config.Alignment())
+
+
+def _head(origin: trained.Origin, weights: str | None) -> keras.Model:
+    """The head of the CNN's weights: the package's, or the one that finetune left beside them."""
+    if weights is None:
+        return expression.load_head()
+    beside = pathlib.Path(weights).parent / "head.weights.h5"
+    if not beside.is_file():
+        raise errors.InputError(
+            f"{beside}: no such file, and the expressions' posteriors need it: finetune leaves it beside its "
+            "backbone.weights.h5; without it leave --posteriors out"
+        )
+    return expression.load_head(backbone.FEATURE_SIZE[origin.backbone], beside)

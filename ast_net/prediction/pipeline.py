@@ -1,0 +1,136 @@
+"""Frames in, predictions out: the paper's Figure 1 from left to right, its stages at work at the same time."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import scipy.special
+
+from ast_net import config
+from ast_net.faces import alignment, tracking, video
+from ast_net.prediction import background, frames, networks, streams
+from ast_net.temporal import streaming
+
+# Frames that wait between two stages: at 4K each takes 25 MB.
+_AHEAD = 8
+
+
+class Pipeline:
+    """Predicts recordings, one after the other, with the same networks."""
+
+    def __init__(self, learned: networks.Networks, settings: config.Prediction) -> None:
+        self._networks = learned
+        self._settings = settings
+        clip_frames = learned.origin.clip_frames if settings.inference == "clip" else None
+        self._predictor = streaming.StreamingPredictor(
+            learned.stacked_lstm, learned.origin.stride, clip_frames
+        )
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """What is predicted."""
+        return self._networks.origin.targets
+
+    def predict(
+        self,
+        recording: Iterable[video.Frame],
+        frame_rate: float,
+        keep_images: bool = False,
+        live: bool = False,
+    ) -> Iterator[frames.FramePrediction]:
+        """Yields a prediction for every frame, in order, holding a bounded number of them.
+
+        Args:
+          recording: its frames in order; one with an empty image is not looked at.
+          frame_rate: of the recording, frames a second; the model's stride is brought to it.
+          keep_images: whether predictions come with their images.
+          live: each frame is predicted before the next is asked for. Otherwise decoding, tracking and
+            the CNN work at the same time, the CNN on batches, and predictions come some frames later.
+        """
+        stride = self._networks.origin.stride_at(frame_rate)
+        face_streams = streams.FaceStreams(
+            self._predictor.another(stride), frame_rate, self._settings
+        )
+        for chunk in self._described(recording, keep_images, live):
+            yield from face_streams.predict(chunk)
+
+    def _described(
+        self, recording: Iterable[video.Frame], keep_images: bool, live: bool
+    ) -> Iterator[list[streams.Described]]:
+        if live:
+            return self._describe(self._look(recording, keep_images), 1)
+        looked_at = self._look(background.run(recording, _AHEAD), keep_images)
+        batches = self._describe(background.run(looked_at, _AHEAD), self._settings.batch_size)
+        return background.run(batches, 1)
+
+    def _look(self, recording: Iterable[video.Frame], keep_images: bool) -> Iterator["_Seen"]:
+        """Finds and aligns the faces of each frame."""
+        tracker = tracking.FaceTracker(
+            self._networks.detector,
+            self._settings.tracking,
+            self._settings.max_faces,
+            self._settings.identity_seconds,
+        )
+        for frame in recording:
+            dropped = frame.image.size == 0
+            faces = [] if dropped else tracker.update(frame.image, frame.timestamp)
+            crops = [
+                alignment.align_face(frame.image, each.face.landmarks, self._settings.alignment)
+                for each in faces
+            ]
+            kept = frame.image if keep_images and not dropped else None
+            yield _Seen(frame.index, frame.timestamp, kept, dropped, faces, crops)
+
+    def _describe(
+        self, seen: Iterable["_Seen"], batch_size: int
+    ) -> Iterator[list[streams.Described]]:
+        """Brings the faces through the CNN, as many at once as a batch holds, or as many frames."""
+        chunk: list[_Seen] = []
+        for frame in seen:
+            chunk.append(frame)
+            faces = sum(len(each.faces) for each in chunk)
+            if max(faces, len(chunk)) >= batch_size:
+                yield self._describe_chunk(chunk)
+                chunk = []
+        if chunk:
+            yield self._describe_chunk(chunk)
+
+    def _describe_chunk(self, chunk: list["_Seen"]) -> list[streams.Described]:
+        crops = [crop for frame in chunk for crop in frame.crops]
+        extractor, head = self._networks.extractor, self._networks.head
+        features = np.zeros((0, extractor.feature_size), np.float16)
+        posteriors = None if head is None else np.zeros((0, head.output.shape[-1]), np.float32)
+        if crops:
+            features = extractor(np.stack(crops))
+            if head is not None:
+                logits = head(features.astype(np.float32)).numpy()
+                posteriors = scipy.special.softmax(logits, axis=1)
+        result, first = [], 0
+        for frame in chunk:
+            rows = slice(first, first + len(frame.crops))
+            of_faces = None if posteriors is None else posteriors[rows]
+            result.append(
+                streams.Described(
+                    frame.index,
+                    frame.timestamp,
+                    frame.image,
+                    frame.dropped,
+                    frame.faces,
+                    features[rows],
+                    of_faces,
+                )
+            )
+            first += len(frame.crops)
+        return result
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Seen:
+    """A frame, its faces, and these cut out, uint8 [224, 224, 3] each."""
+
+    index: int
+    timestamp: float
+    image: np.ndarray | None
+    dropped: bool
+    faces: list[tracking.TrackedFace]
+    crops: list[np.ndarray]

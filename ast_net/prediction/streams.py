@@ -1,0 +1,130 @@
+"""The temporal model over several faces of a recording, each with a state and a time of its own."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from ast_net import config
+from ast_net.faces import tracking
+from ast_net.prediction import frames
+from ast_net.temporal import streaming
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Described:
+    """A frame, the K faces seen in it, and what the CNN says of them.
+
+    Attributes:
+      index, timestamp, image, dropped: as of `frames.FramePrediction`.
+      faces: in the order of their ids.
+      features: fc6, [K, F].
+      posteriors: [K, 7], or None if not asked for.
+    """
+
+    index: int
+    timestamp: float
+    image: np.ndarray | None
+    dropped: bool
+    faces: Sequence[tracking.TrackedFace]
+    features: np.ndarray
+    posteriors: np.ndarray | None
+
+
+@dataclasses.dataclass(eq=False)
+class _Known:
+    """A face seen not long ago: its state, the slot after its last one, when it was seen, what was said."""
+
+    predictor: streaming.StreamingPredictor
+    next_slot: int
+    seen: float
+    values: np.ndarray
+
+
+class FaceStreams:
+    """Predictions of a recording's faces, frame after frame.
+
+    Time is counted in slots of one frame at the recording's frame rate. A frame belongs to the slot of its
+    timestamp, so that frames which are missing, dropped or late do not shift the LSTM's phases; two frames
+    of one slot come after each other.
+    """
+
+    def __init__(
+        self,
+        predictor: streaming.StreamingPredictor,
+        frame_rate: float,
+        settings: config.Prediction,
+    ) -> None:
+        """Args:
+        predictor: at this recording's stride; each face gets another of it.
+        frame_rate: of the recording, frames a second.
+        settings: how long faces are remembered.
+        """
+        self._predictor = predictor
+        self._frame_rate = frame_rate
+        self._settings = settings
+        self._known: dict[int, _Known] = {}
+        self._slot = -1
+
+    def predict(self, chunk: Sequence[Described]) -> list[frames.FramePrediction]:
+        """What is predicted of consecutive frames; how a recording is divided into chunks changes nothing."""
+        slots = np.array([self._next_slot(frame.timestamp) for frame in chunk])
+        values: dict[tuple[int, int], np.ndarray] = {}
+        for face_id in sorted({face.face_id for frame in chunk for face in frame.faces}):
+            places = [
+                (number, k)
+                for number, frame in enumerate(chunk)
+                for k, face in enumerate(frame.faces)
+                if face.face_id == face_id
+            ]
+            features = np.stack([chunk[number].features[k] for number, k in places])
+            numbers = [number for number, _ in places]
+            found = self._advance(face_id, slots[numbers], features.astype(np.float32))
+            values.update({(number, face_id): row for number, row in zip(numbers, found)})
+        return [self._assemble(number, frame, values) for number, frame in enumerate(chunk)]
+
+    def _next_slot(self, timestamp: float) -> int:
+        self._slot = max(self._slot + 1, round(timestamp * self._frame_rate))
+        return self._slot
+
+    def _advance(self, face_id: int, slots: np.ndarray, features: np.ndarray) -> np.ndarray:
+        """fc6 of a face [n, F] in increasing slots [n] -> its predictions [n, D]."""
+        if face_id not in self._known:
+            another = self._predictor.another()
+            self._known[face_id] = _Known(another, int(slots[0]), -np.inf, np.zeros(0))
+        known = self._known[face_id]
+        parts = []
+        for run in np.split(np.arange(len(slots)), np.flatnonzero(np.diff(slots) > 1) + 1):
+            known.predictor.skip(int(slots[run[0]]) - known.next_slot)
+            parts.append(known.predictor.predict(features[run]))
+            known.next_slot = int(slots[run[-1]]) + 1
+        return np.concatenate(parts)
+
+    def _assemble(
+        self, number: int, frame: Described, values: dict[tuple[int, int], np.ndarray]
+    ) -> frames.FramePrediction:
+        """A frame's predictions: of the faces it shows, and held ones of those just gone."""
+        found = []
+        for k, face in enumerate(frame.faces):
+            known = self._known[face.face_id]
+            known.seen, known.values = frame.timestamp, values[number, face.face_id]
+            posteriors = None if frame.posteriors is None else frame.posteriors[k]
+            found.append(frames.FacePrediction(face.face_id, face.face, known.values, posteriors))
+        seen = {face.face_id for face in frame.faces}
+        for face_id, known in list(self._known.items()):
+            gone = frame.timestamp - known.seen
+            if face_id in seen or gone == np.inf:
+                continue
+            if gone <= self._settings.hold_seconds:
+                found.append(frames.FacePrediction(face_id, None, known.values))
+            if gone > self._settings.identity_seconds and not self._comes_again(face_id, values):
+                del self._known[face_id]
+        found.sort(key=lambda face: face.face_id)
+        return frames.FramePrediction(
+            frame.index, frame.timestamp, tuple(found), frame.image, frame.dropped
+        )
+
+    @staticmethod
+    def _comes_again(face_id: int, values: dict[tuple[int, int], np.ndarray]) -> bool:
+        """Whether the face is in this chunk: its state is already that of its last frame there."""
+        return any(other == face_id for _, other in values)

@@ -1,0 +1,55 @@
+"""What names of inputs mean."""
+
+import pathlib
+
+import pytest
+
+from ast_net import errors
+from ast_net.prediction import inputs
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("a.mp4", "b.MOV", "notes.txt", ".hidden.mp4", "deep/a.mp4", "shots/1.png", "shots/10.png"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    return tmp_path
+
+
+def found(*named):
+    return [(each.name, each.path) for each in inputs.find([str(name) for name in named])]
+
+
+def test_files_folders_and_patterns(folder):
+    a, b = folder / "a.mp4", folder / "b.MOV"
+    assert found(a) == [("a", a)]
+    assert found(folder) == [("a", a), ("b", b)]
+    assert found(folder / "*.mp4") == [("a", a)]
+    assert found(b, folder) == [("b", b), ("a", a)], "each once, as named"
+
+
+def test_names_differ(folder):
+    assert found(folder / "**/*.mp4") == [("a", folder / "a.mp4"), ("a_2", folder / "deep/a.mp4")]
+
+
+def test_pictures_are_one_sequence(folder):
+    shots = folder / "shots"
+    assert found(shots) == [("shots", shots)]
+    assert found(shots / "%02d.png") == [("shots", shots / "%02d.png")]
+    assert found(shots / "*.png") == [("shots", shots / "*.png")]
+
+
+def test_a_missing_file_is_left_to_be_reported(folder):
+    assert found("nowhere.mp4") == [("nowhere", pathlib.Path("nowhere.mp4"))]
+
+
+def test_what_stands_for_nothing(folder):
+    (folder / "empty").mkdir()
+    for named, reason in (
+        ([], "give --video=FILE"),
+        ([folder / "*.avi"], "no file matches"),
+        ([folder / "empty"], "neither videos"),
+    ):
+        with pytest.raises(errors.InputError, match=reason):
+            found(*named)

@@ -1,0 +1,125 @@
+"""Several faces over time, against the network over each one's whole sequence."""
+
+import types
+
+import keras
+import numpy as np
+import pytest
+
+from ast_net import config
+from ast_net.prediction import streams
+from ast_net.temporal import stacked_lstm, streaming
+
+STRIDE, RATE = 3, 20.0
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(5)
+    return stacked_lstm.build_stacked_lstm(6, (5, 4), 2)
+
+
+@pytest.fixture(scope="module")
+def predictor(model):
+    return streaming.StreamingPredictor(model, STRIDE)
+
+
+@pytest.fixture
+def features(rng):
+    """Of two faces over 40 frames."""
+    return rng.normal(size=(2, 40, 6)).astype(np.float32)
+
+
+def recording(features, present, slots=None, dropped=()):
+    """Frames in which the faces are that `present` [2, T] says, at the times of their slots."""
+    slots = range(features.shape[1]) if slots is None else slots
+    made = []
+    for number, slot in enumerate(slots):
+        ids = [face_id for face_id in (0, 1) if present[face_id][number]]
+        faces = [types.SimpleNamespace(face_id=face_id, face="seen") for face_id in ids]
+        rows = np.array([features[face_id, number] for face_id in ids]).reshape(-1, 6)
+        made.append(
+            streams.Described(number, slot / RATE, None, number in dropped, faces, rows, None)
+        )
+    return made
+
+
+def run(predictor, made, cuts=(), **settings):
+    stream = streams.FaceStreams(predictor.another(), RATE, config.Prediction(**settings))
+    parts = [stream.predict(list(part)) for part in np.split(np.array(made, object), cuts)]
+    return [frame for part in parts for frame in part]
+
+
+def values(predicted, face_id):
+    """Of each frame [T, 2], NaN where there are none; and whether the face is seen, [T]."""
+    rows = [{face.face_id: face for face in frame.faces}.get(face_id) for frame in predicted]
+    nothing = np.full(2, np.nan, np.float32)
+    found = np.stack([nothing if row is None else row.values for row in rows])
+    return found, np.array([row is not None and row.valid for row in rows])
+
+
+def offline(model, features, present, slots=None):
+    """What the network says of each phase of a face at once, frames without it being zeros."""
+    slots = np.arange(len(features)) if slots is None else np.array(slots)
+    first = slots[np.flatnonzero(present)[0]]
+    sequence = np.zeros((slots[-1] + 1 - first, 6), np.float32)
+    sequence[slots[present] - first] = features[present]
+    expected = np.zeros((len(sequence), 2), np.float32)
+    for phase in range(STRIDE):
+        expected[phase::STRIDE] = model(sequence[np.newaxis, phase::STRIDE])[0]
+    return expected[slots[present] - first]
+
+
+@pytest.mark.parametrize("cuts", [[], [7, 8, 20], list(range(1, 40))])
+def test_each_face_has_a_time_of_its_own(model, predictor, features, cuts):
+    present = np.ones((2, 40), bool)
+    present[0, 12:16] = False
+    present[1, :5] = False
+    predicted = run(predictor, recording(features, present), cuts)
+    for face_id in (0, 1):
+        found, valid = values(predicted, face_id)
+        np.testing.assert_array_equal(valid, present[face_id])
+        expected = offline(model, features[face_id], present[face_id])
+        np.testing.assert_allclose(found[valid], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("cuts", [[], list(range(1, 40))])
+def test_missing_and_uneven_frames_keep_the_phases_in_time(model, predictor, features, cuts):
+    slots = np.cumsum(np.where(np.arange(40) % 5 == 2, 3, 1))
+    present = np.array([np.ones(40, bool), np.zeros(40, bool)])
+    predicted = run(predictor, recording(features, present, slots), cuts)
+    found, _ = values(predicted, 0)
+    np.testing.assert_allclose(found, offline(model, features[0], present[0], slots), atol=1e-5)
+    even, _ = values(run(predictor, recording(features, present)), 0)
+    assert np.abs(found - even).max() > 0.01
+
+
+def test_frames_closer_than_the_rate_come_after_each_other(model, predictor, features):
+    present = np.array([np.ones(40, bool), np.zeros(40, bool)])
+    predicted = run(predictor, recording(features, present, np.arange(40) / 7))
+    found, _ = values(predicted, 0)
+    np.testing.assert_allclose(found, offline(model, features[0], present[0]), atol=1e-5)
+
+
+@pytest.mark.parametrize("cuts", [[], [11, 14], list(range(1, 40))])
+def test_a_prediction_is_held_and_then_there_is_none(predictor, features, cuts):
+    present = np.array([np.ones(40, bool), np.zeros(40, bool)])
+    present[0, 10:30] = False
+    made = recording(features, present, dropped=(10, 11))
+    predicted = run(predictor, made, cuts, hold_seconds=0.2, identity_seconds=0.3)
+    found, valid = values(predicted, 0)
+    np.testing.assert_array_equal(valid, present[0])
+    np.testing.assert_array_equal(found[10:14], found[[9] * 4], "4 frames of 0.05 s")
+    assert np.isnan(found[14:30]).all()
+    assert [frame.index for frame in predicted] == list(range(40)), "every frame has its row"
+    assert [frame.index for frame in predicted if frame.dropped] == [10, 11]
+
+
+def test_nobody_is_remembered_for_ever(predictor, features):
+    stream = streams.FaceStreams(
+        predictor.another(), RATE, config.Prediction(hold_seconds=0.1, identity_seconds=0.3)
+    )
+    present = np.array([np.arange(40) < 5, np.arange(40) < 30])
+    for frame in recording(features, present):
+        stream.predict([frame])
+    assert not stream._known
