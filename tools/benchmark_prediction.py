@@ -1,0 +1,302 @@
+"""How fast predict is, from a file and from a camera, stage by stage; prints Markdown.
+
+    tools/run tools/benchmark_prediction.py VIDEO [--size=1280x720] [--frames=1500] [--backbone=vgg16 ...]
+
+The video is repeated until it has as many frames. In the same run: the machine's matrix ceiling, and the CNN as
+plain Keras in float32. A core-ms is a millisecond of one core; all figures but the memory are medians.
+"""
+
+import argparse
+import itertools
+import pathlib
+import resource
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+import cv2
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ast_net import config, errors
+from ast_net.cnn import backbone, runtime, vgg16
+from ast_net.faces import alignment, detection, tracking, video
+from ast_net.prediction import camera, networks, pipeline
+from ast_net.temporal import stacked_lstm, streaming, trained
+
+MATRIX = 2048
+
+
+class Timer:
+    """Wall time and processor time of what runs inside, in seconds."""
+
+    def __enter__(self) -> "Timer":
+        self._wall, self._cores = time.perf_counter(), time.process_time()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.wall = time.perf_counter() - self._wall
+        self.cores = time.process_time() - self._cores
+
+
+class Replay:
+    """A camera that shows pictures in turn, each when it is due."""
+
+    def __init__(self, images: list[np.ndarray], rate: float, seconds: float) -> None:
+        self._images = itertools.cycle([image[..., ::-1] for image in images])
+        self._rate, self._frames = rate, round(rate * seconds)
+        self._shown, self._start = 0, time.monotonic()
+
+    def read(self) -> tuple[bool, np.ndarray]:
+        due = self._start + self._shown / self._rate
+        time.sleep(max(0.0, due - time.monotonic()))
+        self._shown += 1
+        return self._shown <= self._frames, np.ascontiguousarray(next(self._images))
+
+
+def matrix_ceiling(dtype: str) -> float:
+    """TFLOP/s of a large matrix product."""
+    a = tf.cast(tf.random.normal((MATRIX, MATRIX)), dtype)
+    product = tf.function(lambda: tf.linalg.matmul(a, a))
+    product()
+    walls = []
+    for _ in range(10):
+        with Timer() as timer:
+            product().numpy()
+        walls.append(timer.wall)
+    return 2 * MATRIX**3 / statistics.median(walls) / 1e12
+
+
+def repeated(images: list[np.ndarray], frames: int) -> Iterator[np.ndarray]:
+    return itertools.islice(itertools.cycle(images), frames)
+
+
+def measured(name: str, batches: Iterable, do: Callable, per_batch: int = 1) -> str:
+    """A row of the table of stages: each batch is timed by itself."""
+    walls, cores = [], []
+    for batch in batches:
+        with Timer() as timer:
+            do(batch)
+        walls.append(timer.wall / per_batch)
+        cores.append(timer.cores / per_batch)
+    wall = statistics.median(walls)
+    # Now and then a frame costs more (a detection): the mean counts for the cores.
+    return f"| {name} | {1 / wall:.0f} | {1e3 * wall:.2f} | {1e3 * statistics.mean(cores):.2f} |"
+
+
+def stages(path: pathlib.Path, images: list[np.ndarray], loaded: networks.Networks, batch: int):
+    """Each stage alone, on 200 frames."""
+    images = list(repeated(images, 200))
+    frames = video.read_frames(path)
+    next(frames)
+    yield measured("decoding", range(199), lambda _: next(frames, None))
+    tracker = tracking.FaceTracker(loaded.detector, config.Tracking())
+    seen = []
+    yield measured(
+        "tracking",
+        enumerate(images),
+        lambda item: seen.append(tracker.update(item[1], item[0] / 25)),
+    )
+    places = [(image, faces[0].face) for image, faces in zip(images, seen, strict=True) if faces]
+    if not places:
+        raise errors.InputError(f"{path}: no face was found in its first frames; give another video")
+    crops: list[np.ndarray] = []
+    yield measured(
+        "alignment",
+        places,
+        lambda place: crops.append(
+            alignment.align_face(place[0], place[1].landmarks, config.Alignment())
+        ),
+    )
+    faces = np.stack(crops)
+    for size in sorted({1, batch}):
+        batches = [np.stack(list(repeated(list(faces), size))) for _ in range(max(5, 64 // size))]
+        loaded.extractor(batches[0])
+        yield measured(f"CNN, batches of {size}", batches, loaded.extractor, size)
+    predictor = streaming.StreamingPredictor(loaded.stacked_lstm, 10)
+    for size in sorted({1, batch}):
+        rows = np.ones((size, loaded.extractor.feature_size), np.float32)
+        predictor.predict(rows)
+        yield measured(f"LSTM, {size} frames", [rows] * 100, predictor.predict, size)
+
+
+def plain_keras(model: keras.Model, faces: np.ndarray, batch: int) -> float:
+    """Faces a second of the CNN as Keras computes it, in float32."""
+    batches = np.stack(list(repeated(list(faces), batch)))
+    model.predict(batches, verbose=0)
+    walls = []
+    for _ in range(5):
+        with Timer() as timer:
+            model.predict(batches, batch_size=batch, verbose=0)
+        walls.append(timer.wall)
+    return batch / statistics.median(walls)
+
+
+def from_file(predictor: pipeline.Pipeline, path: pathlib.Path, repeats: int) -> str:
+    rates, cores = [], []
+    for _ in range(repeats):
+        with Timer() as timer:
+            frames = sum(1 for _ in predictor.predict(video.read_frames(path), video.frame_rate(path)))
+        rates.append(frames / timer.wall)
+        cores.append(1e3 * timer.cores / frames)
+    listed = ", ".join(f"{rate:.1f}" for rate in rates)
+    return (
+        f"| file, {frames} frames | {statistics.median(rates):.1f} frames/s ({listed}) | "
+        f"{statistics.median(cores):.1f} core-ms a frame |"
+    )
+
+
+def from_camera(
+    predictor: pipeline.Pipeline, images: list[np.ndarray], rate: float, seconds: float
+) -> str:
+    """Latency from the moment a picture is there to its prediction."""
+    start = time.monotonic()
+    recording = camera.newest_frames(Replay(images, rate, seconds), threading.Event(), seconds + 60)
+    latencies, dropped = [], 0
+    for frame in predictor.predict(recording, rate, live=True):
+        dropped += frame.dropped
+        if not frame.dropped:
+            latencies.append(1e3 * (time.monotonic() - start - frame.timestamp))
+    half = len(latencies) // 2
+    at = np.percentile(latencies, [50, 95, 99])
+    return (
+        f"| camera, {rate:g} frames/s, {seconds:g} s | latency {at[0]:.1f}, {at[1]:.1f}, {at[2]:.1f} ms (50, 95, "
+        f"99 %) | {dropped} of {dropped + len(latencies)} dropped; median of the two halves "
+        f"{np.median(latencies[:half]):.1f}, {np.median(latencies[half:]):.1f} ms |"
+    )
+
+
+def resident() -> float:
+    """Memory of this process now, MB."""
+    pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+def over_time(predictor: pipeline.Pipeline, images: list[np.ndarray], frames: int) -> str:
+    """Whether memory or time grow over a long recording."""
+    recording = (
+        video.Frame(index, index / 25, image)
+        for index, image in enumerate(repeated(images, frames))
+    )
+    memory, times = [], [time.perf_counter()]
+    for prediction in predictor.predict(recording, 25.0):
+        if prediction.index % 1000 == 999:
+            memory.append(resident())
+            times.append(time.perf_counter())
+    steps = np.diff(times)
+    third = max(1, len(steps) // 3)
+    return (
+        f"| {frames} frames | memory {memory[0]:.0f} MB after 1,000, at most {max(memory):.0f} MB after that, "
+        f"{memory[-1]:.0f} MB at the end | {np.median(steps[:third]):.2f} ms a frame in the first third, "
+        f"{np.median(steps[-third:]):.2f} in the last |"
+    )
+
+
+def build(arguments: argparse.Namespace, faces_of: pathlib.Path) -> tuple[networks.Networks, str]:
+    """The networks; a temporal model with random weights where none was trained on such features."""
+    weights = arguments.backbone_weights
+    if arguments.backbone == "vgg16" and weights is None:
+        keras.utils.set_random_seed(0)
+        model = vgg16.build_vgg16()
+        for variable in model.trainable_variables:
+            if len(variable.shape) > 1:
+                # He's: the activations neither die nor explode.
+                fan_in = np.prod(variable.shape[:-1]) * (7 if "kernel_" in variable.name else 1)
+                variable.assign(tf.random.normal(variable.shape, stddev=(2 / float(fan_in)) ** 0.5))
+        weights = str(pathlib.Path(arguments.cache_dir) / "random_vgg16.weights.h5")
+        if not pathlib.Path(weights).exists():
+            pathlib.Path(weights).parent.mkdir(parents=True, exist_ok=True)
+            model.save_weights(weights)
+        del model
+    detector = detection.FaceDetector()
+    extractor = runtime.load(
+        arguments.backbone,
+        weights,
+        config.Runtime(arguments.runtime, arguments.precision),
+        pathlib.Path(arguments.cache_dir),
+        lambda: networks.calibration_faces([faces_of], detector),
+    )
+    if arguments.backbone == "compact" and weights is None:
+        lstm, origin = trained.load()
+    else:
+        lstm = stacked_lstm.build_stacked_lstm(extractor.feature_size)
+        found = backbone.weights_id(arguments.backbone, weights)
+        origin = trained.Origin(config.TARGETS, arguments.backbone, found, weights, 50, 10, 25.0)
+    return networks.Networks(detector, extractor, None, lstm, origin), weights
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("video", type=pathlib.Path)
+    parser.add_argument("--size", help="scale the video to WIDTHxHEIGHT")
+    parser.add_argument("--frames", type=int, default=1500)
+    parser.add_argument("--backbone", default="compact", choices=sorted(backbone.FEATURE_SIZE))
+    parser.add_argument("--backbone_weights", help="without, random ones for vgg16")
+    parser.add_argument("--runtime", default="tensorflow")
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--batch", type=int, default=config.Prediction().batch_size)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--camera_seconds", type=float, default=30.0)
+    parser.add_argument("--long", type=int, default=0, help="frames to watch memory and time over")
+    parser.add_argument("--cache_dir", default="data")
+    arguments = parser.parse_args()
+    try:
+        print(report(arguments))
+    except errors.InputError as error:
+        sys.exit(f"error: {error}")
+
+
+def report(arguments: argparse.Namespace) -> str:
+    images = [frame.image for frame in itertools.islice(video.read_frames(arguments.video), 100)]
+    if arguments.size:
+        width, height = map(int, arguments.size.split("x"))
+        images = [cv2.resize(image, (width, height)) for image in images]
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "repeated.mp4"
+        video.write_video(path, repeated(images, arguments.frames), 25)
+        loaded, weights = build(arguments, path)
+        settings = config.Prediction(batch_size=arguments.batch)
+        predictor = pipeline.Pipeline(loaded, settings)
+        for _ in predictor.predict(itertools.islice(video.read_frames(path), 50), 25.0):
+            pass  # traces what there is to trace
+        height, width = images[0].shape[:2]
+        lines = [
+            f"{arguments.backbone}, {arguments.runtime}, {loaded.extractor.precision}; {width}x{height}; matrix "
+            f"ceiling {matrix_ceiling('float32'):.3f} TFLOP/s in float32, {matrix_ceiling('bfloat16'):.3f} in "
+            "bfloat16",
+            "",
+            "| stage alone | a second | ms | core-ms |",
+            "|---|---|---|---|",
+            *stages(path, images, loaded, arguments.batch),
+        ]
+        plain = backbone.load(arguments.backbone, weights)
+        faces = networks.calibration_faces([path], loaded.detector)
+        rate = plain_keras(plain, faces, arguments.batch)
+        with Timer() as timer:
+            for _ in range(5):
+                loaded.extractor(np.stack(list(repeated(list(faces), arguments.batch))))
+        ratio = 5 * arguments.batch / timer.wall / rate
+        lines += [
+            "",
+            f"Plain Keras in float32, batches of {arguments.batch}: {rate:.1f} faces/s; this runtime is {ratio:.2f} "
+            "times as fast.",
+            "",
+            "| end to end | | |",
+            "|---|---|---|",
+            from_file(predictor, path, arguments.repeats),
+            from_camera(predictor, images, 25.0, arguments.camera_seconds),
+        ]
+        if arguments.long:
+            lines.append(over_time(predictor, images, arguments.long))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    return "\n".join([*lines, "", f"Peak memory {peak:.0f} MB, with {len(images)} frames held."])
+
+
+if __name__ == "__main__":
+    main()
