@@ -1,11 +1,13 @@
 """python -m ast_net.predict --video=FILE: valence and arousal of every face in every frame."""
 
+import os
+import pathlib
 import sys
 
 from absl import flags
 
 from ast_net import cli, config, errors
-from ast_net.prediction import inputs, networks, pipeline, run
+from ast_net.prediction import inputs, networks, outputs, pipeline, run
 
 _DEFAULTS = config.Prediction()
 _VIDEO = flags.DEFINE_multi_string(
@@ -21,7 +23,7 @@ _OUTPUT_DIR = flags.DEFINE_string("output_dir", "predictions", "Gets a folder fo
 _OUTPUTS = flags.DEFINE_list(
     "outputs",
     ["csv", "figure", "video"],
-    f"Some of {', '.join(run.OUTPUTS)}; jsonl is written to the standard output.",
+    f"Some of {', '.join(outputs.OUTPUTS)}; jsonl goes to the standard output.",
 )
 _POSTERIORS = flags.DEFINE_boolean("posteriors", False, "Also those of the seven expressions.")
 _INFERENCE = flags.DEFINE_enum(
@@ -56,11 +58,9 @@ def _max_faces(faces: str) -> int | None:
 
 def main() -> None:
     """Predicts what the flags name."""
-    unknown = [name for name in _OUTPUTS.value if name not in run.OUTPUTS]
-    if unknown or not _OUTPUTS.value:
-        raise errors.InputError(
-            f"--outputs: found {','.join(_OUTPUTS.value)}, expected some of {', '.join(run.OUTPUTS)}"
-        )
+    wanted = outputs.Wanted(
+        pathlib.Path(_OUTPUT_DIR.value), tuple(_OUTPUTS.value), _POSTERIORS.value
+    )
     if _CAMERA.value is not None and _VIDEO.value:
         raise errors.InputError("--video and --camera: expected one of them")
     settings = config.Prediction(
@@ -81,13 +81,18 @@ def main() -> None:
         [recording.path for recording in recordings],
     )
     predictor = pipeline.Pipeline(loaded, settings)
-    places = (_OUTPUT_DIR.value, _OUTPUTS.value, _POSTERIORS.value)
-    if _CAMERA.value is not None:
-        summaries = [run.predict_camera(predictor, _CAMERA.value, *places, _MAX_SECONDS.value)]
-    else:
-        summaries = run.predict_files(predictor, recordings, *places)
+    try:
+        if _CAMERA.value is not None:
+            summaries = [run.predict_camera(predictor, _CAMERA.value, wanted, _MAX_SECONDS.value)]
+        else:
+            summaries = run.predict_files(predictor, recordings, wanted)
+    except BrokenPipeError:
+        # Who reads JSON lines has read enough; Python would complain once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return
     failed = [summary for summary in summaries if summary.error]
-    print(f"{len(summaries) - len(failed)} of {len(summaries)} inputs: see {_OUTPUT_DIR.value}")
+    done = len(summaries) - len(failed)
+    print(f"{done} of {len(summaries)} inputs: see {_OUTPUT_DIR.value}", file=sys.stderr)
     if failed:
         sys.exit("\n".join(["error:", *(f"  {summary.line()}" for summary in failed)]))
 

@@ -1,5 +1,6 @@
 """Fixtures that several test folders share."""
 
+import dataclasses
 import functools
 import json
 import pathlib
@@ -12,9 +13,11 @@ import pytest
 import tensorflow as tf
 
 from ast_net import config
-from ast_net.cnn import backbone
+from ast_net.cnn import backbone, expression, runtime
 from ast_net.datasets import recola, recording_files, synthesis, synthetic_face
 from ast_net.faces import alignment, detection, tracking, video
+from ast_net.prediction import networks
+from ast_net.temporal import trained
 from ast_net.training import experiment, figures
 
 # What tests replace these by must not be kept.
@@ -176,3 +179,16 @@ def planted_recola(tmp_path, monkeypatch) -> Callable[..., pathlib.Path]:
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def learned(detector) -> networks.Networks:
+    """The package's own networks, without the expressions' head."""
+    extractor = runtime.load("compact", None, config.Runtime(), pathlib.Path("nowhere"))
+    return networks.Networks(detector, extractor, None, *trained.load())
+
+
+@pytest.fixture(scope="session")
+def learned_with_head(learned) -> networks.Networks:
+    """The same with it."""
+    return dataclasses.replace(learned, head=expression.load_head())

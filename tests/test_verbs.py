@@ -309,3 +309,46 @@ def test_describe_without_the_source_says_what_it_leaves_out(places, trained, tm
         "splits.csv",
         "description.json",
     }
+
+
+def test_predict_with_what_is_installed(face_video, tmp_path):
+    flags = [f"--video={face_video}", f"--output_dir={tmp_path}", "--outputs=csv"]
+    done = call("predict", *flags)
+    assert done.ended == 0
+    assert (tmp_path / "face/predictions.csv").is_file()
+    ended = call("predict", *flags, f"--video={tmp_path}/nowhere.mp4").ended
+    assert "nowhere: failed" in ended
+    assert "no such file" in ended
+
+
+def test_predict_with_a_run_of_one_s_own(face_video, trained, tmp_path):
+    workdir, _ = trained
+    places = [f"--video={face_video}", f"--output_dir={tmp_path}", "--outputs=csv"]
+    done = call("predict", *places, f"--workdir={workdir}", "--faces=all", "--inference=clip")
+    assert done.ended == 0
+    origin = json.loads((workdir / "model.json").read_text())
+    assert origin["targets"] == ["valence", "arousal"]
+    assert (origin["stride"], origin["frame_rate"]) == (2, 25.0)
+    (tmp_path / "other").mkdir()
+    for name in ("best.keras", "model.json"):
+        shutil.copy(workdir / name, tmp_path / "other" / name)
+    origin["weights_id"] = "00000000"
+    (tmp_path / "other/model.json").write_text(json.dumps(origin))
+    ended = call("predict", *places, f"--workdir={tmp_path / 'other'}").ended
+    assert "features of other weights" in ended
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ([], "give --video=FILE"),
+        (["--video=a.mp4", "--camera=0"], "expected one of them"),
+        (["--video=a.mp4", "--outputs=csv,gif"], "--outputs: found csv,gif, expected some of"),
+        (["--video=a.mp4", "--faces=none"], "--faces: found 'none', expected a number or all"),
+        (["--video=a.mp4", "--faces=0"], "max_faces must be >= 1"),
+        (["--video=a.mp4", "--hold_seconds=9"], "hold_seconds must be from 0 to identity_seconds"),
+        (["--video=a.mp4", "--workdir=nowhere"], "no such model; train first"),
+    ],
+)
+def test_predict_says_what_is_wrong(flags, expected, tmp_path):
+    assert expected in call("predict", *flags, f"--output_dir={tmp_path}").ended

@@ -103,7 +103,9 @@ def stages(path: pathlib.Path, images: list[np.ndarray], loaded: networks.Networ
     )
     places = [(image, faces[0].face) for image, faces in zip(images, seen, strict=True) if faces]
     if not places:
-        raise errors.InputError(f"{path}: no face was found in its first frames; give another video")
+        raise errors.InputError(
+            f"{path}: no face was found in its first frames; give another video"
+        )
     crops: list[np.ndarray] = []
     yield measured(
         "alignment",
@@ -140,7 +142,9 @@ def from_file(predictor: pipeline.Pipeline, path: pathlib.Path, repeats: int) ->
     rates, cores = [], []
     for _ in range(repeats):
         with Timer() as timer:
-            frames = sum(1 for _ in predictor.predict(video.read_frames(path), video.frame_rate(path)))
+            frames = sum(
+                1 for _ in predictor.predict(video.read_frames(path), video.frame_rate(path))
+            )
         rates.append(frames / timer.wall)
         cores.append(1e3 * timer.cores / frames)
     listed = ", ".join(f"{rate:.1f}" for rate in rates)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Protocol
 
 import cv2
@@ -51,7 +51,7 @@ def newest_frames(
     stop: threading.Event,
     max_seconds: float | None = None,
     clock: Callable[[], float] = time.monotonic,
-) -> Iterator[video.Frame]:
+) -> Generator[video.Frame, None, None]:
     """Yields each time the newest frame, and before it those that came and went since the last time.
 
     A thread takes every frame the camera gives and notes its time. Frames that nobody asked for before

@@ -42,7 +42,7 @@ def load(
     workdir: str | None = None,
     model: str = run_folder.BEST_MODEL,
     backbone_weights: str | None = None,
-    settings: config.Runtime = config.Runtime(),
+    settings: config.Runtime | None = None,
     cache_dir: str = "data",
     posteriors: bool = False,
     recordings: Sequence[pathlib.Path] = (),
@@ -53,7 +53,7 @@ def load(
       workdir: the run's; None for the package's own.
       model: the file in the workdir, best.keras or last.keras.
       backbone_weights: of the CNN; None for the file that the run was trained with.
-      settings: how the CNN is computed.
+      settings: how the CNN is computed; None for the usual way.
       cache_dir: where a calibrated CNN is kept.
       posteriors: whether the expressions are wanted.
       recordings: whose faces int8 is calibrated on, if that has not been done.
@@ -78,7 +78,7 @@ def load(
     extractor = runtime.load(
         origin.backbone,
         weights,
-        settings,
+        settings or config.Runtime(),
         pathlib.Path(cache_dir),
         lambda: calibration_faces(recordings, detector),
     )
@@ -103,9 +103,7 @@ def calibration_faces(
     return np.stack(faces) if faces else np.zeros((0, 224, 224, 3), np.uint8)
 
 
-def _every_fifth_face(
-    path: pathlib.Path, detector: detection.FaceDetector
-) -> Iterator[np.ndarray]:
+def _every_fifth_face(path: pathlib.Path, detector: detection.FaceDetector) -> Iterator[np.ndarray]:
     tracker = tracking.FaceTracker(detector, config.Tracking())
     for frame in itertools.islice(video.read_frames(path), _CALIBRATION_FRAMES):
         seen = tracker.update(frame.image, frame.timestamp)

@@ -1,7 +1,7 @@
 """Frames in, predictions out: the paper's Figure 1 from left to right, its stages at work at the same time."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 
 import numpy as np
 import scipy.special
@@ -37,7 +37,7 @@ class Pipeline:
         frame_rate: float,
         keep_images: bool = False,
         live: bool = False,
-    ) -> Iterator[frames.FramePrediction]:
+    ) -> Generator[frames.FramePrediction, None, None]:
         """Yields a prediction for every frame, in order, holding a bounded number of them.
 
         Args:

@@ -38,14 +38,16 @@ class StreamingPredictor:
             for layer in lstm.lstm_layers(stacked_lstm)
             for part in "hc"
         }
-        shapes = {name: (None, size) for name, size in self._state_sizes.items()}
-        shapes["features"] = (None, None, self._feature_size)
-        signature = {name: tf.TensorSpec(shape, tf.float32) for name, shape in shapes.items()}
+        signature = {name: tf.TensorSpec((None, size)) for name, size in self._state_sizes.items()}
+        signature["features"] = tf.TensorSpec((None, None, self._feature_size))
         self._model = tf.function(lstm.build_stateful(stacked_lstm), input_signature=[signature])
         self.reset()
 
     def another(self, stride: int | None = None) -> "StreamingPredictor":
-        """One for another face or, with its stride, another recording: it shares the network, and has seen nothing."""
+        """One for another face or, with its stride, another recording.
+
+        It shares the network, and has seen nothing.
+        """
         result = copy.copy(self)
         result._stride = stride or self._stride
         result.reset()

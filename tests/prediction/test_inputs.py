@@ -10,7 +10,15 @@ from ast_net.prediction import inputs
 
 @pytest.fixture
 def folder(tmp_path):
-    for name in ("a.mp4", "b.MOV", "notes.txt", ".hidden.mp4", "deep/a.mp4", "shots/1.png", "shots/10.png"):
+    for name in (
+        "a.mp4",
+        "b.MOV",
+        "notes.txt",
+        ".hidden.mp4",
+        "deep/a.mp4",
+        "shots/1.png",
+        "shots/10.png",
+    ):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.touch()

@@ -35,7 +35,9 @@ def phase_by_phase(model, features, clip_frames=None):
     expected = np.zeros((len(features), 2), np.float32)
     for phase in range(STRIDE):
         places = np.arange(phase, len(features), STRIDE)
-        for clip in np.split(places, range(clip_frames or FRAMES, len(places), clip_frames or FRAMES)):
+        for clip in np.split(
+            places, range(clip_frames or FRAMES, len(places), clip_frames or FRAMES)
+        ):
             expected[clip] = model(features[np.newaxis, clip])[0]
     return expected
 

@@ -1,0 +1,124 @@
+"""From frames to predictions, against the same steps one after the other."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from ast_net import config
+from ast_net.faces import alignment, tracking, video
+from ast_net.prediction import camera, pipeline
+from ast_net.temporal import streaming
+
+
+@pytest.fixture(scope="module")
+def predictor(learned):
+    return pipeline.Pipeline(learned, config.Prediction())
+
+
+def of_images(images, rate=25.0):
+    return [video.Frame(number, number / rate, image) for number, image in enumerate(images)]
+
+
+def values(predicted):
+    """Of the first face, [T, 2], NaN where there is none."""
+    nothing = np.full(2, np.nan, np.float32)
+    return np.stack([frame.faces[0].values if frame.faces else nothing for frame in predicted])
+
+
+@pytest.fixture(scope="module")
+def expected(face_video, learned):
+    """The predictions of face_video, step by step, the whole video at once each time."""
+    track = tracking.track_video(face_video, config.Tracking(), learned.detector)
+    crops = [f.image for f in alignment.aligned_faces(face_video, track, config.Alignment())]
+    features = learned.extractor(np.stack(crops)).astype(np.float32)
+    return streaming.StreamingPredictor(learned.stacked_lstm, 10).predict(features)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_equals_the_steps_one_after_the_other(predictor, face_video, expected, live):
+    predicted = list(predictor.predict(video.read_frames(face_video), 25.0, live=live))
+    assert [frame.index for frame in predicted] == list(range(20))
+    assert [frame.timestamp for frame in predicted] == pytest.approx(np.arange(20) / 25)
+    assert all(frame.faces[0].valid and frame.image is None for frame in predicted)
+    np.testing.assert_allclose(values(predicted), expected, atol=1e-4)
+
+
+def test_posteriors_and_images_on_request(learned_with_head, drifting_face):
+    predictor = pipeline.Pipeline(learned_with_head, config.Prediction(batch_size=3))
+    images = drifting_face([True, True, True, False])
+    predicted = list(predictor.predict(of_images(images), 25.0, keep_images=True))
+    for frame, image in zip(predicted, images, strict=True):
+        np.testing.assert_array_equal(frame.image, image)
+    posteriors = np.stack(
+        [frame.faces[0].posteriors for frame in predicted if frame.faces[0].valid]
+    )
+    assert posteriors.shape == (3, 7)
+    np.testing.assert_allclose(posteriors.sum(axis=1), 1, atol=1e-5)
+    assert predicted[3].faces[0].posteriors is None
+
+
+def test_frames_that_were_dropped_are_not_looked_at(predictor, drifting_face):
+    recording = of_images(drifting_face([True] * 6))
+    recording[3] = recording[3]._replace(image=camera.DROPPED)
+    predicted = list(predictor.predict(recording, 25.0, keep_images=True, live=True))
+    assert [frame.dropped for frame in predicted] == [False] * 3 + [True] + [False] * 2
+    assert [frame.faces[0].valid for frame in predicted] == [True] * 3 + [False] + [True] * 2
+    assert predicted[3].image is None
+
+
+def test_the_time_step_is_the_model_s_at_any_rate(predictor, learned, drifting_face):
+    images = drifting_face([True]) * 12
+    slow = list(predictor.predict(of_images(images, 2.5), 2.5))
+    one_step_a_frame = streaming.StreamingPredictor(learned.stacked_lstm, 1)
+    features = learned.extractor(np.stack([crop_of(learned, image) for image in images])).astype(
+        np.float32
+    )
+    np.testing.assert_allclose(values(slow), one_step_a_frame.predict(features), atol=0.01)
+
+
+def crop_of(learned, image):
+    face = learned.detector.detect([image])[0][0]
+    return alignment.align_face(image, face.landmarks, config.Alignment())
+
+
+def test_holds_a_bounded_number_of_frames(predictor, drifting_face):
+    made = []
+    images = itertools.cycle(drifting_face([True] * 4))
+    recording = (
+        made.append(number) or video.Frame(number, number / 25, next(images))
+        for number in itertools.count()
+    )
+    predictions = predictor.predict(recording, 25.0)
+    for _ in range(40):
+        next(predictions)
+    predictions.close()
+    assert len(made) < 120
+
+
+def test_what_breaks_in_the_middle_comes_after_what_was_before(predictor, drifting_face):
+    def breaking():
+        yield from of_images(drifting_face([True] * 20))
+        raise OSError("the disk is gone")
+
+    predicted = []
+    with pytest.raises(OSError, match="the disk is gone"):
+        for frame in predictor.predict(breaking(), 25.0):
+            predicted.append(frame)
+    assert len(predicted) == 16, "a whole batch"
+
+
+def test_two_faces_side_by_side_are_as_each_alone(learned, drifting_face):
+    left = drifting_face([True] * 30)
+    right = [image[:, ::-1].copy() for image in reversed(left)]
+    both = [np.hstack(pair) for pair in zip(left, right, strict=True)]
+    one = pipeline.Pipeline(learned, config.Prediction())
+    everybody = pipeline.Pipeline(learned, config.Prediction(max_faces=None))
+    alone = [values(list(one.predict(of_images(images), 25.0))) for images in (left, right)]
+    predicted = list(everybody.predict(of_images(both), 25.0))
+    assert {len(frame.faces) for frame in predicted} == {2}
+    first = predicted[0].faces[0].face.box[0] > 320
+    for face_id, expected in enumerate(alone[::-1] if first else alone):
+        found = np.stack([frame.faces[face_id].values for frame in predicted])
+        assert [frame.faces[face_id].face_id for frame in predicted] == [face_id] * 30
+        np.testing.assert_allclose(found, expected, atol=0.02)
