@@ -1,0 +1,96 @@
+"""Whether two faces in one video are predicted as each alone: two clips, side by side in one picture.
+
+    tools/run tools/compare_side_by_side.py LEFT RIGHT [--mirror_right]
+
+Prints, for each, the frames whose identity is not the first one's, and how far its valence and arousal are from
+what the clip has alone. Both are shown at the height of the lower one, as long as the shorter one lasts.
+"""
+
+import argparse
+import itertools
+import pathlib
+import sys
+
+import cv2
+import numpy as np
+
+from ast_net import config, errors
+from ast_net.faces import video
+from ast_net.prediction import frames, networks, pipeline
+
+
+def read(path: pathlib.Path) -> list[np.ndarray]:
+    return [frame.image for frame in video.read_frames(path)]
+
+
+def at_height(images: list[np.ndarray], height: int) -> list[np.ndarray]:
+    width = round(images[0].shape[1] * height / images[0].shape[0])
+    return [
+        cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) for image in images
+    ]
+
+
+def predict(
+    learned: networks.Networks, images: list[np.ndarray], rate: float, max_faces: int | None
+) -> list[frames.FramePrediction]:
+    predictor = pipeline.Pipeline(learned, config.Prediction(max_faces=max_faces))
+    recording = (video.Frame(k, k / rate, image) for k, image in enumerate(images))
+    return list(predictor.predict(recording, rate))
+
+
+def compare(left: list[np.ndarray], right: list[np.ndarray], rate: float) -> list[str]:
+    learned = networks.load()
+    together = [np.hstack(pair) for pair in zip(left, right, strict=True)]
+    everybody = predict(learned, together, rate, None)
+    border, lines = left[0].shape[1], []
+    for name, images, is_left in (("left", left, True), ("right", right, False)):
+        alone = predict(learned, images, rate, 1)
+        differences, ids, frames_alone, frames_together = [], [], 0, 0
+        for one, all_ in zip(alone, everybody, strict=True):
+            mine = [f for f in one.faces if f.face is not None]
+            here = [
+                f
+                for f in all_.faces
+                if f.face is not None and (f.face.box[0] + f.face.box[2] / 2 < border) == is_left
+            ]
+            frames_alone += bool(mine)
+            frames_together += len(here)
+            if mine and len(here) == 1:
+                differences.append(np.abs(mine[0].values - here[0].values))
+                ids.append(here[0].face_id)
+        worst = np.max(differences, axis=0) if differences else np.full(2, np.nan)
+        others = sum(face_id != ids[0] for face_id in ids)
+        lines.append(
+            f"| {name} | {len(images)} | {frames_alone}, {frames_together} | {others} | "
+            f"{worst[0]:.4f}, {worst[1]:.4f} |"
+        )
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("left", type=pathlib.Path)
+    parser.add_argument("right", type=pathlib.Path)
+    parser.add_argument("--mirror_right", action="store_true", help="as another person, of a kind")
+    arguments = parser.parse_args()
+    try:
+        left, right = read(arguments.left), read(arguments.right)
+    except errors.InputError as error:
+        sys.exit(f"error: {error}")
+    height = min(left[0].shape[0], right[0].shape[0])
+    left, right = at_height(left, height), at_height(right, height)
+    if arguments.mirror_right:
+        right = [image[:, ::-1] for image in right]
+    count = min(len(left), len(right))
+    print("| clip | frames | with its face: alone, together | of another id | largest difference |")
+    print("|---|---|---|---|---|")
+    rate = video.frame_rate(arguments.left)
+    pairs = list(itertools.islice(zip(left, right, strict=False), count))
+    for line in compare([a for a, _ in pairs], [b for _, b in pairs], rate):
+        print(line)
+
+
+if __name__ == "__main__":
+    main()
