@@ -1,14 +1,15 @@
 """Faces in still pictures: the networks of the mtcnn package, in batches."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import cv2
 import keras
 import mtcnn
 import numpy as np
-import tensorflow as tf
 from mtcnn.utils import bboxes
+
+from ast_net.faces import networks, patches
 
 # The package's own values. P-Net sees faces of 12 pixels, at scales a factor apart.
 _PNET_SIZE, _RNET_SIZE, _ONET_SIZE = 12, 24, 48
@@ -54,18 +55,19 @@ class FaceDetector:
     are moved by another picture's padding. Here crops are shrunk by area, not sampled, which steadies
     the landmarks.
 
-    The networks are small and called once a frame: they run on the CPU, also where there is a GPU.
+    The networks are small and called once a frame: they run on one core of the CPU, also where there is
+    a GPU (`networks.Network`). A detector may be used in a thread of its own while a CNN runs in another.
     """
 
     def __init__(self) -> None:
         policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy("float32")  # in 16 bits landmarks would tremble
         try:
-            networks = [stage.model for stage in mtcnn.MTCNN(device="CPU:0").stages]
+            models = [stage.model for stage in mtcnn.MTCNN(device="CPU:0").stages]
         finally:
             keras.config.set_dtype_policy(policy)
         sizes = (None, _RNET_SIZE, _ONET_SIZE)
-        self._pnet, self._rnet, self._onet = map(_compiled, networks, sizes)
+        self._pnet, self._rnet, self._onet = map(networks.Network, models, sizes)
 
     def detect(
         self, images: Sequence[np.ndarray], min_face_fraction: float = 0.1
@@ -108,8 +110,10 @@ class FaceDetector:
             return []
         corners, landmarks, confidence = self._mean_over_shifts(image, squares)
         moved = np.abs(_squares(corners) - squares).max(axis=1)
-        if (moved > _MAX_OFFSET * (squares[:, 2] - squares[:, 0])).any():
-            corners, landmarks, confidence = self._mean_over_shifts(image, _squares(corners))
+        off = moved > _MAX_OFFSET * (squares[:, 2] - squares[:, 0])
+        if off.any():
+            again = self._mean_over_shifts(image, _squares(corners[off]))
+            corners[off], landmarks[off], confidence[off] = again
         return [_face(*each) for each in zip(corners, landmarks, confidence, strict=True)]
 
     def _detect_batch(
@@ -118,14 +122,14 @@ class FaceDetector:
         """MTCNN's cascade over pictures of one size. A row: picture, x1, y1, x2, y2, confidence."""
         rows = self._propose(images, min_face_fraction)
         if len(rows):
-            offsets, confidence = self._rnet(_patches(images, rows, _RNET_SIZE))
-            rows = bboxes.adjust_bboxes(rows, offsets.numpy())
-            rows = bboxes.replace_confidence(rows, confidence.numpy())
+            offsets, confidence = self._rnet(_cut(images, rows, _RNET_SIZE))
+            rows = bboxes.adjust_bboxes(rows, offsets)
+            rows = bboxes.replace_confidence(rows, confidence)
             rows = bboxes.pick_matches(rows, score_threshold=_RNET_THRESHOLD)
             rows = bboxes.smart_nms_from_bboxes(rows, threshold=0.7)
         if len(rows):
             squares = rows[:, 1:5] = _squares(rows[:, 1:5])
-            corners, _, confidence = self._describe(_patches(images, rows, _ONET_SIZE), squares)
+            corners, _, confidence = self._describe(_cut(images, rows, _ONET_SIZE), squares)
             rows = np.column_stack([rows[:, 0], corners, confidence])
             rows = bboxes.pick_matches(rows, score_threshold=_ONET_THRESHOLD)
             rows = bboxes.smart_nms_from_bboxes(rows, threshold=0.7, method="min")
@@ -149,10 +153,7 @@ class FaceDetector:
                 largest = shrunk
             offsets, confidence = self._pnet(np.stack(shrunk))
             for k in range(len(images)):
-                found = bboxes.generate_bounding_box(
-                    offsets[k : k + 1], confidence[k : k + 1], _PNET_THRESHOLD
-                )[:_MAX_CANDIDATES]
-                found[:, 0] = k
+                found = _candidates(k, offsets[k], confidence[k, ..., 1])
                 found[:, 1:5] *= np.tile([width / size[0], height / size[1]], 2)
                 rows[k].append(bboxes.smart_nms_from_bboxes(found, threshold=0.5))
             scale *= _SCALE_FACTOR
@@ -166,10 +167,10 @@ class FaceDetector:
         return proposals
 
     def _describe(
-        self, patches: np.ndarray, squares: np.ndarray
+        self, pixels: np.ndarray, squares: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """O-Net: corners [n, 4], landmarks [n, 5, 2] and confidence [n] of the faces in squares [n, 4]."""
-        offsets, points, confidence = (output.numpy() for output in self._onet(patches))
+        offsets, points, confidence = self._onet(pixels)
         sides = squares[:, 2:] - squares[:, :2]
         corners = squares + offsets * np.tile(sides, 2)
         landmarks = squares[:, np.newaxis, :2] + sides[:, np.newaxis] * np.stack(
@@ -182,11 +183,12 @@ class FaceDetector:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """As _describe, but the mean over shifted and mirrored copies of each square, [K, 4]."""
         shifts = np.tile(_SHIFTS, 2) * (squares[:, 2] - squares[:, 0])[:, np.newaxis, np.newaxis]
-        shifted = np.rint(squares[:, np.newaxis] + shifts).reshape(-1, 4)
+        shifted = np.rint(squares[:, np.newaxis] + shifts)
         mirrored = np.tile(_MIRRORED, len(squares))
-        patches = np.stack([_patch(image, square, _ONET_SIZE) for square in shifted])
-        patches[mirrored] = patches[mirrored, :, ::-1]
-        corners, landmarks, confidence = self._describe(patches, shifted)
+        pixels = np.concatenate([patches.cut_together(image, each, _ONET_SIZE) for each in shifted])
+        pixels[mirrored] = pixels[mirrored, :, ::-1]
+        shifted = shifted.reshape(-1, 4)
+        corners, landmarks, confidence = self._describe(pixels, shifted)
 
         width = shifted[mirrored, 0] + shifted[mirrored, 2]
         right, left = width - corners[mirrored, 0], width - corners[mirrored, 2]
@@ -201,15 +203,16 @@ class FaceDetector:
         )
 
 
-def _compiled(network: keras.Model, size: int | None) -> Callable:
-    """A network on uint8 pictures [n, size, size, 3], traced once for any n (and any size if None)."""
+def _candidates(picture: int, offsets: np.ndarray, confidence: np.ndarray) -> np.ndarray:
+    """P-Net's squares, the most confident first, as rows [n, 6]: offsets [h, w, 4], confidence [h, w].
 
-    @tf.function(input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8)])
-    def run(images):
-        with tf.device("CPU:0"):
-            return network((tf.cast(images, tf.float32) - 127.5) / 128.0)
-
-    return run
+    As the package has it, a square begins at pixel 1 of its 12, and the next one 2 pixels further.
+    """
+    y, x = np.nonzero(confidence > _PNET_THRESHOLD)
+    first = 2 * np.stack([x, y], axis=1) + 1
+    corners = np.hstack([first, first + _PNET_SIZE - 1]) + (_PNET_SIZE - 1.0) * offsets[y, x]
+    found = np.column_stack([np.full(len(x), picture), corners, confidence[y, x]])
+    return bboxes.sort_by_scores(found, found[:, 5], ascending=False)[:_MAX_CANDIDATES]
 
 
 def _face(corners: np.ndarray, landmarks: np.ndarray, confidence: float) -> Face:
@@ -218,27 +221,8 @@ def _face(corners: np.ndarray, landmarks: np.ndarray, confidence: float) -> Face
 
 
 def _squares(corners: np.ndarray) -> np.ndarray:
-    """The squares around boxes, x1, y1, x2, y2 [n, 4], on whole pixels."""
-    sides = np.rint(np.maximum(_PNET_SIZE, (corners[:, 2:] - corners[:, :2]).max(axis=1)))
-    first = np.rint((corners[:, :2] + corners[:, 2:] - sides[:, np.newaxis]) / 2)
-    return np.hstack([first, first + sides[:, np.newaxis]])
+    return patches.squares_around(corners, _PNET_SIZE)
 
 
-def _patches(images: Sequence[np.ndarray], rows: np.ndarray, size: int) -> np.ndarray:
-    return np.stack([_patch(images[int(row[0])], row[1:5], size) for row in rows])
-
-
-def _patch(image: np.ndarray, square: np.ndarray, size: int) -> np.ndarray:
-    """Cuts out a square on whole pixels and resizes it; beyond the picture all is grey."""
-    height, width = image.shape[:2]
-    x1, y1, x2, y2 = square.astype(int)
-    inside = image[max(0, y1) : max(0, y2), max(0, x1) : max(0, x2)]
-    if inside.size == 0:
-        return np.full((size, size, 3), 127, np.uint8)
-    top, bottom, left, right = (max(0, m) for m in (-y1, y2 - height, -x1, x2 - width))
-    if top or bottom or left or right:
-        inside = np.pad(inside, ((top, bottom), (left, right), (0, 0)), constant_values=127)
-    shrinks = x2 - x1 > size
-    return cv2.resize(
-        inside, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    )
+def _cut(images: Sequence[np.ndarray], rows: np.ndarray, size: int) -> np.ndarray:
+    return np.stack([patches.cut(images[int(row[0])], row[1:5], size) for row in rows])

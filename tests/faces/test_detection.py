@@ -107,14 +107,15 @@ def test_refine_trembles_little(detector, portrait):
     assert np.std(eyes, axis=0).max() * 76 / distance < 0.21
 
 
-def test_networks_are_traced_once(detector, portrait):
-    detector.detect([portrait])
-    detector.refine(portrait, np.array([[0.0, 0.0, 50.0, 50.0]]))
-    networks = (detector._pnet, detector._rnet, detector._onet)
-    before = [network.experimental_get_tracing_count() for network in networks]
-    detector.detect([portrait[:251, :199]] * 2)
-    detector.refine(portrait, np.array([[0.0, 0.0, 50.0, 50.0]] * 3))
-    assert [network.experimental_get_tracing_count() for network in networks] == before
+def test_faces_do_not_change_each_other(detector, portrait):
+    """One that has to be looked at twice leaves another one as it is alone."""
+    both = np.hstack([portrait, portrait])
+    box = detector.detect([portrait])[0][0].box
+    (alone,) = detector.refine(both, box[np.newaxis])
+    together, off = detector.refine(both, np.stack([box, box + [288 - 20, 5, 0, 0]]))
+    np.testing.assert_allclose(together.landmarks, alone.landmarks, atol=1e-3)
+    np.testing.assert_allclose(off.landmarks, alone.landmarks + [288, 0], atol=1)
+    assert detector.refine(both, np.empty((0, 4))) == []
 
 
 def test_mixed_precision_leaves_the_detector_alone(detector, portrait):

@@ -1,0 +1,61 @@
+"""Squares that are cut out, against means over areas in float64."""
+
+import numpy as np
+import pytest
+
+from ast_net.faces import patches
+
+
+def means(image: np.ndarray, square: np.ndarray, size: int) -> np.ndarray:
+    """The mean over each cell of a square, each pixel by the part of it that lies inside."""
+    x1, y1, x2, _ = square
+    side = x2 - x1
+    edges = np.arange(size + 1) * side / size
+    first, last = edges[:-1, np.newaxis], edges[1:, np.newaxis]
+    pixels = np.arange(side)
+    parts = np.clip(np.minimum(last, pixels + 1) - np.maximum(first, pixels), 0, None)
+    inside = np.full((side, side, 3), 127.0)
+    for y in range(side):
+        for x in range(side):
+            if 0 <= y1 + y < image.shape[0] and 0 <= x1 + x < image.shape[1]:
+                inside[y, x] = image[y1 + y, x1 + x]
+    return np.einsum("iy,jx,yxc->ijc", parts, parts, inside) / (side / size) ** 2
+
+
+@pytest.mark.parametrize("place", [(20, 12), (-9, -20), (60, 40)])
+def test_mean_over_areas(rng, place):
+    image = rng.integers(0, 255, (80, 100, 3), dtype=np.uint8)
+    square = np.array([*place, place[0] + 53, place[1] + 53])
+    together = patches.cut_together(image, np.stack([square + 2, square, square - 2]), 12)
+    for found, wanted in [
+        (patches.cut(image, square, 12), means(image, square, 12)),
+        (together[0], means(image, square + 2, 12)),
+        (together[1], means(image, square, 12)),
+        (together[2], means(image, square - 2, 12)),
+    ]:
+        assert found.dtype == np.uint8
+        np.testing.assert_allclose(found, wanted, atol=0.51)
+
+
+@pytest.mark.parametrize("side", [12, 47, 48, 49, 96, 300])
+def test_together_as_one_by_one(portrait, side):
+    squares = np.array([[90.0, 60, 90 + side, 60 + side]])
+    squares = squares + np.tile([[3, 3], [-3, -3], [3, -3], [-3, 3]], 2)
+    found = patches.cut_together(portrait, squares, 48)
+    one_by_one = np.stack([patches.cut(portrait, square, 48) for square in squares])
+    # Halves may be rounded either way.
+    assert np.abs(found.astype(int) - one_by_one).max() <= 1
+
+
+def test_beyond_the_picture_all_is_grey(portrait):
+    for place in (-1e6, 1e6, 288):
+        squares = np.array([[place, 0, place + 90, 90], [place, 5, place + 90, 95]])
+        assert (patches.cut_together(portrait, squares, 48) == 127).all()
+        assert (patches.cut(portrait, squares[0], 48) == 127).all()
+
+
+def test_squares_around():
+    boxes = np.array([[10.0, 20, 30, 60], [5, 5, 8, 9], [-10, 0, 30, 20]])
+    np.testing.assert_array_equal(
+        patches.squares_around(boxes, 12), [[0, 20, 40, 60], [0, 1, 12, 13], [-10, -10, 30, 30]]
+    )
