@@ -107,7 +107,8 @@ def test_the_track_of_a_folder_is_that_of_its_video(drifting_face, detector, tmp
     track = tracking.cached_track(tmp_path / "clip", cache, config.Tracking(), detector, False)
     tracker = tracking.FaceTracker(detector, config.Tracking())
     for k, image in enumerate(images):
-        np.testing.assert_array_equal(track.landmarks[k], tracker.update(image).landmarks)
+        (found,) = tracker.update(image, k / 25)
+        np.testing.assert_array_equal(track.landmarks[k], found.face.landmarks)
     faces = list(alignment.aligned_faces(tmp_path / "clip", track, config.Alignment()))
     assert [face.valid for face in faces] == [True] * 6
     moved = (tmp_path / "clip").rename(tmp_path / "moved")

@@ -38,7 +38,14 @@ def follow(detector, images, settings=SETTINGS):
     """The faces in all images, and the number of detections."""
     counting = CountingDetector(detector)
     tracker = tracking.FaceTracker(counting, settings)
-    return [tracker.update(image) for image in images], counting.detections
+    return [only(tracker, image, k) for k, image in enumerate(images)], counting.detections
+
+
+def only(tracker, image, k) -> detection.Face | None:
+    """The one face of frame k at 25 frames a second, if there is one."""
+    faces = tracker.update(image, k / 25)
+    assert len(faces) <= 1
+    return faces[0].face if faces else None
 
 
 def test_follows_between_detections(detector, drifting_face):
@@ -81,7 +88,8 @@ def test_does_not_stay_on_something_that_is_no_face(detector, drifting_face):
             return found if self.detections == 1 else [[]]
 
     tracker = tracking.FaceTracker(Blind(detector), dataclasses.replace(SETTINGS, redetect_every=4))
-    assert [tracker.update(image) is not None for image in images] == [True] * 4 + [False] * 6
+    found = [only(tracker, image, k) is not None for k, image in enumerate(images)]
+    assert found == [True] * 4 + [False] * 6
 
 
 def test_leaves_what_is_no_face_for_another_face(detector, drifting_face):
@@ -94,7 +102,7 @@ def test_leaves_what_is_no_face_for_another_face(detector, drifting_face):
 
     settings = dataclasses.replace(SETTINGS, redetect_every=4)
     tracker = tracking.FaceTracker(Elsewhere(detector), settings)
-    faces = [tracker.update(image) for image in drifting_face([True] * 5)]
+    faces = [only(tracker, image, k) for k, image in enumerate(drifting_face([True] * 5))]
     assert faces[4] is other and other not in faces[:4]
 
 
