@@ -14,6 +14,8 @@ _REACH, _REACH_GROWTH = 1.0, 1.0
 _RATIO, _RATIO_GROWTH = 1.5, 0.25
 # Pixels: what is compared is coarse, so that an expression or an uncertain box changes little.
 _LOOKS_SIZE = 16
+# People who change places differ by 0.7 and more in correlation, by 1 at most in place.
+_LOOKS_WEIGHT = 2.0
 _IMPOSSIBLE = 1e6
 
 
@@ -87,7 +89,7 @@ def recognise(
 def _strangeness(
     known: Known, face: detection.Face, of_face: np.ndarray, timestamp: float
 ) -> float:
-    """0 for the same place and looks, up to 1 for the place and up to 2 for the looks."""
+    """0 for the same place and looks; up to 1 for the place, and twice what correlation lacks of 1."""
     absence = timestamp - known.seen
     before, now = known.face.box.astype(float), face.box.astype(float)
     sizes = [max(1.0, float(np.sqrt(np.prod(box[2:])))) for box in (before, now)]
@@ -95,4 +97,4 @@ def _strangeness(
     reach = (_REACH + _REACH_GROWTH * absence) * float(np.mean(sizes))
     if distance > reach or max(sizes) / min(sizes) > _RATIO + _RATIO_GROWTH * absence:
         return _IMPOSSIBLE
-    return float(distance / reach + 1 - known.looks @ of_face)
+    return float(distance / reach + _LOOKS_WEIGHT * (1 - known.looks @ of_face))

@@ -1,0 +1,287 @@
+"""Several faces: which is which, over time, and who is it that comes back."""
+
+import cv2
+import numpy as np
+import pytest
+
+from ast_net import config
+from ast_net.faces import detection, identities, tracking, video
+
+FPS = 10
+
+
+@pytest.fixture(scope="module")
+def people(portrait) -> dict[str, np.ndarray]:
+    """Two faces, uint8 RGB [144, 144, 3]: the portrait, and the other way round with lighter skin."""
+    face = cv2.resize(portrait, (144, 144), interpolation=cv2.INTER_AREA)
+    other = (255 * (face[:, ::-1] / 255.0) ** [0.4, 0.6, 0.8]).astype(np.uint8)
+    other[90:] = other[90:] // 3
+    return {"a": face, "b": other}
+
+
+def scene(people, places, shape=(200, 480, 3)) -> np.ndarray:
+    """A grey picture with faces, {name: (x, y)}; later ones cover earlier ones, hair and all."""
+    image = np.full(shape, 90, np.uint8)
+    for name, (x, y) in places.items():
+        # The head without the photograph's background: an ellipse.
+        mask = cv2.ellipse(np.zeros((144, 144), np.uint8), (72, 62), (34, 44), 0, 0, 360, 255, -1)
+        region = image[y : y + 144, x : x + 144]
+        region[mask > 0] = people[name][mask > 0]
+    return image
+
+
+def ids_at(tracker, people, frames, start=0.0) -> list[dict[str, int]]:
+    """The number of each face shown, frame by frame: {name: id}; every face found must be one shown."""
+    found = []
+    for k, places in enumerate(frames):
+        faces = tracker.update(scene(people, places), start + k / FPS)
+        assert [face.face_id for face in faces] == sorted({face.face_id for face in faces})
+        names = {}
+        for face_id, face in faces:
+            centre = face.box[:2] + face.box[2:] / 2
+            distances = {
+                name: np.hypot(*(centre - [x + 72, y + 62])) for name, (x, y) in places.items()
+            }
+            name = min(distances, key=distances.__getitem__)
+            assert distances[name] < 20 and name not in names
+            names[name] = face_id
+        found.append(names)
+    return found
+
+
+def test_two_faces_and_one_that_leaves(detector, people):
+    settings = config.Tracking(redetect_every=6, search_every=2)
+    tracker = tracking.FaceTracker(detector, settings, max_faces=None, identity_seconds=1.0)
+    both = [{"a": (20 + 3 * k, 20), "b": (300 - 3 * k, 30)} for k in range(8)]
+    first, *others = ids_at(tracker, people, both)
+    assert sorted(first.values()) == [0, 1]
+    assert others == [first] * 7
+
+    alone, both = [{"b": (276, 30)}], [{"a": (50, 26), "b": (276, 30)}]
+    found = ids_at(tracker, people, alone * 8 + both * 4, 0.8)
+    assert found[:8] == [{"b": first["b"]}] * 8
+    assert found[9:] == [first] * 3, "within a second it is the same"
+
+    found = ids_at(tracker, people, alone * 12 + both * 8, 2.0)
+    assert found[:12] == [{"b": first["b"]}] * 12
+    assert found[-1] == {"a": 2, "b": first["b"]}, "after a second it is another one"
+
+
+@pytest.mark.parametrize("behind", ["a", "b"])
+def test_crossing_paths(detector, people, behind):
+    """One passes in front of the other; both are who they were."""
+    before = "b" if behind == "a" else "a"
+    frames = [{behind: (20 + 9 * k, 24), before: (290 - 9 * k, 28)} for k in range(31)]
+    tracker = tracking.FaceTracker(detector, config.Tracking(), max_faces=None)
+    found = [
+        dict(tracker.update(scene(people, places), k / FPS)) for k, places in enumerate(frames)
+    ]
+    in_front = max(found[0], key=lambda face_id: found[0][face_id].box[0])
+    assert sorted(found[0]) == sorted(found[-1]) == [0, 1]
+    assert found[-1][1 - in_front].box[0] > 250 > found[-1][in_front].box[0]
+    for faces, places in zip(found, frames, strict=True):
+        centre = faces[in_front].box[:2] + faces[in_front].box[2:] / 2
+        np.testing.assert_allclose(centre, np.add(places[before], [72, 62]), atol=15)
+    hidden = [len(faces) == 1 for faces in found]
+    assert 2 <= sum(hidden) <= 14, "one is hidden for a while"
+
+
+def test_who_changes_places_unseen_is_known_by_looks(detector, people):
+    tracker = tracking.FaceTracker(detector, config.Tracking(), max_faces=None)
+    (first,) = ids_at(tracker, people, [{"a": (100, 20), "b": (170, 20)}])
+    gone, *_, swapped = ids_at(
+        tracker, people, [{}] * 8 + [{"a": (170, 20), "b": (100, 20)}] * 4, 0.1
+    )
+    assert gone == {}
+    assert swapped == first
+
+
+def test_one_face_alone_has_the_number_of_who_it_is(detector, people):
+    tracker = tracking.FaceTracker(detector, config.Tracking(search_every=1))
+    near, far = {"a": (20, 20)}, {"b": (330, 30)}
+    found = ids_at(tracker, people, [near] * 3 + [{}] * 3 + [near] * 2 + [far] * 3 + [near] * 2)
+    assert found == ([{"a": 0}] * 3 + [{}] * 3 + [{"a": 0}] * 2 + [{"b": 1}] * 3 + [{"a": 0}] * 2)
+
+
+def grid(portrait, side, rows=3, columns=4) -> np.ndarray:
+    face = cv2.resize(portrait, (side, side), interpolation=cv2.INTER_AREA)
+    return np.tile(face, (rows, columns, 1))
+
+
+def test_twelve_faces(detector, portrait):
+    image = grid(portrait, 144)
+    settings = config.Tracking(redetect_every=4)
+    tracker = tracking.FaceTracker(detector, settings, max_faces=None)
+    found = [tracker.update(np.roll(image, 2 * k, axis=1)[:, 8:], k / 25) for k in range(6)]
+    assert [[face.face_id for face in faces] for faces in found] == [list(range(12))] * 6
+    moved = np.array(
+        [now.face.landmarks - then.face.landmarks for then, now in zip(found[0], found[5])]
+    )
+    np.testing.assert_allclose(moved.mean(axis=(0, 1)), [10, 0], atol=0.5)
+
+    some = tracking.FaceTracker(detector, settings, max_faces=5)
+    kept = [some.update(image, k / 25) for k in range(6)]
+    assert [[face.face_id for face in faces] for faces in kept] == [list(range(5))] * 6
+    places = [[face.face.box[:2].round() // 144 for face in faces] for faces in kept]
+    np.testing.assert_array_equal(places, [places[0]] * 6)
+
+
+def test_two_faces_of_a_video(detector, people, tmp_path):
+    path = tmp_path / "a.mp4"
+    images = [scene(people, {"a": (20 + k, 20), "b": (300, 20 + k)}) for k in range(12)]
+    video.write_video(path, images, 25)
+    tracker = tracking.FaceTracker(detector, config.Tracking(), max_faces=None)
+    found = [tracker.update(frame.image, frame.timestamp) for frame in video.read_frames(path)]
+    assert [[face.face_id for face in faces] for faces in found] == [[0, 1]] * 12
+    moved = [now.face.box[:2] - then.face.box[:2] for then, now in zip(found[0], found[11])]
+    left = int(found[0][1].face.box[0] < 200)
+    np.testing.assert_allclose(moved[left], [11, 0], atol=4)
+    np.testing.assert_allclose(moved[1 - left], [0, 11], atol=4)
+
+
+@pytest.mark.parametrize("max_faces", [1, None])
+def test_pictures_of_all_kinds(detector, portrait, max_faces):
+    def faces_in(image):
+        tracker = tracking.FaceTracker(detector, config.Tracking(), max_faces)
+        return [tracker.update(image, k / 25) for k in range(2)]
+
+    grey = np.repeat(cv2.cvtColor(portrait, cv2.COLOR_RGB2GRAY)[..., np.newaxis], 3, axis=2)
+    tall = np.full((3840, 2160, 3), 128, np.uint8)
+    tall[1200:2640, 360:1800] = cv2.resize(portrait, (1440, 1440))
+    for image, pupil in ((grey, (123, 101)), (tall, (360 + 5 * 123, 1200 + 5 * 101))):
+        for faces in faces_in(image):
+            ((face_id, face),) = faces
+            assert face_id == 0
+            np.testing.assert_allclose(face.landmarks[0], pupil, atol=0.01 * len(image))
+    for shape in ((10, 16, 3), (1, 1, 3), (120, 160, 3)):
+        assert faces_in(np.full(shape, 128, np.uint8)) == [[], []]
+
+
+class Script:
+    """Finds, in place of a detector, what a test writes down: boxes by name, on pictures without meaning."""
+
+    def __init__(self) -> None:
+        self.shown: dict[str, tuple[float, float, float, float]] = {}
+        self.hidden_from_search: set[str] = set()
+        self.searches = 0
+
+    def _face(self, box) -> detection.Face:
+        return detection.Face(np.array(box, np.float32), 1.0, np.zeros((5, 2), np.float32))
+
+    def detect(self, images, min_face_fraction):
+        self.searches += 1
+        found = [box for name, box in self.shown.items() if name not in self.hidden_from_search]
+        return [[self._face(box) for box in found]]
+
+    def refine(self, image, boxes):
+        """The face nearest to each box, if they share anything."""
+        nothing = detection.Face(np.zeros(4, np.float32), 0.0, np.zeros((5, 2), np.float32))
+        faces = []
+        for box in boxes:
+            there = [self._face(other) for other in self.shown.values()]
+            there.sort(key=lambda face: identities.overlap(face, self._face(box)))
+            near = there and identities.overlap(there[-1], self._face(box)) > 0
+            faces.append(there[-1] if near else nothing)
+        return faces
+
+
+IMAGE = np.zeros((300, 400, 3), np.uint8)
+
+
+def ids(tracker, timestamp) -> list[int]:
+    return [face.face_id for face in tracker.update(IMAGE, timestamp)]
+
+
+def test_given_up_after_two_detections_that_miss_it():
+    script = Script()
+    settings = config.Tracking(redetect_every=10, search_every=3)
+    tracker = tracking.FaceTracker(script, settings, max_faces=None)
+    script.shown = {"a": (180, 100, 50, 50), "b": (0, 0, 40, 40)}
+    assert [ids(tracker, k / 25) for k in range(10)] == [[0, 1]] * 10
+    script.hidden_from_search = {"a"}
+    assert [ids(tracker, (10 + k) / 25) for k in range(4)] == [[0, 1]] * 3 + [[1]]
+    assert script.searches == 3
+
+    script.hidden_from_search = set()
+    assert ids(tracker, 0.7) == ids(tracker, 0.8) == [1]
+    assert ids(tracker, 0.9) == [0, 1], "found again by the next search"
+
+
+def test_one_miss_is_forgiven():
+    script = Script()
+    settings = config.Tracking(redetect_every=4, search_every=2)
+    tracker = tracking.FaceTracker(script, settings, max_faces=2)
+    script.shown = {"a": (0, 0, 50, 50), "b": (200, 0, 40, 40)}
+    for k in range(40):
+        script.hidden_from_search = {"b"} if script.searches % 2 else set()
+        assert ids(tracker, k / 25) == [0, 1]
+    assert script.searches > 10
+
+
+def test_absence_is_counted_in_seconds():
+    for step, expected in ((0.9, 0), (1.1, 1)):
+        script = Script()
+        tracker = tracking.FaceTracker(script, config.Tracking(search_every=1), 1, 1.0)
+        script.shown = {"a": (100, 100, 50, 50)}
+        assert ids(tracker, 5.0) == [0]
+        script.shown = {}
+        assert ids(tracker, 5.0 + step / 2) == []
+        script.shown = {"a": (110, 100, 50, 50)}
+        assert ids(tracker, 5.0 + step) == [expected]
+
+
+def known(face_id, box, seen=0.0, looks=(1.0, 0.0)) -> identities.Known:
+    return identities.Known(face_id, face(box), seen, np.array(looks))
+
+
+def face(box) -> detection.Face:
+    return detection.Face(np.array(box, np.float32), 1.0, np.zeros((5, 2), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("box", "timestamp", "same"),
+    [
+        ((100, 100, 40, 40), 0.0, True),
+        ((139, 100, 40, 40), 0.0, True),  # as far as it is wide
+        ((142, 100, 40, 40), 0.0, False),
+        ((142, 100, 40, 40), 0.1, True),  # farther, as time goes by
+        ((217, 100, 40, 40), 2.0, True),
+        ((223, 100, 40, 40), 2.0, False),
+        ((90, 90, 59, 59), 0.0, True),
+        ((90, 90, 62, 62), 0.0, False),  # too large
+        ((107, 107, 26, 26), 0.0, False),  # too small
+        ((105, 105, 26, 26), 2.0, True),
+    ],
+)
+def test_who_comes_back_is_near_and_as_large(box, timestamp, same):
+    before = known(7, (100, 100, 40, 40))
+    found = identities.recognise([before], [face(box)], [np.array([0.0, 1.0])], timestamp)
+    assert found == [before if same else None]
+
+
+def test_all_are_recognised_together():
+    """To each its nearest would leave the second face without a number."""
+    left, right = known(0, (100, 0, 40, 40)), known(1, (130, 0, 40, 40))
+    faces = [face((112, 0, 40, 40)), face((75, 0, 40, 40))]
+    same = [np.array([1.0, 0.0])] * 2
+    assert identities.recognise([left, right], faces, same, 0.0) == [right, left]
+    assert identities.recognise([], faces, same, 0.0) == [None, None]
+    assert identities.recognise([left], [], [], 0.0) == []
+
+
+def test_looks_decide_between_faces_at_one_place():
+    light, dark = known(0, (100, 0, 40, 40)), known(1, (104, 0, 40, 40), looks=(0.0, 1.0))
+    faces = [face((101, 0, 40, 40)), face((105, 0, 40, 40))]
+    of_faces = [np.array([0.1, 0.9]), np.array([0.9, 0.1])]
+    assert identities.recognise([light, dark], faces, of_faces, 0.5) == [dark, light]
+
+
+def test_looks_are_a_correlation(rng):
+    image = rng.integers(0, 255, (60, 60, 3), dtype=np.uint8)
+    first = identities.looks(image, face((10, 10, 40, 40)))
+    darker = identities.looks(image // 2, face((10, 10, 40, 40)))
+    other = identities.looks(np.roll(image, 17, axis=1), face((10, 10, 40, 40)))
+    assert first.shape == (256,) and first @ first == pytest.approx(1)
+    assert first @ darker > 0.99
+    assert abs(first @ other) < 0.3
+    assert not identities.looks(np.zeros_like(image), face((10, 10, 40, 40))).any()
