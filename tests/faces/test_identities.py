@@ -67,17 +67,19 @@ def test_two_faces_and_one_that_leaves(detector, people):
     assert found[-1] == {"a": 2, "b": first["b"]}, "after a second it is another one"
 
 
-@pytest.mark.parametrize("behind", ["a", "b"])
-def test_crossing_paths(detector, people, behind):
-    """One passes in front of the other; both are who they were."""
+@pytest.mark.parametrize(("behind", "older"), [("a", "b"), ("b", "b"), ("a", "a")])
+def test_crossing_paths(detector, people, behind, older):
+    """One passes in front of the other; both are who they were, whoever was there first."""
     before = "b" if behind == "a" else "a"
-    frames = [{behind: (20 + 9 * k, 24), before: (290 - 9 * k, 28)} for k in range(31)]
+    left = 60 if older == behind else 20  # the one nearer to the middle has the first number
+    frames = [{behind: (left + 9 * k, 24), before: (left + 270 - 9 * k, 28)} for k in range(31)]
     tracker = tracking.FaceTracker(detector, config.Tracking(), max_faces=None)
     found = [
         dict(tracker.update(scene(people, places), k / FPS)) for k, places in enumerate(frames)
     ]
     in_front = max(found[0], key=lambda face_id: found[0][face_id].box[0])
     assert sorted(found[0]) == sorted(found[-1]) == [0, 1]
+    assert in_front == (older == behind)
     assert found[-1][1 - in_front].box[0] > 250 > found[-1][in_front].box[0]
     for faces, places in zip(found, frames, strict=True):
         centre = faces[in_front].box[:2] + faces[in_front].box[2:] / 2
