@@ -10,6 +10,7 @@ from absl import app, flags, logging
 
 from ast_net import config, errors
 from ast_net.datasets import preparation
+from ast_net.training import workdir
 
 FLAGS = flags.FLAGS
 # What TensorFlow makes of a full disk, of a file larger than the system allows, and of a read-only disk.
@@ -18,7 +19,7 @@ _DISK_ERRORS = (
     tf.errors.OutOfRangeError,
     tf.errors.PermissionDeniedError,
 )
-_TRAINING, _LOSS = config.Training(), config.LossWeights()
+_TRAINING, _LOSS, _RUNTIME = config.Training(), config.LossWeights(), config.Runtime()
 
 flags.DEFINE_enum("dataset", None, list(preparation.BUILDERS), "The data set.")
 flags.DEFINE_string("data_dir", "data", "Where records and tracks of faces are kept.")
@@ -32,6 +33,13 @@ flags.DEFINE_string(
     "backbone_weights",
     None,
     "Its weights: what finetune left, or one of VGG-Face's files. Default: compact's own.",
+)
+flags.DEFINE_enum("runtime", _RUNTIME.name, config.RUNTIMES, "What runs the CNN.")
+flags.DEFINE_enum(
+    "precision",
+    _RUNTIME.precision,
+    config.PRECISIONS,
+    "The CNN's; int8 needs --runtime=openvino. auto: what is fastest here; for compact's records float32.",
 )
 for _split in ("train", "dev", "test"):
     flags.DEFINE_list(
@@ -113,6 +121,8 @@ def experiment() -> config.Experiment:
         delays = _delays(FLAGS.reaction_delay)
         # 2 and 2.0 are the same run.
         FLAGS["reaction_delay"].value = [str(delay) for delay in delays]
+    settings = preparation.runtime_of(FLAGS.dataset, runtime(), FLAGS.backbone)
+    FLAGS["precision"].value = settings.precision
     return config.Experiment(
         dataset=FLAGS.dataset,
         data_dir=FLAGS.data_dir,
@@ -121,6 +131,7 @@ def experiment() -> config.Experiment:
         targets=tuple(FLAGS.targets),
         backbone=FLAGS.backbone,
         backbone_weights=FLAGS.backbone_weights,
+        runtime=settings,
         partitions={split: tuple(names) for split, names in named.items() if names},
         video_pattern=FLAGS.video_pattern,
         max_rating_gap=FLAGS.max_rating_gap,
@@ -152,6 +163,15 @@ def experiment() -> config.Experiment:
     )
 
 
+def runtime() -> config.Runtime:
+    """What runs the CNN, as the flags have it; auto is left to be decided.
+
+    Raises:
+      InputError: the runtime has no such precision.
+    """
+    return config.Runtime(FLAGS.runtime, FLAGS.precision)
+
+
 def _units(values: list[str]) -> tuple[int, ...]:
     try:
         return tuple(int(value) for value in values)
@@ -180,7 +200,7 @@ def run_flags() -> str:
 def restore(flagfile: str) -> None:
     """Sets the flags as they were in an earlier run; those on the command line go before them."""
     try:
-        FLAGS([sys.argv[0], f"--flagfile={flagfile}", *sys.argv[1:]])
+        FLAGS([sys.argv[0], *workdir.OLDER_RUNS, f"--flagfile={flagfile}", *sys.argv[1:]])
     except flags.Error as error:
         raise errors.InputError(f"{flagfile}: {error}; expected the flags of a run") from error
 

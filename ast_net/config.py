@@ -68,6 +68,38 @@ class Tracking:
         )
 
 
+RUNTIMES = ("tensorflow", "openvino")
+PRECISIONS = ("auto", "float32", "bfloat16", "int8")
+
+
+@dataclasses.dataclass(frozen=True)
+class Runtime:
+    """What runs the CNN, and in which precision; the paper says neither.
+
+    Attributes:
+      name: tensorflow, or openvino (an extra).
+      precision: of weights and products; int8 needs OpenVINO; auto is decided by `cnn.runtime.resolve`.
+    """
+
+    name: str = "tensorflow"
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        _require(self.name in RUNTIMES, f"runtime must be one of {RUNTIMES}, found {self.name!r}")
+        _require(
+            self.precision in PRECISIONS,
+            f"precision must be one of {PRECISIONS}, found {self.precision!r}",
+        )
+        _require(
+            self.precision != "int8" or self.name == "openvino",
+            f"precision int8 is not for runtime {self.name}: give --runtime=openvino, or another --precision",
+        )
+
+
+# Features that are the same on every machine but for rounding.
+FLOAT32 = Runtime("tensorflow", "float32")
+
+
 @dataclasses.dataclass(frozen=True)
 class Clip:
     """How clips are sampled from a recording (section 3.1: N = 50 frames, every 10th)."""
@@ -187,6 +219,7 @@ class Experiment:
       workdir: what the run leaves (section "What a run leaves" of the README).
       targets: what to learn, some of ALL_TARGETS in their order.
       backbone, backbone_weights: the CNN (section 3.2).
+      runtime: what runs it; auto is decided by `datasets.preparation.runtime_of`.
       partitions: the recordings of each split; empty for the data set's own.
       video_pattern: how the data set's video files are called; None for what is usual.
       max_rating_gap: seconds; frames between ratings farther apart are not rated.
@@ -201,6 +234,7 @@ class Experiment:
     targets: tuple[str, ...] = TARGETS
     backbone: str = "compact"
     backbone_weights: str | None = None
+    runtime: Runtime = Runtime()
     partitions: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     video_pattern: str | None = None
     max_rating_gap: float = MAX_RATING_GAP

@@ -22,7 +22,9 @@ from ast_net.training import experiment, figures
 
 # What tests replace these by must not be kept.
 _detector = functools.cache(detection.FaceDetector)
-_cnn = functools.cache(functools.partial(backbone.load, "compact", None))
+_extractor = functools.cache(
+    functools.partial(runtime.load, "compact", None, config.FLOAT32, "unused")
+)
 _PORTRAIT = pathlib.Path(__file__).parents[1] / "ast_net/datasets/portrait.jpg"
 
 
@@ -63,7 +65,7 @@ def networks_read_once():
     """All preparations share one detector and the package's own CNN: to trace them takes seconds."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recording_files.Maker, "_detector", property(lambda self: _detector()))
-        patch.setattr(recording_files.Maker, "_cnn", property(lambda self: _cnn()))
+        patch.setattr(recording_files.Maker, "_extractor", property(lambda self: _extractor()))
         yield
 
 
@@ -158,8 +160,8 @@ def planted_recola(tmp_path, monkeypatch) -> Callable[..., pathlib.Path]:
 
     monkeypatch.setattr(tracking, "cached_track", cached_track)
     monkeypatch.setattr(alignment, "aligned_faces", aligned_faces)
-    monkeypatch.setattr(backbone, "extract", extract)
-    monkeypatch.setattr(backbone, "load", lambda *_: None)
+    monkeypatch.setattr(runtime, "extract", extract)
+    monkeypatch.setattr(runtime, "load", lambda *_: None)
     monkeypatch.setattr(detection, "FaceDetector", lambda: None)
 
     def make(
@@ -184,8 +186,7 @@ def planted_recola(tmp_path, monkeypatch) -> Callable[..., pathlib.Path]:
 @pytest.fixture(scope="session")
 def learned(detector) -> networks.Networks:
     """The package's own networks, without the expressions' head."""
-    extractor = runtime.load("compact", None, config.Runtime(), pathlib.Path("nowhere"))
-    return networks.Networks(detector, extractor, None, *trained.load())
+    return networks.Networks(detector, _extractor(), None, *trained.load())
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ast_net import config, errors, pretrained
-from ast_net.cnn import backbone, expression
+from ast_net.cnn import expression, runtime
 from ast_net.faces import alignment
 from ast_net.temporal import stacked_lstm, streaming
 
@@ -16,7 +16,7 @@ def features(portrait, detector):
     """fc6 of the portrait, who smiles broadly, as seen in a video."""
     face = detector.detect([portrait])[0][0]
     crop = alignment.align_face(portrait, face.landmarks, config.Alignment())
-    return np.stack(list(backbone.extract(backbone.load("compact", None), [(crop, True)])))
+    return runtime.load("compact", None, config.FLOAT32, "unused")(crop[np.newaxis])
 
 
 def test_they_take_at_most_20_megabytes():

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from ast_net import config
-from ast_net.cnn import backbone
+from ast_net.cnn import runtime
 from ast_net.temporal import siamese, stacked_lstm
 
 PAIRS = 32
@@ -60,17 +60,16 @@ def seconds(calls: list[Callable[[], object]], repeats: int) -> list[float]:
 
 
 def main() -> None:
-    model = backbone.load("compact", None)
+    extractor = runtime.load("compact", None, config.FLOAT32, "data")
     faces = np.random.default_rng(0).integers(0, 256, (512, 224, 224, 3), np.uint8)
     frames = [(face, True) for face in faces]
-    network = tf.function(model)
-    batch = tf.constant(faces[:32])
-    network(batch)
+    batch = faces[:32]
+    extractor(batch)
     alone, each = seconds(
-        [lambda: network(batch), lambda: list(backbone.extract(model, frames))], 5
+        [lambda: extractor(batch), lambda: list(runtime.extract(extractor, frames))], 5
     )
     print(f"`compact`: {len(batch) / alone:.0f} faces/s in batches of 32,")
-    print(f"{len(faces) / each:.0f} faces/s as `backbone.extract` goes through a video\n")
+    print(f"{len(faces) / each:.0f} faces/s as `runtime.extract` goes through a video\n")
     print("| features | ours | ours, XLA | stock Keras LSTM | ours / stock |")
     print("|---|---|---|---|---|")
     for size in (512, 4096):

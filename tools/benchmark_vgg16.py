@@ -16,7 +16,7 @@ import time
 import numpy as np
 
 from ast_net import config
-from ast_net.cnn import backbone, expression, vgg16
+from ast_net.cnn import backbone, expression, runtime, vgg16
 from ast_net.datasets import fer2013
 from ast_net.training import finetuning, history, workdir
 
@@ -35,13 +35,11 @@ def write_weights(path: pathlib.Path) -> None:
 
 def load_and_extract(path: pathlib.Path) -> None:
     print(f"| imports | {peak_gigabytes():.2f} GB | |")
-    cnn = backbone.load("vgg16", str(path))
-    print(
-        f"| weights loaded ({cnn.count_params() * 4 / 1e9:.2f} GB) | {peak_gigabytes():.2f} GB | |"
-    )
+    cnn = runtime.load("vgg16", str(path), config.FLOAT32, path.parent)
+    print(f"| weights loaded ({path.stat().st_size / 1e9:.2f} GB) | {peak_gigabytes():.2f} GB | |")
     faces = np.random.default_rng(0).integers(0, 256, (FACES, 224, 224, 3), np.uint8)
     start = time.perf_counter()
-    for _ in backbone.extract(cnn, ((face, True) for face in faces), BATCH):
+    for _ in runtime.extract(cnn, ((face, True) for face in faces), BATCH):
         pass
     speed = FACES / (time.perf_counter() - start)
     print(

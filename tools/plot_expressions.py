@@ -11,7 +11,7 @@ import matplotlib.figure
 import numpy as np
 
 from ast_net import config, errors, files
-from ast_net.cnn import backbone, expression
+from ast_net.cnn import expression, runtime
 from ast_net.faces import alignment, tracking
 from ast_net.temporal import stacked_lstm, streaming
 
@@ -24,8 +24,8 @@ def read(path: pathlib.Path) -> dict[str, np.ndarray]:
     """Everything to be drawn, an array over the T frames of the video for each."""
     track = tracking.track_video(path, config.Tracking())
     frames = list(alignment.aligned_faces(path, track, config.Alignment()))
-    cnn = backbone.load("compact", None)
-    features = np.stack(list(backbone.extract(cnn, ((f.image, f.valid) for f in frames))))
+    cnn = runtime.load("compact", None, config.FLOAT32, "data")
+    features = np.stack(list(runtime.extract(cnn, ((f.image, f.valid) for f in frames))))
     logits = expression.load_head()(features.astype(np.float32)).numpy()
     posteriors = np.exp(logits - logits.max(axis=1, keepdims=True))
     stride = max(1, round(config.Clip().stride * _rate(track.timestamps) / TRAINED_RATE))

@@ -1,8 +1,7 @@
-"""The CNN that a data set's features come from: which one, with which weights, and running it."""
+"""The CNN that a data set's features come from: which one, and with which weights."""
 
 import hashlib
 import pathlib
-from collections.abc import Iterable, Iterator
 
 import keras
 import numpy as np
@@ -34,7 +33,7 @@ def load(name: str, weights: str | None, dtype_policy: str = "float32") -> keras
       name: compact or vgg16.
       weights: a .weights.h5 file that Keras saved from this CNN, or for vgg16 one of VGG-Face's files
         (`vgg_face`); None gives compact those that come with the package.
-      dtype_policy: of the arithmetic, such as mixed_bfloat16 for training.
+      dtype_policy: of the arithmetic, such as mixed_bfloat16 for training; `runtime` is for inference.
 
     Raises:
       InputError: the name is unknown, vgg16 has no weights, or the file is missing or another CNN's.
@@ -77,35 +76,6 @@ def enlarge(pictures):
     return keras.ops.cast(keras.ops.round(255 * keras.ops.repeat(faces, 3, axis=3)), "uint8")
 
 
-def extract(
-    model: keras.Model, faces: Iterable[tuple[np.ndarray, bool]], batch_size: int = 32
-) -> Iterator[np.ndarray]:
-    """fc6 of each frame, float16 [F]; zeros where there is no face.
-
-    Args:
-      model: from `load`.
-      faces: for each frame the aligned face [224, 224, 3] uint8 RGB, and whether there is one.
-      batch_size: faces that pass through the CNN at once, and frames held in memory.
-    """
-    fc6 = _traced(model)
-    batch: list[tuple[np.ndarray, bool]] = []
-    for frame in faces:
-        batch.append(frame)
-        if len(batch) == batch_size:
-            yield from _extract_batch(fc6, batch, model.output.shape[-1])
-            batch = []
-    yield from _extract_batch(fc6, batch, model.output.shape[-1])
-
-
-def _traced(model: keras.Model):
-    """To trace a network takes seconds: recordings that follow each other share it, as long as it lives."""
-    kept = vars(model)
-    if "_traced_fc6" not in kept:
-        signature = [tf.TensorSpec((None, 224, 224, 3), tf.uint8)]
-        kept["_traced_fc6"] = tf.function(model, input_signature=signature)
-    return kept["_traced_fc6"]
-
-
 def extract_pictures(model: keras.Model, pictures: np.ndarray, batch_size: int = 128) -> np.ndarray:
     """fc6 of pictures as FER2013 has them, uint8 [n, 48, 48, 1] -> float16 [n, F]."""
     shape = (None, compact.PICTURE_SIZE, compact.PICTURE_SIZE, 1)
@@ -116,16 +86,6 @@ def extract_pictures(model: keras.Model, pictures: np.ndarray, batch_size: int =
         for first in range(0, len(pictures), batch_size)
     ]
     return np.concatenate(parts).astype(np.float16)
-
-
-def _extract_batch(fc6, batch: list[tuple[np.ndarray, bool]], feature_size: int) -> np.ndarray:
-    features = np.zeros((len(batch), feature_size), np.float16)
-    valid = np.array([is_face for _, is_face in batch], bool)
-    if valid.any():
-        faces = np.stack([face for face, is_face in batch if is_face])
-        limit = np.finfo(np.float16).max
-        features[valid] = np.minimum(fc6(tf.constant(faces)).numpy(), limit)
-    return features
 
 
 def _weights_file(name: str, weights: str | None) -> pathlib.Path:

@@ -34,7 +34,9 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         return outputs
 
 
-def build_compact(seed: int = 0, dtype_policy: str = "float32") -> keras.Model:
+def build_compact(
+    seed: int = 0, dtype_policy: str = "float32", folded: bool = False
+) -> keras.Model:
     """[B, 224, 224, 3] uint8 RGB -> [B, 512] after its ReLU; 3.1 M parameters.
 
     It sees the middle 192 pixels of a face as 48x48 grey values, each the mean of 4x4 pixels: the size
@@ -43,19 +45,24 @@ def build_compact(seed: int = 0, dtype_policy: str = "float32") -> keras.Model:
     Args:
       seed: of the random weights, which stay what they are until trained ones are read into the model.
       dtype_policy: of the convolutions, such as mixed_bfloat16.
+      folded: as of `build_trunk`.
     """
     faces = keras.Input((224, 224, 3), dtype="uint8", name="faces")
     hidden = keras.layers.Cropping2D((224 - 4 * PICTURE_SIZE) // 2, dtype="uint8")(faces)
     hidden = keras.layers.Rescaling(1 / 255, dtype="float32")(hidden)
     hidden = keras.layers.AveragePooling2D(4, dtype="float32")(hidden)
     pictures = keras.ops.image.rgb_to_grayscale(hidden)
-    return keras.Model(faces, build_trunk(seed, dtype_policy)(pictures), name="compact")
+    return keras.Model(faces, build_trunk(seed, dtype_policy, folded)(pictures), name="compact")
 
 
-def build_trunk(seed: int = 0, dtype_policy: str = "float32") -> keras.Model:
+def build_trunk(seed: int = 0, dtype_policy: str = "float32", folded: bool = False) -> keras.Model:
     """The part of `build_compact` that has weights: grey values in [0, 1], [B, 48, 48, 1] -> [B, 512].
 
     Pictures are brought to mean 0 and variance 1, so that their light and contrast do not matter.
+
+    Args:
+      seed, dtype_policy: as of `build_compact`.
+      folded: biases in place of the batch normalisations; see `fold`.
     """
     seeds = keras.random.SeedGenerator(seed)
 
@@ -64,12 +71,13 @@ def build_trunk(seed: int = 0, dtype_policy: str = "float32") -> keras.Model:
             filters,
             3,
             padding="same",
-            use_bias=False,
+            use_bias=folded,
             kernel_initializer=keras.initializers.HeNormal(seeds),
             dtype=dtype_policy,
             name=f"conv{name}",
         )(hidden)
-        hidden = FusedBatchNormalization(dtype=dtype_policy, name=f"norm{name}")(hidden)
+        if not folded:
+            hidden = FusedBatchNormalization(dtype=dtype_policy, name=f"norm{name}")(hidden)
         return keras.layers.ReLU(dtype=dtype_policy, name=f"relu{name}")(hidden)
 
     pictures = keras.Input((PICTURE_SIZE, PICTURE_SIZE, 1), name="pictures")
@@ -86,11 +94,33 @@ def build_trunk(seed: int = 0, dtype_policy: str = "float32") -> keras.Model:
         hidden = keras.layers.MaxPooling2D(dtype=dtype_policy, name=f"pool{stage}")(hidden)
     fc6 = keras.layers.Dense(
         FEATURES,
-        use_bias=False,
+        use_bias=folded,
         kernel_initializer=keras.initializers.HeNormal(seeds),
         dtype=dtype_policy,
         name="fc6",
     )(keras.layers.Flatten(dtype=dtype_policy)(hidden))
-    fc6 = keras.layers.BatchNormalization(dtype=dtype_policy, name="norm6")(fc6)
+    if not folded:
+        fc6 = keras.layers.BatchNormalization(dtype=dtype_policy, name="norm6")(fc6)
     fc6 = keras.layers.ReLU(dtype=dtype_policy, name="relu6")(fc6)
     return keras.Model(pictures, fc6, name="trunk")
+
+
+def fold(model: keras.Model, dtype_policy: str) -> keras.Model:
+    """The same network for inference alone, its batch normalisations part of the weights before them.
+
+    Without it bfloat16 rounds once more at each of them, and has their kernels run by themselves.
+
+    Args:
+      model: of `build_compact`, trained.
+      dtype_policy: such as bfloat16; weights are folded in float32 and rounded once.
+    """
+    folded = build_compact(dtype_policy=dtype_policy, folded=True)
+    trained, trunk = model.get_layer("trunk"), folded.get_layer("trunk")
+    for layer in trunk.layers:
+        if not layer.weights:
+            continue
+        norm = trained.get_layer(layer.name.replace("conv", "norm").replace("fc", "norm"))
+        scale = norm.gamma / keras.ops.sqrt(norm.moving_variance + norm.epsilon)
+        layer.kernel.assign(trained.get_layer(layer.name).kernel * scale)
+        layer.bias.assign(norm.beta - norm.moving_mean * scale)
+    return folded

@@ -22,8 +22,8 @@ def parse_options(text: str) -> pipeline_options.PipelineOptions:
 class _Make(beam.DoFn):
     """Makes a recording's file. All threads of a process share detector and CNN."""
 
-    def __init__(self, settings: records.RecordsConfig, tracks: pathlib.Path) -> None:
-        self._arguments = settings, tracks
+    def __init__(self, how: tuple) -> None:
+        self._arguments = how
         self._shared = shared.Shared()
 
     def setup(self) -> None:
@@ -38,13 +38,17 @@ class _Make(beam.DoFn):
 
 
 def make_all(
-    settings: records.RecordsConfig,
-    tracks: pathlib.Path,
+    how: tuple[records.RecordsConfig, pathlib.Path, Sequence[pathlib.Path]],
     jobs: Sequence[recording_files.Job],
     options: pipeline_options.PipelineOptions | None,
     runner: beam.runners.PipelineRunner | None,
 ) -> dict[str, str]:
     """Makes the files, each recording an element; the errors of those that failed, by their names.
+
+    Args:
+      how: what `recording_files.Maker` takes.
+      jobs: the recordings.
+      options, runner: Beam's.
 
     Raises:
       InputError: the pipeline itself failed, as a worker died or nothing can be written.
@@ -56,7 +60,7 @@ def make_all(
     try:
         with beam.Pipeline(runner=runner, options=options) as pipeline:
             recordings = pipeline | "Recordings" >> beam.Create(jobs) | beam.Reshuffle()
-            _ = recordings | "Make" >> beam.ParDo(_Make(settings, tracks))
+            _ = recordings | "Make" >> beam.ParDo(_Make(how))
     except (RuntimeError, OSError, ValueError) as error:
         raise errors.InputError(
             f"the Beam pipeline ended with {error}\nMend that, or prepare without it, and start again: "

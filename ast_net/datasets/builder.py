@@ -201,13 +201,13 @@ class SegmentsBuilder(RecordsBuilder):
         missing = [job for job in jobs if shards.sizes(job.file) is None]
         if len(missing) < len(jobs):
             logging.info("%d of %d recordings are finished", len(jobs) - len(missing), len(jobs))
-        settings, tracks = self.builder_config, self.tracks
+        how = self.builder_config, self.tracks, [job.video for job in jobs]
         if beam is None:
-            return recording_files.make_all(recording_files.Maker(settings, tracks), missing)
+            return recording_files.make_all(recording_files.Maker(*how), missing)
         # Beam is an extra that few need, and its import takes seconds.
         from ast_net.datasets import beam_pipeline
 
-        return beam_pipeline.make_all(settings, tracks, missing, *beam)
+        return beam_pipeline.make_all(how, missing, *beam)
 
     def made_of(self, folder: pathlib.Path) -> dict[str, str]:
         """What the records are made of: each file with its content's digest, or for a video its size.

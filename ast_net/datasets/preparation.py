@@ -9,7 +9,8 @@ import tensorflow_datasets as tfds
 from absl import logging
 from google.protobuf import json_format
 
-from ast_net import errors
+from ast_net import config, errors
+from ast_net.cnn import runtime
 from ast_net.datasets import (
     afew_va,
     avec2012,
@@ -32,6 +33,20 @@ BUILDERS = {
     "recordings": recordings.Recordings,
     "fer2013_trajectories": trajectories.Fer2013Trajectories,
 }
+
+
+def runtime_of(dataset: str, asked: config.Runtime, backbone: str) -> config.Runtime:
+    """What computes a data set's features: `runtime.resolve`, but TensorFlow's float32 wherever that is fast.
+
+    Records should be the same on every machine. With `compact` most of a preparation is spent on finding the
+    faces, and a data set of pictures has no faces to be found.
+    """
+    plain = backbone == "compact" or not issubclass(
+        BUILDERS[dataset], segments_builder.SegmentsBuilder
+    )
+    if plain and asked == config.Runtime("tensorflow", "auto"):
+        return config.FLOAT32
+    return runtime.resolve(asked)
 
 
 def prepare(
@@ -58,6 +73,13 @@ def prepare(
         raise errors.InputError(
             f"--beam_pipeline_options: {dataset} is not made of videos, and is made here; leave the flag out"
         )
+    if settings.runtime != config.FLOAT32 and not issubclass(
+        builder_class, segments_builder.SegmentsBuilder
+    ):
+        raise errors.InputError(
+            f"--runtime={settings.runtime.name} --precision={settings.runtime.precision}: {dataset} is not made "
+            "of videos, and is computed by tensorflow in float32; leave the flags out"
+        )
     # TFDS takes the settings it already knows by name only.
     known = settings.name in builder_class.builder_configs
     try:
@@ -77,14 +99,14 @@ def prepare(
             f"{'not given' if manual_dir is None else f'missing: {manual_dir}'}: give --manual_dir=FOLDER."
             f"\n{builder.MANUAL_DOWNLOAD_INSTRUCTIONS}"
         )
-    config = tfds.download.DownloadConfig(manual_dir=manual_dir)
+    download = tfds.download.DownloadConfig(manual_dir=manual_dir)
     if beam_pipeline_options:
-        config.beam_options = _beam_options(beam_pipeline_options)
+        download.beam_options = _beam_options(beam_pipeline_options)
     logging.info("preparing %s in %s", dataset, builder.data_dir)
     tfds.disable_progress_bar()  # ours tell more
     with contextlib.redirect_stdout(io.StringIO()):  # TFDS speaks of downloads, and there are none
         try:
-            builder.download_and_prepare(download_config=config)
+            builder.download_and_prepare(download_config=download)
         except RuntimeError as error:  # what TFDS makes of an error of TensorFlow's file system
             raise errors.InputError(
                 f"{builder.data_dir}: the records cannot be written ({error}): check that the disk has room"

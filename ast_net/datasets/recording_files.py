@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import errno
 import functools
+import itertools
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
 
@@ -18,11 +19,13 @@ import tqdm
 from absl import logging
 
 from ast_net import config, errors, files
-from ast_net.cnn import backbone
+from ast_net.cnn import backbone, runtime
 from ast_net.datasets import annotations, records
 from ast_net.faces import alignment, detection, tracking
 
 ATTEMPTS = 2
+# An int8 network is calibrated on so many faces, so many of each recording, and so many frames apart.
+CALIBRATION_FACES, CALIBRATION_FACES_EACH, CALIBRATION_STEP = 128, 16, 25
 # Ratings this many times as long as the video are not timed in seconds: frames, or milliseconds.
 _FAR_TOO_LONG = 10
 
@@ -47,10 +50,16 @@ class Job:
 class Maker:
     """Makes recordings' files; detector and CNN are loaded with the first and kept."""
 
-    def __init__(self, settings: records.RecordsConfig, tracks: pathlib.Path) -> None:
-        """Args: settings of the records; the folder where tracks of faces are cached."""
+    def __init__(
+        self,
+        settings: records.RecordsConfig,
+        tracks: pathlib.Path,
+        videos: Sequence[pathlib.Path],
+    ) -> None:
+        """Args: settings of the records; the folder where tracks of faces are cached; all videos, in order."""
         self._settings = settings
         self._tracks = tracks
+        self._videos = videos
 
     def make(self, job: Job) -> None:
         """Writes a recording's file, whole or not at all, holding one segment at a time.
@@ -60,7 +69,7 @@ class Maker:
           OSError: nothing can be written.
         """
         settings = self._settings
-        track = tracking.cached_track(job.video, self._tracks, settings.tracking, self._detector)
+        track = self._track(job.video)
         times, gold = job.read_gold()
         _check_length(job, times, track)
         labels = annotations.resample(times, gold, track.timestamps, settings.max_rating_gap)
@@ -69,7 +78,7 @@ class Maker:
         progress = tqdm.tqdm(
             faces, f"{job.name}: features", len(track.valid), unit="frame", leave=False
         )
-        features = backbone.extract(self._cnn, ((face.image, face.valid) for face in progress))
+        features = runtime.extract(self._extractor, ((face.image, face.valid) for face in progress))
         frames = records.Frames(job.name, track.timestamps, track.valid, labels)
         layout = records.features_dict(
             backbone.FEATURE_SIZE[settings.backbone], len(settings.targets)
@@ -88,8 +97,33 @@ class Maker:
         return detection.FaceDetector()
 
     @functools.cached_property
-    def _cnn(self):
-        return backbone.load(self._settings.backbone, self._settings.backbone_weights)
+    def _extractor(self):
+        settings = self._settings
+        return runtime.load(
+            settings.backbone,
+            settings.backbone_weights,
+            settings.runtime,
+            self._tracks.parent,
+            self._calibration_faces,
+        )
+
+    def _track(self, video: pathlib.Path) -> tracking.Track:
+        return tracking.cached_track(video, self._tracks, self._settings.tracking, self._detector)
+
+    def _calibration_faces(self) -> np.ndarray:
+        """Faces of the first recordings, uint8 [n, 224, 224, 3]."""
+        size = self._settings.alignment.size
+        found: list[np.ndarray] = []
+        for video in self._videos:
+            # A video that cannot be read is reported when its own turn comes.
+            with contextlib.suppress(errors.InputError):
+                faces = alignment.aligned_faces(video, self._track(video), self._settings.alignment)
+                valid = (face.image for face in faces if face.valid)
+                end = CALIBRATION_FACES_EACH * CALIBRATION_STEP
+                found.extend(itertools.islice(valid, 0, end, CALIBRATION_STEP))
+            if len(found) >= CALIBRATION_FACES:
+                break
+        return np.array(found[:CALIBRATION_FACES], np.uint8).reshape(-1, size, size, 3)
 
 
 def attempt(maker: Maker, job: Job) -> str | None:

@@ -56,6 +56,7 @@ class RecordsConfig(tfds.core.BuilderConfig):
 
     Attributes:
       backbone, backbone_weights: see `cnn.backbone.load`.
+      runtime: what runs it, and in which precision (not auto).
       clip: the longest clip that will be cut from the records.
       targets: the D columns of the labels.
       partitions: the recordings of each split; empty for the data set's own.
@@ -66,6 +67,7 @@ class RecordsConfig(tfds.core.BuilderConfig):
     name: str = ""
     backbone: str = "compact"
     backbone_weights: str | None = None
+    runtime: config.Runtime = config.FLOAT32
     clip: config.Clip = config.Clip()
     targets: tuple[str, ...] = config.TARGETS
     partitions: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
@@ -79,6 +81,8 @@ class RecordsConfig(tfds.core.BuilderConfig):
             return
         weights = backbone.weights_id(self.backbone, self.backbone_weights)
         self.name = f"{self.backbone}-{weights}-{self.overlap}"
+        if self.runtime != config.FLOAT32:
+            self.name += f"-{self.runtime.name}-{self.runtime.precision}"
         others = {
             name: getattr(self, name)
             for name, default in _NAMED_BY_DIGEST.items()

@@ -33,6 +33,7 @@ def prepare(
     settings = records.RecordsConfig(
         backbone=experiment.backbone,
         backbone_weights=experiment.backbone_weights,
+        runtime=preparation.runtime_of(experiment.dataset, experiment.runtime, experiment.backbone),
         clip=experiment.training.clip,
         targets=experiment.record_targets,
         partitions=experiment.partitions,

@@ -57,17 +57,6 @@ def test_compact_sees_the_middle(model, rng):
     np.testing.assert_array_equal(model(framed), model(faces))
 
 
-def test_extract_gives_each_frame_its_features(model, rng):
-    faces = random_faces(rng, 5)
-    valid = [True, False, True, True, False]
-    found = list(backbone.extract(model, zip(faces, valid, strict=True), batch_size=2))
-    assert len(found) == 5
-    assert found[0].dtype == np.float16
-    for row, face, is_face in zip(found, faces, valid, strict=True):
-        expected = model(face[np.newaxis]).numpy()[0] if is_face else np.zeros(compact.FEATURES)
-        np.testing.assert_allclose(row, expected, rtol=2e-3, atol=1e-3)
-
-
 def test_weights_have_names_of_their_own(model, tmp_path):
     path = str(tmp_path / "a.weights.h5")
     model.save_weights(path)

@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 from absl import logging
 
 from ast_net import config, errors
-from ast_net.cnn import backbone
+from ast_net.cnn import runtime
 from ast_net.datasets import (
     annotations,
     gold_standard,
@@ -60,7 +60,12 @@ def test_records_hold_features_and_gold_standard_of_every_frame(prepared, recola
     gold = gold_standard.gold_standard(ratings.values)
     faces = alignment.aligned_faces(path, track, config.Alignment())
     features = np.stack(
-        list(backbone.extract(backbone.load("compact", None), ((f.image, f.valid) for f in faces)))
+        list(
+            runtime.extract(
+                runtime.load("compact", None, config.FLOAT32, "unused"),
+                ((f.image, f.valid) for f in faces),
+            )
+        )
     )
     seen = 0
     for example in preparation.segments(prepared, "train").as_numpy_iterator():
@@ -110,6 +115,9 @@ def test_records_of_other_settings_have_other_names():
         settings(partitions={"train": ("P2",), "dev": ("P1",)}).name,
         settings(tracking=config.Tracking(redetect_every=7)).name,
         settings(alignment=config.Alignment(left_eye=(70.0, 90.0))).name,
+        settings(runtime=config.Runtime("tensorflow", "bfloat16")).name,
+        settings(runtime=config.Runtime("openvino", "bfloat16")).name,
+        settings(runtime=config.Runtime("openvino", "float32")).name,
         records.RecordsConfig().name,
     ]
     assert len(set(names)) == len(names)

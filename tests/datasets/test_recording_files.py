@@ -51,8 +51,8 @@ def cheap_networks(fail=lambda name, frame: None):
 
     with (
         mock.patch.object(recording_files.tracking, "cached_track", track),
-        mock.patch.object(recording_files.backbone, "extract", extract),
-        mock.patch.object(recording_files.backbone, "load"),
+        mock.patch.object(recording_files.runtime, "extract", extract),
+        mock.patch.object(recording_files.runtime, "load"),
         mock.patch.object(recording_files.detection, "FaceDetector"),
     ):
         yield begun

@@ -1,0 +1,155 @@
+"""Aligned faces to fc6: by TensorFlow or OpenVINO, in the precision that suits the processor."""
+
+import dataclasses
+import functools
+import os
+import pathlib
+from collections.abc import Callable, Iterable, Iterator
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ast_net import config, errors
+from ast_net.cnn import backbone, compact
+
+CPU_INFO = pathlib.Path("/proc/cpuinfo")
+
+
+@dataclasses.dataclass(frozen=True)
+class Extractor:
+    """A CNN that is ready to run, for any number of faces at once.
+
+    It may be called from one thread while others run Python.
+
+    Attributes:
+      feature_size: F.
+      precision: what auto came to.
+      run: uint8 RGB [B, 224, 224, 3] -> fc6, float32 [B, F].
+    """
+
+    feature_size: int
+    precision: str
+    run: Callable[[np.ndarray], np.ndarray]
+
+    def __call__(self, faces: np.ndarray) -> np.ndarray:
+        """fc6 of faces, uint8 RGB [B, 224, 224, 3] -> float16 [B, F]; what float16 cannot hold is its maximum."""
+        return np.minimum(self.run(faces), np.finfo(np.float16).max).astype(np.float16)
+
+
+def has_bfloat16() -> bool:
+    """Whether the processor itself multiplies matrices in bfloat16 (AMX), as Linux reports; elsewhere False."""
+    try:
+        lines = CPU_INFO.read_text().splitlines()
+    except OSError:
+        return False
+    return any("amx_bf16" in line.split() for line in lines if line.startswith("flags"))
+
+
+def resolve(settings: config.Runtime) -> config.Runtime:
+    """The settings with a precision in place of auto: what is fastest here.
+
+    OpenVINO: int8. TensorFlow: bfloat16 on a processor that has it and without a GPU, else float32. On two
+    cores with AMX a face takes `compact` 1.9 core-milliseconds in place of 4.8 and `vgg16` 81 in place
+    of 339, and the features keep a cosine of 0.9999 (tools/benchmark_precision.py).
+    """
+    if settings.precision != "auto":
+        return settings
+    if settings.name == "openvino":
+        precision = "int8"
+    elif has_bfloat16() and not tf.config.list_physical_devices("GPU"):
+        precision = "bfloat16"
+    else:
+        precision = "float32"
+    return dataclasses.replace(settings, precision=precision)
+
+
+def load(
+    name: str,
+    weights: str | None,
+    settings: config.Runtime,
+    cache_dir: str | os.PathLike,
+    calibration: Callable[[], np.ndarray] | None = None,
+) -> Extractor:
+    """The CNN, read and compiled for this machine.
+
+    Args:
+      name, weights: as of `backbone.load`.
+      settings: what runs it, and the precision (auto: as `resolve`).
+      cache_dir: gets a folder in which int8 networks are kept, so that they are calibrated once.
+      calibration: gives real faces, uint8 RGB [n, 224, 224, 3], 100 to 300 of them; asked only for int8, and
+        only if no network is kept yet.
+
+    Raises:
+      InputError: as `backbone.load`; OpenVINO is not installed; or int8 has no faces to be calibrated on.
+    """
+    settings = resolve(settings)
+    if settings.name == "tensorflow":
+        run = _tensorflow(name, weights, settings.precision)
+    else:
+        run = _openvino().load(
+            name, weights, settings.precision, pathlib.Path(cache_dir), calibration
+        )
+    return Extractor(backbone.FEATURE_SIZE[name], settings.precision, run)
+
+
+def extract(
+    extractor: Extractor, faces: Iterable[tuple[np.ndarray, bool]], batch_size: int = 32
+) -> Iterator[np.ndarray]:
+    """fc6 of each frame, float16 [F]; zeros where there is no face.
+
+    Args:
+      extractor: from `load`.
+      faces: for each frame the aligned face [224, 224, 3] uint8 RGB, and whether there is one.
+      batch_size: faces that pass through the CNN at once, and frames held in memory.
+    """
+    batch: list[tuple[np.ndarray, bool]] = []
+    for frame in faces:
+        batch.append(frame)
+        if len(batch) == batch_size:
+            yield from _extract_batch(extractor, batch)
+            batch = []
+    yield from _extract_batch(extractor, batch)
+
+
+def _extract_batch(extractor: Extractor, batch: list[tuple[np.ndarray, bool]]) -> np.ndarray:
+    features = np.zeros((len(batch), extractor.feature_size), np.float16)
+    valid = np.array([is_face for _, is_face in batch], bool)
+    if valid.any():
+        features[valid] = extractor(np.stack([face for face, is_face in batch if is_face]))
+    return features
+
+
+def traced(model: keras.Model):
+    """The CNN as one graph for any number of faces, uint8 [B, 224, 224, 3] -> fc6, float32 [B, F]."""
+
+    @functools.partial(tf.function, input_signature=[tf.TensorSpec((None, 224, 224, 3), tf.uint8)])
+    def fc6(faces):
+        return tf.cast(model(faces), tf.float32)
+
+    fc6.get_concrete_function()  # now, not at the first face of a camera
+    return fc6
+
+
+def _tensorflow(name: str, weights: str | None, precision: str) -> Callable:
+    if precision == "float32":
+        model = backbone.load(name, weights)
+    elif name == "compact":
+        model = compact.fold(backbone.load(name, weights), "bfloat16")
+    else:
+        # Not mixed_bfloat16, which has weights in float32 and casts them at every call.
+        model = backbone.load(name, weights, "bfloat16")
+    fc6 = traced(model)
+
+    return lambda faces: fc6(tf.constant(faces)).numpy()
+
+
+def _openvino():
+    try:
+        from ast_net.cnn import openvino_runtime
+    except ImportError as error:
+        raise errors.InputError(
+            f"--runtime=openvino: OpenVINO cannot be imported ({error}): install it with "
+            "tools/run -m pip install -e '.[openvino]', or use --runtime=tensorflow"
+        ) from error
+    return openvino_runtime
