@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 from absl.testing import flagsaver
 
-from ast_net import cli
+from ast_net import cli, config
+from ast_net.cnn import runtime
 
 TINY = [
     "--train_recordings=P1",
@@ -230,6 +231,27 @@ def test_a_run_that_failed_for_a_file_may_be_called_again(places, tmp_path):
     assert call("train", *flags, "--targets=arousal").ended == 0
     metrics = json.loads((tmp_path / "run/evaluation/metrics.json").read_text())
     assert set(metrics) == {"arousal"}
+
+
+def test_runs_of_before_there_were_precisions_stay_in_float32(tmp_path, monkeypatch):
+    monkeypatch.setattr(runtime, "has_bfloat16", lambda: True)
+    (tmp_path / "run.flags").write_text("--dataset=recola\n--backbone=vgg16\n")
+    with flagsaver.flagsaver(), mock.patch.object(sys, "argv", ["evaluate"]):
+        cli.restore(str(tmp_path / "run.flags"))
+        assert cli.experiment().runtime == config.FLOAT32
+    for given, precision in (
+        (["--backbone=vgg16"], "bfloat16"),
+        (["--backbone=compact"], "float32"),
+        (["--backbone=vgg16", "--precision=float32"], "float32"),
+        (["--backbone=compact", "--runtime=openvino"], "int8"),
+    ):
+        with flagsaver.flagsaver():
+            cli.FLAGS(["train", "--dataset=recola", *given])
+            assert cli.experiment().runtime.precision == precision
+            assert f"\n--precision={precision}\n" in cli.run_flags()
+    with flagsaver.flagsaver():
+        cli.FLAGS(["train", "--dataset=fer2013_trajectories", "--backbone=vgg16"])
+        assert cli.experiment().runtime == config.FLOAT32
 
 
 def test_another_configuration_is_refused(places, trained):

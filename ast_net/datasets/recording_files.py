@@ -97,7 +97,11 @@ class Maker:
         return detection.FaceDetector()
 
     @functools.cached_property
-    def _extractor(self):
+    def _extractor(self) -> runtime.Extractor:
+        return self.load_extractor()
+
+    def load_extractor(self) -> runtime.Extractor:
+        """The CNN of the settings; an int8 one is calibrated on faces of the first recordings."""
         settings = self._settings
         return runtime.load(
             settings.backbone,

@@ -14,7 +14,7 @@ EVALUATION = "evaluation"
 REACTION_DELAY = "reaction_delay"
 # Where things lie may differ from call to call; every other flag is the run.
 PLACES = ("--data_dir=", "--manual_dir=", "--workdir=")
-# What runs had before these were flags.
+# What runs were before these were flags.
 OLDER_RUNS = ("--runtime=tensorflow", "--precision=float32")
 # A comment in run.flags, before a flag whose value was found.
 _FOUND_BY = "# found by "
@@ -72,8 +72,8 @@ def settled(workdir: pathlib.Path, asked: str) -> str | None:
 
 def _compare(path: pathlib.Path, found: list[str], expected: list[str]) -> None:
     ignored = (*PLACES, _FOUND_BY)
-    named = {line.partition("=")[0] for line in found}
-    found = found + [line for line in OLDER_RUNS if line.partition("=")[0] not in named]
+    there, here = ({line.partition("=")[0] for line in lines} for lines in (found, expected))
+    found = found + [line for line in OLDER_RUNS if line.partition("=")[0] in here - there]
     before = [line for line in found if line not in expected and not line.startswith(ignored)]
     now = [line for line in expected if line not in found and not line.startswith(ignored)]
     if not before and not now:

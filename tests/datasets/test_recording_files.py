@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from ast_net import config, datasets, errors
 from ast_net.datasets import preparation, recola, recording_files, records, shards
-from ast_net.faces import tracking, video
+from ast_net.faces import alignment, tracking, video
 
 NAMES = ("P1", "P2", "P3", "P4")
 PARTITIONS = {"train": ("P1", "P2", "P3"), "dev": ("P4",)}
@@ -186,6 +186,26 @@ def test_failed_recordings_are_reported_at_the_end_and_the_others_kept(folder, w
     with cheap_networks() as begun:
         assert made(prepare(folder, tmp_path / "data")) == whole
     assert begun == ["P1", "P3"]
+
+
+def test_int8_is_calibrated_on_faces_of_the_first_recordings(face_video, monkeypatch, tmp_path):
+    monkeypatch.setattr(recording_files, "CALIBRATION_STEP", 5)
+    monkeypatch.setattr(recording_files, "CALIBRATION_FACES_EACH", 3)
+    monkeypatch.setattr(recording_files, "CALIBRATION_FACES", 5)
+    asked = []
+    load = mock.Mock(side_effect=lambda *how: asked.append(how[-1]()))
+    int8 = config.Runtime("openvino", "int8")
+    made = records.RecordsConfig(runtime=int8)
+    videos = [tmp_path / "missing.mp4", face_video, face_video, face_video]
+    with cheap_networks() as begun, mock.patch.object(recording_files.runtime, "load", load):
+        # The fixture that shares one extractor among tests has taken the property's place.
+        recording_files.Maker(made, tmp_path / "tracks", videos).load_extractor()
+    assert load.call_args.args[:4] == ("compact", None, int8, tmp_path)
+    images = [frame.image for frame in video.read_frames(face_video)]
+    eyes = np.array([[20, 20], [44, 20]], np.float32)
+    expected = [alignment.align_face(images[k], eyes, config.Alignment()) for k in (0, 5, 10)]
+    np.testing.assert_array_equal(asked[0], expected + expected[:2])
+    assert begun == ["missing", "face", "face"]
 
 
 def test_a_full_disk_ends_the_preparation_at_once(source, tmp_path):

@@ -104,6 +104,12 @@ def test_pictures_without_the_official_splits_are_refused(faces, tmp_path):
         prepare(tmp_path)
 
 
+def test_another_runtime_is_refused_and_not_ignored(tmp_path):
+    bfloat16 = settings(runtime=config.Runtime("tensorflow", "bfloat16"))
+    with pytest.raises(errors.InputError, match="--precision=bfloat16: .* is not made of videos"):
+        preparation.prepare("fer2013_trajectories", bfloat16, str(tmp_path), None)
+
+
 def test_beam_is_refused_and_not_ignored(tmp_path):
     with pytest.raises(errors.InputError, match="is not made of videos"):
         preparation.prepare("fer2013_trajectories", settings(), str(tmp_path), None, "runner=Any")

@@ -25,6 +25,15 @@ def test_another_configuration_is_refused_and_nothing_changed(tmp_path):
     assert (tmp_path / workdir.RUN_FLAGS).read_text() == FLAGS
 
 
+def test_an_older_run_was_computed_in_float32(tmp_path):
+    workdir.claim(tmp_path, FLAGS)
+    workdir.check(tmp_path, FLAGS + "--precision=float32\n--runtime=tensorflow\n")
+    with pytest.raises(
+        errors.InputError, match="there: --precision=float32\n  now:   --precision=int8"
+    ):
+        workdir.check(tmp_path, FLAGS + "--precision=int8\n--runtime=tensorflow\n")
+
+
 ASKED, FOUND = "--reaction_delay=auto", "--reaction_delay=2.0,2.4"
 
 

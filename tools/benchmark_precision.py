@@ -1,0 +1,202 @@
+"""Measures what each runtime and precision of the CNN gains and costs, on the faces of real videos.
+
+    tools/run tools/benchmark_precision.py VIDEO ... [--backbone=vgg16 --backbone_weights=FILE]
+
+Prints Markdown. All take turns with plain Keras in float32, and times are medians, so that other work on the
+machine slows all of them. A core-millisecond is a millisecond of one core. int8 is calibrated on the first
+half of each video's faces; the features are compared, with plain Keras's, on the second. Without weights
+vgg16 gets random ones of full size (He's, so that activations stay alive), which are kept in --cache_dir.
+"""
+
+import argparse
+import pathlib
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ast_net import config, errors
+from ast_net.cnn import backbone, runtime, vgg16
+from ast_net.faces import alignment, tracking
+from ast_net.temporal import streaming, trained
+
+BATCHES = (1, 8, 16, 32)
+MATRIX = 2048
+
+
+def random_vgg16(path: pathlib.Path) -> str:
+    """A file of He's random weights, the same in every call."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        model = vgg16.build_vgg16(draw_weights=False)
+        rng = np.random.default_rng(0)
+        for layer in (layer for layer in model.layers if layer.weights):
+            kernels = layer.kernels if layer.name == "fc6" else [layer.kernel]
+            fan_in = sum(int(np.prod(kernel.shape[:-1])) for kernel in kernels)
+            for kernel in kernels:
+                drawn = rng.standard_normal(kernel.shape, np.float32)
+                kernel.assign(drawn * np.float32(np.sqrt(2 / fan_in)))
+        model.save_weights(path)
+    return str(path)
+
+
+def faces_of(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray, float]:
+    """Of a video's T frames: faces uint8 [T, 224, 224, 3], whether there is one [T], and frames a second."""
+    track = tracking.track_video(path, config.Tracking())
+    faces = np.stack(
+        [face.image for face in alignment.aligned_faces(path, track, config.Alignment())]
+    )
+    return faces, track.valid, 1 / float(np.median(np.diff(track.timestamps)))
+
+
+def costs(calls: list[Callable[[], object]], repeats: int) -> list[tuple[float, float]]:
+    """The median wall and processor time of each call, in seconds, the calls taking turns."""
+    found: list[list[tuple[float, float]]] = [[] for _ in calls]
+    for call in calls:
+        call()
+    for _ in range(repeats):
+        for call, own in zip(calls, found, strict=True):
+            wall, cores = time.perf_counter(), time.process_time()
+            call()
+            own.append((time.perf_counter() - wall, time.process_time() - cores))
+    return [
+        (statistics.median(w for w, _ in own), statistics.median(c for _, c in own))
+        for own in found
+    ]
+
+
+def matrix_ceiling(dtype: str) -> float:
+    """TFLOP/s of a large matrix product."""
+    factor = tf.cast(tf.random.normal((MATRIX, MATRIX)), dtype)
+    product = tf.function(lambda: tf.linalg.matmul(factor, factor))
+    [(wall, _)] = costs([lambda: product().numpy()], 10)
+    return 2 * MATRIX**3 / wall / 1e12
+
+
+def load_all(arguments: argparse.Namespace, weights: str | None, calibration: np.ndarray):
+    """The extractor of each runtime and precision that this machine has, by name."""
+    found = {}
+    for name in config.RUNTIMES:
+        for precision in config.PRECISIONS[1:]:
+            if (name, precision) == ("tensorflow", "int8"):
+                continue
+            try:
+                found[f"{name} | {precision}"] = runtime.load(
+                    arguments.backbone,
+                    weights,
+                    config.Runtime(name, precision),
+                    arguments.cache_dir,
+                    lambda: calibration,
+                )
+            except errors.InputError as error:
+                print(f"{name}, {precision}: {error}\n", file=sys.stderr)
+    return found
+
+
+def cosine(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    norms = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
+    return (found * expected).sum(axis=1) / norms
+
+
+def predictions(extract: Callable, videos: list, workdir: str | None) -> np.ndarray:
+    """Valence and arousal of all frames that show a face, [n, D]."""
+    folder = pathlib.Path(workdir) if workdir else None
+    model, origin = trained.load(
+        *((folder / "best.keras", folder / "model.json") if folder else ())
+    )
+    parts = []
+    for faces, valid, rate in videos:
+        features = np.zeros((len(faces), model.input.shape[-1]), np.float32)
+        features[valid] = in_batches(extract, faces[valid])
+        predictor = streaming.StreamingPredictor(model, origin.stride_at(rate))
+        parts.append(predictor.predict(features)[valid])
+    return np.concatenate(parts)
+
+
+def in_batches(extract: Callable, faces: np.ndarray) -> np.ndarray:
+    parts = [extract(faces[first : first + 16]) for first in range(0, len(faces), 16)]
+    return np.concatenate(parts).astype(np.float64)
+
+
+def speeds(extractors: dict, model: keras.Model, faces: np.ndarray, repeats: int) -> dict:
+    """By name, for each of BATCHES: faces a second, core-milliseconds a face, and times plain Keras."""
+    found: dict[str, list[str]] = {name: [] for name in ("plain Keras | float32", *extractors)}
+    for size in BATCHES:
+        batch = np.resize(faces, (size, *faces.shape[1:]))
+        calls: list[Callable] = [lambda batch=batch: model.predict_on_batch(batch)]
+        calls += [lambda e=e, batch=batch: e(batch) for e in extractors.values()]
+        measured = costs(calls, repeats)
+        for cells, (wall, cores) in zip(found.values(), measured, strict=True):
+            found_here = f"{size / wall:.1f}, {1e3 * cores / size:.1f}, {measured[0][0] / wall:.2f}"
+            cells.append(f"{found_here} ({measured[0][1] / cores:.2f})")
+    return found
+
+
+def report(arguments: argparse.Namespace) -> None:
+    weights = arguments.backbone_weights
+    if arguments.backbone == "vgg16" and weights is None:
+        weights = random_vgg16(arguments.cache_dir / "random_vgg16.weights.h5")
+    videos = [faces_of(path) for path in arguments.videos]
+    shown = [faces[valid] for faces, valid, _ in videos]
+    halves = [len(faces) // 2 for faces in shown]
+    calibration = np.concatenate([faces[:half] for faces, half in zip(shown, halves)])[:128]
+    faces = np.concatenate([faces[half:] for faces, half in zip(shown, halves)])
+    faces = faces[:: -(-len(faces) // arguments.faces)]
+    model = backbone.load(arguments.backbone, weights)
+    extractors = load_all(arguments, weights, calibration)
+    ceilings = [f"{matrix_ceiling(dtype):.2f} in {dtype}" for dtype in ("float32", "bfloat16")]
+    print(f"{arguments.backbone}; matrix products: TFLOP/s {', '.join(ceilings)}\n")
+    print("Faces a second, core-milliseconds a face, times plain Keras (in core time), by batch:\n")
+    print("| runtime | precision | " + " | ".join(map(str, BATCHES)) + " |")
+    print("|---" * (2 + len(BATCHES)) + "|")
+    for name, cells in speeds(extractors, model, faces, arguments.repeats).items():
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+    plain = model.predict_on_batch
+    expected = in_batches(plain, faces)
+    predicted = arguments.backbone == "compact" or arguments.workdir
+    at_best = predictions(plain, videos, arguments.workdir) if predicted else None
+    print(f"\nAgainst plain Keras, on {len(faces)} faces; centred: less the faces' mean.\n")
+    print(
+        "| runtime | precision | cosine of fc6: 5th percentile | minimum | centred: 5th percentile |",
+        end="",
+    )
+    print(" valence, arousal: mean change | largest |\n" + "|---" * 7 + "|")
+    for name, extractor in extractors.items():
+        found = in_batches(extractor, faces)
+        cosines, mean = cosine(found, expected), expected.mean(axis=0)
+        centred = np.percentile(cosine(found - mean, expected - mean), 5)
+        row = f"{np.percentile(cosines, 5):.5f} | {cosines.min():.5f} | {centred:.4f} | "
+        if predicted:
+            change = np.abs(predictions(extractor, videos, arguments.workdir) - at_best)
+            row += " | ".join(
+                ", ".join(f"{value:.4f}" for value in values)
+                for values in (change.mean(axis=0), change.max(axis=0))
+            )
+        else:
+            row += "- | -"
+        print(f"| {name} | {row} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("videos", type=pathlib.Path, nargs="+", metavar="VIDEO")
+    parser.add_argument("--backbone", default="compact", choices=sorted(backbone.FEATURE_SIZE))
+    parser.add_argument("--backbone_weights", help="without, random ones for vgg16")
+    parser.add_argument("--workdir", help="of a run with this CNN, for the change of predictions")
+    parser.add_argument("--faces", type=int, default=64, help="at most, to compare the features of")
+    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--cache_dir", type=pathlib.Path, default=pathlib.Path("data"))
+    try:
+        report(parser.parse_args())
+    except errors.InputError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()
