@@ -64,6 +64,16 @@ def resolve(settings: config.Runtime) -> config.Runtime:
     return dataclasses.replace(settings, precision=precision)
 
 
+def check_installed(settings: config.Runtime) -> None:
+    """Sees that what `load` will need is there.
+
+    Raises:
+      InputError: OpenVINO is not installed.
+    """
+    if settings.name == "openvino":
+        _openvino()
+
+
 def load(
     name: str,
     weights: str | None,

@@ -66,7 +66,8 @@ def prepare(
       beam_pipeline_options: where Apache Beam shall make them, "runner=...,..."; None to make them here.
 
     Raises:
-      InputError: the source is missing or broken, recordings failed, or the records are damaged or of other files.
+      InputError: the source is missing or broken, OpenVINO is asked for and missing, recordings failed, or
+        the records are damaged or of other files.
     """
     builder_class = BUILDERS[dataset]
     if beam_pipeline_options and not issubclass(builder_class, segments_builder.SegmentsBuilder):
@@ -99,6 +100,7 @@ def prepare(
             f"{'not given' if manual_dir is None else f'missing: {manual_dir}'}: give --manual_dir=FOLDER."
             f"\n{builder.MANUAL_DOWNLOAD_INSTRUCTIONS}"
         )
+    runtime.check_installed(settings.runtime)  # before hours of finding faces
     download = tfds.download.DownloadConfig(manual_dir=manual_dir)
     if beam_pipeline_options:
         download.beam_options = _beam_options(beam_pipeline_options)

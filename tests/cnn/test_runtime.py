@@ -152,6 +152,8 @@ def test_openvino_missing_is_told(monkeypatch):
     monkeypatch.delattr("ast_net.cnn.openvino_runtime", raising=False)
     with pytest.raises(errors.InputError, match=r"cannot be imported.*\.\[openvino\]"):
         runtime.load("compact", None, INT8, "unused")
+    with pytest.raises(errors.InputError, match="cannot be imported"):
+        runtime.check_installed(INT8)
 
 
 @pytest.mark.parametrize(("precision", "least"), [("float32", 0.999999), ("bfloat16", 0.999)])
