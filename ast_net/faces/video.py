@@ -32,7 +32,7 @@ _RATE_PACKETS = 250
 # Of written videos. Their times are kept to half a tick of the clock that MPEG streams have.
 _TICK = fractions.Fraction(1, 90_000)
 _NOMINAL_RATE = 25
-# 11 ms of one core for a frame of 1280x720; _REPRODUCIBLE takes 28 ms for a file a fifth larger.
+# 11 ms of one core for a frame of 1280x720; _REPRODUCIBLE takes twice that for a file a fifth larger.
 _FAST = {"crf": "23", "preset": "ultrafast"}
 # Presets that look ahead do not always make the same of the same pictures.
 _REPRODUCIBLE = {"crf": "20", "preset": "superfast"}

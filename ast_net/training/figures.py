@@ -34,17 +34,13 @@ def series_figure(
     figure = matplotlib.figure.Figure(figsize=(10, 2.6 * len(targets)), layout="constrained")
     figure.suptitle(prediction.recording)
     times = prediction.timestamps
-    step = np.median(np.diff(times)) if len(times) > 1 else 1.0
-    window = max(1, round(MEDIAN_SECONDS / step)) // 2 * 2 + 1
     for column, target in enumerate(targets):
         axes = figure.add_subplot(len(targets), 1, column + 1)
         labels, raw = (
             np.where(prediction.mask, series[:, column], np.nan)
             for series in (prediction.labels, prediction.predictions)
         )
-        filtered = scipy.ndimage.median_filter(
-            prediction.predictions[:, column], window, mode="nearest"
-        )
+        filtered = median_filtered(times, prediction.predictions[:, column])
         filtered = np.where(prediction.mask, filtered, np.nan)
         axes.plot(times, raw, color=RAW_COLOUR, lw=0.6, alpha=0.7, label="prediction")
         axes.plot(times, filtered, color=FILTERED_COLOUR, lw=1.4, label="median-filtered")
@@ -59,6 +55,13 @@ def series_figure(
             axes.legend(loc="upper right", ncols=3, fontsize=8)
     axes.set_xlabel("seconds")
     return figure
+
+
+def median_filtered(times: np.ndarray, series: np.ndarray) -> np.ndarray:
+    """A series [T] through a median filter of MEDIAN_SECONDS, its frames being at times [T] in seconds."""
+    step = np.median(np.diff(times)) if len(times) > 1 else 1.0
+    window = max(1, round(MEDIAN_SECONDS / step)) // 2 * 2 + 1
+    return scipy.ndimage.median_filter(series, window, mode="nearest")
 
 
 def distribution_figure(table: dict) -> matplotlib.figure.Figure:
