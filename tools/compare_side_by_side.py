@@ -25,9 +25,7 @@ def read(path: pathlib.Path) -> list[np.ndarray]:
 
 def at_height(images: list[np.ndarray], height: int) -> list[np.ndarray]:
     width = round(images[0].shape[1] * height / images[0].shape[0])
-    return [
-        cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) for image in images
-    ]
+    return [cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) for image in images]
 
 
 def predict(
@@ -38,6 +36,15 @@ def predict(
     return list(predictor.predict(recording, rate))
 
 
+def seen(frame: frames.FramePrediction) -> dict[int, tuple[float, np.ndarray]]:
+    """Of each face that a frame shows: where its middle lies across, and its valence and arousal."""
+    return {
+        each.face_id: (float(each.face.box[0] + each.face.box[2] / 2), each.values)
+        for each in frame.faces
+        if each.face is not None and each.values is not None
+    }
+
+
 def compare(left: list[np.ndarray], right: list[np.ndarray], rate: float) -> list[str]:
     learned = networks.load()
     together = [np.hstack(pair) for pair in zip(left, right, strict=True)]
@@ -45,19 +52,18 @@ def compare(left: list[np.ndarray], right: list[np.ndarray], rate: float) -> lis
     border, lines = left[0].shape[1], []
     for name, images, is_left in (("left", left, True), ("right", right, False)):
         alone = predict(learned, images, rate, 1)
-        differences, ids, frames_alone, frames_together = [], [], 0, 0
+        differences: list[np.ndarray] = []
+        ids: list[int] = []
+        frames_alone = frames_together = 0
         for one, all_ in zip(alone, everybody, strict=True):
-            mine = [f for f in one.faces if f.face is not None]
-            here = [
-                f
-                for f in all_.faces
-                if f.face is not None and (f.face.box[0] + f.face.box[2] / 2 < border) == is_left
-            ]
-            frames_alone += bool(mine)
+            mine = seen(one)
+            here = {k: v for k, v in seen(all_).items() if (v[0] < border) == is_left}
+            frames_alone += len(mine)
             frames_together += len(here)
-            if mine and len(here) == 1:
-                differences.append(np.abs(mine[0].values - here[0].values))
-                ids.append(here[0].face_id)
+            if len(mine) == len(here) == 1:
+                [(_, expected)], [(face_id, (_, found))] = mine.values(), here.items()
+                differences.append(np.abs(expected - found))
+                ids.append(face_id)
         worst = np.max(differences, axis=0) if differences else np.full(2, np.nan)
         others = sum(face_id != ids[0] for face_id in ids)
         lines.append(
