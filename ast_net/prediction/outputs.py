@@ -11,6 +11,7 @@ from typing import Any
 from ast_net import errors
 from ast_net.faces import video
 from ast_net.prediction import annotation, figure, frames, table, window
+from ast_net.training import figures
 
 # Each output by its name, and the file it leaves; JSON lines go to the standard output, and nothing stays of a
 # window.
@@ -127,7 +128,7 @@ def write(
             if stop.is_set():
                 break
     if "figure" in wanted.outputs:
-        series.save(folder / OUTPUTS["figure"], folder.name)
+        figures.save(series.draw(folder.name), folder / OUTPUTS["figure"])
 
 
 @dataclasses.dataclass(frozen=True)

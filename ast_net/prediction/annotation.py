@@ -1,0 +1,258 @@
+"""Predictions drawn into pictures: boxes, bars, and trails on the plane of valence and arousal."""
+
+import collections
+import dataclasses
+import functools
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from ast_net.cnn import expression
+from ast_net.prediction import frames
+
+Colour = tuple[int, int, int]
+
+# Seconds that a trail shows.
+TRAIL_SECONDS = 3.0
+_COLOURS: tuple[Colour, ...] = (
+    (255, 176, 59),
+    (86, 180, 233),
+    (120, 220, 130),
+    (240, 128, 170),
+    (200, 160, 255),
+    (250, 240, 100),
+    (100, 230, 220),
+    (235, 110, 90),
+)
+_LIGHT, _GREY, _DARK = (245, 245, 245), (150, 150, 150), (24, 24, 28)
+_OPACITY = 0.62
+# How much of the plane may hide faces.
+_MAX_COVERED = 0.15
+# Pictures whose shorter side is below this have no room for text.
+_SMALLEST = 64
+# Pixels of a picture 360 high: what is drawn grows with it.
+_DESIGN_HEIGHT = 360
+_BOLD, _REGULAR = 600, 450
+
+
+def colour(face_id: int) -> Colour:
+    """RGB of a face's box, bars and dot; the same in figures."""
+    return _COLOURS[face_id % len(_COLOURS)]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Area:
+    """Whole pixels, x and y of the upper left corner first."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def overlap(self, box: np.ndarray) -> float:
+        """Pixels shared with a box x, y, width, height."""
+        across = min(self.x + self.width, box[0] + box[2]) - max(self.x, box[0])
+        down = min(self.y + self.height, box[1] + box[3]) - max(self.y, box[1])
+        return max(0.0, across) * max(0.0, down)
+
+
+class Annotator:
+    """Draws the predictions of a recording, frame after frame."""
+
+    def __init__(self, targets: Sequence[str], posteriors: bool = False) -> None:
+        """Args:
+        targets: the names of the predicted values.
+        posteriors: whether the likeliest expression is named.
+        """
+        self._targets, self._posteriors = tuple(targets), posteriors
+        self._on_plane = {"valence", "arousal"} <= set(targets)
+        self._trails: dict[int, collections.deque] = collections.defaultdict(collections.deque)
+
+    def draw(self, image: np.ndarray, frame: frames.FramePrediction) -> np.ndarray:
+        """A copy of a picture, uint8 RGB [H, W, 3], with all that is predicted of it."""
+        image = image.copy()
+        self._remember(frame)
+        if min(image.shape[:2]) < _SMALLEST:
+            return image
+        unit = min(image.shape[:2]) / _DESIGN_HEIGHT
+        for face in frame.faces:
+            if face.face is not None:
+                _draw_corners(image, face.face.box, colour(face.face_id), unit)
+        for face in frame.faces:
+            if face.face is not None and face.values is not None:
+                self._draw_panel(image, face, unit)
+        if self._on_plane:
+            self._draw_plane(image, frame)
+        _write(image, f"{frame.timestamp:.2f} s", (8 * unit, 20 * unit), 13 * unit, _LIGHT, True)
+        return image
+
+    def _remember(self, frame: frames.FramePrediction) -> None:
+        """Adds to the trails, and lets go what is too old."""
+        if not self._on_plane:
+            return
+        columns = [self._targets.index(name) for name in ("valence", "arousal")]
+        for face in frame.faces:
+            if face.valid and face.values is not None:
+                self._trails[face.face_id].append((frame.timestamp, face.values[columns]))
+        for face_id, trail in list(self._trails.items()):
+            while trail and trail[0][0] < frame.timestamp - TRAIL_SECONDS:
+                trail.popleft()
+            if not trail:
+                del self._trails[face_id]
+
+    def _draw_panel(self, image: np.ndarray, face: frames.FacePrediction, unit: float) -> None:
+        """A face's id and its bars, under its box or, where there is no room, in its lower part."""
+        assert face.face is not None and face.values is not None
+        x, y, width, height = face.face.box
+        # Small faces have small panels.
+        size = float(np.clip(width / 110, 0.6 * unit, unit))
+        wide = round(136 * size)
+        line = round(15 * size)
+        tall = line * (len(self._targets) + 1) + round(5 * size)
+        left = round(np.clip(x + (width - wide) / 2, 0, max(0, image.shape[1] - wide)))
+        top = round(np.clip(y + height + 4 * unit, 0, max(0, image.shape[0] - tall)))
+        _darken(image, _Area(left, top, wide, tall))
+        heading = f"face {face.face_id}"
+        if self._posteriors and face.posteriors is not None:
+            best = int(np.argmax(face.posteriors))
+            heading += f"  {expression.EXPRESSIONS[best]} {face.posteriors[best]:.2f}"
+        else:
+            heading += f"  {face.face.confidence:.0%}"
+        margin, base = 6 * size, top + 0.82 * line
+        _write(image, heading, (left + margin, base), 11 * size, colour(face.face_id))
+        for row, (target, value) in enumerate(zip(self._targets, face.values, strict=True), 1):
+            down = base + row * line
+            _write(image, target, (left + margin, down), 10 * size, _LIGHT)
+            _write(image, f"{value:+.2f}", (left + wide - 31 * size, down), 10 * size, _LIGHT)
+            area = (left + 50 * size, down - 7 * size, 50 * size, 6 * size)
+            _draw_bar(image, area, float(value), colour(face.face_id))
+
+    def _draw_plane(self, image: np.ndarray, frame: frames.FramePrediction) -> None:
+        """The circumplex with a dot and a trail for each face, in a corner that is free of faces if there is one."""
+        height, width = image.shape[:2]
+        size = round(0.3 * min(height, width))
+        gap = round(0.03 * min(height, width))
+        right, bottom = width - size - gap, height - size - gap
+        corners = [
+            _Area(x, y, size, size) for x, y in ((right, bottom), (right, gap), (gap, bottom))
+        ]
+        boxes = [face.face.box for face in frame.faces if face.face is not None]
+        covered = [sum(corner.overlap(box) for box in boxes) for corner in corners]
+        if min(covered) > _MAX_COVERED * size**2:
+            return
+        area = corners[int(np.argmin(covered))]
+        background, opacity = _plane(size)
+        place = image[area.y : area.y + size, area.x : area.x + size]
+        drawn = place + opacity * (background - place.astype(np.float32))
+        place[:] = np.rint(drawn).astype(np.uint8)
+        seen = {face.face_id for face in frame.faces}
+        for face_id, trail in self._trails.items():
+            points = [_on_plane(values, size) for _, values in trail]
+            for (time, _), one, two in zip(list(trail)[1:], points, points[1:]):
+                fresh = 1 - (frame.timestamp - time) / TRAIL_SECONDS
+                shade = np.array(colour(face_id)) * fresh + np.array(_DARK) * (1 - fresh)
+                _line(place, one, two, shade, max(1, round(size / 70)))
+            if face_id in seen:
+                _dot(place, points[-1], size / 26, colour(face_id))
+
+
+@functools.lru_cache(maxsize=4)
+def _plane(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The empty plane, float32 RGB [size, size, 3], and how much of it covers the picture, [size, size, 1]."""
+    big = 4 * size
+    disc = np.zeros((big, big), np.uint8)
+    middle = (big // 2, big // 2)
+    cv2.circle(disc, middle, round(0.5 * big), 255, -1)
+    opacity = cv2.resize(disc, (size, size), interpolation=cv2.INTER_AREA) / 255 * 0.72
+    plane: np.ndarray = np.full((big, big, 3), _DARK, np.uint8)
+    thin = max(1, big // 220)
+    cv2.circle(plane, middle, round(0.4 * big), (95, 95, 100), thin, cv2.LINE_AA)
+    cv2.line(plane, (round(0.1 * big), middle[1]), (round(0.9 * big), middle[1]), _GREY, thin)
+    cv2.line(plane, (middle[0], round(0.1 * big)), (middle[0], round(0.9 * big)), _GREY, thin)
+    plane = cv2.resize(plane, (size, size), interpolation=cv2.INTER_AREA)
+    letter = 0.085 * size
+    _write(plane, "valence", (0.62 * size, 0.485 * size), letter, _GREY)
+    _write(plane, "arousal", (0.52 * size, 0.16 * size), letter, _GREY)
+    return plane.astype(np.float32), opacity[..., np.newaxis].astype(np.float32)
+
+
+def _on_plane(values: np.ndarray, size: int) -> tuple[float, float]:
+    """Where valence and arousal lie, in pixels of the plane: 1 is on the circle."""
+    valence, arousal = np.clip(values, -1.2, 1.2)
+    return float(size * (0.5 + 0.4 * valence)), float(size * (0.5 - 0.4 * arousal))
+
+
+def _draw_corners(image: np.ndarray, box: np.ndarray, shade: Colour, unit: float) -> None:
+    x, y, width, height = (float(value) for value in box)
+    arm, thickness = 0.22 * min(width, height), max(1, round(2.2 * unit))
+    for corner_x, along in ((x, arm), (x + width, -arm)):
+        for corner_y, down in ((y, arm), (y + height, -arm)):
+            corner = (corner_x, corner_y)
+            _line(image, corner, (corner_x + along, corner_y), shade, thickness)
+            _line(image, corner, (corner_x, corner_y + down), shade, thickness)
+
+
+def _draw_bar(
+    image: np.ndarray, area: tuple[float, float, float, float], value: float, shade: Colour
+) -> None:
+    """A bar from the middle of an area (x, y, width, height), to the right if positive."""
+    x, y, width, height = area
+    middle, reach = x + width / 2, float(np.clip(value, -1, 1)) * width / 2
+    _rectangle(image, (x, y), (x + width, y + height), (70, 70, 76))
+    _rectangle(
+        image, (min(middle, middle + reach), y), (max(middle, middle + reach), y + height), shade
+    )
+    _rectangle(image, (middle, y - 0.2 * height), (middle, y + 1.2 * height), _LIGHT)
+
+
+def _darken(image: np.ndarray, area: _Area) -> None:
+    place = image[area.y : area.y + area.height, area.x : area.x + area.width]
+    if place.size:
+        place[:] = cv2.addWeighted(place, 1 - _OPACITY, np.full_like(place, _DARK), _OPACITY, 0)
+
+
+def _write(
+    image: np.ndarray,
+    text: str,
+    place: tuple[float, float],
+    size: float,
+    shade: Colour,
+    outlined: bool = False,
+) -> None:
+    """Text whose base line begins at a place; `size` is in pixels."""
+    font, pixels = _font(), max(6, round(size))
+    where = (round(place[0]), round(place[1]))
+    if outlined:
+        away = max(1, pixels // 12)
+        beside = (where[0] + away, where[1] + away)
+        cv2.putText(image, text, beside, _DARK, font, pixels, _BOLD)
+    cv2.putText(image, text, where, shade, font, pixels, _BOLD if outlined else _REGULAR)
+
+
+@functools.cache
+def _font() -> cv2.FontFace:
+    return cv2.FontFace("sans")
+
+
+# Sub-pixel places, so that what is drawn does not jump.
+_SHIFT = 4
+
+
+def _fixed(point: tuple[float, float]) -> tuple[int, int]:
+    return round(point[0] * 2**_SHIFT), round(point[1] * 2**_SHIFT)
+
+
+def _line(image: np.ndarray, one, two, shade, thickness: int) -> None:
+    shade = tuple(int(part) for part in shade)
+    cv2.line(image, _fixed(one), _fixed(two), shade, thickness, cv2.LINE_AA, _SHIFT)
+
+
+def _rectangle(image: np.ndarray, one, two, shade: Colour) -> None:
+    cv2.rectangle(image, _fixed(one), _fixed(two), shade, -1, cv2.LINE_AA, _SHIFT)
+
+
+def _dot(image: np.ndarray, point: tuple[float, float], radius: float, shade: Colour) -> None:
+    for reach, filling in ((1.45, _LIGHT), (1.0, shade)):
+        size = round(reach * radius * 2**_SHIFT)
+        cv2.circle(image, _fixed(point), size, filling, -1, cv2.LINE_AA, _SHIFT)

@@ -1,0 +1,103 @@
+"""What is drawn, and where."""
+
+import numpy as np
+import pytest
+
+from ast_net.faces import detection
+from ast_net.prediction import annotation, frames
+
+TARGETS = ("valence", "arousal")
+
+
+def prediction(*boxes, timestamp=0.0, values=(0.5, -0.5), held=False):
+    faces = tuple(
+        frames.FacePrediction(
+            face_id,
+            None if held else detection.Face(np.array(box, np.float32), 0.98, np.zeros((5, 2))),
+            np.array(values, np.float32),
+        )
+        for face_id, box in enumerate(boxes)
+    )
+    return frames.FramePrediction(0, timestamp, faces)
+
+
+def changed(image, frame, annotator=None):
+    """Where drawing changes a picture, [H, W]."""
+    drawn = (annotator or annotation.Annotator(TARGETS)).draw(image, frame)
+    assert drawn.shape == image.shape
+    assert drawn.dtype == np.uint8
+    return (drawn != image).any(axis=2)
+
+
+@pytest.fixture
+def grey():
+    return np.full((360, 640, 3), 128, np.uint8)
+
+
+def test_the_box_lies_around_the_face_and_leaves_it_free(grey):
+    before = grey.copy()
+    where = changed(grey, prediction((200, 60, 120, 150)))
+    np.testing.assert_array_equal(grey, before)
+    for x, y in ((200, 60), (320, 60), (200, 210), (320, 210)):
+        assert where[y - 2 : y + 3, x - 2 : x + 3].sum() > 6
+    assert not where[70:200, 210:310].any(), "the face"
+    assert not where[250:, :150].any(), "a corner"
+
+
+def test_a_bar_goes_to_the_side_of_its_sign(grey):
+    shade = np.array(annotation.colour(0))
+
+    def columns(valence):
+        drawn = annotation.Annotator(("valence",)).draw(
+            grey, prediction((200, 60, 120, 150), values=(valence,))
+        )
+        like = np.abs(drawn[230:, 190:340].astype(int) - shade).max(axis=2) < 30
+        return 190 + np.flatnonzero(like.any(axis=0))
+
+    middle = 267
+    assert middle - 2 <= columns(0.9).min() < columns(0.9).max() > middle + 20
+    assert middle - 20 > columns(-0.9).min() < columns(-0.9).max() <= middle + 2
+
+
+def test_the_plane_shows_where_the_face_is_and_was(grey):
+    annotator = annotation.Annotator(TARGETS)
+    box = (50, 60, 100, 120)
+    shade = np.array(annotation.colour(0))
+
+    def coloured(image):
+        plane = image[360 - 119 : 360 - 11, 640 - 119 : 640 - 11].astype(int)
+        return np.argwhere(np.abs(plane - shade).max(axis=2) < 40)
+
+    first = coloured(annotator.draw(grey, prediction(box, values=(-0.8, -0.8))))
+    assert first.mean(axis=0) == pytest.approx((54 * 1.64, 54 * 0.36), abs=3), "down and left"
+    second = annotator.draw(grey, prediction(box, timestamp=0.5, values=(0.8, 0.8)))
+    assert len(coloured(second)) > len(first), "a trail"
+    late = annotator.draw(grey, prediction(box, timestamp=9.0, values=(0.8, 0.8)))
+    assert len(coloured(late)) < len(coloured(second)), "the trail is gone"
+    assert len(annotator._trails[0]) == 1
+
+
+def test_a_held_face_has_no_box(grey):
+    where = changed(grey, prediction((200, 60, 120, 150), held=True))
+    assert not where[50:220, 190:330].any()
+
+
+def test_the_plane_does_not_hide_faces(grey):
+    boxes = [(x, y, 140, 160) for y in (10, 190) for x in (0, 160, 320, 490)]
+    where = changed(grey, prediction(*boxes))
+    assert not where[225:235, 520:600].any()
+
+
+@pytest.mark.parametrize("size", [(10, 16), (47, 33), (240, 320), (3840, 2160), (101, 1999)])
+@pytest.mark.parametrize("box", [(-40, -30, 90, 80), (5, 5, 6, 6), (1900, 80, 400, 400)])
+def test_any_size_and_any_place(size, box):
+    image = np.zeros((*size, 3), np.uint8)
+    annotation.Annotator(TARGETS, posteriors=True).draw(image, prediction(box, (0, 0, 9, 9)))
+
+
+def test_other_targets_have_bars_and_no_plane(grey):
+    where = changed(
+        grey, prediction((200, 60, 120, 150), values=(0.3,)), annotation.Annotator(("power",))
+    )
+    assert where[215:250, 200:320].any()
+    assert not where[300:, 560:].any()
