@@ -7,6 +7,7 @@ import datetime
 import math
 import pathlib
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -55,7 +56,7 @@ def predict_files(
             summary.error = f"{type(error).__name__}: {error}"
         summary.seconds = time.monotonic() - start
         summaries.append(summary)
-        logging.info("%s", summary.line())
+        print(summary.line(), file=sys.stderr)
         if stop.is_set():
             break
     _write_summary(wanted.output_dir / SUMMARY, summaries)
@@ -110,7 +111,7 @@ def predict_camera(
         capture.release()
     summary.seconds = time.monotonic() - start
     _write_summary(folder / SUMMARY, [summary])
-    logging.info("%s", summary.line())
+    print(summary.line(), file=sys.stderr)
     return summary
 
 
