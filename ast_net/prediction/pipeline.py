@@ -58,13 +58,15 @@ class Pipeline:
         self, recording: Iterable[video.Frame], keep_images: bool, live: bool
     ) -> Iterator[list[streams.Described]]:
         if live:
-            return self._describe(self._look(recording, keep_images), 1)
-        looked_at = self._look(background.run(recording, _AHEAD), keep_images)
-        batches = self._describe(background.run(looked_at, _AHEAD), self._settings.batch_size)
+            return self._describe(self._align(self._look(recording), keep_images), 1)
+        looked_at = background.run(self._look(background.run(recording, _AHEAD)), _AHEAD)
+        batches = self._describe(self._align(looked_at, keep_images), self._settings.batch_size)
         return background.run(batches, 1)
 
-    def _look(self, recording: Iterable[video.Frame], keep_images: bool) -> Iterator["_Seen"]:
-        """Finds and aligns the faces of each frame."""
+    def _look(
+        self, recording: Iterable[video.Frame]
+    ) -> Iterator[tuple[video.Frame, list[tracking.TrackedFace]]]:
+        """Finds and follows the faces; a frame that was dropped has none."""
         tracker = tracking.FaceTracker(
             self._networks.detector,
             self._settings.tracking,
@@ -73,11 +75,20 @@ class Pipeline:
         )
         for frame in recording:
             dropped = frame.image.size == 0
-            faces = [] if dropped else tracker.update(frame.image, frame.timestamp)
+            yield frame, [] if dropped else tracker.update(frame.image, frame.timestamp)
+
+    def _align(
+        self,
+        looked_at: Iterable[tuple[video.Frame, list[tracking.TrackedFace]]],
+        keep_images: bool,
+    ) -> Iterator["_Seen"]:
+        """Cuts the faces out, and lets go of pictures that nobody needs."""
+        for frame, faces in looked_at:
             crops = [
                 alignment.align_face(frame.image, each.face.landmarks, self._settings.alignment)
                 for each in faces
             ]
+            dropped = frame.image.size == 0
             kept = frame.image if keep_images and not dropped else None
             yield _Seen(frame.index, frame.timestamp, kept, dropped, faces, crops)
 
