@@ -15,24 +15,22 @@ Colour = tuple[int, int, int]
 
 # Seconds that a trail shows.
 TRAIL_SECONDS = 3.0
+# Pieces of a trail, each brighter than the one before.
+_TRAIL_PIECES = 8
 _COLOURS: tuple[Colour, ...] = (
-    (255, 176, 59),
-    (86, 180, 233),
-    (120, 220, 130),
-    (240, 128, 170),
-    (200, 160, 255),
-    (250, 240, 100),
-    (100, 230, 220),
-    (235, 110, 90),
-)
+    (255, 176, 59), (86, 180, 233), (120, 220, 130), (240, 128, 170), (200, 160, 255), (250, 240, 100),
+    (100, 230, 220), (235, 110, 90), (150, 175, 75), (115, 140, 250), (225, 120, 235), (205, 170, 130),
+)  # fmt: skip
 _LIGHT, _GREY, _DARK = (245, 245, 245), (150, 150, 150), (24, 24, 28)
 _OPACITY = 0.62
-# How much of the plane may hide faces.
-_MAX_COVERED = 0.15
+# How much of the plane may hide faces and panels: boxes are wider than faces, and one sees through it.
+_MAX_COVERED = 0.3
 # Pictures whose shorter side is below this have no room for text.
 _SMALLEST = 64
 # Pixels of a picture 360 high: what is drawn grows with it.
 _DESIGN_HEIGHT = 360
+# Smaller text than in a picture of this height is not readable, so there it takes more of the room.
+_READABLE_HEIGHT, _SMALL_DESIGN_HEIGHT = 324, 260
 _BOLD, _REGULAR = 600, 450
 
 
@@ -68,6 +66,7 @@ class Annotator:
         self._targets, self._posteriors = tuple(targets), posteriors
         self._on_plane = {"valence", "arousal"} <= set(targets)
         self._trails: dict[int, collections.deque] = collections.defaultdict(collections.deque)
+        self._corner = 0
 
     def draw(self, image: np.ndarray, frame: frames.FramePrediction) -> np.ndarray:
         """A copy of a picture, uint8 RGB [H, W, 3], with all that is predicted of it."""
@@ -75,15 +74,16 @@ class Annotator:
         self._remember(frame)
         if min(image.shape[:2]) < _SMALLEST:
             return image
-        unit = min(image.shape[:2]) / _DESIGN_HEIGHT
+        unit = _unit(min(image.shape[:2]))
         for face in frame.faces:
             if face.face is not None:
                 _draw_corners(image, face.face.box, colour(face.face_id), unit)
+        hidden = [face.face.box for face in frame.faces if face.face is not None]
         for face in frame.faces:
             if face.face is not None and face.values is not None:
-                self._draw_panel(image, face, unit)
+                hidden.append(self._draw_panel(image, face, unit))
         if self._on_plane:
-            self._draw_plane(image, frame)
+            self._draw_plane(image, frame, hidden)
         _write(image, f"{frame.timestamp:.2f} s", (8 * unit, 20 * unit), 13 * unit, _LIGHT, True)
         return image
 
@@ -101,8 +101,14 @@ class Annotator:
             if not trail:
                 del self._trails[face_id]
 
-    def _draw_panel(self, image: np.ndarray, face: frames.FacePrediction, unit: float) -> None:
-        """A face's id and its bars, under its box or, where there is no room, in its lower part."""
+    def _draw_panel(
+        self, image: np.ndarray, face: frames.FacePrediction, unit: float
+    ) -> np.ndarray:
+        """A face's id and its bars, under its box or, where there is no room, in its lower part.
+
+        Returns:
+          where: x, y, width, height.
+        """
         assert face.face is not None and face.values is not None
         x, y, width, height = face.face.box
         # Small faces have small panels.
@@ -127,9 +133,15 @@ class Annotator:
             _write(image, f"{value:+.2f}", (left + wide - 31 * size, down), 10 * size, _LIGHT)
             area = (left + 50 * size, down - 7 * size, 50 * size, 6 * size)
             _draw_bar(image, area, float(value), colour(face.face_id))
+        return np.array([left, top, wide, tall])
 
-    def _draw_plane(self, image: np.ndarray, frame: frames.FramePrediction) -> None:
-        """The circumplex with a dot and a trail for each face, in a corner that is free of faces if there is one."""
+    def _draw_plane(
+        self, image: np.ndarray, frame: frames.FramePrediction, areas: list[np.ndarray]
+    ) -> None:
+        """The circumplex with a dot and a trail for each face, in a corner free of faces and panels.
+
+        It stays there until too much of them comes into it, and is not drawn if all corners are covered.
+        """
         height, width = image.shape[:2]
         size = round(0.3 * min(height, width))
         gap = round(0.03 * min(height, width))
@@ -137,29 +149,36 @@ class Annotator:
         corners = [
             _Area(x, y, size, size) for x, y in ((right, bottom), (right, gap), (gap, bottom))
         ]
-        boxes = [face.face.box for face in frame.faces if face.face is not None]
-        covered = [sum(corner.overlap(box) for box in boxes) for corner in corners]
-        if min(covered) > _MAX_COVERED * size**2:
-            return
-        area = corners[int(np.argmin(covered))]
-        background, opacity = _plane(size)
+        covered = [sum(corner.overlap(area) for area in areas) for corner in corners]
+        if covered[self._corner] > _MAX_COVERED * size**2:
+            self._corner = int(np.argmin(covered))
+            if covered[self._corner] > _MAX_COVERED * size**2:
+                return
+        area = corners[self._corner]
+        plane, kept = _plane(size)
         place = image[area.y : area.y + size, area.x : area.x + size]
-        drawn = place + opacity * (background - place.astype(np.float32))
-        place[:] = np.rint(drawn).astype(np.uint8)
+        cv2.multiply(place, kept, dst=place, scale=1 / 255)
+        cv2.add(place, plane, dst=place)
         seen = {face.face_id for face in frame.faces}
+        thickness = max(1, round(size / 70))
         for face_id, trail in self._trails.items():
-            points = [_on_plane(values, size) for _, values in trail]
-            for (time, _), one, two in zip(list(trail)[1:], points, points[1:]):
-                fresh = 1 - (frame.timestamp - time) / TRAIL_SECONDS
-                shade = np.array(colour(face_id)) * fresh + np.array(_DARK) * (1 - fresh)
-                _line(place, one, two, shade, max(1, round(size / 70)))
+            points = _on_plane(np.stack([values for _, values in trail]), size)
+            ages = frame.timestamp - np.array([time for time, _ in trail])
+            _draw_trail(place, points, ages, colour(face_id), thickness)
             if face_id in seen:
                 _dot(place, points[-1], size / 26, colour(face_id))
 
 
+def _unit(side: int) -> float:
+    """Pixels of what is one pixel in a picture 360 high, for a picture whose shorter side is given."""
+    return max(
+        side / _DESIGN_HEIGHT, min(_READABLE_HEIGHT / _DESIGN_HEIGHT, side / _SMALL_DESIGN_HEIGHT)
+    )
+
+
 @functools.lru_cache(maxsize=4)
 def _plane(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The empty plane, float32 RGB [size, size, 3], and how much of it covers the picture, [size, size, 1]."""
+    """The empty plane as what is added to a picture, and how much is kept of that; uint8 [size, size, 3]."""
     big = 4 * size
     disc = np.zeros((big, big), np.uint8)
     middle = (big // 2, big // 2)
@@ -174,13 +193,28 @@ def _plane(size: int) -> tuple[np.ndarray, np.ndarray]:
     letter = 0.085 * size
     _write(plane, "valence", (0.62 * size, 0.485 * size), letter, _GREY)
     _write(plane, "arousal", (0.52 * size, 0.16 * size), letter, _GREY)
-    return plane.astype(np.float32), opacity[..., np.newaxis].astype(np.float32)
+    opacity = np.broadcast_to(opacity[..., np.newaxis], plane.shape)
+    added, kept = np.rint(plane * opacity), np.rint(255 * (1 - opacity))
+    return added.astype(np.uint8), kept.astype(np.uint8)
 
 
-def _on_plane(values: np.ndarray, size: int) -> tuple[float, float]:
-    """Where valence and arousal lie, in pixels of the plane: 1 is on the circle."""
-    valence, arousal = np.clip(values, -1.2, 1.2)
-    return float(size * (0.5 + 0.4 * valence)), float(size * (0.5 - 0.4 * arousal))
+def _on_plane(values: np.ndarray, size: int) -> np.ndarray:
+    """Where valence and arousal [n, 2] lie, in pixels of the plane: 1 is on the circle."""
+    return size * (0.5 + np.clip(values, -1.2, 1.2) * (0.4, -0.4))
+
+
+def _draw_trail(
+    place: np.ndarray, points: np.ndarray, ages: np.ndarray, shade: Colour, thickness: int
+) -> None:
+    """A line through points [n, 2] on the plane, brighter the less their ages [n] in seconds are."""
+    fixed = np.rint(points * 2**_SHIFT).astype(np.int32)
+    pieces = np.array_split(np.arange(len(points)), min(_TRAIL_PIECES, len(points)))
+    for piece in pieces:
+        fresh = 1 - float(ages[piece[-1]]) / TRAIL_SECONDS
+        mixed = np.array(shade) * fresh + np.array(_DARK) * (1 - fresh)
+        # Each piece begins where the one before it ends.
+        line = fixed[max(0, piece[0] - 1) : piece[-1] + 1]
+        cv2.polylines(place, [line], False, mixed.tolist(), thickness, cv2.LINE_AA, _SHIFT)
 
 
 def _draw_corners(image: np.ndarray, box: np.ndarray, shade: Colour, unit: float) -> None:
@@ -209,7 +243,8 @@ def _draw_bar(
 def _darken(image: np.ndarray, area: _Area) -> None:
     place = image[area.y : area.y + area.height, area.x : area.x + area.width]
     if place.size:
-        place[:] = cv2.addWeighted(place, 1 - _OPACITY, np.full_like(place, _DARK), _OPACITY, 0)
+        dark = _OPACITY * _DARK[0]
+        cv2.convertScaleAbs(place, dst=place, alpha=1 - _OPACITY, beta=dark)
 
 
 def _write(

@@ -53,7 +53,9 @@ class Series:
         self._faces: dict[int, _Known] = collections.defaultdict(_Known)
 
     def write(self, frame: frames.FramePrediction) -> None:
-        """Adds what is predicted of the recording's next frame."""
+        """Adds what is predicted of the recording's next frame; one that was dropped leaves no gap."""
+        if frame.dropped:
+            return
         for face in frame.faces:
             known = self._faces[face.face_id]
             known.frames.append(len(self._times))
@@ -95,13 +97,14 @@ class Series:
 
     def _curve(self, known: _Known) -> _Curve:
         index = np.array(known.frames)
-        times = np.array(self._times[index[0] : index[-1] + 1])
+        every = np.array(self._times)
+        times = every[index[0] : index[-1] + 1]
         valid = np.array(known.valid, bool)
         values = np.array(known.values, np.float32).reshape(len(index), -1)
         filtered = np.full_like(values, np.nan)
         # A filter across a stretch without the face would mix what was before with what comes after.
         for stretch in _stretches(index, np.isfinite(values).min(axis=1)):
-            own = np.array(self._times)[index[stretch]]
+            own = every[index[stretch]]
             for column in range(values.shape[1]):
                 filtered[stretch, column] = figures.median_filtered(own, values[stretch, column])
         posteriors = None
@@ -124,7 +127,8 @@ class Series:
 def _draw_target(axes: matplotlib.axes.Axes, curves: dict[int, _Curve], column: int) -> None:
     one = len(curves) == 1
     for number, (face_id, curve) in enumerate(curves.items()):
-        colour = tuple(part / 255 for part in annotation.colour(face_id))
+        # Darker, as the page is white.
+        colour = tuple(0.8 * part / 255 for part in annotation.colour(face_id))
         raw, filtered = curve.raw[:, column], curve.filtered[:, column]
         raw_colour, alpha = (figures.RAW_COLOUR, 0.7) if one else (colour, 0.4)
         label = "median-filtered" if one else f"face {face_id}"

@@ -101,3 +101,25 @@ def test_other_targets_have_bars_and_no_plane(grey):
     )
     assert where[215:250, 200:320].any()
     assert not where[300:, 560:].any()
+
+
+def test_the_plane_leaves_its_corner_only_when_it_is_covered(grey):
+    annotator = annotation.Annotator(TARGETS)
+
+    def lower_and_upper(*box, annotator=annotator):
+        where = changed(grey, prediction(box), annotator)
+        return bool(where[255:290, 570:600].any()), bool(where[40:90, 560:610].any())
+
+    assert lower_and_upper(50, 60, 100, 120) == (True, False)
+    assert lower_and_upper(540, 200, 100, 120) == (False, True), "a face is in the corner"
+    assert lower_and_upper(50, 60, 100, 120) == (False, True), "it does not hurry back"
+    # This face is above the corner, but its panel is in it.
+    assert lower_and_upper(530, 150, 90, 100, annotator=annotation.Annotator(TARGETS))[1]
+
+
+def test_text_is_readable_in_small_pictures():
+    # In proportion to a picture 360 high, letters would have 6 pixels.
+    small = np.full((180, 320, 3), 128, np.uint8)
+    where = changed(small, prediction((20, 20, 80, 90)))
+    rows = np.flatnonzero(where[112:, 20:100].any(axis=1))
+    assert rows.max() - rows.min() >= 30

@@ -74,3 +74,14 @@ def test_odd_recordings_have_a_figure(tmp_path, rng, shape):
 def test_nobody_was_seen():
     page = drawn(np.full((1, 9, 2), np.nan, np.float32))
     assert "no face was seen" in [text.get_text() for text in page.axes[0].texts]
+
+
+def test_dropped_frames_do_not_cut_the_curves(values):
+    series = figure.Series(TARGETS)
+    for number in range(90):
+        dropped = number % 2 == 1
+        face = frames.FacePrediction(0, None if dropped else FACE, values[0, number])
+        series.write(frames.FramePrediction(number, number / 10, (face,), dropped=dropped))
+    raw = lines(series.draw("camera").axes[0])["prediction"]
+    np.testing.assert_array_equal(raw.get_ydata(), values[0, ::2, 0])
+    np.testing.assert_allclose(raw.get_xdata(), np.arange(0, 90, 2) / 10)
