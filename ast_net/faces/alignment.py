@@ -12,6 +12,9 @@ import numpy.typing as npt
 from ast_net import config, errors
 from ast_net.faces import tracking, video
 
+# Beyond this more samples a pixel cost time and show nothing.
+_MAX_SAMPLING = 8
+
 
 class AlignedFace(NamedTuple):
     """The face of one frame: uint8 RGB [224, 224, 3], all zeros where valid is False; time in seconds."""
@@ -51,9 +54,8 @@ def eye_transform(
 def align_face(image: np.ndarray, landmarks: np.ndarray, alignment: config.Alignment) -> np.ndarray:
     """Cuts a face out of a picture, both eyes at their places; black beyond the picture.
 
-    A face twice as large as in the crop or larger is first shrunk by a whole factor, each pixel the mean of those
-    it takes the place of: single samples would show patterns that are not there (4K video has up to
-    eight times too many pixels each way).
+    A face larger than in the crop is sampled several times a pixel and averaged: a single sample would
+    show patterns that are not there (4K video: up to eight times too many pixels each way).
 
     Args:
       image: uint8 RGB [H, W, 3].
@@ -67,32 +69,17 @@ def align_face(image: np.ndarray, landmarks: np.ndarray, alignment: config.Align
       InputError: both eyes are at the same point, or one is not finite.
     """
     transform = eye_transform(landmarks[0], landmarks[1], alignment)
-    factor = round(1 / math.hypot(transform[0, 0], transform[1, 0]))
-    if factor > 1:
-        image, transform = _shrunk(image, transform, factor, alignment.size)
-    return cv2.warpAffine(image, transform, (alignment.size, alignment.size))
-
-
-def _shrunk(
-    image: np.ndarray, transform: np.ndarray, factor: int, size: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The part of a picture that a crop shows, each factor x factor pixels averaged, and its transform."""
-    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]], np.float64)
-    shown = (corners - transform[:, 2]) @ np.linalg.inv(transform[:, :2]).T
-    height, width = image.shape[:2]
-    # A margin, as pixels on the border are sampled from both sides.
-    first = np.clip(np.floor(shown.min(axis=0)) - 2 * factor, 0, [width, height]).astype(int)
-    last = np.clip(np.ceil(shown.max(axis=0)) + 2 * factor, 0, [width, height]).astype(int)
-    columns, rows = np.maximum((last - first) // factor, 1)
-    part = image[first[1] : first[1] + rows * factor, first[0] : first[0] + columns * factor]
-    if part.shape[0] < factor or part.shape[1] < factor:  # the face lies beyond the picture
-        return np.zeros((1, 1, 3), np.uint8), transform
-    shrunk = cv2.resize(part, (int(columns), int(rows)), interpolation=cv2.INTER_AREA)
-    # Pixel centres are at whole numbers: the first of the shrunk pixels lies in the middle of its square.
-    moved = transform.copy()
-    moved[:, 2] += transform[:, :2] @ (first + (factor - 1) / 2)
-    moved[:, :2] *= factor
-    return shrunk, moved
+    scale = math.hypot(transform[0, 0], transform[1, 0])
+    # Eyes in the crop's own scale up to rounding must not double the work.
+    sampling = max(1, min(_MAX_SAMPLING, math.ceil(1 / scale - 0.01)))
+    # Pixel centres are at whole numbers: the first pixel's samples lie around 0.
+    transform = transform * sampling
+    transform[:, 2] += (sampling - 1) / 2
+    size = alignment.size * sampling
+    crop = cv2.warpAffine(image, transform, (size, size), flags=cv2.INTER_LINEAR)
+    if sampling > 1:
+        crop = cv2.resize(crop, (alignment.size, alignment.size), interpolation=cv2.INTER_AREA)
+    return crop
 
 
 def aligned_faces(
