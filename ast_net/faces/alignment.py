@@ -75,11 +75,30 @@ def align_face(image: np.ndarray, landmarks: np.ndarray, alignment: config.Align
     # Pixel centres are at whole numbers: the first pixel's samples lie around 0.
     transform = transform * sampling
     transform[:, 2] += (sampling - 1) / 2
-    size = alignment.size * sampling
-    crop = cv2.warpAffine(image, transform, (size, size), flags=cv2.INTER_LINEAR)
+    crop = _warped(image, transform, alignment.size * sampling)
     if sampling > 1:
-        crop = cv2.resize(crop, (alignment.size, alignment.size), interpolation=cv2.INTER_AREA)
-    return crop
+        size = (alignment.size, alignment.size)
+        crop = cv2.resize(crop, size, interpolation=cv2.INTER_AREA)
+    return cv2.cvtColor(crop, cv2.COLOR_RGBA2RGB)
+
+
+def _warped(image: np.ndarray, transform: np.ndarray, size: int) -> np.ndarray:
+    """cv2.warpAffine to [size, size, 4]; on four channels OpenCV takes half the time it takes on three.
+
+    Only the part of the picture that will be seen gets a fourth channel.
+    """
+    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]])
+    seen = (corners - transform[:, 2]) @ np.linalg.inv(transform[:, :2]).T
+    height, width = image.shape[:2]
+    # With a margin, as a pixel is interpolated from its neighbours.
+    left, top = np.clip(np.floor(seen.min(axis=0)) - 2, 0, (width - 1, height - 1)).astype(int)
+    right, bottom = np.clip(
+        np.ceil(seen.max(axis=0)) + 3, (left + 1, top + 1), (width, height)
+    ).astype(int)
+    part = cv2.cvtColor(image[top:bottom, left:right], cv2.COLOR_RGB2RGBA)
+    transform = transform.copy()
+    transform[:, 2] += transform[:, :2] @ (left, top)
+    return cv2.warpAffine(part, transform, (size, size), flags=cv2.INTER_LINEAR)
 
 
 def aligned_faces(
