@@ -26,6 +26,9 @@ from ast_net.faces import pictures
 
 # Seconds: a container's duration and its last frame's end differ by a few frames in sound files.
 _DURATION_TOLERANCE = 0.5
+# Pixels; with several threads the decoder takes half as much processor time again, which only larger pictures
+# are worth.
+_LARGE = 1920 * 1088
 # From which the frame rate is taken.
 _RATE_PACKETS = 250
 
@@ -73,6 +76,8 @@ def read_frames(path: str | os.PathLike) -> Iterator[Frame]:
         origin = (container.start_time or 0) / av.time_base
         step = 1.0 / float(stream.average_rate or stream.guessed_rate or 25)
         timestamp = -step
+        # One for all frames: it takes a while to make.
+        to_rgb = av.video.reformatter.VideoReformatter()
         for picture in _pictures(container, stream, problems):
             own = None if picture.time is None else picture.time - origin
             if own is None or (count and own <= timestamp):
@@ -80,7 +85,7 @@ def read_frames(path: str | os.PathLike) -> Iterator[Frame]:
                 guessed += 1
             else:
                 timestamp = own
-            yield Frame(count, timestamp, _upright(picture))
+            yield Frame(count, timestamp, _upright(picture, to_rgb))
             count += 1
         end = _promised_end(container, stream, origin)
     if not count:
@@ -348,7 +353,8 @@ def _open(
         cover = av.stream.Disposition.attached_pic
         for stream in container.streams.video:
             if not stream.disposition & cover:
-                stream.thread_type = "AUTO"
+                large = stream.codec_context.width * stream.codec_context.height > _LARGE
+                stream.thread_type = "AUTO" if large else "NONE"
                 yield container, stream
                 return
         found = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
@@ -369,13 +375,14 @@ def _pictures(
         except av.error.FFmpegError as error:
             problems.append(f"it cannot be read to its end ({error.strerror})")
             packet = None
-        damaged += packet is not None and packet.is_corrupt
+        corrupt = packet is not None and packet.is_corrupt
         try:
             pictures = stream.decode(packet)
         except av.error.EOFError:  # the last packet has emptied the decoder
             pictures = []
         except av.error.FFmpegError:
-            pictures, damaged = [], damaged + 1
+            pictures, corrupt = [], True
+        damaged += corrupt
         yield from pictures
         if packet is None:
             break
@@ -394,9 +401,9 @@ def _promised_end(
     return (container.duration or 0) / av.time_base
 
 
-def _upright(picture: av.VideoFrame) -> np.ndarray:
+def _upright(picture: av.VideoFrame, to_rgb: av.video.reformatter.VideoReformatter) -> np.ndarray:
     """A picture as uint8 RGB, turned as its display matrix says (anticlockwise, in degrees)."""
-    image = picture.to_ndarray(format="rgb24")
+    image = to_rgb.reformat(picture, format="rgb24", threads=1).to_ndarray()
     quarter_turns = round(picture.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(image, quarter_turns)) if quarter_turns else image
 
