@@ -61,19 +61,8 @@ def load(
     Raises:
       InputError: something is missing, damaged, or made for something else.
     """
-    if workdir is None:
-        stacked_lstm, origin = trained.load()
-    else:
-        folder = pathlib.Path(workdir)
-        stacked_lstm, origin = trained.load(folder / model, folder / run_folder.ORIGIN)
-    weights = backbone_weights or origin.backbone_weights
-    found = backbone.weights_id(origin.backbone, weights)
-    if found != origin.weights_id:
-        raise errors.InputError(
-            f"{weights or pretrained.COMPACT}: the temporal model was trained on features of other weights of "
-            f"{origin.backbone} (SHA-256 {origin.weights_id}..., found {found}...): give these with "
-            "--backbone_weights"
-        )
+    stacked_lstm, origin = load_temporal(workdir, model)
+    weights = weights_of(origin, backbone_weights)
     detector = detection.FaceDetector()
     extractor = runtime.load(
         origin.backbone,
@@ -82,8 +71,39 @@ def load(
         pathlib.Path(cache_dir),
         lambda: calibration_faces(recordings, detector),
     )
-    head = _head(origin, weights) if posteriors else None
+    head = load_head(origin, weights) if posteriors else None
     return Networks(detector, extractor, head, stacked_lstm, origin)
+
+
+def load_temporal(
+    workdir: str | None, model: str = run_folder.BEST_MODEL
+) -> tuple[keras.Model, trained.Origin]:
+    """The temporal model of a run or of the package, and its origin; arguments and errors as of `load`."""
+    if workdir is None:
+        return trained.load()
+    folder = pathlib.Path(workdir)
+    return trained.load(folder / model, folder / run_folder.ORIGIN)
+
+
+def weights_of(origin: trained.Origin, backbone_weights: str | None) -> str | None:
+    """The weights file of a temporal model's CNN, None for the package's own.
+
+    Args:
+      origin: of the temporal model.
+      backbone_weights: as of `load`.
+
+    Raises:
+      InputError: the file is missing, or not the one that the temporal model was trained with.
+    """
+    weights = backbone_weights or origin.backbone_weights
+    found = backbone.weights_id(origin.backbone, weights)
+    if found != origin.weights_id:
+        raise errors.InputError(
+            f"{weights or pretrained.COMPACT}: the temporal model was trained on features of other weights of "
+            f"{origin.backbone} (SHA-256 {origin.weights_id}..., found {found}...): give these with "
+            "--backbone_weights"
+        )
+    return weights
 
 
 def calibration_faces(
@@ -111,14 +131,21 @@ def _every_fifth_face(path: pathlib.Path, detector: detection.FaceDetector) -> I
             yield alignment.align_face(frame.image, seen[0].face.landmarks, config.Alignment())
 
 
-def _head(origin: trained.Origin, weights: str | None) -> keras.Model:
+def load_head(origin: trained.Origin, weights: str | None) -> keras.Model:
     """The head of the CNN's weights: the package's, or the one that finetune left beside them."""
-    if weights is None:
-        return expression.load_head()
-    beside = pathlib.Path(weights).parent / "head.weights.h5"
-    if not beside.is_file():
+    path = head_file(weights)
+    if not path.is_file():
         raise errors.InputError(
-            f"{beside}: no such file, and the expressions' posteriors need it: finetune leaves it beside its "
+            f"{path}: no such file, and the expressions' posteriors need it: finetune leaves it beside its "
             "backbone.weights.h5; without it leave --posteriors out"
         )
-    return expression.load_head(backbone.FEATURE_SIZE[origin.backbone], beside)
+    return expression.load_head(backbone.FEATURE_SIZE[origin.backbone], path)
+
+
+def head_file(weights: str | None) -> pathlib.Path:
+    """Where the head of the CNN's weights belongs; None for the package's own."""
+    return (
+        pretrained.COMPACT_HEAD
+        if weights is None
+        else pathlib.Path(weights).parent / "head.weights.h5"
+    )

@@ -59,13 +59,17 @@ def load(path: str | pathlib.Path = pretrained.STACKED_LSTM) -> keras.Model:
         ) from error
 
 
-def build_stateful(stacked_lstm: keras.Model) -> keras.Model:
+def build_stateful(stacked_lstm: keras.Model, frames: int | None = None) -> keras.Model:
     """The same layers with their state in the open, to go on where an earlier call stopped.
 
     Inputs and outputs are dicts: features [B, N, F] in, predictions [B, N, D] out, and for each LSTM k
     lstm_k_h and lstm_k_c [B, units] both in and out; zeros start a sequence.
+
+    Args:
+      stacked_lstm: its weights are shared.
+      frames: N, to compute that many frames without a loop; None for any N.
     """
-    features = keras.Input(stacked_lstm.input.shape[1:], name="features")
+    features = keras.Input((frames, stacked_lstm.input.shape[-1]), name="features")
     inputs: dict[str, keras.KerasTensor] = {"features": features}
     outputs: dict[str, keras.KerasTensor] = {}
     present = _present(features)
@@ -73,7 +77,7 @@ def build_stateful(stacked_lstm: keras.Model) -> keras.Model:
     for layer in lstm_layers(stacked_lstm):
         names = (f"{layer.name}_h", f"{layer.name}_c")
         states = [keras.Input((layer.units,), name=name) for name in names]
-        hidden, *new_states = layer(hidden, present, states)
+        hidden, *new_states = layer(hidden, present, states, unroll=frames is not None)
         inputs.update(zip(names, states, strict=True))
         outputs.update(zip(names, new_states, strict=True))
     outputs["predictions"] = stacked_lstm.get_layer("predictions")(hidden)
@@ -120,13 +124,14 @@ class LSTM(keras.layers.Layer):
             shape=(gates,), initializer=_forget_bias, autocast=False, name="bias"
         )
 
-    def call(self, inputs, present, initial_state=None):
+    def call(self, inputs, present, initial_state=None, unroll=False):
         """Runs over the frames, skipping those without a face.
 
         Args:
           inputs: [B, N, F].
           present: [B, N], True where there is a face; elsewhere state and output stay as they are.
           initial_state: h and c, [B, units] each; zeros by default.
+          unroll: as operations one after the other, without a loop; N is fixed then.
 
         Returns:
           The outputs [B, N, units], and h and c [B, units] after the last frame.
@@ -136,8 +141,15 @@ class LSTM(keras.layers.Layer):
         gates = tf.cast(gates, tf.float32) + self.bias
         if initial_state is None:
             initial_state = [tf.zeros((tf.shape(inputs)[0], self.units))] * 2
+        state = tuple(initial_state)
+        if unroll:
+            outputs = []
+            for frame in range(inputs.shape[1]):
+                state = self._step(state, (gates[:, frame], present[:, frame, tf.newaxis]))
+                outputs.append(state[0])
+            return tf.stack(outputs, axis=1), *state
         frames = (tf.transpose(gates, (1, 0, 2)), tf.transpose(present)[..., tf.newaxis])
-        h, c = tf.scan(self._step, frames, tuple(initial_state))
+        h, c = tf.scan(self._step, frames, state)
         return tf.transpose(h, (1, 0, 2)), h[-1], c[-1]
 
     def _step(self, state, frame):

@@ -1,0 +1,1 @@
+"""Trained networks -> what servers and other runtimes load."""

@@ -1,0 +1,52 @@
+"""A trained model -> a version on disk, whole or not at all."""
+
+import pathlib
+
+from ast_net.serving import formats, learned, papers, saved_model, version
+from ast_net.training import workdir as run_folder
+
+SAVED_MODEL = "saved_model"
+
+
+def place(export_dir: str | None, format_name: str) -> str:
+    """Where a model goes; a server that finds another format among its versions would fail."""
+    suffix = "" if format_name == SAVED_MODEL else f"_{format_name}"
+    return export_dir or f"models/ast_net{suffix}/1"
+
+
+def export(
+    export_dir: str | pathlib.Path,
+    format_name: str = SAVED_MODEL,
+    workdir: str | None = None,
+    model: str = run_folder.BEST_MODEL,
+    backbone_weights: str | None = None,
+    with_cnn: bool = True,
+    precision: str = "float32",
+) -> None:
+    """Exports a run's model, or the one that comes with the package.
+
+    Args:
+      export_dir: a folder that does not exist, its name a version's number.
+      format_name: saved_model, onnx, openvino or litert.
+      workdir, model, backbone_weights, with_cnn, precision: as of `learned.load`.
+
+    Raises:
+      InputError: the version exists or is no number, the format cannot be written, or what is to be
+        exported is missing or damaged.
+    """
+    version.check(export_dir)
+    if format_name != SAVED_MODEL:
+        formats.check(format_name, precision)
+    networks = learned.load(workdir, model, backbone_weights, with_cnn, precision)
+    with version.new(export_dir) as folder:
+        if format_name == SAVED_MODEL:
+            functions = saved_model.write(folder, networks)
+            papers.write(folder / "assets", networks.origin, workdir)
+        else:
+            functions = {}
+            formats.write(folder, networks, format_name)
+            papers.write(folder, networks.origin, workdir)
+    for name, function in functions.items():
+        print(f"{name}: {saved_model.describe(function)}")
+    size = sum(file.stat().st_size for file in pathlib.Path(export_dir).rglob("*"))
+    print(f"{networks.origin.backbone}, {size / 1e6:.0f} MB: see {export_dir}")

@@ -1,0 +1,44 @@
+"""What goes with an exported model so that people know what it is."""
+
+import pathlib
+import shutil
+
+from ast_net import pretrained
+from ast_net.temporal import trained
+from ast_net.training import workdir as run_folder
+
+MODEL_CARD = "MODEL_CARD.md"
+_RUN_CARD = """\
+# Model card: {targets} from faces, of a run of one's own
+
+Trained as `run.flags` says, and to be fed as `model.json` says: clips of {clip_frames} frames, {stride} frames from one to
+the next, at {frame_rate:g} frames a second; features of `{backbone}` with the weights whose SHA-256 begins with {weights_id}.
+
+Before others use it, write here on which recordings it was trained, how well it agrees with raters
+(`evaluation/metrics.json` of the run), and for whom it will be worse; a file of this name in the run's folder
+takes the place of this one. What the card of the package's own weights says of their use holds here as
+well; it follows. Its figures are not of this model.
+
+"""
+
+
+def write(folder: pathlib.Path, origin: trained.Origin, workdir: str | None) -> None:
+    """Writes model.json, MODEL_CARD.md, and run.flags of a run.
+
+    Args:
+      folder: is made if need be.
+      origin: what the model was trained on.
+      workdir: the run's; None for the package's own model.
+    """
+    folder.mkdir(exist_ok=True)
+    trained.save_origin(folder / run_folder.ORIGIN, origin)
+    card = pretrained.MODEL_CARD.read_text()
+    if workdir is not None:
+        run = pathlib.Path(workdir)
+        shutil.copyfile(run / run_folder.RUN_FLAGS, folder / run_folder.RUN_FLAGS)
+        if (run / MODEL_CARD).is_file():
+            card = (run / MODEL_CARD).read_text()
+        else:
+            values = {**vars(origin), "targets": " and ".join(origin.targets)}
+            card = _RUN_CARD.format(**values) + card
+    (folder / MODEL_CARD).write_text(card)

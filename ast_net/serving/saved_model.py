@@ -1,0 +1,53 @@
+"""The SavedModel that TensorFlow Serving loads as it is."""
+
+import pathlib
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from ast_net.serving import learned, signatures, warmup
+
+# Inside assets.extra of a version; for tensorflow_model_server --batching_parameters_file.
+BATCHING = "batching_parameters.txt"
+_BATCHING = """\
+# Requests to the same signature that wait at the same time are computed together. Only those go together
+# whose other dimensions are the same, such as N. One that is refused takes those with it.
+max_batch_size { value: 32 }
+batch_timeout_micros { value: 2000 }
+max_enqueued_batches { value: 100 }
+"""
+
+
+def write(folder: pathlib.Path, networks: learned.Networks) -> dict[str, Callable]:
+    """Writes the signatures of `signatures.build`, and returns them.
+
+    Args:
+      folder: exists and is empty.
+      networks: what is exported.
+    """
+    functions = signatures.build(networks)
+    module = tf.Module()
+    models = (networks.stacked_lstm, networks.cnn, networks.head)
+    module.variables_of_networks = [
+        variable.value for model in models if model is not None for variable in model.variables
+    ]
+    tf.saved_model.save(module, str(folder), signatures=functions)
+    extra = folder / "assets.extra"
+    extra.mkdir()
+    (extra / BATCHING).write_text(_BATCHING)
+    warmup.write(extra / warmup.FILE, functions)
+    return functions
+
+
+def describe(function: Callable) -> str:
+    """A function of `signatures.build` in a line: its inputs and outputs with their shapes."""
+    inputs = signatures.specifications(function)
+    outputs = function.structured_outputs  # type: ignore[attr-defined]
+    return f"{_tensors(inputs)} -> {_tensors(outputs)}"
+
+
+def _tensors(tensors: dict) -> str:
+    return ", ".join(
+        f"{name} {tensor.dtype.name}[{', '.join(str(size or '?') for size in tensor.shape)}]"
+        for name, tensor in tensors.items()
+    )
