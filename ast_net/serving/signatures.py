@@ -57,7 +57,24 @@ def build(networks: learned.Networks) -> dict[str, Callable]:
 
 def _traced(function: Callable[..., Tensors], **inputs: tuple[tuple, tf.DType]) -> Callable:
     specs = {name: tf.TensorSpec(shape, dtype, name) for name, (shape, dtype) in inputs.items()}
-    return tf.function(function, autograph=False).get_concrete_function(**specs)
+
+    def checked(**tensors: tf.Tensor) -> Tensors:
+        return function(
+            **{name: _fitting(name, tensors[name], specs[name].shape) for name in specs}
+        )
+
+    return tf.function(checked, autograph=False).get_concrete_function(**specs)
+
+
+def _fitting(name: str, values: tf.Tensor, shape: tf.TensorShape) -> tf.Tensor:
+    """Refuses values of another shape.
+
+    Sessions of TensorFlow Serving do not look at a signature's shapes: a state of one cell, or a face of
+    448x112 pixels, would be computed with. Nor does a check help on what is known beforehand to fit, as
+    optimisers remove it, so that is forgotten first.
+    """
+    anything = tf.compat.v1.placeholder_with_default(values, shape=None, name=name)
+    return tf.ensure_shape(anything, shape)
 
 
 def _clips(networks: learned.Networks) -> Callable[..., Tensors]:

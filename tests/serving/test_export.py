@@ -1,0 +1,51 @@
+"""The verb, with the weights that come with the package."""
+
+import contextlib
+import io
+import sys
+from unittest import mock
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from absl.testing import flagsaver
+
+from ast_net import cli, export
+from ast_net.temporal import stacked_lstm
+
+
+def call(*flags: str) -> tuple[int | str | None, str]:
+    """What the verb ended with, and what it printed."""
+    printed = io.StringIO()
+    with (
+        mock.patch.object(sys, "argv", ["export", *flags]),
+        flagsaver.flagsaver(),
+        contextlib.redirect_stdout(printed),
+        pytest.raises(SystemExit) as ended,
+    ):
+        cli.run(export.main)
+    return ended.value.code, printed.getvalue()
+
+
+def test_it_needs_nothing_but_the_package(tmp_path, monkeypatch, features):
+    monkeypatch.chdir(tmp_path)
+    code, printed = call("--nocnn")
+    assert not code
+    assert (
+        "serving_default: features float32[?, ?, 512] -> valence float32[?, ?], arousal" in printed
+    )
+    assert printed.endswith("MB: see models/ast_net/1\n")
+    served = tf.saved_model.load("models/ast_net/1").signatures["serving_default"]
+    found = served(features=tf.constant(features))["arousal"]
+    expected = stacked_lstm.load()(features)[..., 1]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+    code, _ = call("--nocnn")
+    assert "models/ast_net/1: this version exists" in code and "models/ast_net/2" in code
+
+
+def test_what_is_wrong_is_said_before_anything_is_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "found 'ast_net'" in call("--export_dir=models/ast_net")[0]
+    assert "no such model; train first" in call("--workdir=none", "--model=last")[0]
+    assert "--precision=bfloat16" in call("--format=litert", "--precision=bfloat16")[0]
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,171 @@
+"""What the exported functions refuse, as a server runs them: in a session that does not look at shapes."""
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+
+
+class Session:
+    """Answers requests as TensorFlow Serving's session does; Python's own would look at shapes first."""
+
+    def __init__(self, folder):
+        self._graph = tf.Graph()
+        with self._graph.as_default():
+            self._session = tf.compat.v1.Session()
+            loaded = tf.compat.v1.saved_model.load(self._session, ["serve"], str(folder))
+        self._signatures = loaded.signature_def
+        self._session._extend_graph()
+
+    def __call__(self, signature, inputs):
+        known = self._signatures[signature]
+        fed = {self._place(known.inputs[k].name): np.asarray(v) for k, v in inputs.items()}
+        wanted = [self._place(tensor.name) for tensor in known.outputs.values()]
+        found = self._session._call_tf_sessionrun(None, fed, wanted, [], None)
+        return dict(zip(known.outputs, found, strict=True))
+
+    def _place(self, name):
+        return self._graph.get_tensor_by_name(name)._as_tf_output()
+
+
+@pytest.fixture(scope="module")
+def session(exported):
+    return Session(exported)
+
+
+def floats(*shape):
+    return np.full(shape, 0.5, np.float32)
+
+
+def pixels(*shape):
+    return np.full(shape, 128, np.uint8)
+
+
+def picture(kind, height=224, width=224, channels=3):
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, channels), np.uint8)
+    return cv2.imencode(kind, noise)[1].tobytes()
+
+
+def strings(*values):
+    return np.array([values], object)
+
+
+def states(**changed):
+    sizes = {"lstm_1_h": 6, "lstm_1_c": 6, "lstm_2_h": 5, "lstm_2_c": 5}
+    made = {name: np.zeros((2, size), np.float32) for name, size in sizes.items()}
+    return {"features": floats(2, 512), **made, **changed}
+
+
+JPEG = picture(".jpg")
+SHAPE, TYPE, VALUES = (
+    "is not compatible with expected shape",
+    "to be .* but .* is provided",
+    "no NaN",
+)
+CLIPS, ROWS = "expected 1 to 65536 frames", "expected 1 to 65536 rows"
+FACES, PICTURES = "expected 1 to 2048 faces", "expected 1 to 2048 pictures"
+ONE_NAN = np.where(np.arange(512) == 300, np.nan, floats(1, 1, 512)).astype(np.float32)
+
+MALFORMED = [
+    ("serving_default", {"features": floats(2, 7, 1)}, SHAPE),
+    ("serving_default", {"features": floats(2, 7, 511)}, SHAPE),
+    ("serving_default", {"features": floats(2, 7, 4096)}, SHAPE),
+    ("serving_default", {"features": floats(2, 7, 0)}, SHAPE),
+    ("serving_default", {"features": floats(7, 512)}, SHAPE),
+    ("serving_default", {"features": floats(1, 2, 7, 512)}, SHAPE),
+    ("serving_default", {"features": np.float32(1)}, SHAPE),
+    ("serving_default", {"features": floats(2, 7, 512).astype(np.float64)}, TYPE),
+    ("serving_default", {"features": pixels(2, 7, 512)}, TYPE),
+    ("serving_default", {"features": strings("one")}, TYPE),
+    ("serving_default", {"features": floats(0, 7, 512)}, CLIPS),
+    ("serving_default", {"features": floats(2, 0, 512)}, CLIPS),
+    ("serving_default", {"features": floats(0, 0, 512)}, CLIPS),
+    ("serving_default", {"features": np.zeros((65537, 1, 512), np.float32)}, CLIPS),
+    ("serving_default", {"features": ONE_NAN}, VALUES),
+    ("serving_default", {"features": floats(1, 3, 512) * np.inf}, VALUES),
+    ("serving_default", {"features": floats(1, 3, 512) * -1e6}, VALUES),
+    ("step", states(features=floats(2, 1)), SHAPE),
+    ("step", states(features=floats(2, 1, 512)), SHAPE),
+    ("step", states(features=floats(512)), SHAPE),
+    ("step", states(features=floats(0, 512)), ROWS),
+    ("step", states(features=floats(3, 512)), "lstm_.*: expected as many rows as features have"),
+    ("step", states(features=ONE_NAN[[0, 0], 0]), VALUES),
+    ("step", states(features=floats(2, 512).astype(np.int32)), TYPE),
+    ("step", states(lstm_1_c=floats(2, 1)), SHAPE),
+    ("step", states(lstm_2_h=floats(2, 6)), SHAPE),
+    ("step", states(lstm_1_h=floats(6)), SHAPE),
+    ("step", states(lstm_2_c=floats(1, 5)), r"lstm_2_c: .* found\] \[1\] \[and\] \[2\]"),
+    (
+        "step",
+        states(lstm_2_c=-np.full((2, 5), np.inf, np.float32)),
+        "lstm_2_c: found NaN or infinity",
+    ),
+    (
+        "step",
+        states(lstm_2_h=np.full((2, 5), np.nan, np.float32)),
+        "lstm_2_h: found NaN or infinity",
+    ),
+    ("faces", {"faces": pixels(1, 2, 224, 224, 1)}, SHAPE),
+    ("faces", {"faces": pixels(1, 1, 448, 112, 3)}, SHAPE),
+    ("faces", {"faces": pixels(2, 224, 224, 3)}, SHAPE),
+    ("faces", {"faces": pixels(1, 1, 1, 224, 224, 3)}, SHAPE),
+    ("faces", {"faces": floats(1, 1, 224, 224, 3)}, TYPE),
+    ("faces", {"faces": pixels(0, 1, 224, 224, 3)}, FACES),
+    ("faces", {"faces": pixels(1, 0, 224, 224, 3)}, FACES),
+    ("faces", {"faces": np.zeros((1, 2049, 224, 224, 3), np.uint8)}, FACES),
+    ("jpeg", {"jpeg": strings(JPEG)[0]}, SHAPE),
+    ("jpeg", {"jpeg": strings(JPEG, JPEG, JPEG[:2000])}, "Invalid JPEG data|truncated"),
+    ("jpeg", {"jpeg": strings(JPEG, JPEG[:30])}, "Invalid JPEG data"),
+    ("jpeg", {"jpeg": strings(JPEG, JPEG[:-1000])}, "Invalid JPEG data"),
+    ("jpeg", {"jpeg": strings(JPEG, picture(".png"))}, r"picture.*1.*is no JPEG"),
+    ("jpeg", {"jpeg": strings(picture(".bmp"))}, "is no JPEG"),
+    ("jpeg", {"jpeg": strings(b"/9j/4AAQ")}, "is no JPEG; its length in bytes is.*8"),
+    ("jpeg", {"jpeg": strings(JPEG, JPEG, picture(".jpg", 480, 640))}, r"picture.*2.*480 640 3"),
+    ("jpeg", {"jpeg": strings(picture(".jpg", 224, 225))}, r"expected a face.*224 225 3"),
+    ("jpeg", {"jpeg": strings(picture(".jpg", 112, 448, 1))}, r"112 448 1"),
+    ("jpeg", {"jpeg": np.zeros((0, 1), object)}, PICTURES),
+    ("jpeg", {"jpeg": np.full((3, 683), b"", object)}, PICTURES),
+    ("jpeg", {"jpeg": pixels(1, 1)}, TYPE),
+    ("emotion", {"faces": pixels(1, 2, 224, 224, 3)}, SHAPE),
+    ("emotion", {"faces": pixels(1, 225, 225, 3)}, SHAPE),
+    ("emotion", {"faces": pixels(1, 224, 224, 1)}, SHAPE),
+    ("emotion", {"faces": pixels(0, 224, 224, 3)}, FACES),
+    ("emotion", {"faces": floats(1, 224, 224, 3)}, TYPE),
+]
+
+
+@pytest.mark.parametrize(("signature", "inputs", "message"), MALFORMED)
+def test_malformed_requests_are_refused(session, signature, inputs, message):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"(?s){message}"):
+        session(signature, inputs)
+
+
+def test_it_goes_on_after_them(session, networks, features):
+    answer = session("serving_default", {"features": features})
+    expected = networks.stacked_lstm(features).numpy()
+    np.testing.assert_allclose(answer["valence"], expected[..., 0], rtol=0, atol=1e-5)
+
+
+def test_a_grey_picture_is_taken_for_one_in_colour(session):
+    grey = picture(".jpg", channels=1)
+    decoded = cv2.imdecode(np.frombuffer(grey, np.uint8), cv2.IMREAD_COLOR)
+    of_string = session("jpeg", {"jpeg": strings(grey)})
+    of_pixels = session("faces", {"faces": decoded[np.newaxis, np.newaxis]})
+    np.testing.assert_allclose(of_string["valence"], of_pixels["valence"], rtol=0, atol=1e-6)
+
+
+def test_frames_without_a_face_alone(session):
+    answers = [
+        session("serving_default", {"features": floats(1, 2, 512) * 0}),
+        session("faces", {"faces": pixels(1, 2, 224, 224, 3) * 0}),
+        session("jpeg", {"jpeg": strings(b"", b"")}),
+    ]
+    for answer in answers:
+        np.testing.assert_array_equal(answer["valence"], answers[0]["valence"])
+
+
+def test_more_faces_than_pass_through_the_cnn_at_once(session, faces):
+    many = np.tile(faces[1], (13, 1, 1, 1))
+    found = session("emotion", {"faces": many})["posteriors"]
+    expected = np.tile(session("emotion", {"faces": faces[1]})["posteriors"], (13, 1))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)

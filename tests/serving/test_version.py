@@ -1,0 +1,83 @@
+"""A version appears whole or not at all."""
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from ast_net import errors
+from ast_net.serving import exporting, papers, saved_model, version, warmup
+
+
+@pytest.mark.parametrize("name", ["latest", "1.0", "v1", "-1", "+1", "1e3", "²", "1 ", "9" * 19])
+def test_a_name_that_is_no_number_is_refused(tmp_path, name):
+    with pytest.raises(errors.InputError, match=f"found {re.escape(repr(name))}: .*/1$"):
+        version.check(tmp_path / name)
+
+
+@pytest.mark.parametrize("there", ["3", "03"])
+def test_a_version_is_never_replaced(tmp_path, there):
+    (tmp_path / there).mkdir()
+    (tmp_path / "7").mkdir()
+    with pytest.raises(
+        errors.InputError, match=rf"{there}: this version exists.*--export_dir=.*/8$"
+    ):
+        exporting.export(tmp_path / "3")
+    assert sorted(os.listdir(tmp_path)) == sorted([there, "7"])
+
+
+def test_a_version_made_meanwhile_stays(tmp_path):
+    with pytest.raises(errors.InputError, match="exists"), version.new(tmp_path / "1") as folder:
+        (folder / "mine").touch()
+        (tmp_path / "1").mkdir()
+        (tmp_path / "1/others").touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["1", "others"]
+
+
+def test_a_relative_folder_and_a_slash_at_its_end(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with version.new("models/here/1/") as folder:
+        (folder / "file").touch()
+    assert [str(path) for path in pathlib.Path("models").rglob("*")] == [
+        "models/here",
+        "models/here/1",
+        "models/here/1/file",
+    ]
+
+
+@pytest.mark.parametrize("stage", [saved_model, warmup, papers])
+def test_what_fails_at_any_stage_leaves_nothing(run, tmp_path, monkeypatch, stage):
+    write = stage.write
+
+    def fail(*arguments):
+        write(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stage, "write", fail)
+    with pytest.raises(KeyboardInterrupt):
+        exporting.export(tmp_path / "models/1", workdir=str(run), with_cnn=False)
+    assert not list((tmp_path / "models").iterdir())
+
+
+def test_killed_it_leaves_nothing_that_a_server_takes_for_a_version(tmp_path):
+    # The folder's name begins with a dot; servers look for numbers.
+    program = """
+        import os, signal, sys
+        from ast_net.serving import version
+        with version.new(sys.argv[1]) as folder:
+            (folder / "saved_model.pb").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program), str(tmp_path / "models/1")]
+    root = pathlib.Path(__file__).parents[2]
+    assert subprocess.run(command, cwd=root).returncode == -signal.SIGKILL
+    (left,) = (tmp_path / "models").iterdir()
+    assert left.name.startswith(".1.") and (left / "saved_model.pb").exists()
+    with version.new(tmp_path / "models/1"):
+        pass
+    assert (tmp_path / "models/1").is_dir()
