@@ -3,7 +3,7 @@
 from absl import flags
 
 from ast_net import cli
-from ast_net.serving import exporting, formats, learned
+from ast_net.serving import exporting, formats
 
 _MODEL = flags.DEFINE_enum(
     "model", "best", ["best", "last"], "Which model of --workdir.", allow_override=True
@@ -23,11 +23,8 @@ _FORMAT = flags.DEFINE_enum(
 _CNN = flags.DEFINE_boolean(
     "cnn", True, "Also what takes faces; without, only what takes features."
 )
-_PRECISION = flags.DEFINE_enum(
-    "precision", "float32", learned.PRECISIONS, "Of the CNN.", allow_override=True
-)
 
-for _name in ("workdir", "backbone_weights"):
+for _name in ("workdir", "backbone_weights", "precision"):
     flags.declare_key_flag(_name)
 
 
@@ -40,7 +37,7 @@ def main() -> None:
         f"{_MODEL.value}.keras",
         flags.FLAGS.backbone_weights,
         _CNN.value,
-        _PRECISION.value,
+        flags.FLAGS.precision,
     )
 
 

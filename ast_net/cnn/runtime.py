@@ -141,16 +141,26 @@ def traced(model: keras.Model):
     return fc6
 
 
-def _tensorflow(name: str, weights: str | None, precision: str) -> Callable:
-    if precision == "float32":
-        model = backbone.load(name, weights)
-    elif name == "compact":
-        model = compact.fold(backbone.load(name, weights), "bfloat16")
-    else:
-        # Not mixed_bfloat16, which has weights in float32 and casts them at every call.
-        model = backbone.load(name, weights, "bfloat16")
-    fc6 = traced(model)
+def network(name: str, weights: str | None, precision: str) -> keras.Model:
+    """The CNN [B, 224, 224, 3] uint8 RGB -> fc6 [B, F] as TensorFlow computes it here, for inference alone.
 
+    Args:
+      name, weights: as of `backbone.load`.
+      precision: float32 or bfloat16.
+
+    Raises:
+      InputError: as `backbone.load`.
+    """
+    if precision == "float32":
+        return backbone.load(name, weights)
+    if name == "compact":
+        return compact.fold(backbone.load(name, weights), "bfloat16")
+    # Not mixed_bfloat16, which has weights in float32 and casts them at every call.
+    return backbone.load(name, weights, "bfloat16")
+
+
+def _tensorflow(name: str, weights: str | None, precision: str) -> Callable:
+    fc6 = traced(network(name, weights, precision))
     return lambda faces: fc6(tf.constant(faces)).numpy()
 
 

@@ -2,6 +2,7 @@
 
 import pathlib
 
+from ast_net import errors
 from ast_net.serving import formats, learned, papers, saved_model, version
 from ast_net.training import workdir as run_folder
 
@@ -21,20 +22,27 @@ def export(
     model: str = run_folder.BEST_MODEL,
     backbone_weights: str | None = None,
     with_cnn: bool = True,
-    precision: str = "float32",
+    precision: str = "auto",
 ) -> None:
     """Exports a run's model, or the one that comes with the package.
 
     Args:
       export_dir: a folder that does not exist, its name a version's number.
       format_name: saved_model, onnx, openvino or litert.
-      workdir, model, backbone_weights, with_cnn, precision: as of `learned.load`.
+      workdir, model, backbone_weights, with_cnn: as of `learned.load`.
+      precision: of the CNN, float32 or bfloat16; auto is float32, which any machine computes well.
 
     Raises:
       InputError: the version exists or is no number, the format cannot be written, or what is to be
         exported is missing or damaged.
     """
     version.check(export_dir)
+    precision = "float32" if precision == "auto" else precision
+    if precision == "int8":
+        raise errors.InputError(
+            "--precision=int8 is made for OpenVINO on one machine, by predict --runtime=openvino; export writes "
+            "float32 or bfloat16"
+        )
     if format_name != SAVED_MODEL:
         formats.check(format_name, precision)
     networks = learned.load(workdir, model, backbone_weights, with_cnn, precision)

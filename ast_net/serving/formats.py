@@ -34,7 +34,7 @@ def check(format_name: str, precision: str) -> None:
     missing = [name for name in _PACKAGES[format_name] if importlib.util.find_spec(name) is None]
     if missing:
         raise errors.InputError(
-            f"--format={format_name} needs {' and '.join(missing)}: pip install 'ast-net[formats]'"
+            f"--format={format_name} needs {' and '.join(missing)}: tools/run -m pip install -e '.[{format_name}]'"
         )
     if precision != "float32":
         raise errors.InputError(

@@ -4,14 +4,10 @@ import dataclasses
 
 import keras
 
-from ast_net.cnn import backbone
+from ast_net.cnn import runtime
 from ast_net.prediction import networks
 from ast_net.temporal import trained
 from ast_net.training import workdir as run_folder
-
-# The Keras policy of each precision of the CNN. The temporal model stays as it was trained.
-_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
-PRECISIONS = tuple(_POLICIES)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -46,7 +42,7 @@ def load(
       backbone_weights: of the CNN; None for the file that the run was trained with.
       with_cnn: whether the CNN and its head are wanted. VGG-Face's weights come without a head, which is
         said and left out.
-      precision: of the CNN, float32 or bfloat16.
+      precision: of the CNN, float32 or bfloat16. The temporal model stays as it was trained.
 
     Raises:
       InputError: something is missing, damaged, or made for something else.
@@ -55,7 +51,7 @@ def load(
     if not with_cnn:
         return Networks(stacked_lstm, origin)
     weights = networks.weights_of(origin, backbone_weights)
-    cnn = backbone.load(origin.backbone, weights, _POLICIES[precision])
+    cnn = runtime.network(origin.backbone, weights, precision)
     head = None
     if networks.head_file(weights).is_file():
         head = networks.load_head(origin, weights)

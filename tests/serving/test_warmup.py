@@ -14,7 +14,7 @@ def _requests(exported):
     """Each request's signature and inputs, read with TensorFlow Serving's messages."""
     logs = pytest.importorskip(
         "tensorflow_serving.apis.prediction_log_pb2",
-        reason="needs pip install 'ast-net[serving]'",
+        reason="needs the extra serving of setup.cfg",
     )
     records = tf.data.TFRecordDataset(str(exported / "assets.extra" / warmup.FILE))
     for record in records.as_numpy_iterator():
