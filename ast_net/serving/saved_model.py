@@ -7,11 +7,12 @@ import tensorflow as tf
 
 from ast_net.serving import learned, signatures, warmup
 
-# Inside assets.extra of a version; for tensorflow_model_server --batching_parameters_file.
-BATCHING = "batching_parameters.txt"
+# In a version's folder, where TensorFlow Serving looks for it with --enable_batching and
+# --enable_per_model_batching_parameters; --batching_parameters_file takes it as well.
+BATCHING = "batching_params.pbtxt"
 _BATCHING = """\
-# Requests to the same signature that wait at the same time are computed together. Only those go together
-# whose other dimensions are the same, such as N. One that is refused takes those with it.
+# Requests to the same signature that come within a batch's time-out are computed together. All their
+# dimensions but the first must be the same (N of clips), and one that is refused takes the others with it.
 max_batch_size { value: 32 }
 batch_timeout_micros { value: 2000 }
 max_enqueued_batches { value: 100 }
@@ -32,9 +33,9 @@ def write(folder: pathlib.Path, networks: learned.Networks) -> dict[str, Callabl
         variable.value for model in models if model is not None for variable in model.variables
     ]
     tf.saved_model.save(module, str(folder), signatures=functions)
+    (folder / BATCHING).write_text(_BATCHING)
     extra = folder / "assets.extra"
     extra.mkdir()
-    (extra / BATCHING).write_text(_BATCHING)
     warmup.write(extra / warmup.FILE, functions)
     return functions
 

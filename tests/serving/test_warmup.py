@@ -46,7 +46,7 @@ def test_the_bytes_are_those_of_the_protocol():
 
 
 def test_the_batching_parameters_are_a_text_proto_of_known_fields(exported):
-    lines = (exported / "assets.extra" / saved_model.BATCHING).read_text().splitlines()
+    lines = (exported / saved_model.BATCHING).read_text().splitlines()
     fields = [line.split()[0] for line in lines if not line.startswith("#")]
     # session_bundle_config.proto, BatchingParameters.
     assert fields == ["max_batch_size", "batch_timeout_micros", "max_enqueued_batches"]
