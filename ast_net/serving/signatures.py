@@ -69,9 +69,9 @@ def _traced(function: Callable[..., Tensors], **inputs: tuple[tuple, tf.DType]) 
 def _fitting(name: str, values: tf.Tensor, shape: tf.TensorShape) -> tf.Tensor:
     """Refuses values of another shape.
 
-    Sessions of TensorFlow Serving do not look at a signature's shapes: a state of one cell, or a face of
-    448x112 pixels, would be computed with. Nor does a check help on what is known beforehand to fit, as
-    optimisers remove it, so that is forgotten first.
+    Sessions, as servers run them, do not look at a signature's shapes: a state of one cell, or a face of
+    448x112 pixels, would be computed with. What is known beforehand is forgotten first, since an optimiser
+    may remove a check that can only succeed.
     """
     anything = tf.compat.v1.placeholder_with_default(values, shape=None, name=name)
     return tf.ensure_shape(anything, shape)
