@@ -8,11 +8,13 @@ import contextlib
 import hashlib
 import importlib.metadata
 import logging as std_logging
+import os
 import pathlib
 import shutil
 import sys
 import threading
 from collections.abc import Callable
+from typing import Any
 
 # Both packages report what they are used for to their maker, unless this one cannot be imported. Who
 # looks at people's faces should not report anything to anybody.
@@ -27,6 +29,8 @@ from ast_net import errors, files  # noqa: E402
 from ast_net.cnn import backbone, runtime  # noqa: E402
 
 FOLDER, MODEL, DIGEST = "quantised", "model.xml", "sha256"
+# Faces that are computed together; more of them do not fit into a core's cache.
+_PART = 4
 # int8 is of convolutions and matrix products; what is left takes no time in float32.
 _ARITHMETIC = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
 
@@ -43,20 +47,49 @@ def load(
         network = _quantised(name, weights, cache_dir, calibration)
     else:
         network = _converted(name, weights)
-    options = {
-        "INFERENCE_PRECISION_HINT": _ARITHMETIC[precision],
-        # All cores work at one batch. They are not tied to its threads: others find faces meanwhile.
-        "PERFORMANCE_HINT": "LATENCY",
-        "ENABLE_CPU_PINNING": False,
-    }
-    request = openvino.Core().compile_model(network, "CPU", options).create_infer_request()
-    one_at_a_time = threading.Lock()
+    return _Requests(network, _ARITHMETIC[precision])
 
-    def run(faces: np.ndarray) -> np.ndarray:
-        with one_at_a_time:
-            return request.infer({0: faces})[0]
 
-    return run
+class _Requests:
+    """A network ready for batches, or for one face after the other; compiled for the first that comes.
+
+    A batch is divided into parts, which the cores compute one each: threads that share a part wait for each
+    other in circles, and take the cores from those who find the next faces meanwhile. A camera's single
+    face is computed by all cores together.
+    """
+
+    def __init__(self, network: openvino.Model, arithmetic: str) -> None:
+        self._network, self._arithmetic = network, arithmetic
+        self._compiled: Any = None
+        self._requests: list = []
+        self._streams = 0
+        self._one_at_a_time = threading.Lock()
+
+    def __call__(self, faces: np.ndarray) -> np.ndarray:
+        """uint8 RGB [B, 224, 224, 3] -> fc6, float32 [B, F]."""
+        with self._one_at_a_time:
+            streams = min(len(faces), os.cpu_count() or 1)
+            if self._compiled is None or streams > self._streams:
+                self._compiled = self._compile(streams)
+            parts = np.array_split(faces, max(streams, -(-len(faces) // _PART)))
+            while len(self._requests) < len(parts):
+                self._requests.append(self._compiled.create_infer_request())
+            at_work = list(zip(self._requests, parts))
+            for request, part in at_work:
+                request.start_async({0: part})
+            for request, _ in at_work:
+                request.wait()
+            return np.concatenate([request.get_output_tensor().data for request, _ in at_work])
+
+    def _compile(self, streams: int):
+        options = {
+            "INFERENCE_PRECISION_HINT": self._arithmetic,
+            "NUM_STREAMS": streams,
+            # Threads are not tied to cores: others find faces meanwhile.
+            "ENABLE_CPU_PINNING": False,
+        }
+        self._requests, self._streams = [], streams
+        return openvino.Core().compile_model(self._network, "CPU", options)
 
 
 def _converted(name: str, weights: str | None) -> openvino.Model:
