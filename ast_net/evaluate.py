@@ -8,7 +8,9 @@ from ast_net import cli, errors
 from ast_net.training import experiment, workdir
 
 _SPLIT = flags.DEFINE_enum("split", "dev", ["train", "dev", "test"], "What to evaluate on.")
-_MODEL = flags.DEFINE_enum("model", "best", ["best", "last"], "Which of the run's models.")
+_MODEL = flags.DEFINE_enum(
+    "model", "best", ["best", "last"], "Which of the run's models.", allow_override=True
+)
 
 flags.adopt_module_key_flags(cli)
 

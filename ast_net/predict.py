@@ -19,7 +19,9 @@ _CAMERA = flags.DEFINE_string("camera", None, "A camera's number, or a stream's 
 _MAX_SECONDS = flags.DEFINE_float(
     "max_seconds", None, "When the camera is switched off. Default: Ctrl-C."
 )
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", "predictions", "Gets a folder for each input.")
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", "predictions", "Gets a folder for each input.", allow_override=True
+)
 _OUTPUTS = flags.DEFINE_list(
     "outputs",
     ["csv", "figure", "video"],
@@ -32,7 +34,7 @@ _INFERENCE = flags.DEFINE_enum(
     ["stream", "clip"],
     "Whether the LSTM's state runs on, or starts anew with every clip.",
 )
-_FACES = flags.DEFINE_string("faces", "1", "How many faces are followed at most, or all.")
+_MAX_FACES = flags.DEFINE_string("max_faces", "1", "How many faces are followed at most, or all.")
 _IDENTITY_SECONDS = flags.DEFINE_float(
     "identity_seconds", _DEFAULTS.identity_seconds, "How long a face may be away and keep its id."
 )
@@ -42,7 +44,9 @@ _HOLD_SECONDS = flags.DEFINE_float(
 _BATCH_FACES = flags.DEFINE_integer(
     "batch_faces", _DEFAULTS.batch_size, "Faces that pass through the CNN at once, from files."
 )
-_MODEL = flags.DEFINE_enum("model", "best", ["best", "last"], "Which model of --workdir.")
+_MODEL = flags.DEFINE_enum(
+    "model", "best", ["best", "last"], "Which model of --workdir.", allow_override=True
+)
 
 for _name in ("workdir", "data_dir", "backbone_weights", "runtime", "precision"):
     flags.declare_key_flag(_name)
@@ -52,7 +56,7 @@ def _max_faces(faces: str) -> int | None:
     if faces == "all":
         return None
     if not faces.isdigit():
-        raise errors.InputError(f"--faces: found {faces!r}, expected a number or all")
+        raise errors.InputError(f"--max_faces: found {faces!r}, expected a number or all")
     return int(faces)
 
 
@@ -65,7 +69,7 @@ def main() -> None:
         raise errors.InputError("--video and --camera: expected one of them")
     settings = config.Prediction(
         inference=_INFERENCE.value,
-        max_faces=_max_faces(_FACES.value),
+        max_faces=_max_faces(_MAX_FACES.value),
         identity_seconds=_IDENTITY_SECONDS.value,
         hold_seconds=_HOLD_SECONDS.value,
         batch_size=_BATCH_FACES.value,

@@ -346,7 +346,7 @@ def test_predict_with_what_is_installed(face_video, tmp_path):
 def test_predict_with_a_run_of_one_s_own(face_video, trained, tmp_path):
     workdir, _ = trained
     places = [f"--video={face_video}", f"--output_dir={tmp_path}", "--outputs=csv"]
-    done = call("predict", *places, f"--workdir={workdir}", "--faces=all", "--inference=clip")
+    done = call("predict", *places, f"--workdir={workdir}", "--max_faces=all", "--inference=clip")
     assert done.ended == 0
     origin = json.loads((workdir / "model.json").read_text())
     assert origin["targets"] == ["valence", "arousal"]
@@ -366,8 +366,11 @@ def test_predict_with_a_run_of_one_s_own(face_video, trained, tmp_path):
         ([], "give --video=FILE"),
         (["--video=a.mp4", "--camera=0"], "expected one of them"),
         (["--video=a.mp4", "--outputs=csv,gif"], "--outputs: found csv,gif, expected some of"),
-        (["--video=a.mp4", "--faces=none"], "--faces: found 'none', expected a number or all"),
-        (["--video=a.mp4", "--faces=0"], "max_faces must be >= 1"),
+        (
+            ["--video=a.mp4", "--max_faces=none"],
+            "--max_faces: found 'none', expected a number or all",
+        ),
+        (["--video=a.mp4", "--max_faces=0"], "max_faces must be >= 1"),
         (["--video=a.mp4", "--hold_seconds=9"], "hold_seconds must be from 0 to identity_seconds"),
         (["--video=a.mp4", "--workdir=nowhere"], "no such model; train first"),
     ],
