@@ -56,7 +56,13 @@ def states(**changed):
     return {"features": floats(2, 512), **made, **changed}
 
 
-JPEG = picture(".jpg")
+def step_jpeg(jpeg, **changed):
+    given = states(**changed)
+    del given["features"]
+    return {"jpeg": jpeg, **given}
+
+
+JPEG, PNG = picture(".jpg"), picture(".png")
 SHAPE, TYPE, VALUES = (
     "is not compatible with expected shape",
     "to be .* but .* is provided",
@@ -88,7 +94,7 @@ MALFORMED = [
     ("step", states(features=floats(2, 1, 512)), SHAPE),
     ("step", states(features=floats(512)), SHAPE),
     ("step", states(features=floats(0, 512)), ROWS),
-    ("step", states(features=floats(3, 512)), "lstm_.*: expected as many rows as features have"),
+    ("step", states(features=floats(3, 512)), "lstm_.*: expected as many rows as there are faces"),
     ("step", states(features=ONE_NAN[[0, 0], 0]), VALUES),
     ("step", states(features=floats(2, 512).astype(np.int32)), TYPE),
     ("step", states(lstm_1_c=floats(2, 1)), SHAPE),
@@ -105,6 +111,15 @@ MALFORMED = [
         states(lstm_2_h=np.full((2, 5), np.nan, np.float32)),
         "lstm_2_h: found NaN or infinity",
     ),
+    ("step_jpeg", step_jpeg(strings(JPEG, JPEG)), SHAPE),
+    ("step_jpeg", step_jpeg(strings(JPEG, PNG[:2000])[0]), "PNG"),
+    ("step_jpeg", step_jpeg(strings(JPEG)[0]), "lstm_.*: expected as many rows as there are faces"),
+    ("step_jpeg", step_jpeg(np.zeros(0, object)), PICTURES),
+    ("step_jpeg", step_jpeg(strings(JPEG, JPEG)[0], lstm_1_c=floats(2, 5)), SHAPE),
+    ("stride", {"frame_rate": floats(0)}, "expected 1 to 65536 rates"),
+    ("stride", {"frame_rate": floats(1, 1)}, SHAPE),
+    ("stride", {"frame_rate": np.float32([25, np.nan])}, "frame_rate: expected 0 to 1000"),
+    ("stride", {"frame_rate": np.float32([25, 0])}, "frame_rate: expected 0 to 1000"),
     ("faces", {"faces": pixels(1, 2, 224, 224, 1)}, SHAPE),
     ("faces", {"faces": pixels(1, 1, 448, 112, 3)}, SHAPE),
     ("faces", {"faces": pixels(2, 224, 224, 3)}, SHAPE),
@@ -117,12 +132,16 @@ MALFORMED = [
     ("jpeg", {"jpeg": strings(JPEG, JPEG, JPEG[:2000])}, "Invalid JPEG data|truncated"),
     ("jpeg", {"jpeg": strings(JPEG, JPEG[:30])}, "Invalid JPEG data"),
     ("jpeg", {"jpeg": strings(JPEG, JPEG[:-1000])}, "Invalid JPEG data"),
-    ("jpeg", {"jpeg": strings(JPEG, picture(".png"))}, r"picture.*1.*is no JPEG"),
+    ("jpeg", {"jpeg": strings(JPEG, picture(".webp"))}, r"picture.*1.*is no JPEG"),
     ("jpeg", {"jpeg": strings(picture(".bmp"))}, "is no JPEG"),
-    ("jpeg", {"jpeg": strings(b"/9j/4AAQ")}, "is no JPEG; its length in bytes is.*8"),
-    ("jpeg", {"jpeg": strings(JPEG, JPEG, picture(".jpg", 480, 640))}, r"picture.*2.*480 640 3"),
-    ("jpeg", {"jpeg": strings(picture(".jpg", 224, 225))}, r"expected a face.*224 225 3"),
-    ("jpeg", {"jpeg": strings(picture(".jpg", 112, 448, 1))}, r"112 448 1"),
+    ("jpeg", {"jpeg": strings(b"/9j/4AAQ")}, "is no JPEG or PNG file; its length in bytes is.*8"),
+    ("jpeg", {"jpeg": strings(JPEG, JPEG, picture(".jpg", 480, 640))}, r"picture.*2.*480 640"),
+    ("jpeg", {"jpeg": strings(picture(".jpg", 224, 225))}, r"expected a face.*224 225"),
+    ("jpeg", {"jpeg": strings(picture(".jpg", 112, 448, 1))}, r"112 448"),
+    ("jpeg", {"jpeg": strings(JPEG, picture(".png", 225, 224))}, r"picture.*1.*225 224"),
+    ("jpeg", {"jpeg": strings(JPEG, PNG[:-1000])}, "PNG"),
+    ("jpeg", {"jpeg": strings(PNG[:20])}, "is no JPEG or PNG file.*20"),
+    ("jpeg", {"jpeg": strings(PNG[:16] + b"\xff" * 8 + PNG[24:])}, r"expected a face.*-1 -1"),
     ("jpeg", {"jpeg": np.zeros((0, 1), object)}, PICTURES),
     ("jpeg", {"jpeg": np.full((3, 683), b"", object)}, PICTURES),
     ("jpeg", {"jpeg": pixels(1, 1)}, TYPE),
@@ -152,6 +171,26 @@ def test_a_grey_picture_is_taken_for_one_in_colour(session):
     of_string = session("jpeg", {"jpeg": strings(grey)})
     of_pixels = session("faces", {"faces": decoded[np.newaxis, np.newaxis]})
     np.testing.assert_allclose(of_string["valence"], of_pixels["valence"], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [25, 30, 29.97, 50, 12.5, 3.74, 3.76, 0.5, 999])
+def test_the_stride_is_that_of_predict(session, networks, rate):
+    found = session("stride", {"frame_rate": np.float32([rate, 25])})["stride"]
+    assert found.tolist() == [networks.origin.stride_at(rate), networks.origin.stride]
+
+
+def test_a_step_of_pictures_is_one_of_their_features(session, networks, faces):
+    """PNG, an empty string, and states that are not zeros."""
+    face = networks.cnn(faces[1, :1]).numpy().astype(np.float16).astype(np.float32)
+    rows = np.concatenate([face, np.zeros_like(face)])
+    given = states(features=rows, lstm_1_h=floats(2, 6), lstm_2_c=floats(2, 5))
+    expected = session("step", given)
+    png = cv2.imencode(".png", faces[1, 0][..., ::-1])[1].tobytes()
+    del given["features"]
+    found = session("step_jpeg", {"jpeg": strings(png, b"")[0], **given})
+    assert set(found) == set(expected)
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, rtol=0, atol=1e-5)
 
 
 def test_frames_without_a_face_alone(session):

@@ -7,7 +7,7 @@ from tensorflow.core.framework import tensor_pb2
 
 from ast_net.serving import saved_model, warmup
 
-_NAMES = {"serving_default", "step", "faces", "jpeg", "emotion"}
+_NAMES = {"serving_default", "step", "faces", "jpeg", "emotion", "step_jpeg", "stride"}
 
 
 def _requests(exported):
