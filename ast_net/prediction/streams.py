@@ -2,13 +2,23 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
 from ast_net import config
 from ast_net.faces import tracking
 from ast_net.prediction import frames
-from ast_net.temporal import streaming
+
+
+class Predictor(Protocol):
+    """What `streaming.StreamingPredictor` offers; a server's model does so, too (`serving.remote`)."""
+
+    def another(self) -> "Predictor": ...
+
+    def skip(self, frames: int) -> None: ...
+
+    def predict(self, features: np.ndarray) -> np.ndarray: ...
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -18,7 +28,7 @@ class Described:
     Attributes:
       index, timestamp, image, dropped: as of `frames.FramePrediction`.
       faces: in the order of their ids.
-      features: fc6, [K, F].
+      features: fc6, [K, F], or whatever else the predictor takes.
       posteriors: [K, 7], or None if not asked for.
     """
 
@@ -35,7 +45,7 @@ class Described:
 class _Known:
     """A face seen not long ago: its state, the slot after its last one, when it was seen, what was said."""
 
-    predictor: streaming.StreamingPredictor
+    predictor: Predictor
     next_slot: int
     seen: float
     values: np.ndarray
@@ -51,7 +61,7 @@ class FaceStreams:
 
     def __init__(
         self,
-        predictor: streaming.StreamingPredictor,
+        predictor: Predictor,
         frame_rate: float,
         settings: config.Prediction,
     ) -> None:
@@ -79,7 +89,7 @@ class FaceStreams:
             ]
             features = np.stack([chunk[number].features[k] for number, k in places])
             numbers = [number for number, _ in places]
-            found = self._advance(face_id, slots[numbers], features.astype(np.float32))
+            found = self._advance(face_id, slots[numbers], features)
             values.update({(number, face_id): row for number, row in zip(numbers, found)})
         return [self._assemble(number, frame, values) for number, frame in enumerate(chunk)]
 

@@ -1,0 +1,140 @@
+"""Predicts a video with a model on TensorFlow Serving; writes the CSV that predict writes.
+
+    tools/run tools/serving_client.py VIDEO --rest http://localhost:8501/v1/models/ast_net
+    tools/run tools/serving_client.py VIDEO --grpc localhost:8500 --jpeg_quality 95
+
+Faces are found and aligned here; the CNN and the LSTM are on the server, and the LSTM's state is here. While the
+server is away the same request is sent again, until --patience ends.
+"""
+
+import argparse
+import contextlib
+import pathlib
+import sys
+from collections.abc import Generator, Iterable, Iterator
+
+import numpy as np
+import tqdm
+
+from ast_net import config, errors
+from ast_net.faces import alignment, detection, tracking, video
+from ast_net.prediction import background, frames, streams, table
+from ast_net.serving import remote, transports
+
+
+def predictions(
+    recording: Iterable[video.Frame],
+    frame_rate: float,
+    predictor: remote.RemotePredictor,
+    detector: detection.FaceDetector,
+    settings: config.Prediction,
+) -> Generator[frames.FramePrediction, None, None]:
+    """Yields what the server predicts of each frame, in order; the next ones' faces are found meanwhile.
+
+    Args:
+      recording: its frames in order.
+      frame_rate: of the recording, frames a second.
+      predictor: at this recording's stride.
+      detector: finds faces.
+      settings: as for predict, but `inference` is always stream.
+    """
+    face_streams = streams.FaceStreams(predictor, frame_rate, settings)
+    chunk: list[streams.Described] = []
+    for frame in background.run(_look(recording, detector, settings), settings.batch_size):
+        chunk.append(frame)
+        if len(chunk) == settings.batch_size:
+            yield from face_streams.predict(chunk)
+            chunk = []
+    if chunk:
+        yield from face_streams.predict(chunk)
+
+
+def _look(
+    recording: Iterable[video.Frame],
+    detector: detection.FaceDetector,
+    settings: config.Prediction,
+) -> Iterator[streams.Described]:
+    """Each frame with its faces, aligned; these take the place of features."""
+    tracker = tracking.FaceTracker(
+        detector, settings.tracking, settings.max_faces, settings.identity_seconds
+    )
+    for frame in recording:
+        faces = tracker.update(frame.image, frame.timestamp)
+        crops = np.zeros((len(faces), 224, 224, 3), np.uint8)
+        for crop, each in zip(crops, faces, strict=True):
+            crop[:] = alignment.align_face(frame.image, each.face.landmarks, settings.alignment)
+        yield streams.Described(frame.index, frame.timestamp, None, False, faces, crops, None)
+
+
+def predict(
+    path: pathlib.Path,
+    output: pathlib.Path,
+    server: remote.Server,
+    detector: detection.FaceDetector,
+    jpeg_quality: int | None = None,
+    max_faces: int | None = 1,
+) -> int:
+    """Predicts a video and writes the CSV, whole or not at all; returns how many frames there were.
+
+    Raises:
+      InputError: the video cannot be read, or as of `remote.Server`.
+    """
+    rate, count = video.frame_rate(path), 0
+    stride = server.stride(rate)
+    predictor = remote.RemotePredictor(server, stride, jpeg_quality)
+    # As many frames as one request takes.
+    settings = config.Prediction(max_faces=max_faces, batch_size=min(stride, remote.MOST_FRAMES))
+    found = predictions(video.read_frames(path), rate, predictor, detector, settings)
+    progress = tqdm.tqdm(found, path.name, video.expected_frames(path), unit="frame", leave=False)
+    with contextlib.closing(found), table.CsvWriter(output, predictor.targets) as writer:
+        for frame in progress:
+            writer.write(frame)
+            count += 1
+    return count
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("video", type=pathlib.Path)
+    address = parser.add_mutually_exclusive_group(required=True)
+    address.add_argument("--rest", help="http://HOST:PORT/v1/models/NAME[/versions/NUMBER]")
+    address.add_argument("--grpc", help="HOST:PORT")
+    parser.add_argument("--model_name", default="ast_net", help="with --grpc")
+    parser.add_argument("--model_version", type=int, help="with --grpc; default: the newest")
+    parser.add_argument("--output", type=pathlib.Path, default="predictions.csv")
+    parser.add_argument("--faces", default="1", help="how many are followed at most, or all")
+    parser.add_argument(
+        "--jpeg_quality", type=int, help="1 to 100, to send JPEG; default: PNG, without loss"
+    )
+    parser.add_argument("--timeout", type=float, default=10.0, help="seconds, of one attempt")
+    parser.add_argument("--patience", type=float, default=60.0, help="seconds, of all attempts")
+    given = parser.parse_args(arguments)
+    if given.faces != "all" and not given.faces.isdigit():
+        parser.error(f"--faces: found {given.faces!r}, expected a number or all")
+    if given.jpeg_quality is not None and not 1 <= given.jpeg_quality <= 100:
+        parser.error(f"--jpeg_quality: found {given.jpeg_quality}, expected 1 to 100")
+    if given.rest and (given.model_version is not None or given.model_name != "ast_net"):
+        parser.error("--model_name and --model_version: with --rest they are parts of the address")
+    try:
+        transport: transports.Rest | transports.Grpc
+        if given.rest:
+            transport = transports.Rest(given.rest)
+        else:
+            transport = transports.Grpc(given.grpc, given.model_name, given.model_version)
+        count = predict(
+            given.video,
+            given.output,
+            remote.Server(transport, given.timeout, given.patience),
+            detection.FaceDetector(),
+            given.jpeg_quality,
+            None if given.faces == "all" else int(given.faces),
+        )
+    except errors.InputError as error:
+        sys.exit(f"error: {error}")
+    print(f"{count} frames: see {given.output}")
+
+
+if __name__ == "__main__":
+    main()
