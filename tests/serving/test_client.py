@@ -1,0 +1,369 @@
+"""The client against a server: its CSV is predict's, whatever the server does meanwhile."""
+
+import contextlib
+import csv
+import http.server
+import importlib.util
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import malformed
+import numpy as np
+import pytest
+import server as stand_in
+
+from ast_net import config, errors
+from ast_net.cnn import runtime
+from ast_net.faces import detection, video
+from ast_net.prediction import networks as prediction_networks
+from ast_net.prediction import pipeline, table
+from ast_net.serving import remote, transports
+
+_PATH = pathlib.Path(__file__).parents[2] / "tools" / "serving_client.py"
+_SPEC = importlib.util.spec_from_file_location("serving_client", _PATH)
+assert _SPEC is not None
+assert _SPEC.loader is not None
+serving_client = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(serving_client)
+
+_HAS_GRPC = importlib.util.find_spec("tensorflow_serving") is not None
+needs_grpc = pytest.mark.skipif(not _HAS_GRPC, reason="needs pip install 'ast-net[serving]'")
+PROTOCOLS = ["rest", pytest.param("grpc", marks=needs_grpc)]
+# Frames that show the face; its state, and after a while its id, are kept while it is away.
+_SHOWN = [True] * 12 + [False] * 3 + [True] * 8
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def _addresses(rest_port, grpc_port):
+    rest = f"http://127.0.0.1:{rest_port}/v1/models/ast_net"
+    return {"rest": ["--rest", rest], "grpc": ["--grpc", f"127.0.0.1:{grpc_port}"]}
+
+
+@contextlib.contextmanager
+def _serving(model, rest_port=0, grpc_port=0):
+    """Serves a model in this process; gives what the client is told to reach it."""
+    rest = stand_in.start_rest(model, rest_port)
+    grpc, grpc_port = stand_in.start_grpc(model, grpc_port) if _HAS_GRPC else (None, 0)
+    try:
+        yield _addresses(rest.server_port, grpc_port)
+    finally:
+        rest.shutdown()
+        rest.server_close()
+        if grpc is not None:
+            grpc.stop(None).wait()
+
+
+def _process(command, folder, rest_port, grpc_port):
+    """A server in a process of its own, not yet ready."""
+    places = [f"--model_base_path={folder}", f"--rest_api_port={rest_port}", f"--port={grpc_port}"]
+    return subprocess.Popen([*command, "--model_name=ast_net", *places], stderr=subprocess.DEVNULL)
+
+
+class Model(stand_in.Model):
+    """Counts the steps; `before` and `after` are called with their number, and may raise."""
+
+    def predict(self, signature, inputs):
+        if signature != "step_jpeg":
+            return super().predict(signature, inputs)
+        self.steps += 1
+        number = self.steps
+        self.before(number)
+        result = super().predict(signature, inputs)
+        self.after(number)
+        return result
+
+
+@pytest.fixture(scope="module")
+def loaded(exported):
+    return Model("ast_net", exported.parent)
+
+
+@pytest.fixture
+def model(loaded, monkeypatch):
+    """The model, its state as new; the client does not wait for long."""
+    loaded.steps, loaded.version = 0, 1
+    loaded.before = loaded.after = lambda _: None
+    monkeypatch.setattr(remote, "_FIRST_PAUSE", 0.01)
+    return loaded
+
+
+@pytest.fixture(scope="module", params=["stand-in", "tensorflow_model_server"])
+def addresses(request, loaded, exported):
+    """Of a server that stays up: the one of these tests, and TensorFlow's own where it is installed."""
+    if request.param == "stand-in":
+        loaded.before = loaded.after = lambda _: None
+        loaded.steps, loaded.version = 0, 1
+        with _serving(loaded) as found:
+            yield found
+        return
+    program = shutil.which(request.param)
+    if program is None:
+        pytest.skip("tensorflow_model_server is not on the PATH")
+    ports = _free_port(), _free_port()
+    process = _process([program], exported.parent, *ports)
+    yield _addresses(*ports)
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory, drifting_face):
+    """The same pictures at 25 and at 10 frames a second."""
+    folder, found = tmp_path_factory.mktemp("client"), {}
+    for rate in (25, 10):
+        found[rate] = folder / f"{rate}.mp4"
+        video.write_video(found[rate], drifting_face(_SHOWN), rate)
+    return found
+
+
+@pytest.fixture(scope="module")
+def expected(videos, networks, detector):
+    """What predict writes of each video, in float32: rows."""
+    extractor = runtime.Extractor(512, "float32", lambda faces: networks.cnn(faces).numpy())
+    parts = (detector, extractor, None, networks.stacked_lstm, networks.origin)
+    predictor = pipeline.Pipeline(prediction_networks.Networks(*parts), config.Prediction())
+    found = {}
+    for rate, path in videos.items():
+        output = path.with_suffix(".csv")
+        with table.CsvWriter(output, predictor.targets) as writer:
+            for frame in predictor.predict(video.read_frames(path), rate):
+                writer.write(frame)
+        found[rate] = _rows(output)
+    return found
+
+
+@pytest.fixture
+def client(videos, detector, tmp_path, monkeypatch):
+    """client(address, *flags, rate=25): calls the tool as a user does; gives the CSV's rows."""
+    monkeypatch.setattr(detection, "FaceDetector", lambda: detector)
+
+    def call(address, *flags, rate=25):
+        output = tmp_path / "found.csv"
+        serving_client.main([str(videos[rate]), *address, "--output", str(output), *flags])
+        return _rows(output)
+
+    return call
+
+
+def _rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _check(found, expected, atol=1e-4):
+    assert [list(row) for row in found] == [list(row) for row in expected]
+    for name in found[0]:
+        column, right = [row[name] for row in found], [row[name] for row in expected]
+        if name in config.TARGETS:
+            assert [not value for value in column] == [not value for value in right]
+            numbers = [[float(v or "nan") for v in values] for values in (column, right)]
+            np.testing.assert_allclose(*numbers, rtol=0, atol=atol)
+        else:
+            assert column == right
+
+
+@pytest.mark.parametrize(("protocol", "rate"), [("rest", 25), ("rest", 10)])
+def test_the_csv_is_that_of_predict(addresses, client, expected, protocol, rate):
+    _check(client(addresses[protocol], rate=rate), expected[rate])
+    rows = expected[rate]
+    assert [row["valid"] for row in rows] == [str(int(shown)) for shown in _SHOWN]
+    # The state matters: a face that hardly moves is predicted otherwise one stride later.
+    stride = rate * 10 // 25
+    assert abs(float(rows[0]["valence"]) - float(rows[stride]["valence"])) > 0.005
+
+
+@needs_grpc
+def test_grpc_and_jpeg(addresses, client, expected):
+    _check(client(addresses["grpc"]), expected[25])
+    found = client(addresses["grpc"], "--jpeg_quality", "95")
+    _check(found, expected[25], 0.02)
+    assert found != expected[25]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_answers_that_are_lost_cost_no_frame_and_double_none(model, client, expected, protocol):
+    def busy(number):
+        if number % 3 == 1:
+            raise stand_in.Refused("UNAVAILABLE", "a version is being loaded")
+
+    def lost(number):
+        """Computed, and gone: REST's connection breaks off, gRPC says it is unavailable."""
+        if number % 3 == 2:
+            gone = stand_in.Refused("UNAVAILABLE", "gone")
+            raise gone if protocol == "grpc" else ConnectionAbortedError
+
+    model.before, model.after = busy, lost
+    with _serving(model) as addresses:
+        _check(client(addresses[protocol]), expected[25])
+    assert model.steps == 12
+
+
+@needs_grpc
+def test_a_grpc_server_that_stops_and_comes_again(model, client, expected):
+    ports, stopped = (_free_port(), _free_port()), threading.Event()
+    with contextlib.ExitStack() as first, contextlib.ExitStack() as second:
+        addresses = first.enter_context(_serving(model, *ports))
+
+        def stop(number):
+            if number == 2 and not stopped.is_set():
+                stopped.set()
+                threading.Thread(target=restart).start()
+                time.sleep(0.2)
+
+        def restart():
+            first.close()
+            second.enter_context(_serving(model, *ports))
+
+        model.before = stop
+        _check(client(addresses["grpc"]), expected[25])
+    assert stopped.is_set() and model.steps >= 4
+
+
+def test_a_server_that_is_killed_and_started_again(exported, client, expected, monkeypatch):
+    program = shutil.which("tensorflow_model_server")
+    command = [program] if program else [sys.executable, stand_in.__file__]
+    ports = _free_port(), _free_port() if _HAS_GRPC else 0
+    address = _addresses(*ports)["grpc" if _HAS_GRPC else "rest"]
+    kind = transports.Grpc if _HAS_GRPC else transports.Rest
+    processes, predict = [], kind.predict
+
+    def start():
+        processes.append(_process(command, exported.parent, *ports))
+
+    def kill_at_third(self, signature, *arguments):
+        kill_at_third.calls += 1
+        if kill_at_third.calls == 3:
+            processes[0].send_signal(signal.SIGKILL)
+            processes[0].wait()
+            start()
+        return predict(self, signature, *arguments)
+
+    kill_at_third.calls = 0
+    monkeypatch.setattr(kind, "predict", kill_at_third)
+    start()
+    try:
+        _check(client(address, "--patience", "120"), expected[25])
+        assert len(processes) == 2 and kill_at_third.calls > 4
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("listens", [False, True])
+def test_a_server_that_is_away(client, tmp_path, protocol, listens):
+    """Nobody is there, or somebody who never answers."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        if listens:
+            silent.listen()
+        port = silent.getsockname()[1]
+        start = time.monotonic()
+        with pytest.raises(SystemExit, match=r"no answer in .* s and \d+ attempts.*--patience"):
+            client(_addresses(port, port)[protocol], "--patience=0.6", "--timeout=0.4")
+        # Pauses are random; none is given up before this.
+        assert 0.2 < time.monotonic() - start < 8
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_another_model_and_another_version(addresses, client, tmp_path, protocol):
+    flag, address = addresses[protocol]
+    for name, other, version in [("no_net", "no_net", None), ("ast_net, 7", "ast_net", 7)]:
+        if protocol == "rest":
+            place = address.replace("ast_net", other) + (f"/versions/{version}" if version else "")
+            given = [flag, place]
+        else:
+            given = [flag, address, "--model_name", other]
+            given += ["--model_version", str(version)] if version else []
+        with pytest.raises(SystemExit, match=rf"no such model or version \(.*{name}"):
+            client(given)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_version_that_is_replaced_is_not_followed(model, client, tmp_path, protocol):
+    def replace(number):
+        model.version = 1 + (number > 1)
+
+    model.after = replace
+    with (
+        _serving(model) as addresses,
+        pytest.raises(SystemExit, match=r"no such model or version.*Specific\(ast_net, 1\)"),
+    ):
+        client(addresses[protocol])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_model_without_its_cnn(model, client, monkeypatch, protocol):
+    monkeypatch.delitem(model.signatures, "step_jpeg")
+    with (
+        _serving(model) as addresses,
+        pytest.raises(SystemExit, match=r"no signature step_jpeg, only .*step, stride.*--nocnn"),
+    ):
+        client(addresses[protocol])
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_what_the_server_refuses_is_said_at_once(addresses, protocol):
+    kind = transports.Rest if protocol == "rest" else transports.Grpc
+    server = remote.Server(kind(addresses[protocol][1]))
+    start = time.monotonic()
+    with pytest.raises(errors.InputError, match="refuses the request: .*expected 0 to 1000"):
+        server.stride(float("nan"))
+    assert time.monotonic() - start < 5
+    assert server.stride(30) == 12
+
+
+@pytest.mark.parametrize(
+    "answer", [(200, b"<html>"), (200, b'{"a": 1}'), (200, b"[]"), (404, b"-")]
+)
+def test_something_else_at_the_address(client, answer):
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(answer[0])
+            self.end_headers()
+            self.wfile.write(answer[1])
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as other:
+        threading.Thread(target=other.serve_forever, args=(0.01,), daemon=True).start()
+        with pytest.raises(SystemExit, match="expected an answer of TensorFlow Serving"):
+            client(_addresses(other.server_port, 0)["rest"])
+        other.shutdown()
+
+
+def test_an_address_that_is_none(client):
+    with pytest.raises(SystemExit, match="localhost:8501/v1/models/ast_net"):
+        client(["--rest", "localhost:8501"])
+
+
+def test_malformed_requests_are_answered_with_errors(addresses):
+    rest = addresses["rest"][1].split("/")[2]
+    grpc = addresses["grpc"][1] if _HAS_GRPC else None
+    signatures = malformed.signatures_of(rest)
+    request = malformed.Request("", "step", malformed.good(signatures, "step"))
+    before = malformed.send_rest(rest, "/v1/models/ast_net:predict", malformed.as_json(request))
+    answers = malformed.send(rest, grpc, 100)
+    succeeded = [key for key in answers if key[2] in ("OK", "200")]
+    assert sum(answers.values()) == 100 and not succeeded
+    assert len({kind for _, kind, _ in answers}) > 8
+    after = malformed.send_rest(rest, "/v1/models/ast_net:predict", malformed.as_json(request))
+    assert before[0] == after[0] == 200
+    for name, values in before[1]["outputs"].items():
+        np.testing.assert_allclose(after[1]["outputs"][name], values, rtol=0, atol=1e-6)
