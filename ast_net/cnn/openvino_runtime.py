@@ -16,17 +16,13 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-# Both packages report what they are used for to their maker, unless this one cannot be imported. Who
-# looks at people's faces should not report anything to anybody.
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+import nncf
+import numpy as np
+import openvino
+from absl import logging
 
-import nncf  # noqa: E402
-import numpy as np  # noqa: E402
-import openvino  # noqa: E402
-from absl import logging  # noqa: E402
-
-from ast_net import errors, files  # noqa: E402
-from ast_net.cnn import backbone, runtime  # noqa: E402
+from ast_net import errors, files
+from ast_net.cnn import backbone, runtime
 
 FOLDER, MODEL, DIGEST = "quantised", "model.xml", "sha256"
 # Faces that are computed together; more of them do not fit into a core's cache.

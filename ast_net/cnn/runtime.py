@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import os
 import pathlib
+import sys
 from collections.abc import Callable, Iterable, Iterator
 
 import keras
@@ -164,7 +165,17 @@ def _tensorflow(name: str, weights: str | None, precision: str) -> Callable:
     return lambda faces: fc6(tf.constant(faces)).numpy()
 
 
+def forbid_openvino_reports() -> None:
+    """Call before OpenVINO is imported: it and NNCF report what they are used for to their maker.
+
+    They do not where the package that does it cannot be imported. Who looks at people's faces should not
+    report anything to anybody.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
+
 def _openvino():
+    forbid_openvino_reports()
     try:
         from ast_net.cnn import openvino_runtime
     except ImportError as error:

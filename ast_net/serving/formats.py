@@ -16,6 +16,7 @@ import keras
 import numpy as np
 
 from ast_net import errors
+from ast_net.cnn import runtime
 from ast_net.serving import learned
 from ast_net.temporal import stacked_lstm as lstm
 
@@ -52,6 +53,7 @@ def write(folder: pathlib.Path, networks: learned.Networks, format_name: str) ->
       format_name: onnx, openvino or litert. LiteRT has no loop over a free number of frames: N is that of the
         clips in training.
     """
+    runtime.forbid_openvino_reports()
     frames = networks.origin.clip_frames if format_name == "litert" else None
     models = [temporal(networks, frames), step(networks)]
     if networks.cnn is not None:

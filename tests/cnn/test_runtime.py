@@ -1,3 +1,4 @@
+import importlib.util
 import sys
 import threading
 
@@ -34,11 +35,9 @@ def expected(faces):
 
 @pytest.fixture(scope="module")
 def openvino_runtime():
-    pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
-    pytest.importorskip("nncf", reason="the extra `openvino` is not installed")
-    from ast_net.cnn import openvino_runtime
-
-    return openvino_runtime
+    if not all(importlib.util.find_spec(name) for name in ("openvino", "nncf")):
+        pytest.skip("the extra `openvino` is not installed")
+    return runtime._openvino()
 
 
 @pytest.fixture(scope="module")
