@@ -353,7 +353,7 @@ class Prediction:
     max_faces: int | None = 1
     identity_seconds: float = 2.0
     hold_seconds: float = 0.5
-    batch_size: int = 16
+    batch_size: int = 32
     tracking: Tracking = Tracking()
     alignment: Alignment = Alignment()
 

@@ -139,7 +139,7 @@ def plain_keras(model: keras.Model, faces: np.ndarray, batch: int) -> float:
 
 
 def from_file(predictor: pipeline.Pipeline, path: pathlib.Path, repeats: int) -> str:
-    rates, cores = [], []
+    rates, cores, ceilings = [], [], []
     for _ in range(repeats):
         with Timer() as timer:
             frames = sum(
@@ -147,10 +147,13 @@ def from_file(predictor: pipeline.Pipeline, path: pathlib.Path, repeats: int) ->
             )
         rates.append(frames / timer.wall)
         cores.append(1e3 * timer.cores / frames)
-    listed = ", ".join(f"{rate:.1f}" for rate in rates)
+        ceilings.append(matrix_ceiling("bfloat16"))
+    listed = ", ".join(
+        f"{rate:.1f} at {ceiling:.2f}" for rate, ceiling in zip(rates, ceilings, strict=True)
+    )
     return (
-        f"| file, {frames} frames | {statistics.median(rates):.1f} frames/s ({listed}) | "
-        f"{statistics.median(cores):.1f} core-ms a frame |"
+        f"| file, {frames} frames | {statistics.median(rates):.1f} frames/s ({listed} TFLOP/s in bfloat16 just "
+        f"after) | {statistics.median(cores):.1f} core-ms a frame |"
     )
 
 

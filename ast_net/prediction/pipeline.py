@@ -13,6 +13,8 @@ from ast_net.temporal import streaming
 
 # Frames that wait between two stages: at 4K each takes 25 MB.
 _AHEAD = 8
+# Pictures that are kept for the outputs, in one batch.
+_KEPT_BYTES = 2**28
 
 
 class Pipeline:
@@ -58,10 +60,11 @@ class Pipeline:
         self, recording: Iterable[video.Frame], keep_images: bool, live: bool
     ) -> Iterator[list[streams.Described]]:
         if live:
-            return self._describe(self._align(self._look(recording), keep_images), 1)
+            return self._describe(_batches(self._align(self._look(recording), keep_images), 1))
         looked_at = background.run(self._look(background.run(recording, _AHEAD)), _AHEAD)
-        batches = self._describe(self._align(looked_at, keep_images), self._settings.batch_size)
-        return background.run(batches, 1)
+        batches = _batches(self._align(looked_at, keep_images), self._settings.batch_size)
+        # The next batch is whole before the CNN has done with this one.
+        return background.run(self._describe(background.run(batches, 1)), 1)
 
     def _look(
         self, recording: Iterable[video.Frame]
@@ -92,22 +95,13 @@ class Pipeline:
             kept = frame.image if keep_images and not dropped else None
             yield _Seen(frame.index, frame.timestamp, kept, dropped, faces, crops)
 
-    def _describe(
-        self, seen: Iterable["_Seen"], batch_size: int
-    ) -> Iterator[list[streams.Described]]:
-        """Brings the faces through the CNN, as many at once as a batch holds, or as many frames."""
-        chunk: list[_Seen] = []
-        for frame in seen:
-            chunk.append(frame)
-            faces = sum(len(each.faces) for each in chunk)
-            if max(faces, len(chunk)) >= batch_size:
-                yield self._describe_chunk(chunk)
-                chunk = []
-        if chunk:
-            yield self._describe_chunk(chunk)
+    def _describe(self, batches: Iterable[list["_Seen"]]) -> Iterator[list[streams.Described]]:
+        """Brings the faces through the CNN."""
+        for batch in batches:
+            yield self._describe_batch(batch)
 
-    def _describe_chunk(self, chunk: list["_Seen"]) -> list[streams.Described]:
-        crops = [crop for frame in chunk for crop in frame.crops]
+    def _describe_batch(self, batch: list["_Seen"]) -> list[streams.Described]:
+        crops = [crop for frame in batch for crop in frame.crops]
         extractor, head = self._networks.extractor, self._networks.head
         features = np.zeros((0, extractor.feature_size), np.float16)
         posteriors = None if head is None else np.zeros((0, head.output.shape[-1]), np.float32)
@@ -117,7 +111,7 @@ class Pipeline:
                 logits = head(features.astype(np.float32)).numpy()
                 posteriors = scipy.special.softmax(logits, axis=1)
         result, first = [], 0
-        for frame in chunk:
+        for frame in batch:
             rows = slice(first, first + len(frame.crops))
             of_faces = None if posteriors is None else posteriors[rows]
             result.append(
@@ -145,3 +139,17 @@ class _Seen:
     dropped: bool
     faces: list[tracking.TrackedFace]
     crops: list[np.ndarray]
+
+
+def _batches(seen: Iterable[_Seen], size: int) -> Iterator[list[_Seen]]:
+    """As many frames as have `size` faces; no more than `size` frames, nor than memory is meant for."""
+    batch: list[_Seen] = []
+    for frame in seen:
+        batch.append(frame)
+        faces = sum(len(each.faces) for each in batch)
+        kept = sum(each.image.nbytes for each in batch if each.image is not None)
+        if max(faces, len(batch)) >= size or kept >= _KEPT_BYTES:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -13,7 +13,7 @@ from ast_net.temporal import streaming
 
 @pytest.fixture(scope="module")
 def predictor(learned):
-    return pipeline.Pipeline(learned, config.Prediction())
+    return pipeline.Pipeline(learned, config.Prediction(batch_size=8))
 
 
 def of_images(images, rate=25.0):
@@ -96,6 +96,20 @@ def test_holds_a_bounded_number_of_frames(predictor, drifting_face):
     assert len(made) < 120
 
 
+def test_large_pictures_that_are_kept_make_small_batches(learned, drifting_face, monkeypatch):
+    (image,) = drifting_face([True])
+    monkeypatch.setattr(pipeline, "_KEPT_BYTES", 3 * image.nbytes)
+    patient = pipeline.Pipeline(learned, config.Prediction(batch_size=100))
+    made = []
+    recording = (
+        made.append(number) or video.Frame(number, number / 25, image) for number in range(200)
+    )
+    predictions = patient.predict(recording, 25.0, keep_images=True)
+    next(predictions)
+    predictions.close()
+    assert len(made) < 60
+
+
 def test_what_breaks_in_the_middle_comes_after_what_was_before(predictor, drifting_face):
     def breaking():
         yield from of_images(drifting_face([True] * 20))
@@ -105,7 +119,7 @@ def test_what_breaks_in_the_middle_comes_after_what_was_before(predictor, drifti
     with pytest.raises(OSError, match="the disk is gone"):
         for frame in predictor.predict(breaking(), 25.0):
             predicted.append(frame)
-    assert len(predicted) == 16, "a whole batch"
+    assert len(predicted) == 16, "two whole batches"
 
 
 def test_two_faces_side_by_side_are_as_each_alone(learned, drifting_face):
