@@ -20,12 +20,14 @@ class Fc6(keras.layers.Layer):
 
     def build(self, input_shape):
         _, rows, columns, channels = input_shape
-        # Together they are as one matrix with a variance of 1 / (H * W * C).
-        drawn = keras.initializers.VarianceScaling(1 / rows, "fan_in", "uniform")
+        # Together they are as one matrix with a variance of 1 / (H * W * C). An initializer draws the same
+        # each time it is asked, so that each kernel has its own.
         self.kernels = [
             self.add_weight(
                 (columns * channels, self.units),
-                drawn if self.draw else "zeros",
+                keras.initializers.VarianceScaling(1 / rows, "fan_in", "uniform")
+                if self.draw
+                else "zeros",
                 name=f"kernel_{row}",
             )
             for row in range(rows)

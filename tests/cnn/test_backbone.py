@@ -24,6 +24,14 @@ def test_vgg16_has_the_parameters_of_configuration_d():
     assert model.output_shape == (None, 4096)
 
 
+def test_fc6_is_drawn_as_one_matrix():
+    layer = vgg16.Fc6(32)
+    layer.build((None, 7, 7, 64))
+    drawn = np.concatenate([np.asarray(kernel) for kernel in layer.kernels])
+    assert len(np.unique(drawn)) > 0.95 * drawn.size, "each row of the map has its own"
+    np.testing.assert_allclose(drawn.std(), (7 * 7 * 64) ** -0.5, rtol=0.02)
+
+
 def test_vgg16_subtracts_the_mean_in_float32():
     layer = vgg16.build_vgg16().get_layer("subtract_mean")
     found = layer(np.full((1, 1, 1, 3), 200, np.uint8)).numpy().ravel()
