@@ -46,6 +46,7 @@ def export(
     if format_name != SAVED_MODEL:
         formats.check(format_name, precision)
     networks = learned.load(workdir, model, backbone_weights, with_cnn, precision)
+    papers.check(workdir)
     with version.new(export_dir) as folder:
         if format_name == SAVED_MODEL:
             functions = saved_model.write(folder, networks)

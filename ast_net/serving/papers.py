@@ -3,7 +3,7 @@
 import pathlib
 import shutil
 
-from ast_net import pretrained
+from ast_net import errors, pretrained
 from ast_net.temporal import trained
 from ast_net.training import workdir as run_folder
 
@@ -20,6 +20,19 @@ takes the place of this one. What the card of the package's own weights says of 
 well; it follows. Its figures are not of this model.
 
 """
+
+
+def check(workdir: str | None) -> None:
+    """Sees that a run says how it was trained; arguments as of `write`.
+
+    Raises:
+      InputError: it does not.
+    """
+    if workdir is not None and not (pathlib.Path(workdir) / run_folder.RUN_FLAGS).is_file():
+        raise errors.InputError(
+            f"{pathlib.Path(workdir) / run_folder.RUN_FLAGS}: no such file; an exported model says how it was trained: "
+            "give a whole folder that train has left, not the model alone"
+        )
 
 
 def write(folder: pathlib.Path, origin: trained.Origin, workdir: str | None) -> None:

@@ -49,3 +49,11 @@ def test_what_is_wrong_is_said_before_anything_is_made(tmp_path, monkeypatch):
     assert "no such model; train first" in call("--workdir=none", "--model=last")[0]
     assert "--precision=bfloat16" in call("--format=litert", "--precision=bfloat16")[0]
     assert not list(tmp_path.iterdir())
+
+
+def test_a_model_without_its_run_is_refused(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("best.keras", "model.json"):
+        (tmp_path / name).write_bytes((run / name).read_bytes())
+    assert "run.flags: no such file; an exported model says" in call("--workdir=.", "--nocnn")[0]
+    assert not (tmp_path / "models").exists()
