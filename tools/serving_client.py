@@ -103,7 +103,7 @@ def main(arguments: list[str] | None = None) -> None:
     address.add_argument("--grpc", help="HOST:PORT")
     parser.add_argument("--model_name", default="ast_net", help="with --grpc")
     parser.add_argument("--model_version", type=int, help="with --grpc; default: the newest")
-    parser.add_argument("--output", type=pathlib.Path, default="predictions.csv")
+    parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("predictions.csv"))
     parser.add_argument("--faces", default="1", help="how many are followed at most, or all")
     parser.add_argument(
         "--jpeg_quality", type=int, help="1 to 100, to send JPEG; default: PNG, without loss"
@@ -115,6 +115,10 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(f"--faces: found {given.faces!r}, expected a number or all")
     if given.jpeg_quality is not None and not 1 <= given.jpeg_quality <= 100:
         parser.error(f"--jpeg_quality: found {given.jpeg_quality}, expected 1 to 100")
+    if given.timeout <= 0:
+        parser.error(f"--timeout: found {given.timeout:g}, expected seconds, more than 0")
+    if given.output.is_dir():
+        parser.error(f"--output: {given.output} is a folder, expected a file that ends in .csv")
     if given.rest and (given.model_version is not None or given.model_name != "ast_net"):
         parser.error("--model_name and --model_version: with --rest they are parts of the address")
     try:
