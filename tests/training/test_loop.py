@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from ast_net import config, errors
 from ast_net.datasets import clips
-from ast_net.temporal import stacked_lstm
+from ast_net.serving import exporting
+from ast_net.temporal import stacked_lstm, trained
 from ast_net.training import evaluation, loop
 
 CLIP = config.Clip(6, 2)
@@ -202,10 +203,19 @@ def test_the_constraints_rise_over_the_first_epochs(tmp_path):
         assert terms["loss"] == pytest.approx(free + constraints * bound, rel=0.02)
 
 
-def test_xla_gives_the_same_to_rounding(finished, tmp_path):
-    run(tmp_path, epochs=1, jit_compile=True)
+def test_xla_gives_the_same_to_rounding_and_is_exported(finished, tmp_path):
+    model = run(tmp_path, epochs=1, jit_compile=True)
     row, expected = read_history(tmp_path)[0], read_history(finished)[0]
     assert float(row["loss"]) == pytest.approx(float(expected["loss"]), rel=1e-3)
+    origin = trained.Origin(config.TARGETS, "compact", "unused", None, CLIP.frames, CLIP.stride, 25)
+    trained.save_origin(tmp_path / "model.json", origin)
+    (tmp_path / "run.flags").write_text("--jit_compile\n")
+    exporting.export(tmp_path / "models/1", workdir=str(tmp_path), with_cnn=False)
+    served = tf.saved_model.load(str(tmp_path / "models/1")).signatures["serving_default"]
+    clip = np.random.default_rng(1).normal(size=(2, 6, 4)).astype(np.float32)
+    found = served(features=tf.constant(clip))
+    for target, prediction in zip(config.TARGETS, np.moveaxis(model(clip), -1, 0), strict=True):
+        np.testing.assert_allclose(found[target], prediction, rtol=0, atol=1e-5)
 
 
 def test_tables_equal_numpy(tmp_path, rng):
