@@ -211,23 +211,27 @@ def test_answers_that_are_lost_cost_no_frame_and_double_none(model, client, expe
 
 @needs_grpc
 def test_a_grpc_server_that_stops_and_comes_again(model, client, expected):
-    ports, stopped = (_free_port(), _free_port()), threading.Event()
+    ports = _free_port(), _free_port()
+    stopped, again = threading.Event(), threading.Event()
     with contextlib.ExitStack() as first, contextlib.ExitStack() as second:
         addresses = first.enter_context(_serving(model, *ports))
 
         def stop(number):
-            if number == 2 and not stopped.is_set():
-                stopped.set()
+            if number == 2:
                 threading.Thread(target=restart).start()
-                time.sleep(0.2)
+                # Its answer has nowhere to go any more.
+                assert stopped.wait(20)
 
         def restart():
             first.close()
+            stopped.set()
             second.enter_context(_serving(model, *ports))
+            again.set()
 
         model.before = stop
         _check(client(addresses["grpc"]), expected[25])
-    assert stopped.is_set() and model.steps >= 4
+        assert again.wait(20)
+    assert model.steps == 5
 
 
 def test_a_server_that_is_killed_and_started_again(exported, client, expected, monkeypatch):
@@ -351,6 +355,14 @@ def test_something_else_at_the_address(client, answer):
 def test_an_address_that_is_none(client):
     with pytest.raises(SystemExit, match="localhost:8501/v1/models/ast_net"):
         client(["--rest", "localhost:8501"])
+
+
+def test_flags_that_cannot_be_are_refused_before_anything_is_sent(client, tmp_path, capsys):
+    address = ["--rest", "http://127.0.0.1:1/v1/models/ast_net"]
+    for flags in (["--timeout", "0"], ["--output", str(tmp_path)]):
+        with pytest.raises(SystemExit):
+            client(address, *flags)
+        assert f"{flags[0]}: " in capsys.readouterr().err
 
 
 def test_malformed_requests_are_answered_with_errors(addresses):
