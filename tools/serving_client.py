@@ -104,15 +104,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--model_name", default="ast_net", help="with --grpc")
     parser.add_argument("--model_version", type=int, help="with --grpc; default: the newest")
     parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("predictions.csv"))
-    parser.add_argument("--faces", default="1", help="how many are followed at most, or all")
+    parser.add_argument("--max_faces", default="1", help="how many are followed at most, or all")
     parser.add_argument(
         "--jpeg_quality", type=int, help="1 to 100, to send JPEG; default: PNG, without loss"
     )
     parser.add_argument("--timeout", type=float, default=10.0, help="seconds, of one attempt")
     parser.add_argument("--patience", type=float, default=60.0, help="seconds, of all attempts")
     given = parser.parse_args(arguments)
-    if given.faces != "all" and not given.faces.isdigit():
-        parser.error(f"--faces: found {given.faces!r}, expected a number or all")
+    if given.max_faces != "all" and not given.max_faces.isdigit():
+        parser.error(f"--max_faces: found {given.max_faces!r}, expected a number or all")
     if given.jpeg_quality is not None and not 1 <= given.jpeg_quality <= 100:
         parser.error(f"--jpeg_quality: found {given.jpeg_quality}, expected 1 to 100")
     if given.timeout <= 0:
@@ -133,10 +133,12 @@ def main(arguments: list[str] | None = None) -> None:
             remote.Server(transport, given.timeout, given.patience),
             detection.FaceDetector(),
             given.jpeg_quality,
-            None if given.faces == "all" else int(given.faces),
+            None if given.max_faces == "all" else int(given.max_faces),
         )
     except errors.InputError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: {error.filename or given.output}: {error.strerror}")
     print(f"{count} frames: see {given.output}")
 
 

@@ -359,10 +359,16 @@ def test_an_address_that_is_none(client):
 
 def test_flags_that_cannot_be_are_refused_before_anything_is_sent(client, tmp_path, capsys):
     address = ["--rest", "http://127.0.0.1:1/v1/models/ast_net"]
-    for flags in (["--timeout", "0"], ["--output", str(tmp_path)]):
+    for flags in (["--timeout", "0"], ["--output", str(tmp_path)], ["--max_faces", "two"]):
         with pytest.raises(SystemExit):
             client(address, *flags)
         assert f"{flags[0]}: " in capsys.readouterr().err
+
+
+def test_an_output_that_cannot_be_written(addresses, client, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit, match=r"error: .*file.*(Not a directory|File exists)"):
+        client(addresses["rest"], "--output", str(tmp_path / "file" / "found.csv"))
 
 
 def test_malformed_requests_are_answered_with_errors(addresses):
