@@ -9,11 +9,11 @@ All raise ValueError where shapes differ: broadcasting is how losses go silently
 
 import dataclasses
 import functools
-import itertools
 from collections.abc import Callable
 from typing import TypeAlias
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from ast_net import config
@@ -53,20 +53,21 @@ def local_loss(
         raise ValueError(
             f"found {num_intervals} intervals in clips of {frames} frames, expected 1 to N"
         )
-    edges = [k * frames // num_intervals for k in range(num_intervals + 1)]
-    intervals = [slice(*pair) for pair in itertools.pairwise(edges)]
-    label_ranges = tf.stack([_range(labels[:, k], valid[:, k]) for k in intervals], axis=1)
-    prediction_ranges = tf.stack(
-        [_range(predictions[:, k], valid[:, k]) for k in intervals], axis=1
-    )
-    occupied = tf.stack([tf.reduce_any(valid[:, k], axis=1) for k in intervals], axis=1)
+    edges = [k * frames // num_intervals for k in range(1, num_intervals)]
+    intervals = np.digitize(np.arange(frames), edges) == np.arange(num_intervals)[:, np.newaxis]
+    members = valid[:, tf.newaxis] & intervals
+    occupied = tf.reduce_any(members, axis=2)
+    label_ranges, prediction_ranges = _ranges(labels, predictions, members)
     return _half_mean(_squared_distance(label_ranges, prediction_ranges, occupied), occupied)
 
 
 def global_loss(labels: Tensor, predictions: Tensor, mask: Tensor | None = None) -> Tensor:
     """|range(g) - range(p)|^2 over the whole clip; no 1/2, as printed (equation 5)."""
     labels, predictions, valid = _check(labels, predictions, mask)
-    return tf.reduce_sum(tf.square(_range(labels, valid) - _range(predictions, valid)), axis=-1)
+    members = valid[:, tf.newaxis]
+    occupied = tf.reduce_any(members, axis=2)
+    label_ranges, prediction_ranges = _ranges(labels, predictions, members)
+    return _squared_distance(label_ranges, prediction_ranges, occupied)[:, 0]
 
 
 def siamese_loss(
@@ -143,19 +144,21 @@ class SiameseTemporalLoss(keras.layers.Layer):
         """
         first = (inputs["labels"], inputs["predictions"], inputs["mask"])
         twin = (inputs["twin_labels"], inputs["twin_predictions"], inputs["twin_mask"])
+        both = [tf.concat(pair, axis=0) for pair in zip(first, twin, strict=True)]
         formulas: dict[str, Callable[..., Tensor]] = {
             "label": label_loss,
             "trend": trend_loss,
             "local": functools.partial(local_loss, num_intervals=self.loss_weights.num_intervals),
             "global": global_loss,
-            "ccc": ccc_loss,
         }
-        loss = tf.zeros_like(label_loss(*first))
+        loss = tf.zeros(tf.shape(first[0])[0])
         for term, mean in self._terms.items():
             if term == "siamese":
                 value = siamese_loss(*first[:2], *twin[:2], first[2], twin[2])
+            elif term == "ccc":
+                value = (ccc_loss(*first) + ccc_loss(*twin)) / 2
             else:
-                value = (formulas[term](*first) + formulas[term](*twin)) / 2
+                value = tf.reduce_mean(tf.reshape(formulas[term](*both), (2, -1)), axis=0)
             mean.update_state(value)
             strength = self.constraints if term in self._CONSTRAINTS else 1.0
             loss += strength * self._weight(term) * value
@@ -194,9 +197,14 @@ def _half_mean(squares: Tensor, counted: Tensor) -> Tensor:
     return tf.math.divide_no_nan(tf.reduce_sum(squares, axis=1), 2 * count)
 
 
-def _range(series: Tensor, valid: Tensor) -> Tensor:
-    """max - min over the valid frames, each target by itself, [B, K, D] -> [B, D]; 0 where none is."""
-    valid = valid[..., tf.newaxis]
-    highest = tf.reduce_max(tf.where(valid, series, series.dtype.min), axis=1)
-    lowest = tf.reduce_min(tf.where(valid, series, series.dtype.max), axis=1)
-    return tf.where(tf.reduce_any(valid, axis=1), highest - lowest, 0)
+def _ranges(labels: Tensor, predictions: Tensor, members: Tensor) -> list[Tensor]:
+    """max - min of labels and of predictions, each target by itself, over M sets of frames.
+
+    [B, N, D] twice and which frames belong to each set [B, M, N] -> [B, M, D] twice; not a number where
+    none does.
+    """
+    series = tf.concat([labels, predictions], axis=-1)[:, tf.newaxis]
+    members = members[..., tf.newaxis]
+    highest = tf.reduce_max(tf.where(members, series, series.dtype.min), axis=2)
+    lowest = tf.reduce_min(tf.where(members, series, series.dtype.max), axis=2)
+    return tf.split(highest - lowest, 2, axis=-1)

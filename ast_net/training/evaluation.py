@@ -7,11 +7,10 @@ import math
 import pathlib
 from collections.abc import Iterator, Sequence
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from ast_net import config, files
+from ast_net import files
 from ast_net.datasets import clips
 from ast_net.temporal import metrics, streaming
 
@@ -37,25 +36,24 @@ class Prediction:
 
 
 def predict(
-    stacked_lstm: keras.Model,
+    predictor: streaming.StreamingPredictor,
     segments: tf.data.Dataset,
-    clip: config.Clip,
     reaction_delay: Sequence[float],
     targets: list[int],
 ) -> Iterator[Prediction]:
     """Streams each recording through the model, segment by segment.
 
     Args:
-      stacked_lstm: [B, N, F] -> [B, N, D].
+      predictor: of the model; it begins anew with each recording.
       segments: examples of `records.features_dict`, those of a recording in order.
-      clip: the stride is the model's.
       reaction_delay: seconds between a frame and the ratings it is compared with, one number for all
         targets or one for each.
       targets: the columns of the labels.
     """
-    predictor = streaming.StreamingPredictor(stacked_lstm, clip.stride)
     parts: list[Prediction] = []
     for segment in segments:
+        if not parts:
+            predictor.reset()
         prepared = clips.prepare_segment(segment, reaction_delay, targets)
         # The overlap comes again with the next segment.
         new = len(prepared["mask"]) - int(prepared["overlap"])
@@ -72,7 +70,6 @@ def predict(
         if int(prepared["overlap"]) == 0:
             yield _join(parts)
             parts = []
-            predictor.reset()
 
 
 def _join(parts: list[Prediction]) -> Prediction:

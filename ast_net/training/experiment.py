@@ -14,7 +14,7 @@ from ast_net import config, errors
 from ast_net.cnn import backbone
 from ast_net.datasets import clips, preparation, reaction_delay, records
 from ast_net.temporal import stacked_lstm as lstm
-from ast_net.temporal import trained
+from ast_net.temporal import streaming, trained
 from ast_net.training import delays, evaluation, figures, loop, workdir
 
 # The flag of a run that is to find its reaction delay, as run.flags would have it.
@@ -131,10 +131,11 @@ def _train(
     def batches(epoch: int):
         return clips.batches(train_segments, experiment.training, experiment.target_columns, epoch)
 
-    def dev_cc(stacked_lstm: keras.Model) -> dict[str, float]:
-        table = evaluation.tabulate(
-            _predict(experiment, builder, "dev", stacked_lstm), experiment.targets
-        )
+    predictor = streaming.StreamingPredictor(model, experiment.training.clip.stride)
+
+    def dev_cc() -> dict[str, float]:
+        predictions = _predict(experiment, builder, "dev", predictor)
+        table = evaluation.tabulate(predictions, experiment.targets)
         means = {target: table[target]["cc"]["mean"] for target in experiment.targets}
         return {target: math.nan if cc is None else cc for target, cc in means.items()}
 
@@ -179,8 +180,8 @@ def _evaluate(experiment: config.Experiment, builder, split: str, model: str) ->
             f"{experiment.dataset} has no split {split}, expected one of {sorted(builder.info.splits)}"
         )
     path = pathlib.Path(experiment.workdir) / model
-    stacked_lstm = lstm.load(path)
-    predictions = _predict(experiment, builder, split, stacked_lstm)
+    predictor = streaming.StreamingPredictor(lstm.load(path), experiment.training.clip.stride)
+    predictions = _predict(experiment, builder, split, predictor)
     table = evaluation.tabulate(predictions, experiment.targets)
     folder = path.parent / (
         workdir.EVALUATION if split == "dev" else f"{workdir.EVALUATION}_{split}"
@@ -194,14 +195,13 @@ def _evaluate(experiment: config.Experiment, builder, split: str, model: str) ->
 
 
 def _predict(
-    experiment: config.Experiment, builder, split: str, stacked_lstm: keras.Model
+    experiment: config.Experiment, builder, split: str, predictor: streaming.StreamingPredictor
 ) -> list[evaluation.Prediction]:
     training = experiment.training
     return list(
         evaluation.predict(
-            stacked_lstm,
+            predictor,
             preparation.segments(builder, split),
-            training.clip,
             training.reaction_delay,
             experiment.target_columns,
         )

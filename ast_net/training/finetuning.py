@@ -85,7 +85,7 @@ def measure(
     cnn = backbone.load(name, str(backbone_weights))
     head = expression.load_head(cnn.output.shape[-1], str(head_weights))
     images, labels = split
-    predicted = predict(_network(cnn, head, 0.0), images)
+    predicted = predict(_inference(_network(cnn, head, 0.0)), images)
     return confusion.tabulate(labels, predicted, expression.EXPRESSIONS)
 
 
@@ -96,11 +96,25 @@ def _network(cnn: keras.Model, head: keras.Model, dropout: float) -> keras.Model
     return keras.Model(pictures, head(keras.layers.Dropout(dropout, name="dropout")(features)))
 
 
-def predict(network: keras.Model, images: np.ndarray, batch_size: int = 64) -> np.ndarray:
-    """The most likely class of each picture uint8 [n, 48, 48, 1], [n]."""
-    run = tf.function(network, input_signature=[tf.TensorSpec(network.input.shape, tf.float32)])
+def _inference(network: keras.Model) -> Callable[[np.ndarray], tf.Tensor]:
+    """The network as a graph that is traced once, with the weights it has when called."""
+    return tf.function(network, input_signature=[tf.TensorSpec(network.input.shape, tf.float32)])
+
+
+def predict(
+    inference: Callable[[np.ndarray], tf.Tensor], images: np.ndarray, batch_size: int = 64
+) -> np.ndarray:
+    """The most likely class of each picture uint8 [n, 48, 48, 1], [n].
+
+    Args:
+      inference: pictures float32 [B, 48, 48, 1] in [0, 1] -> logits [B, 7].
+      images: the pictures.
+      batch_size: how many pass through it at once.
+    """
     parts = [
-        tf.argmax(run(images[first : first + batch_size].astype(np.float32) / 255), axis=1).numpy()
+        tf.argmax(
+            inference(images[first : first + batch_size].astype(np.float32) / 255), axis=1
+        ).numpy()
         for first in range(0, len(images), batch_size)
     ]
     return np.concatenate(parts)
@@ -136,6 +150,7 @@ def train(
     As in `training.loop`, an epoch depends on the checkpoint before it and its own number alone.
     """
     network = _network(cnn, head, settings.dropout)
+    inference = _inference(network)
     steps = len(train_split[1]) // settings.batch_size
     if steps == 0:
         raise errors.InputError(
@@ -165,7 +180,8 @@ def train(
                 chance.assign([settings.seed, len(rows) << 20])
             row = _epoch(step, dataset, steps, len(rows))
             with expression_step.averaged(network, averages):
-                row["dev_accuracy"] = float(np.mean(predict(network, dev_split[0]) == dev_split[1]))
+                right = predict(inference, dev_split[0]) == dev_split[1]
+                row["dev_accuracy"] = float(np.mean(right))
                 row["seconds"] = time.monotonic() - started
                 rows.append(row)
                 # What is derived from an epoch comes before its checkpoint, as in `training.loop`.

@@ -21,7 +21,7 @@ from ast_net.training import workdir
 def train(
     stacked_lstm: keras.Model,
     batches: Callable[[int], tf.data.Dataset],
-    measure: Callable[[keras.Model], dict[str, float]],
+    measure: Callable[[], dict[str, float]],
     folder: pathlib.Path,
     training: config.Training,
     weights: config.LossWeights,
@@ -35,7 +35,7 @@ def train(
     Args:
       stacked_lstm: the model to train, with its initial weights.
       batches: the batches of an epoch, counted from 0 (`datasets.clips.batches`).
-      measure: the dev CC of each target.
+      measure: the dev CC of each target, by the weights that stacked_lstm then has.
       folder: the workdir.
       training: epochs, learning rate and so on.
       weights: of the loss.
@@ -48,7 +48,7 @@ def train(
     while len(history) < training.epochs and not _stalled(history, training.patience):
         warm = len(history) / training.warmup_epochs if training.warmup_epochs else 1.0
         model.get_layer("loss").constraints.assign(min(1.0, warm))
-        row = _epoch(model, batches(len(history)), measure, stacked_lstm, len(history))
+        row = _epoch(model, batches(len(history)), measure, len(history))
         history.append(row)
         with summaries.as_default(step=len(history)):
             for name, value in row.items():
@@ -101,7 +101,7 @@ def _resume(
     return history[:done]
 
 
-def _epoch(model, dataset, measure, stacked_lstm, number: int) -> dict[str, float]:
+def _epoch(model, dataset, measure, number: int) -> dict[str, float]:
     started = time.monotonic()
     with tqdm.tqdm(desc=f"epoch {number + 1}", unit="batch", leave=False) as bar:
         count = keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_, **__: bar.update())
@@ -114,7 +114,7 @@ def _epoch(model, dataset, measure, stacked_lstm, number: int) -> dict[str, floa
         raise errors.InputError(
             f"the loss became {row['loss']} in epoch {number + 1}: lower --learning_rate"
         )
-    row |= {f"dev_cc_{target}": value for target, value in measure(stacked_lstm).items()}
+    row |= {f"dev_cc_{target}": value for target, value in measure().items()}
     return row | {"seconds": time.monotonic() - started}
 
 

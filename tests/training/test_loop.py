@@ -10,7 +10,7 @@ import tensorflow as tf
 from ast_net import config, errors
 from ast_net.datasets import clips
 from ast_net.serving import exporting
-from ast_net.temporal import stacked_lstm, trained
+from ast_net.temporal import stacked_lstm, streaming, trained
 from ast_net.training import evaluation, loop
 
 CLIP = config.Clip(6, 2)
@@ -63,15 +63,14 @@ def run(folder, epochs=4, break_off_in_epoch=None, **settings):
             )
         return found
 
-    def dev_cc(model):
-        predictions = list(
-            evaluation.predict(model, make_segments(2, seed=1), CLIP, (0.0,), [0, 1])
-        )
+    def dev_cc():
+        predictions = list(evaluation.predict(predictor, make_segments(2, seed=1), (0.0,), [0, 1]))
         table = evaluation.tabulate(predictions, config.TARGETS)
         return {target: table[target]["cc"]["mean"] for target in config.TARGETS}
 
     keras.utils.set_random_seed(training.seed)
     model = stacked_lstm.build_stacked_lstm(4, (5,), 2)
+    predictor = streaming.StreamingPredictor(model, CLIP.stride)
     loop.train(model, batches, dev_cc, folder, training, config.LossWeights())
     return model
 
@@ -175,7 +174,7 @@ def test_the_best_model_is_the_one_with_the_best_dev_cc(tmp_path):
     scores = iter([0.1, 0.5, 0.3, 0.2, 0.1])
     seen = []
 
-    def dev_cc(model):
+    def dev_cc():
         seen.append([w.copy() for w in model.get_weights()])
         return {"valence": next(scores)}
 
