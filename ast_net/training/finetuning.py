@@ -19,6 +19,8 @@ BACKBONE_WEIGHTS = "backbone.weights.h5"
 HEAD_WEIGHTS = "head.weights.h5"
 # Without a split to choose the best epoch by, this part of the training pictures is kept for that.
 HELD_OUT = 0.1
+# Every epoch has a pipeline of its own; this is traced for the first and kept.
+_augment = tf.function(augmentation.augment, reduce_retracing=True)
 
 
 def finetune(settings: config.Finetuning, run_flags: str) -> None:
@@ -132,7 +134,7 @@ def batches(split: fer2013_files.Split, batch_size: int, seed: int, epoch: int) 
     def prepare(number: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         pictures = tf.cast(tf.gather(images, rows), tf.float32) / 255
         chance = tf.stack([tf.constant(seed * 100_003 + epoch, tf.int64), number])
-        return augmentation.augment(pictures, chance), tf.gather(labels, rows)
+        return _augment(pictures, chance), tf.gather(labels, rows)
 
     return dataset.enumerate().map(prepare, num_parallel_calls=1).prefetch(2)
 

@@ -73,7 +73,7 @@ def faces(monkeypatch, rng):
 
 
 def settings(**changes):
-    partitions = {"train": ("T1",), "dev": ("T2",)}
+    partitions = {"train": ("T1",), "dev": ("T2",), "test": ("T3",)}
     return records.RecordsConfig(clip=config.Clip(4, 2), partitions=partitions, **changes)
 
 
