@@ -31,7 +31,7 @@ _PORTRAIT = pathlib.Path(__file__).parents[1] / "ast_net/datasets/portrait.jpg"
 
 def pytest_collection_modifyitems(items):
     """The files that take longest come first, so that no process waits for another's last one."""
-    longest = ("test_verbs.py", "test_loop.py", "test_finetuning.py")
+    longest = ("test_verbs.py", "test_loop.py", "test_finetuning.py", "test_client.py")
     items.sort(key=lambda item: item.path.name not in longest)
     # What was imported stays: to look through it again and again takes a twentieth of the time.
     gc.freeze()
