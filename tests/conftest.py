@@ -16,7 +16,7 @@ import tensorflow as tf
 from ast_net import config
 from ast_net.cnn import backbone, expression, runtime
 from ast_net.datasets import recola, recording_files, synthesis, synthetic_face
-from ast_net.faces import alignment, detection, tracking, video
+from ast_net.faces import alignment, detection, tracking, video_writer
 from ast_net.prediction import networks
 from ast_net.temporal import trained
 from ast_net.training import experiment, figures
@@ -94,7 +94,7 @@ def drifting_face(portrait) -> Callable[[Sequence[bool]], list[np.ndarray]]:
 def face_video(tmp_path_factory, drifting_face) -> pathlib.Path:
     """A video of 20 frames, 320x240, 25 frames a second, in which the portrait drifts."""
     path = tmp_path_factory.mktemp("videos") / "face.mp4"
-    video.write_video(path, drifting_face([True] * 20), 25)
+    video_writer.write_video(path, drifting_face([True] * 20), 25)
     return path
 
 

@@ -24,7 +24,7 @@ import tensorflow as tf
 
 from ast_net import config, errors
 from ast_net.cnn import backbone, runtime, vgg16
-from ast_net.faces import alignment, detection, tracking, video
+from ast_net.faces import alignment, detection, tracking, video, video_writer
 from ast_net.prediction import camera, networks, pipeline
 from ast_net.temporal import stacked_lstm, streaming, trained
 
@@ -266,7 +266,7 @@ def report(arguments: argparse.Namespace) -> str:
         images = [cv2.resize(image, (width, height)) for image in images]
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "repeated.mp4"
-        video.write_video(path, repeated(images, arguments.frames), 25)
+        video_writer.write_video(path, repeated(images, arguments.frames), 25)
         loaded, weights = build(arguments, path)
         settings = config.Prediction(batch_size=arguments.batch)
         predictor = pipeline.Pipeline(loaded, settings)

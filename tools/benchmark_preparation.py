@@ -23,7 +23,7 @@ import numpy as np
 from ast_net import config
 from ast_net.cnn import backbone
 from ast_net.datasets import preparation, recola, records
-from ast_net.faces import video
+from ast_net.faces import video_writer
 
 FRAME_RATE = 25
 FACE_SECONDS = 20
@@ -48,7 +48,7 @@ def write_recording(folder: pathlib.Path, name: str, seconds: int) -> None:
                 yield blank
 
     (folder / recola.VIDEOS).mkdir(parents=True, exist_ok=True)
-    video.write_video(folder / recola.VIDEOS / f"{name}.mp4", images(), FRAME_RATE)
+    video_writer.write_video(folder / recola.VIDEOS / f"{name}.mp4", images(), FRAME_RATE)
     for target in config.TARGETS:
         path = folder / recola.RATINGS / target / f"{name}.csv"
         path.parent.mkdir(parents=True, exist_ok=True)

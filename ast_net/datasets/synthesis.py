@@ -14,7 +14,7 @@ import tqdm
 
 from ast_net import config, errors, files
 from ast_net.datasets import annotations, recola, synthetic_face
-from ast_net.faces import video
+from ast_net.faces import video_writer
 
 RATERS = ("FM1", "FM2", "FM3", "FF1", "FF2", "FF3")
 RATING_STEP = 0.04
@@ -80,7 +80,7 @@ def generate(
         ) as progress:
             for name in missing:
                 images = _counted(film(name, settings), progress)
-                video.write_video(_video(folder, name), images, settings.frame_rate)
+                video_writer.write_video(_video(folder, name), images, settings.frame_rate)
     except OSError as error:
         raise errors.InputError(
             f"{folder}: cannot be written: {error}; give a folder with room and write permission"

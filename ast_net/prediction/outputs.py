@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ast_net import errors
-from ast_net.faces import video
+from ast_net.faces import video_writer
 from ast_net.prediction import annotation, figure, frames, table, window
 from ast_net.training import figures
 
@@ -115,7 +115,7 @@ def write(
             shown = window.Window(folder.name, annotator, stop)
             writers["window"] = stack.enter_context(shown)
         if "video" in wanted.outputs:
-            annotated = video.VideoWriter(folder / OUTPUTS["video"])
+            annotated = video_writer.VideoWriter(folder / OUTPUTS["video"])
             writers["video"] = _Annotated(stack.enter_context(annotated), annotator)
         for frame in predictions:
             for each in writers.values():
@@ -135,7 +135,7 @@ def write(
 class _Annotated:
     """Draws predictions into a video."""
 
-    writer: video.VideoWriter
+    writer: video_writer.VideoWriter
     annotator: annotation.Annotator
 
     def write(self, frame: frames.FramePrediction) -> None:

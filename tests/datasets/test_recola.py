@@ -19,7 +19,7 @@ from ast_net.datasets import (
     recola_layouts,
     records,
 )
-from ast_net.faces import alignment, tracking, video
+from ast_net.faces import alignment, tracking, video_writer
 
 CLIP = config.Clip(4, 2)
 
@@ -235,8 +235,8 @@ def test_frames_without_a_face_keep_their_place(folder, portrait, tmp_path):
     blank = np.full((240, 320, 3), 90, np.uint8)
     face = blank.copy()
     face[:, 16:304] = portrait[20:260]
-    video.write_video(folder / recola.VIDEOS / "P1.mp4", [face] * 10 + [blank] * 20, 25)
-    video.write_video(folder / recola.VIDEOS / "P2.mp4", [blank] * 30, 25)
+    video_writer.write_video(folder / recola.VIDEOS / "P1.mp4", [face] * 10 + [blank] * 20, 25)
+    video_writer.write_video(folder / recola.VIDEOS / "P2.mp4", [blank] * 30, 25)
     with mock.patch.object(logging, "warning") as warning:
         builder = preparation.prepare("recola", settings(), str(tmp_path / "data"), str(folder))
     said = [call.args[0] % call.args[1:] for call in warning.call_args_list]

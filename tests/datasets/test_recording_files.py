@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from ast_net import config, datasets, errors
 from ast_net.datasets import preparation, recola, recording_files, records, shards
-from ast_net.faces import alignment, tracking, video
+from ast_net.faces import alignment, tracking, video, video_writer
 
 NAMES = ("P1", "P2", "P3", "P4")
 PARTITIONS = {"train": ("P1", "P2", "P3"), "dev": ("P4",)}
@@ -83,7 +83,7 @@ def source(tmp_path_factory):
     for number, name in enumerate(NAMES):
         images = [np.full((48, 64, 3), 20 + 40 * number + k // 4, np.uint8) for k in range(FRAMES)]
         (folder / recola.VIDEOS).mkdir(exist_ok=True)
-        video.write_video(folder / recola.VIDEOS / f"{name}.mp4", images, 25)
+        video_writer.write_video(folder / recola.VIDEOS / f"{name}.mp4", images, 25)
         for target in config.TARGETS:
             rows = rng.uniform(-0.5, 0.5, (FRAMES + 1, 1)) + rng.normal(0, 0.1, (FRAMES + 1, 6))
             path = folder / recola.RATINGS / target / f"{name}.csv"

@@ -8,7 +8,7 @@ import pytest
 
 from ast_net import errors
 from ast_net.datasets import annotations, gold_standard, recola, synthesis
-from ast_net.faces import detection, video
+from ast_net.faces import detection, video, video_writer
 
 # Long beside the raters' delays, with few pictures.
 SHORT = synthesis.Settings(seed=3, seconds=12.0, frame_rate=1)
@@ -113,7 +113,7 @@ def test_raters_lag_and_agree_as_people_do(target):
 
 
 def test_an_interrupted_generation_is_continued(tmp_path, monkeypatch):
-    write = video.write_video
+    write = video_writer.write_video
 
     def interrupted(path, images, frame_rate):
         def some():
@@ -124,7 +124,7 @@ def test_an_interrupted_generation_is_continued(tmp_path, monkeypatch):
 
         write(path, some(), frame_rate)
 
-    monkeypatch.setattr(video, "write_video", interrupted)
+    monkeypatch.setattr(video_writer, "write_video", interrupted)
     with pytest.raises(KeyboardInterrupt):
         synthesis.generate(tmp_path / "demo", ["P16", "P17"], SHORT)
     videos = tmp_path / "demo" / "RECOLA-Video-recordings"
@@ -132,7 +132,7 @@ def test_an_interrupted_generation_is_continued(tmp_path, monkeypatch):
     kept = [videos / "P16.mp4", tmp_path / "demo" / recola.RATINGS / "valence" / "P16.csv"]
     made = [path.stat().st_mtime_ns for path in kept]
 
-    monkeypatch.setattr(video, "write_video", write)
+    monkeypatch.setattr(video_writer, "write_video", write)
     (tmp_path / "demo" / recola.RATINGS / "arousal" / "P16.csv").unlink()
     synthesis.generate(tmp_path / "demo", ["P16", "P17"], SHORT)
     assert [path.stat().st_mtime_ns for path in kept] == made

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ast_net import config
-from ast_net.faces import detection, identities, tracking, video
+from ast_net.faces import detection, identities, tracking, video, video_writer
 
 FPS = 10
 
@@ -131,7 +131,7 @@ def test_twelve_faces(detector, portrait):
 def test_two_faces_of_a_video(detector, people, tmp_path):
     path = tmp_path / "a.mp4"
     images = [scene(people, {"a": (20 + k, 20), "b": (300, 20 + k)}) for k in range(12)]
-    video.write_video(path, images, 25)
+    video_writer.write_video(path, images, 25)
     tracker = tracking.FaceTracker(detector, config.Tracking(), max_faces=None)
     found = [tracker.update(frame.image, frame.timestamp) for frame in video.read_frames(path)]
     assert [[face.face_id for face in faces] for faces in found] == [[0, 1]] * 12

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ast_net import config, errors
-from ast_net.faces import detection, tracking, video
+from ast_net.faces import detection, tracking, video_writer
 
 SETTINGS = config.Tracking()
 PUPILS = np.array([[123, 101], [166.5, 103.3]])
@@ -161,7 +161,7 @@ def test_track_of_a_video(face_video, detector):
 
 def test_frames_without_a_face_keep_their_place(tmp_path, detector, drifting_face):
     path = tmp_path / "a.mp4"
-    video.write_video(path, drifting_face([False] * 4 + [True] * 6), 25)
+    video_writer.write_video(path, drifting_face([False] * 4 + [True] * 6), 25)
     track = tracking.track_video(path, SETTINGS, detector, progress=False)
     assert len(track) == 10
     assert not track.valid[:4].any() and track.valid[6:].all()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ast_net import errors
-from ast_net.faces import video
+from ast_net.faces import video, video_writer
 
 
 def gradient(height: int = 96, width: int = 128) -> np.ndarray:
@@ -48,7 +48,7 @@ def write(
 def test_round_trip(tmp_path):
     path = tmp_path / "new" / "a.mp4"
     images = [gradient(), 255 - gradient()] * 3
-    video.write_video(path, images, 30000 / 1001)
+    video_writer.write_video(path, images, 30000 / 1001)
     frames = list(video.read_frames(path))
     assert [frame.index for frame in frames] == list(range(6))
     np.testing.assert_allclose(
@@ -102,7 +102,7 @@ def test_frames_without_a_time_follow_one_nominal_step_apart(tmp_path, caplog):
 )
 def test_rotation(tmp_path, matrix, clockwise):
     path = tmp_path / "turned.mp4"
-    video.write_video(path, [gradient()] * 2, 25)
+    video_writer.write_video(path, [gradient()] * 2, 25)
     content = path.read_bytes()
     # After "tkhd": 4 bytes version, 20 ids and times, 16 others; then a b u c d v, 16.16 fixed point.
     start = content.index(b"tkhd") + 4 + 4 + 20 + 16
@@ -192,7 +192,7 @@ def test_cut_off_before_its_index(tmp_path, rng):
 @pytest.mark.parametrize("kept", [0.99, 0.5])
 def test_cut_off_data_gives_what_is_there_and_a_report(tmp_path, rng, caplog, kept):
     path = tmp_path / "a.mp4"
-    video.write_video(path, textured(rng, 50), 25)
+    video_writer.write_video(path, textured(rng, 50), 25)
     content = path.read_bytes()
     path.write_bytes(content[: round(kept * len(content))])
     with caplog.at_level(logging.WARNING, logger="absl"):
@@ -209,7 +209,7 @@ def test_cut_off_data_gives_what_is_there_and_a_report(tmp_path, rng, caplog, ke
 
 def test_damage_in_the_middle_keeps_the_rest_in_time(tmp_path, rng, caplog):
     path = tmp_path / "a.mp4"
-    video.write_video(path, textured(rng, 50), 25)
+    video_writer.write_video(path, textured(rng, 50), 25)
     content = bytearray(path.read_bytes())
     middle = len(content) // 2
     content[middle : middle + 20_000] = bytes(20_000)
@@ -225,102 +225,3 @@ def test_whole_file_gives_no_warning(face_video, caplog):
     with caplog.at_level(logging.WARNING, logger="absl"):
         assert len(list(video.read_frames(face_video))) == 20
     assert not caplog.records
-
-
-@pytest.mark.parametrize(
-    ("images", "reason"),
-    [
-        ([], "no images"),
-        ([gradient(95, 128)], "even"),
-        ([gradient()[..., 0]], "uint8 RGB"),
-        ([gradient().astype(np.float32)], "uint8 RGB"),
-        ([gradient(), gradient(48, 64)], "one size"),
-    ],
-)
-def test_what_cannot_be_written_leaves_nothing(tmp_path, images, reason):
-    with pytest.raises(errors.InputError, match=reason):
-        video.write_video(tmp_path / "a.mp4", images, 25)
-    assert not list(tmp_path.iterdir())
-
-
-def test_failure_while_writing_keeps_the_old_file(tmp_path):
-    path = tmp_path / "a.mp4"
-    path.write_text("old")
-
-    def images():
-        yield gradient()
-        raise RuntimeError("the source fails")
-
-    with pytest.raises(RuntimeError, match="the source fails"):
-        video.write_video(path, images(), 25)
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize(
-    "times",
-    [
-        [0, 0.04, 0.0416, 0.2, 1.7, 1.7001, 1.75],
-        [0.512345, 0.6, 0.7],  # pictures that start after the sound
-        [0, 1e-7, 2e-7, 0.04],  # nearer than the clock ticks
-        [0.04 * k for k in range(60)],
-        [7200.0, 7200.1],
-        [0.0],
-    ],
-)
-def test_writer_keeps_the_times(tmp_path, times, caplog):
-    path = tmp_path / "a.mp4"
-    images = [np.full((48, 64, 3), 2 * k, np.uint8) for k in range(len(times))]
-    with video.VideoWriter(path) as writer:
-        for image, time in zip(images, times):
-            writer.write(image, time)
-    frames = list(video.read_frames(path))
-    np.testing.assert_allclose([frame.timestamp for frame in frames], times, atol=1e-4)
-    np.testing.assert_allclose(
-        [frame.image.mean() for frame in frames], [image.mean() for image in images], atol=3
-    )
-    # The last frame is seen as long as the one before it.
-    last = times[-1] - times[-2] if len(times) > 1 else 1 / 25
-    assert video.expected_duration(path) == pytest.approx(times[-1] + last, abs=1e-4)
-    assert not caplog.records
-
-
-@pytest.mark.parametrize("size", [(95, 128), (96, 127), (1, 1)])
-def test_writer_pads_odd_sizes(tmp_path, size):
-    path = tmp_path / "a.mp4"
-    image = gradient(*size)
-    with video.VideoWriter(path) as writer:
-        for k in range(3):
-            writer.write(image, k / 25)
-    expected = np.pad(image, ((0, size[0] % 2), (0, size[1] % 2), (0, 0)), "edge")
-    for frame in video.read_frames(path):
-        assert frame.image.shape == expected.shape
-        assert np.abs(frame.image.astype(float) - expected).mean() < 6
-
-
-@pytest.mark.parametrize("count", [0, 3])
-@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_writer_left_by_an_error_leaves_nothing(tmp_path, count, error):
-    with pytest.raises(error, match="in between"), video.VideoWriter(tmp_path / "a.mp4") as writer:
-        for k in range(count):
-            writer.write(gradient(), k / 25)
-        raise error("in between")
-    assert not list(tmp_path.iterdir())
-
-
-def test_writer_refuses_what_makes_no_video(tmp_path):
-    def write_all(frames):
-        with video.VideoWriter(tmp_path / "a.mp4") as writer:
-            for image, time in frames:
-                writer.write(image, time)
-
-    for frames, error, reason in [
-        ([], errors.InputError, "no images"),
-        ([(gradient()[..., 0], 0)], errors.InputError, "uint8 RGB"),
-        ([(gradient(), 0), (gradient(48, 64), 1)], errors.InputError, "one size"),
-        ([(gradient(), 0.1), (gradient(), 0.1)], ValueError, "later"),
-        ([(gradient(), -0.1)], ValueError, "later"),
-    ]:
-        with pytest.raises(error, match=reason):
-            write_all(frames)
-        assert not list(tmp_path.iterdir())

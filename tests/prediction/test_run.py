@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ast_net import config
-from ast_net.faces import video
+from ast_net.faces import video, video_writer
 from ast_net.prediction import camera, inputs, outputs, pipeline, run
 
 
@@ -82,7 +82,7 @@ def test_a_video_that_breaks_off_gives_what_is_there(predictor, face_video, tmp_
 )
 def test_odd_videos(predictor, tmp_path, frames, size, suffix):
     path = tmp_path / f"odd.{suffix}"
-    with video.VideoWriter(path) as writer:
+    with video_writer.VideoWriter(path) as writer:
         for number in range(frames):
             writer.write(np.full((size[1], size[0], 3), 90, np.uint8), number / 10)
     [summary] = run.predict_files(predictor, inputs.find([str(path)]), outputs.Wanted(tmp_path))

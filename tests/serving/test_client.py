@@ -20,7 +20,7 @@ import server as stand_in
 
 from ast_net import config, errors
 from ast_net.cnn import runtime
-from ast_net.faces import detection, video
+from ast_net.faces import detection, video, video_writer
 from ast_net.prediction import networks as prediction_networks
 from ast_net.prediction import pipeline, table
 from ast_net.serving import remote, transports
@@ -123,7 +123,7 @@ def videos(tmp_path_factory, drifting_face):
     folder, found = tmp_path_factory.mktemp("client"), {}
     for rate in (25, 10):
         found[rate] = folder / f"{rate}.mp4"
-        video.write_video(found[rate], drifting_face(_SHOWN), rate)
+        video_writer.write_video(found[rate], drifting_face(_SHOWN), rate)
     return found
 
 
