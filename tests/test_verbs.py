@@ -184,7 +184,11 @@ def test_run_flags_reproduce_the_run_and_evaluate_finds_them(trained, tmp_path):
         ("prepare", ["--dataset=demo", "--data_dir=/proc/nowhere"], "error: /proc/nowhere"),
     ],
 )
-def test_what_a_user_can_mend_is_said_without_a_traceback(verb, flags, expected, tmp_path):
+def test_what_a_user_can_mend_is_said_without_a_traceback(
+    verb, flags, expected, tmp_path, monkeypatch
+):
+    # Not where there may be runs and data of before.
+    monkeypatch.chdir(tmp_path)
     done = call(verb, *(flag.format(new=tmp_path / "new") for flag in flags))
     assert expected in str(done.ended)
     assert "Traceback" not in str(done.ended)
