@@ -4,7 +4,6 @@ import contextlib
 import csv
 import http.server
 import importlib.util
-import pathlib
 import shutil
 import signal
 import socket
@@ -17,6 +16,7 @@ import malformed
 import numpy as np
 import pytest
 import server as stand_in
+import serving_client
 
 from ast_net import config, errors
 from ast_net.cnn import runtime
@@ -25,15 +25,8 @@ from ast_net.prediction import networks as prediction_networks
 from ast_net.prediction import pipeline, table
 from ast_net.serving import remote, transports
 
-_PATH = pathlib.Path(__file__).parents[2] / "tools" / "serving_client.py"
-_SPEC = importlib.util.spec_from_file_location("serving_client", _PATH)
-assert _SPEC is not None
-assert _SPEC.loader is not None
-serving_client = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(serving_client)
-
 _HAS_GRPC = importlib.util.find_spec("tensorflow_serving") is not None
-needs_grpc = pytest.mark.skipif(not _HAS_GRPC, reason="needs pip install 'ast-net[serving]'")
+needs_grpc = pytest.mark.skipif(not _HAS_GRPC, reason="the extra `serving` is not installed")
 PROTOCOLS = ["rest", pytest.param("grpc", marks=needs_grpc)]
 # Frames that show the face; its state, and after a while its id, are kept while it is away.
 _SHOWN = [True] * 12 + [False] * 3 + [True] * 8

@@ -1,21 +1,13 @@
 import hashlib
 import http.server
-import importlib.util
-import pathlib
 import threading
 import typing
 
+import fetch_vgg_face
 import pytest
 
 from ast_net import errors
 from ast_net.cnn import vgg16
-
-_PATH = pathlib.Path(__file__).parents[2] / "tools" / "fetch_vgg_face.py"
-_SPEC = importlib.util.spec_from_file_location("fetch_vgg_face", _PATH)
-assert _SPEC is not None
-assert _SPEC.loader is not None
-fetch_vgg_face = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(fetch_vgg_face)
 
 
 @pytest.fixture(autouse=True)
