@@ -196,6 +196,7 @@ def test_what_a_user_can_mend_is_said_without_a_traceback(
 
 def test_a_full_disk_is_said_and_what_was_finished_is_kept(places, tmp_path):
     flags = [*places, f"--workdir={tmp_path / 'run'}"]
+    assert call("prepare", *flags).ended == 0
     # A limit of a file's size stands for that of a disk: the model fits, the checkpoint does not.
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, hard))
