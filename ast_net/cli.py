@@ -8,9 +8,8 @@ from collections.abc import Callable
 import tensorflow as tf
 from absl import app, flags, logging
 
-from ast_net import config, errors
-from ast_net.datasets import preparation
-from ast_net.training import workdir
+from ast_net import config, errors, workdir
+from ast_net.records import store
 
 FLAGS = flags.FLAGS
 # What TensorFlow makes of a full disk, of a file larger than the system allows, and of a read-only disk.
@@ -21,7 +20,7 @@ _DISK_ERRORS = (
 )
 _TRAINING, _LOSS, _RUNTIME = config.Training(), config.LossWeights(), config.Runtime()
 
-flags.DEFINE_enum("dataset", None, list(preparation.BUILDERS), "The data set.")
+flags.DEFINE_enum("dataset", None, list(store.BUILDERS), "The data set.")
 flags.DEFINE_string("data_dir", "data", "Where records and tracks of faces are kept.")
 flags.DEFINE_string("manual_dir", None, "The data set as its owners release it.")
 flags.DEFINE_string("workdir", None, "What a run leaves. Default: runs/DATASET.")
@@ -114,14 +113,14 @@ def experiment() -> config.Experiment:
     if FLAGS.workdir is None:
         FLAGS["workdir"].value = f"runs/{FLAGS.dataset}"
     if FLAGS.reaction_delay is None:
-        FLAGS["reaction_delay"].value = [str(preparation.BUILDERS[FLAGS.dataset].REACTION_DELAY)]
+        FLAGS["reaction_delay"].value = [str(store.BUILDERS[FLAGS.dataset].REACTION_DELAY)]
     find_delay = FLAGS.reaction_delay == ["auto"]
     delays = _TRAINING.reaction_delay
     if not find_delay:
         delays = _delays(FLAGS.reaction_delay)
         # 2 and 2.0 are the same run.
         FLAGS["reaction_delay"].value = [str(delay) for delay in delays]
-    settings = preparation.runtime_of(FLAGS.dataset, runtime(), FLAGS.backbone)
+    settings = store.runtime_of(FLAGS.dataset, runtime(), FLAGS.backbone)
     FLAGS["precision"].value = settings.precision
     return config.Experiment(
         dataset=FLAGS.dataset,

@@ -5,7 +5,7 @@ import pathlib
 from absl import flags
 
 from ast_net import cli
-from ast_net.training import inspection
+from ast_net.reports import inspection
 
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir",

@@ -4,8 +4,8 @@ import pathlib
 
 from absl import flags
 
-from ast_net import cli, errors
-from ast_net.training import experiment, workdir
+from ast_net import cli, errors, workdir
+from ast_net.training import runs
 
 _SPLIT = flags.DEFINE_enum("split", "dev", ["train", "dev", "test"], "What to evaluate on.")
 _MODEL = flags.DEFINE_enum(
@@ -23,7 +23,7 @@ def main() -> None:
     if not flagfile.is_file():
         raise errors.InputError(f"{flagfile}: no such file; expected the workdir of a run")
     cli.restore(str(flagfile))
-    experiment.evaluate(cli.experiment(), _SPLIT.value, f"{_MODEL.value}.keras")
+    runs.evaluate(cli.experiment(), _SPLIT.value, f"{_MODEL.value}.keras")
 
 
 if __name__ == "__main__":

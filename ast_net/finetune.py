@@ -3,7 +3,7 @@
 from absl import flags
 
 from ast_net import cli, config, errors
-from ast_net.training import finetuning
+from ast_net.training import expressions
 
 _DEFAULTS = config.Finetuning(data_dir="data", workdir="")
 
@@ -62,7 +62,7 @@ def main() -> None:
     values["workdir"] = values["workdir"] or f"runs/{dataset}-{values['backbone']}"
     lines = [flags.FLAGS[flag.name].serialize() for flag in _FLAGS]
     run_flags = "".join(f"{line}\n" for line in sorted(lines) if line)
-    finetuning.finetune(config.Finetuning(**values), run_flags)
+    expressions.finetune(config.Finetuning(**values), run_flags)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import sys
 from absl import flags
 
 from ast_net import cli, config, errors
-from ast_net.prediction import inputs, networks, outputs, pipeline, run
+from ast_net.prediction import inputs, outputs, pipeline, prediction_model, session
 
 _DEFAULTS = config.Prediction()
 _VIDEO = flags.DEFINE_multi_string(
@@ -75,7 +75,7 @@ def main() -> None:
         batch_size=_BATCH_FACES.value,
     )
     recordings = [] if _CAMERA.value is not None else inputs.find(_VIDEO.value)
-    loaded = networks.load(
+    loaded = prediction_model.load(
         flags.FLAGS.workdir,
         f"{_MODEL.value}.keras",
         flags.FLAGS.backbone_weights,
@@ -87,9 +87,11 @@ def main() -> None:
     predictor = pipeline.Pipeline(loaded, settings)
     try:
         if _CAMERA.value is not None:
-            summaries = [run.predict_camera(predictor, _CAMERA.value, wanted, _MAX_SECONDS.value)]
+            summaries = [
+                session.predict_camera(predictor, _CAMERA.value, wanted, _MAX_SECONDS.value)
+            ]
         else:
-            summaries = run.predict_files(predictor, recordings, wanted)
+            summaries = session.predict_files(predictor, recordings, wanted)
     except BrokenPipeError:
         # Who reads JSON lines has read enough; Python would complain once more when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,7 +3,7 @@
 from absl import flags
 
 from ast_net import cli
-from ast_net.training import experiment
+from ast_net.training import runs
 
 FLAGS = flags.FLAGS
 
@@ -19,7 +19,7 @@ flags.adopt_module_key_flags(cli)
 
 def main() -> None:
     """Prepares the data set of the flags."""
-    experiment.prepare(cli.experiment(), FLAGS.beam_pipeline_options)
+    runs.prepare(cli.experiment(), FLAGS.beam_pipeline_options)
 
 
 if __name__ == "__main__":

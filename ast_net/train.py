@@ -3,14 +3,14 @@
 from absl import flags
 
 from ast_net import cli
-from ast_net.training import experiment
+from ast_net.training import runs
 
 flags.adopt_module_key_flags(cli)
 
 
 def main() -> None:
     """Does the whole run that the flags describe."""
-    experiment.train_and_evaluate(cli.experiment(), cli.run_flags())
+    runs.train_and_evaluate(cli.experiment(), cli.run_flags())
 
 
 if __name__ == "__main__":

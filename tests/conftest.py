@@ -14,19 +14,21 @@ import pytest
 import tensorflow as tf
 
 from ast_net import config
-from ast_net.cnn import backbone, expression, runtime
-from ast_net.datasets import recola, recording_files, synthesis, synthetic_face
+from ast_net.cnn import backbone, expression_head, runtime
+from ast_net.datasets import recola
+from ast_net.demo import synthesis, synthetic_face
 from ast_net.faces import alignment, detection, tracking, video_writer
-from ast_net.prediction import networks
-from ast_net.temporal import trained
-from ast_net.training import experiment, figures
+from ast_net.prediction import prediction_model
+from ast_net.records import making
+from ast_net.reports import figures
+from ast_net.temporal import temporal_model
 
 # What tests replace these by must not be kept.
 _detector = functools.cache(detection.FaceDetector)
 _extractor = functools.cache(
     functools.partial(runtime.load, "compact", None, config.FLOAT32, "unused")
 )
-_PORTRAIT = pathlib.Path(__file__).parents[1] / "ast_net/datasets/portrait.jpg"
+_PORTRAIT = pathlib.Path(__file__).parents[1] / "ast_net/demo/portrait.jpg"
 
 
 def pytest_collection_modifyitems(items):
@@ -67,8 +69,8 @@ def detector() -> detection.FaceDetector:
 def networks_read_once():
     """All preparations share one detector and the package's own CNN: to trace them takes seconds."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recording_files.Maker, "_detector", property(lambda self: _detector()))
-        patch.setattr(recording_files.Maker, "_extractor", property(lambda self: _extractor()))
+        patch.setattr(making.Maker, "_detector", property(lambda self: _detector()))
+        patch.setattr(making.Maker, "_extractor", property(lambda self: _extractor()))
         yield
 
 
@@ -118,7 +120,7 @@ def whole_way(tmp_path_factory) -> Callable[[str, pathlib.Path, dict[str, tuple[
         tf.config.run_functions_eagerly(True)
         try:
             with mock.patch.object(figures, "write"):
-                experiment.train_and_evaluate(settings, "--epochs=1\n")
+                run.train_and_evaluate(settings, "--epochs=1\n")
         finally:
             tf.config.run_functions_eagerly(False)
         metrics = json.loads((workdir / "evaluation/metrics.json").read_text())
@@ -187,12 +189,12 @@ def planted_recola(tmp_path, monkeypatch) -> Callable[..., pathlib.Path]:
 
 
 @pytest.fixture(scope="session")
-def learned(detector) -> networks.Networks:
+def learned(detector) -> prediction_model.Networks:
     """The package's own networks, without the expressions' head."""
-    return networks.Networks(detector, _extractor(), None, *trained.load())
+    return prediction_model.Networks(detector, _extractor(), None, *temporal_model.load())
 
 
 @pytest.fixture(scope="session")
-def learned_with_head(learned) -> networks.Networks:
+def learned_with_head(learned) -> prediction_model.Networks:
     """The same with it."""
-    return dataclasses.replace(learned, head=expression.load_head())
+    return dataclasses.replace(learned, head=expression_head.load_head())

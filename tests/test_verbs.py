@@ -21,7 +21,7 @@ from absl.testing import flagsaver
 
 from ast_net import cli, config
 from ast_net.cnn import runtime
-from ast_net.training import figures
+from ast_net.reports import figures
 
 TINY = [
     "--train_recordings=P1",

@@ -22,7 +22,7 @@ import tensorflow as tf
 from ast_net import config, errors
 from ast_net.cnn import backbone, runtime, vgg16
 from ast_net.faces import alignment, tracking
-from ast_net.temporal import streaming, trained
+from ast_net.temporal import streaming, temporal_model
 
 BATCHES = (1, 8, 16, 32)
 MATRIX = 2048
@@ -105,7 +105,7 @@ def cosine(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
 def predictions(extract: Callable, videos: list, workdir: str | None) -> np.ndarray:
     """Valence and arousal of all frames that show a face, [n, D]."""
     folder = pathlib.Path(workdir) if workdir else None
-    model, origin = trained.load(
+    model, origin = temporal_model.load(
         *((folder / "best.keras", folder / "model.json") if folder else ())
     )
     parts = []

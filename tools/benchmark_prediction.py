@@ -25,8 +25,8 @@ import tensorflow as tf
 from ast_net import config, errors
 from ast_net.cnn import backbone, runtime, vgg16
 from ast_net.faces import alignment, detection, tracking, video, video_writer
-from ast_net.prediction import camera, networks, pipeline
-from ast_net.temporal import stacked_lstm, streaming, trained
+from ast_net.prediction import camera, pipeline, prediction_model
+from ast_net.temporal import stacked_lstm, streaming, temporal_model
 
 MATRIX = 2048
 
@@ -88,7 +88,9 @@ def measured(name: str, batches: Iterable, do: Callable, per_batch: int = 1) -> 
     return f"| {name} | {1 / wall:.0f} | {1e3 * wall:.2f} | {1e3 * statistics.mean(cores):.2f} |"
 
 
-def stages(path: pathlib.Path, images: list[np.ndarray], loaded: networks.Networks, batch: int):
+def stages(
+    path: pathlib.Path, images: list[np.ndarray], loaded: prediction_model.Networks, batch: int
+):
     """Each stage alone, on 200 frames."""
     images = list(repeated(images, 200))
     frames = video.read_frames(path)
@@ -214,7 +216,9 @@ def over_time(predictor: pipeline.Pipeline, images: list[np.ndarray], frames: in
     )
 
 
-def build(arguments: argparse.Namespace, faces_of: pathlib.Path) -> tuple[networks.Networks, str]:
+def build(
+    arguments: argparse.Namespace, faces_of: pathlib.Path
+) -> tuple[prediction_model.Networks, str]:
     """The networks; a temporal model with random weights where none was trained on such features."""
     weights = arguments.backbone_weights
     if arguments.backbone == "vgg16" and weights is None:
@@ -236,15 +240,17 @@ def build(arguments: argparse.Namespace, faces_of: pathlib.Path) -> tuple[networ
         weights,
         config.Runtime(arguments.runtime, arguments.precision),
         pathlib.Path(arguments.cache_dir),
-        lambda: networks.calibration_faces([faces_of], detector),
+        lambda: prediction_model.calibration_faces([faces_of], detector),
     )
     if arguments.backbone == "compact" and weights is None:
-        lstm, origin = trained.load()
+        lstm, origin = temporal_model.load()
     else:
         lstm = stacked_lstm.build_stacked_lstm(extractor.feature_size)
         found = backbone.weights_id(arguments.backbone, weights)
-        origin = trained.Origin(config.TARGETS, arguments.backbone, found, weights, 50, 10, 25.0)
-    return networks.Networks(detector, extractor, None, lstm, origin), weights
+        origin = temporal_model.Origin(
+            config.TARGETS, arguments.backbone, found, weights, 50, 10, 25.0
+        )
+    return prediction_model.Networks(detector, extractor, None, lstm, origin), weights
 
 
 def main() -> None:
@@ -294,7 +300,7 @@ def report(arguments: argparse.Namespace) -> str:
             *stages(path, images, loaded, arguments.batch),
         ]
         keras_cnn = backbone.load(arguments.backbone, weights)
-        found = networks.calibration_faces([path], loaded.detector)
+        found = prediction_model.calibration_faces([path], loaded.detector)
         faces = np.stack(list(repeated(list(found), arguments.batch)))
 
         def plain() -> float:

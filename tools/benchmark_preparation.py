@@ -22,8 +22,9 @@ import numpy as np
 
 from ast_net import config
 from ast_net.cnn import backbone
-from ast_net.datasets import preparation, recola, records
+from ast_net.datasets import recola
 from ast_net.faces import video_writer
+from ast_net.records import example_format, store
 
 FRAME_RATE = 25
 FACE_SECONDS = 20
@@ -32,7 +33,7 @@ TRACKING = config.Tracking(search_every=60 * FRAME_RATE)
 
 def write_recording(folder: pathlib.Path, name: str, seconds: int) -> None:
     """A video of the package's portrait, which trembles, then of nothing, and six made-up raters."""
-    path = pathlib.Path(preparation.__file__).with_name("portrait.jpg")
+    path = pathlib.Path(store.__file__).with_name("portrait.jpg")
     portrait = np.asarray(cv2.imread(str(path)), np.uint8)
     face = cv2.cvtColor(cv2.resize(portrait, (120, 120)), cv2.COLOR_BGR2RGB)
     blank = np.full((120, 160, 3), 90, np.uint8)
@@ -61,14 +62,14 @@ def write_recording(folder: pathlib.Path, name: str, seconds: int) -> None:
 
 def prepare(folder: str, data_dir: str, cnn: str, weights: str | None) -> None:
     """Prepares the folder's recording and prints seconds and the peak of memory in MB."""
-    settings = records.RecordsConfig(
+    settings = example_format.RecordsConfig(
         backbone=cnn,
         backbone_weights=weights,
         tracking=TRACKING,
         partitions={"train": ("P1",), "dev": ("P2",)},
     )
     start = time.perf_counter()
-    preparation.prepare("recola", settings, data_dir, folder)
+    store.prepare("recola", settings, data_dir, folder)
     seconds = time.perf_counter() - start
     print(f"{seconds:.0f} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}")
 

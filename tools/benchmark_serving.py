@@ -26,7 +26,7 @@ import numpy as np
 from ast_net import errors
 from ast_net.serving import remote, transports
 
-PORTRAIT = pathlib.Path(__file__).parents[1] / "ast_net/datasets/portrait.jpg"
+PORTRAIT = pathlib.Path(__file__).parents[1] / "ast_net/demo/portrait.jpg"
 # The server may take so long to begin.
 STARTING_SECONDS = 120.0
 # Predictions of the same frame that are further apart differ.

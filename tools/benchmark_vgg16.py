@@ -15,10 +15,10 @@ import time
 
 import numpy as np
 
-from ast_net import config
-from ast_net.cnn import backbone, expression, runtime, vgg16
-from ast_net.datasets import fer2013
-from ast_net.training import finetuning, history, workdir
+from ast_net import config, workdir
+from ast_net.cnn import backbone, expression_head, runtime, vgg16
+from ast_net.records import expression_pictures
+from ast_net.training import expressions, history
 
 FACES = 64
 BATCH = 8
@@ -49,7 +49,7 @@ def load_and_extract(path: pathlib.Path) -> None:
 
 def finetune(path: pathlib.Path, arguments: argparse.Namespace) -> None:
     """Epochs on a few real pictures."""
-    images, labels = fer2013.load(arguments.data_dir, arguments.manual_dir)["train"]
+    images, labels = expression_pictures.load(arguments.data_dir, arguments.manual_dir)["train"]
     few = images[: arguments.pictures], labels[: arguments.pictures]
     cnn = backbone.load("vgg16", str(path), "mixed_bfloat16")
     folder = path.parent / "run"
@@ -64,7 +64,7 @@ def finetune(path: pathlib.Path, arguments: argparse.Namespace) -> None:
         ema=0.0,
         mixed_precision=True,
     )
-    finetuning.train(cnn, expression.build_head(vgg16.FEATURES), few, few, folder, settings)
+    expressions.train(cnn, expression_head.build_head(vgg16.FEATURES), few, few, folder, settings)
     rows = history.read(folder / workdir.HISTORY)
     steps = len(few[1]) // BATCH
     # An epoch looks at its pictures twice: to train, and to measure.

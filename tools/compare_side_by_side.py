@@ -16,7 +16,7 @@ import numpy as np
 
 from ast_net import config, errors
 from ast_net.faces import video
-from ast_net.prediction import frames, networks, pipeline
+from ast_net.prediction import frames, pipeline, prediction_model
 
 
 def read(path: pathlib.Path) -> list[np.ndarray]:
@@ -29,7 +29,7 @@ def at_height(images: list[np.ndarray], height: int) -> list[np.ndarray]:
 
 
 def predict(
-    learned: networks.Networks, images: list[np.ndarray], rate: float, max_faces: int | None
+    learned: prediction_model.Networks, images: list[np.ndarray], rate: float, max_faces: int | None
 ) -> list[frames.FramePrediction]:
     predictor = pipeline.Pipeline(learned, config.Prediction(max_faces=max_faces))
     recording = (video.Frame(k, k / rate, image) for k, image in enumerate(images))
@@ -46,7 +46,7 @@ def seen(frame: frames.FramePrediction) -> dict[int, tuple[float, np.ndarray]]:
 
 
 def compare(left: list[np.ndarray], right: list[np.ndarray], rate: float) -> list[str]:
-    learned = networks.load()
+    learned = prediction_model.load()
     together = [np.hstack(pair) for pair in zip(left, right, strict=True)]
     everybody = predict(learned, together, rate, None)
     border, lines = left[0].shape[1], []

@@ -9,9 +9,10 @@ import argparse
 import pathlib
 import sys
 
-from ast_net import errors, pretrained
-from ast_net.datasets import fer2013
-from ast_net.training import confusion, finetuning
+from ast_net import errors, shipped
+from ast_net.records import expression_pictures
+from ast_net.reports import confusion
+from ast_net.training import expressions
 
 
 def main() -> None:
@@ -24,15 +25,15 @@ def main() -> None:
     parser.add_argument("--manual_dir")
     parser.add_argument("--split", default="private_test")
     arguments = parser.parse_args()
-    backbone_weights, head_weights = pretrained.COMPACT, pretrained.COMPACT_HEAD
+    backbone_weights, head_weights = shipped.COMPACT, shipped.COMPACT_HEAD
     if arguments.weights:
-        backbone_weights = arguments.weights / finetuning.BACKBONE_WEIGHTS
-        head_weights = arguments.weights / finetuning.HEAD_WEIGHTS
+        backbone_weights = arguments.weights / expressions.BACKBONE_WEIGHTS
+        head_weights = arguments.weights / expressions.HEAD_WEIGHTS
     try:
-        splits = fer2013.load(arguments.data_dir, arguments.manual_dir)
+        splits = expression_pictures.load(arguments.data_dir, arguments.manual_dir)
         if arguments.split not in splits:
             raise errors.InputError(f"no split {arguments.split}, expected one of {sorted(splits)}")
-        table = finetuning.measure(
+        table = expressions.measure(
             arguments.backbone,
             backbone_weights,
             head_weights,

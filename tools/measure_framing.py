@@ -13,8 +13,8 @@ import numpy as np
 import tqdm
 
 from ast_net import config, errors
-from ast_net.datasets import fer2013
 from ast_net.faces import detection
+from ast_net.records import expression_pictures
 
 ENLARGED = 240
 BORDER = 60
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=2000)
     arguments = parser.parse_args()
     try:
-        images, _ = fer2013.load(arguments.data_dir, arguments.manual_dir)["train"]
+        images, _ = expression_pictures.load(arguments.data_dir, arguments.manual_dir)["train"]
     except errors.InputError as error:
         sys.exit(f"error: {error}")
     detector = detection.FaceDetector()

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ast_net import errors, pretrained
+from ast_net import errors, shipped
 from ast_net.cnn import compact, vgg16, vgg_face
 
 FEATURE_SIZE = {"compact": compact.FEATURES, "vgg16": vgg16.FEATURES}
@@ -94,7 +94,7 @@ def _weights_file(name: str, weights: str | None) -> pathlib.Path:
             f"backbone {name!r} is unknown, expected one of {sorted(FEATURE_SIZE)}"
         )
     if weights is None and name == "compact":
-        return pretrained.COMPACT
+        return shipped.COMPACT
     if weights is None:
         raise errors.InputError(
             f"backbone {name} has no weights of its own: give --backbone_weights=PATH, VGG-Face's weights "

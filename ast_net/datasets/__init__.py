@@ -1,1 +1,1 @@
-"""What is on disk to records and clips (section 4.1 of the paper)."""
+"""What lies on disk: the readers of the data sets, their ratings and the gold standard (section 4.1)."""

@@ -11,8 +11,9 @@ import numpy as np
 from absl import logging
 
 from ast_net import errors
-from ast_net.datasets import builder, folders
-from ast_net.faces import pictures
+from ast_net.datasets import folders
+from ast_net.faces import picture_sequence
+from ast_net.records import builder
 
 CLIPS = 600
 # Ratings are whole numbers from -SCALE to SCALE.
@@ -20,7 +21,7 @@ SCALE = 10
 
 
 class AfewVa(builder.SegmentsBuilder):
-    """Segments of AFEW-VA's clips: fc6 and ratings of each frame (`records.features_dict`)."""
+    """Segments of AFEW-VA's clips: fc6 and ratings of each frame (`example_format.features_dict`)."""
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = """
     AFEW-VA is handed out at https://ibug.doc.ic.ac.uk/resources/afew-va-database/ for research. Unpack it, and give
@@ -88,7 +89,7 @@ def read_gold(
     Raises:
       InputError: the json is missing or not what it should be, or there are no pictures.
     """
-    numbers = [picture.number for picture in pictures.listing(folder)]
+    numbers = [picture.number for picture in picture_sequence.listing(folder)]
     ratings = _read_ratings(path, targets)
     unrated = sum(number not in ratings for number in numbers)
     unseen = len(ratings.keys() - set(numbers))
@@ -102,7 +103,7 @@ def read_gold(
         )
     nothing = [np.nan] * len(targets)
     gold = np.array([ratings.get(number, nothing) for number in numbers])
-    return pictures.times(numbers), gold
+    return picture_sequence.times(numbers), gold
 
 
 def _read_ratings(path: pathlib.Path, targets: Sequence[str]) -> dict[int, list[float]]:

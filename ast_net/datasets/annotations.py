@@ -8,7 +8,7 @@ import numpy as np
 from absl import logging
 
 from ast_net import errors
-from ast_net.datasets import tables
+from ast_net.datasets import separated_text
 
 # Decimal times such as 0.12 are not exact in binary: 0.12 - 0.08 > 0.04. A microsecond is below any
 # rating step and above any rounding.
@@ -37,19 +37,19 @@ class Ratings:
 def read_ratings(path: str | pathlib.Path) -> Ratings:
     """Reads the ratings of one target: a column `time` and one for each rater, in any order.
 
-    `tables.read` says which text is read. An empty cell or "NaN" is a missing rating, but a time must be
+    `separated_text.read` says which text is read. An empty cell or "NaN" is a missing rating, but a time must be
     there. Rows past the end of the video are kept; a row that is there twice counts once.
 
     Raises:
       InputError: the file is missing or no such text, has no rater, or a line in it has a cell that is no
         number, a rating outside of [-1, 1], or a time that does not come after the one before.
     """
-    table = tables.read(path, ("time",))
-    time = tables.column(table, "time")
+    table = separated_text.read(path, ("time",))
+    time = separated_text.column(table, "time")
     return from_table(table, time, [k for k in range(len(table.names)) if k != time])
 
 
-def from_table(table: tables.Table, time: int, raters: Sequence[int]) -> Ratings:
+def from_table(table: separated_text.Table, time: int, raters: Sequence[int]) -> Ratings:
     """The ratings in some of a table's columns.
 
     Args:
@@ -65,7 +65,7 @@ def from_table(table: tables.Table, time: int, raters: Sequence[int]) -> Ratings
         raise errors.InputError(f"{path}: no column beside time; expected one for each rater")
     if "" in names or len(set(names)) < len(names):
         raise errors.InputError(f"{path}: raters {names}; expected a name of its own for each")
-    numbers = tables.numbers(table, [time, *raters])
+    numbers = separated_text.numbers(table, [time, *raters])
     kept = _increasing(table, numbers)
     times, values = numbers[kept, 0], numbers[kept, 1:]
     if len(times) > 1 and np.median(np.diff(times)) > _LONGEST_STEP:
@@ -148,7 +148,7 @@ def _resample_rated(
     return np.where(bridged, interpolated, np.where(held, nearest, np.nan))
 
 
-def _increasing(table: tables.Table, numbers: np.ndarray) -> list[int]:
+def _increasing(table: separated_text.Table, numbers: np.ndarray) -> list[int]:
     """The rows to keep, of numbers [R, 1 + raters] with the time first: all but those there twice."""
     kept: list[int] = []
     for row, (line, _) in enumerate(table.rows):

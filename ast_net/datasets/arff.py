@@ -7,20 +7,20 @@ import pathlib
 import re
 
 from ast_net import errors
-from ast_net.datasets import tables
+from ast_net.datasets import separated_text
 
 _ATTRIBUTE = re.compile(r"@attribute\s+('[^']*'|\"[^\"]*\"|\S+)\s+(\S.*)", re.IGNORECASE)
 
 
-def read(path: str | pathlib.Path) -> tables.Table:
+def read(path: str | pathlib.Path) -> separated_text.Table:
     """Reads the rows and the names of the attributes.
 
     Raises:
       InputError: the file is missing or no ARFF, or a row has too many or too few cells.
     """
     path = pathlib.Path(path)
-    text = tables.read_text(path)
-    lines = tables.split_lines(text)
+    text = separated_text.read_text(path)
+    lines = separated_text.split_lines(text)
     names: list[str] = []
     for number, line in enumerate(lines, 1):
         words = line.split()
@@ -41,10 +41,12 @@ def read(path: str | pathlib.Path) -> tables.Table:
     raise errors.InputError(f"{path}: no line @data; expected an ARFF file, whole")
 
 
-def _table(path: pathlib.Path, names: list[str], lines: list[str], first: int) -> tables.Table:
+def _table(
+    path: pathlib.Path, names: list[str], lines: list[str], first: int
+) -> separated_text.Table:
     # Lines that are comments stay, as blank ones, so that those that follow keep their numbers.
     data = "\n".join("" if line.lstrip().startswith("%") else line for line in lines)
-    rows = tables.parse(path, data.replace("'", '"'), ",", first)
+    rows = separated_text.parse(path, data.replace("'", '"'), ",", first)
     if not rows:
         raise errors.InputError(f"{path}: no rows after @data; the copy may be incomplete")
     for line, cells in rows:
@@ -52,4 +54,4 @@ def _table(path: pathlib.Path, names: list[str], lines: list[str], first: int) -
             raise errors.InputError(
                 f"{path}, line {line}: {len(cells)} cells; expected {len(names)}: {', '.join(names)}"
             )
-    return tables.Table(path, tuple(names), rows)
+    return separated_text.Table(path, tuple(names), rows)

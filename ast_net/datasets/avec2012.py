@@ -8,8 +8,9 @@ import numpy as np
 from absl import logging
 
 from ast_net import config, errors
-from ast_net.datasets import builder, feeltrace, folders
+from ast_net.datasets import feeltrace, folders
 from ast_net.faces import video
+from ast_net.records import builder
 
 # Numbers a second in the label files, by those who published readers of them. The paper (section 4.1)
 # prints 49.479 for the videos.
@@ -25,7 +26,7 @@ _SESSIONS = {"train": 31, "devel": 32, "test": 32}
 
 
 class Avec2012(builder.SegmentsBuilder):
-    """Segments of AVEC2012's sessions: fc6 and labels of each frame (`records.features_dict`)."""
+    """Segments of AVEC2012's sessions: fc6 and labels of each frame (`example_format.features_dict`)."""
 
     TARGETS = config.ALL_TARGETS
     VIDEO_PATTERN = "**/{split}*{number}.avi"

@@ -8,14 +8,15 @@ import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
 
-from ast_net.datasets import annotations, builder, gold_standard, recola_layouts
+from ast_net.datasets import annotations, gold_standard, recola_layouts
+from ast_net.records import builder
 
 VIDEOS = recola_layouts.OWN.videos[0]
 RATINGS = recola_layouts.OWN.ratings
 
 
 class Recola(builder.SegmentsBuilder):
-    """Segments of RECOLA's recordings: fc6 and gold standard of each frame (`records.features_dict`).
+    """Segments of RECOLA's recordings: fc6 and gold standard of each frame (`example_format.features_dict`).
 
     Attributes:
       PARTITIONS: the recordings of each split; empty for those of the layout that is found.

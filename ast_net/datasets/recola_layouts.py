@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from ast_net import config, errors
-from ast_net.datasets import annotations, arff, tables
+from ast_net.datasets import annotations, arff, separated_text
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv")
 _INDIVIDUAL = "individual"
@@ -88,13 +88,13 @@ def read_gold(path: pathlib.Path) -> annotations.Ratings:
     Raises:
       InputError: as `annotations.read_ratings`, and where there are more columns.
     """
-    table = tables.read(path, ("time",), headerless=("time", "gold standard"))
+    table = separated_text.read(path, ("time",), headerless=("time", "gold standard"))
     if len(table.names) != 2:
         raise errors.InputError(
             f"{path}: found the columns {', '.join(table.names)}; expected time and the gold standard, and "
             "no other"
         )
-    time = tables.column(table, "time")
+    time = separated_text.column(table, "time")
     return annotations.from_table(table, time, [1 - time])
 
 

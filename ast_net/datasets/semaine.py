@@ -11,7 +11,8 @@ import numpy as np
 from absl import logging
 
 from ast_net import config, errors
-from ast_net.datasets import annotations, builder, feeltrace, folders, gold_standard
+from ast_net.datasets import annotations, feeltrace, folders, gold_standard
+from ast_net.records import builder
 
 SESSIONS = "Sessions"
 # Seconds between two ratings.
@@ -24,7 +25,7 @@ _LATEST = 24 * 3600.0
 
 
 class Semaine(builder.SegmentsBuilder):
-    """Segments of SEMAINE's sessions: fc6 and gold standard of each frame (`records.features_dict`)."""
+    """Segments of SEMAINE's sessions: fc6 and gold standard of each frame (`example_format.features_dict`)."""
 
     TARGETS = config.ALL_TARGETS
     VIDEO_PATTERN = "?*User?*.avi"

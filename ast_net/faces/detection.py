@@ -9,7 +9,7 @@ import mtcnn
 import numpy as np
 from mtcnn.utils import bboxes
 
-from ast_net.faces import networks, patches
+from ast_net.faces import lite_network, patches
 
 # The package's own values. P-Net sees faces of 12 pixels, at scales a factor apart.
 _PNET_SIZE, _RNET_SIZE, _ONET_SIZE = 12, 24, 48
@@ -56,7 +56,7 @@ class FaceDetector:
     the landmarks.
 
     The networks are small and called once a frame: they run on one core of the CPU, also where there is
-    a GPU (`networks.Network`). A detector may be used in a thread of its own while a CNN runs in another.
+    a GPU (`lite_network.Network`). A detector may be used in a thread of its own while a CNN runs in another.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class FaceDetector:
         finally:
             keras.config.set_dtype_policy(policy)
         sizes = (None, _RNET_SIZE, _ONET_SIZE)
-        self._pnet, self._rnet, self._onet = map(networks.Network, models, sizes)
+        self._pnet, self._rnet, self._onet = map(lite_network.Network, models, sizes)
 
     def detect(
         self, images: Sequence[np.ndarray], min_face_fraction: float = 0.1

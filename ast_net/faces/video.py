@@ -19,7 +19,7 @@ import numpy as np
 from absl import logging
 
 from ast_net import errors
-from ast_net.faces import pictures
+from ast_net.faces import picture_sequence
 
 # Seconds: a container's duration and its last frame's end differ by a few frames in sound files.
 _DURATION_TOLERANCE = 0.5
@@ -50,13 +50,13 @@ def read_frames(path: str | os.PathLike) -> Iterator[Frame]:
     A file that breaks off gives all that can be decoded; then a warning is logged that says what cannot
     be, and what the container promises beyond the last frame.
 
-    A folder of numbered pictures is a video, too, and so is a pattern that they match (`pictures.read`).
+    A folder of numbered pictures is a video, too, and so is a pattern that they match (`picture_sequence.read`).
 
     Raises:
       InputError: the file is missing, empty or no video, or not one frame of it can be decoded.
     """
     if _is_sequence(path):
-        for index, (time, image) in enumerate(pictures.read(path)):
+        for index, (time, image) in enumerate(picture_sequence.read(path)):
             yield Frame(index, time, image)
         return
     problems: list[str] = []
@@ -99,7 +99,7 @@ def expected_frames(path: str | os.PathLike) -> int | None:
       InputError: the file is missing, empty or no video.
     """
     if _is_sequence(path):
-        return len(pictures.listing(path))
+        return len(picture_sequence.listing(path))
     with _open(path) as (container, stream):
         if stream.frames:
             return stream.frames
@@ -117,14 +117,14 @@ def frame_rate(path: str | os.PathLike) -> float:
       InputError: the file is missing, empty or no video.
     """
     if _is_sequence(path):
-        return pictures.FRAME_RATE
+        return picture_sequence.FRAME_RATE
     with _open(path) as (container, stream):
         packets = itertools.islice(_packets(container, stream), _RATE_PACKETS)
         times = sorted(packet.pts for packet in packets if packet.pts is not None)
         steps = np.diff(times)
         steps = steps[steps > 0]
         if not len(steps) or stream.time_base is None:
-            return pictures.FRAME_RATE
+            return picture_sequence.FRAME_RATE
         # Pauses and hiccups say nothing of the rate.
         usual = steps[np.abs(steps / np.median(steps) - 1) < 0.5]
         found = 1 / float(usual.mean() * stream.time_base)
@@ -159,7 +159,7 @@ def content_digest(path: str | os.PathLike) -> str:
     """
     try:
         if _is_sequence(path):
-            return pictures.digest(path)
+            return picture_sequence.digest(path)
         with pathlib.Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
@@ -169,7 +169,7 @@ def content_digest(path: str | os.PathLike) -> str:
 
 
 def _is_sequence(path: str | os.PathLike) -> bool:
-    return pathlib.Path(path).is_dir() or pictures.is_pattern(path)
+    return pathlib.Path(path).is_dir() or picture_sequence.is_pattern(path)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from ast_net.cnn import expression
+from ast_net.cnn import expression_head
 from ast_net.prediction import frames
 
 Colour = tuple[int, int, int]
@@ -122,7 +122,7 @@ class Annotator:
         heading = f"face {face.face_id}"
         if self._posteriors and face.posteriors is not None:
             best = int(np.argmax(face.posteriors))
-            heading += f"  {expression.EXPRESSIONS[best]} {face.posteriors[best]:.2f}"
+            heading += f"  {expression_head.EXPRESSIONS[best]} {face.posteriors[best]:.2f}"
         else:
             heading += f"  {face.face.confidence:.0%}"
         margin, base = 6 * size, top + 0.82 * line

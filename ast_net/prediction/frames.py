@@ -16,7 +16,7 @@ class FacePrediction:
       face: where it is, in pixels of the upright picture; None where it was not seen, so that what is
         predicted is held from frames before.
       values: one for each target, in [-1, 1] as a rule, float32 [D]; None if there is none to give.
-      posteriors: probabilities of `expression.EXPRESSIONS`, float32 [7]; None if not asked for or not seen.
+      posteriors: probabilities of `expression_head.EXPRESSIONS`, float32 [7]; None if not asked for or not seen.
     """
 
     face_id: int

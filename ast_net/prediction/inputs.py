@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Iterable
 
 from ast_net import errors
-from ast_net.faces import pictures
+from ast_net.faces import picture_sequence
 
 # What is taken for a video in a folder; a file that is named may be called anything.
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv")
@@ -54,18 +54,18 @@ def find(named: Iterable[str]) -> list[Input]:
 
 def _meant(named: str) -> list[pathlib.Path]:
     path = pathlib.Path(named)
-    if pictures.is_pattern(path):
+    if picture_sequence.is_pattern(path):
         return [path]
     if path.is_dir():
         videos = [p for p in sorted(path.iterdir()) if p.suffix.lower() in VIDEO_SUFFIXES]
         videos = [p for p in videos if p.is_file() and not p.name.startswith(".")]
         if videos:
             return videos
-        if any(p.suffix.lower() in pictures.SUFFIXES for p in path.iterdir()):
+        if any(p.suffix.lower() in picture_sequence.SUFFIXES for p in path.iterdir()):
             return [path]
         raise errors.InputError(
             f"{named}: neither videos ({', '.join(VIDEO_SUFFIXES)}) nor pictures "
-            f"({', '.join(pictures.SUFFIXES)}) in this folder; name the files"
+            f"({', '.join(picture_sequence.SUFFIXES)}) in this folder; name the files"
         )
     if not path.exists() and glob.has_magic(named):
         matches = [pathlib.Path(match) for match in sorted(glob.glob(named, recursive=True))]
@@ -77,6 +77,6 @@ def _meant(named: str) -> list[pathlib.Path]:
 
 def _stem(path: pathlib.Path) -> str:
     """What the results of a path are called."""
-    if pictures.is_pattern(path):
+    if picture_sequence.is_pattern(path):
         return path.parent.resolve().name or "pictures"
     return path.resolve().name if path.is_dir() else path.stem

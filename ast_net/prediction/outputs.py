@@ -10,8 +10,8 @@ from typing import Any
 
 from ast_net import errors
 from ast_net.faces import video_writer
-from ast_net.prediction import annotation, figure, frames, table, window
-from ast_net.training import figures
+from ast_net.prediction import annotation, frame_table, frames, timeline, window
+from ast_net.reports import figures
 
 # Each output by its name, and the file it leaves; JSON lines go to the standard output, and nothing stays of a
 # window.
@@ -97,18 +97,18 @@ def write(
 ) -> None:
     """Brings predictions into the files asked for, which appear at the end, and counts them."""
     columns = targets, wanted.posteriors
-    series, annotator = figure.Series(*columns), annotation.Annotator(*columns)
+    series, annotator = timeline.Series(*columns), annotation.Annotator(*columns)
     faces: set[int] = set()
     with contextlib.ExitStack() as stack:
         writers: dict[str, Any] = {}
         if "csv" in wanted.outputs:
-            writer = table.CsvWriter(folder / OUTPUTS["csv"], *columns)
+            writer = frame_table.CsvWriter(folder / OUTPUTS["csv"], *columns)
             writers["csv"] = stack.enter_context(writer)
         if "parquet" in wanted.outputs:
-            parquet = table.ParquetWriter(folder / OUTPUTS["parquet"], *columns)
+            parquet = frame_table.ParquetWriter(folder / OUTPUTS["parquet"], *columns)
             writers["parquet"] = stack.enter_context(parquet)
         if "jsonl" in wanted.outputs:
-            writers["jsonl"] = table.JsonLinesWriter(sys.stdout, *columns)
+            writers["jsonl"] = frame_table.JsonLinesWriter(sys.stdout, *columns)
         if "figure" in wanted.outputs:
             writers["figure"] = series
         if "window" in wanted.outputs:

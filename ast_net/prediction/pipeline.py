@@ -8,7 +8,7 @@ import scipy.special
 
 from ast_net import config
 from ast_net.faces import alignment, tracking, video
-from ast_net.prediction import background, frames, networks, streams
+from ast_net.prediction import background, frames, prediction_model, streams
 from ast_net.temporal import streaming
 
 # Frames that wait between two stages: at 4K each takes 25 MB.
@@ -20,7 +20,7 @@ _KEPT_BYTES = 2**28
 class Pipeline:
     """Predicts recordings, one after the other, with the same networks."""
 
-    def __init__(self, learned: networks.Networks, settings: config.Prediction) -> None:
+    def __init__(self, learned: prediction_model.Networks, settings: config.Prediction) -> None:
         self._networks = learned
         self._settings = settings
         clip_frames = learned.origin.clip_frames if settings.inference == "clip" else None

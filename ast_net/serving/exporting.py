@@ -3,8 +3,8 @@
 import pathlib
 
 from ast_net import errors
-from ast_net.serving import formats, learned, papers, saved_model, version
-from ast_net.training import workdir as run_folder
+from ast_net import workdir as run_folder
+from ast_net.serving import formats, model_card, saved_model, served_model, version
 
 SAVED_MODEL = "saved_model"
 
@@ -29,7 +29,7 @@ def export(
     Args:
       export_dir: a folder that does not exist, its name a version's number.
       format_name: saved_model, onnx, openvino or litert.
-      workdir, model, backbone_weights, with_cnn: as of `learned.load`.
+      workdir, model, backbone_weights, with_cnn: as of `served_model.load`.
       precision: of the CNN, float32 or bfloat16; auto is float32, which any machine computes well.
 
     Raises:
@@ -45,16 +45,16 @@ def export(
         )
     if format_name != SAVED_MODEL:
         formats.check(format_name, precision)
-    networks = learned.load(workdir, model, backbone_weights, with_cnn, precision)
-    papers.check(workdir)
+    networks = served_model.load(workdir, model, backbone_weights, with_cnn, precision)
+    model_card.check(workdir)
     with version.new(export_dir) as folder:
         if format_name == SAVED_MODEL:
             functions = saved_model.write(folder, networks)
-            papers.write(folder / "assets", networks.origin, workdir)
+            model_card.write(folder / "assets", networks.origin, workdir)
         else:
             functions = {}
             formats.write(folder, networks, format_name)
-            papers.write(folder, networks.origin, workdir)
+            model_card.write(folder, networks.origin, workdir)
     for name, function in functions.items():
         print(f"{name}: {saved_model.describe(function)}")
     size = sum(file.stat().st_size for file in pathlib.Path(export_dir).rglob("*"))

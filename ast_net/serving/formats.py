@@ -17,7 +17,7 @@ import numpy as np
 
 from ast_net import errors
 from ast_net.cnn import runtime
-from ast_net.serving import learned
+from ast_net.serving import served_model
 from ast_net.temporal import stacked_lstm as lstm
 
 # What converting takes beside TensorFlow, and how the files end.
@@ -44,7 +44,7 @@ def check(format_name: str, precision: str) -> None:
         )
 
 
-def write(folder: pathlib.Path, networks: learned.Networks, format_name: str) -> None:
+def write(folder: pathlib.Path, networks: served_model.Networks, format_name: str) -> None:
     """Writes a file for each network.
 
     Args:
@@ -65,7 +65,7 @@ def write(folder: pathlib.Path, networks: learned.Networks, format_name: str) ->
         model.export(str(path), format=format_name, verbose=False)
 
 
-def temporal(networks: learned.Networks, frames: int | None = None) -> keras.Model:
+def temporal(networks: served_model.Networks, frames: int | None = None) -> keras.Model:
     """Features [B, N, F] -> each target [B, N]; with `frames`, for that N and without a loop."""
     features = keras.Input((frames, networks.stacked_lstm.input.shape[-1]), name="features")
     hidden, present = _standardised(networks, features)
@@ -74,7 +74,7 @@ def temporal(networks: learned.Networks, frames: int | None = None) -> keras.Mod
     return keras.Model({"features": features}, _by_target(networks, hidden), name="temporal")
 
 
-def step(networks: learned.Networks) -> keras.Model:
+def step(networks: served_model.Networks) -> keras.Model:
     """Features [B, F] and states [B, units] -> each target [B], and new states."""
     features = keras.Input((networks.stacked_lstm.input.shape[-1],), name="features")
     inputs: dict[str, keras.KerasTensor] = {"features": features}
@@ -100,7 +100,7 @@ def _cnn(cnn: keras.Model, head: keras.Model | None) -> keras.Model:
     return keras.Model({"faces": faces}, outputs, name="cnn")
 
 
-def _standardised(networks: learned.Networks, features):
+def _standardised(networks: served_model.Networks, features):
     """As the layer of this name does it, but its moments part of the graph: the converters lose tensors."""
     moments = networks.stacked_lstm.get_layer("standardise")
     mean, variance = (np.ravel(values) for values in (moments.mean, moments.variance))
@@ -109,7 +109,7 @@ def _standardised(networks: learned.Networks, features):
     return rescaling(features), keras.ops.any(keras.ops.not_equal(features, 0), axis=-1)
 
 
-def _layers(networks: learned.Networks) -> list[lstm.LSTM]:
+def _layers(networks: served_model.Networks) -> list[lstm.LSTM]:
     """The LSTM layers, in float32 whatever they were trained in."""
     layers = []
     for layer in lstm.lstm_layers(networks.stacked_lstm):
@@ -119,7 +119,7 @@ def _layers(networks: learned.Networks) -> list[lstm.LSTM]:
     return layers
 
 
-def _by_target(networks: learned.Networks, hidden) -> dict:
+def _by_target(networks: served_model.Networks, hidden) -> dict:
     predictions = networks.stacked_lstm.get_layer("predictions")(hidden)
     targets = networks.origin.targets
     parts = keras.ops.split(predictions, len(targets), axis=-1)

@@ -80,7 +80,7 @@ class Server:
         return found
 
     def stride(self, frame_rate: float) -> int:
-        """The model's stride in a recording of this frame rate, as `trained.Origin.stride_at`."""
+        """The model's stride in a recording of this frame rate, as `temporal_model.Origin.stride_at`."""
         rates = np.array([frame_rate], np.float32)
         return int(self.predict("stride", frame_rate=rates)["stride"][0])
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from ast_net.serving import learned, signatures, warmup
+from ast_net.serving import served_model, signatures, warmup
 
 # In a version's folder, where TensorFlow Serving looks for it with --enable_batching and
 # --enable_per_model_batching_parameters; --batching_parameters_file takes it as well.
@@ -19,7 +19,7 @@ max_enqueued_batches { value: 100 }
 """
 
 
-def write(folder: pathlib.Path, networks: learned.Networks) -> dict[str, Callable]:
+def write(folder: pathlib.Path, networks: served_model.Networks) -> dict[str, Callable]:
     """Writes the signatures of `signatures.build`, and returns them.
 
     Args:

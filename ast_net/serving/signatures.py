@@ -8,10 +8,10 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from ast_net.cnn import expression
-from ast_net.serving import checks, learned, pictures
+from ast_net.cnn import expression_head
+from ast_net.serving import encoded_faces, input_checks, served_model
 from ast_net.temporal import stacked_lstm as lstm
-from ast_net.temporal import trained
+from ast_net.temporal import temporal_model
 
 # Of all rows of a request together, so that none takes all memory. A face has 150 kB.
 MAX_FRAMES, MAX_FACES = 65_536, 2_048
@@ -19,7 +19,7 @@ MAX_FRAMES, MAX_FACES = 65_536, 2_048
 Tensors = dict[str, tf.Tensor]
 
 
-def build(networks: learned.Networks) -> dict[str, Callable]:
+def build(networks: served_model.Networks) -> dict[str, Callable]:
     """The functions by their names, each with its inputs' names, shapes and types fixed.
 
     B and N are free. A frame without a face is a row of zeros in features, a picture that is all black,
@@ -46,14 +46,17 @@ def build(networks: learned.Networks) -> dict[str, Callable]:
         "stride": _traced(_stride(networks.origin), frame_rate=((None,), tf.float32)),
     }
     if networks.cnn is not None:
-        of_faces, faces = _faces(networks, networks.cnn), ((None, None, *pictures.FACE), tf.uint8)
+        of_faces, faces = (
+            _faces(networks, networks.cnn),
+            ((None, None, *encoded_faces.FACE), tf.uint8),
+        )
         found["faces"] = _traced(of_faces, faces=faces)
         found["jpeg"] = _traced(_jpeg(of_faces), jpeg=((None, None), tf.string))
         step_jpeg = _step_jpeg(step, networks.cnn)
         found["step_jpeg"] = _traced(step_jpeg, jpeg=((None,), tf.string), **states)
     if networks.cnn is not None and networks.head is not None:
         emotion = _emotion(networks.cnn, networks.head)
-        found["emotion"] = _traced(emotion, faces=((None, *pictures.FACE), tf.uint8))
+        found["emotion"] = _traced(emotion, faces=((None, *encoded_faces.FACE), tf.uint8))
     return found
 
 
@@ -62,21 +65,21 @@ def _traced(function: Callable[..., Tensors], **inputs: tuple[tuple, tf.DType]) 
 
     def checked(**tensors: tf.Tensor) -> Tensors:
         return function(
-            **{name: checks.fitting(name, tensors[name], specs[name].shape) for name in specs}
+            **{name: input_checks.fitting(name, tensors[name], specs[name].shape) for name in specs}
         )
 
     return tf.function(checked, autograph=False).get_concrete_function(**specs)
 
 
-def _clips(networks: learned.Networks) -> Callable[..., Tensors]:
+def _clips(networks: served_model.Networks) -> Callable[..., Tensors]:
     def clips(features):
-        features = checks.finite(checks.bounded(features, 2, MAX_FRAMES, "frames"))
+        features = input_checks.finite(input_checks.bounded(features, 2, MAX_FRAMES, "frames"))
         return _by_target(networks, networks.stacked_lstm(features))
 
     return clips
 
 
-def _step(networks: learned.Networks) -> tuple[Callable[..., Tensors], dict[str, tuple]]:
+def _step(networks: served_model.Networks) -> tuple[Callable[..., Tensors], dict[str, tuple]]:
     """Features [B, F] and states by their names -> each target, and new states; and the states' shapes and type."""
     stateful = lstm.build_stateful(networks.stacked_lstm, frames=1)
 
@@ -85,9 +88,9 @@ def _step(networks: learned.Networks) -> tuple[Callable[..., Tensors], dict[str,
         for name, state in states.items():
             found = tf.shape(state)[0]
             message = f"{name}: expected as many rows as there are faces, found"
-            state = checks.require(found == rows, state, message, found, "and", rows)
+            state = input_checks.require(found == rows, state, message, found, "and", rows)
             finite = tf.reduce_all(tf.math.is_finite(state))
-            fitting[name] = checks.require(finite, state, f"{name}: found NaN or infinity")
+            fitting[name] = input_checks.require(finite, state, f"{name}: found NaN or infinity")
         outputs = stateful({"features": features[:, tf.newaxis], **fitting})
         predictions = _by_target(networks, outputs["predictions"][:, 0])
         return {**predictions, **{name: outputs[name] for name in states}}
@@ -101,26 +104,29 @@ def _step(networks: learned.Networks) -> tuple[Callable[..., Tensors], dict[str,
 
 def _of_features(step: Callable[..., Tensors]) -> Callable[..., Tensors]:
     def step_features(features, **states):
-        return step(checks.finite(checks.bounded(features, 1, MAX_FRAMES, "rows")), states)
+        return step(
+            input_checks.finite(input_checks.bounded(features, 1, MAX_FRAMES, "rows")), states
+        )
 
     return step_features
 
 
 def _step_jpeg(step: Callable[..., Tensors], cnn: keras.Model) -> Callable[..., Tensors]:
     def step_jpeg(jpeg, **states):
-        faces = pictures.decoded(checks.bounded(jpeg, 1, MAX_FACES, "pictures"))
-        features, _ = pictures.fc6(cnn, faces)
+        faces = encoded_faces.decoded(input_checks.bounded(jpeg, 1, MAX_FACES, "pictures"))
+        features, _ = encoded_faces.fc6(cnn, faces)
         return step(features, states)
 
     return step_jpeg
 
 
-def _stride(origin: trained.Origin) -> Callable[..., Tensors]:
+def _stride(origin: temporal_model.Origin) -> Callable[..., Tensors]:
     def stride(frame_rate):
-        rate = checks.bounded(frame_rate, 1, MAX_FRAMES, "rates")
+        rate = input_checks.bounded(frame_rate, 1, MAX_FRAMES, "rates")
         fine = tf.reduce_all((rate > 0) & (rate < 1000))
         rate = tf.cast(
-            checks.require(fine, rate, "frame_rate: expected 0 to 1000, found", rate), tf.float64
+            input_checks.require(fine, rate, "frame_rate: expected 0 to 1000, found", rate),
+            tf.float64,
         )
         # As Origin.stride_at.
         frames = tf.cast(tf.round(origin.stride * rate / origin.frame_rate), tf.int32)
@@ -129,10 +135,10 @@ def _stride(origin: trained.Origin) -> Callable[..., Tensors]:
     return stride
 
 
-def _faces(networks: learned.Networks, cnn: keras.Model) -> Callable[..., Tensors]:
+def _faces(networks: served_model.Networks, cnn: keras.Model) -> Callable[..., Tensors]:
     def predict(faces):
-        faces = checks.bounded(faces, 2, MAX_FACES, "faces")
-        features, _ = pictures.fc6(cnn, tf.reshape(faces, (-1, *pictures.FACE)))
+        faces = input_checks.bounded(faces, 2, MAX_FACES, "faces")
+        features, _ = encoded_faces.fc6(cnn, tf.reshape(faces, (-1, *encoded_faces.FACE)))
         shape = tf.concat([tf.shape(faces)[:2], tf.shape(features)[1:]], axis=0)
         return _by_target(networks, networks.stacked_lstm(tf.reshape(features, shape)))
 
@@ -141,19 +147,19 @@ def _faces(networks: learned.Networks, cnn: keras.Model) -> Callable[..., Tensor
 
 def _jpeg(predict: Callable[..., Tensors]) -> Callable[..., Tensors]:
     def decode_and_predict(jpeg):
-        jpeg = checks.bounded(jpeg, 2, MAX_FACES, "pictures")
-        faces = pictures.decoded(tf.reshape(jpeg, (-1,)))
-        return predict(tf.reshape(faces, tf.concat([tf.shape(jpeg), pictures.FACE], axis=0)))
+        jpeg = input_checks.bounded(jpeg, 2, MAX_FACES, "pictures")
+        faces = encoded_faces.decoded(tf.reshape(jpeg, (-1,)))
+        return predict(tf.reshape(faces, tf.concat([tf.shape(jpeg), encoded_faces.FACE], axis=0)))
 
     return decode_and_predict
 
 
 def _emotion(cnn: keras.Model, head: keras.Model) -> Callable[..., Tensors]:
     def emotion(faces):
-        features, shown = pictures.fc6(cnn, checks.bounded(faces, 1, MAX_FACES, "faces"))
+        features, shown = encoded_faces.fc6(cnn, input_checks.bounded(faces, 1, MAX_FACES, "faces"))
         posteriors = tf.nn.softmax(head(features))
         # With a row for each face, as servers that put requests together want it.
-        names = tf.tile([expression.EXPRESSIONS], (tf.shape(faces)[0], 1))
+        names = tf.tile([expression_head.EXPRESSIONS], (tf.shape(faces)[0], 1))
         return {
             "posteriors": tf.where(shown[:, tf.newaxis], posteriors, 0.0),
             "expressions": names,
@@ -162,7 +168,7 @@ def _emotion(cnn: keras.Model, head: keras.Model) -> Callable[..., Tensors]:
     return emotion
 
 
-def _by_target(networks: learned.Networks, predictions: tf.Tensor) -> Tensors:
+def _by_target(networks: served_model.Networks, predictions: tf.Tensor) -> Tensors:
     """[..., D] -> D of [...]."""
     return dict(zip(networks.origin.targets, tf.unstack(predictions, axis=-1), strict=True))
 

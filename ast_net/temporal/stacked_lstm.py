@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ast_net import errors, pretrained
+from ast_net import errors, shipped
 
 
 def build_stacked_lstm(
@@ -42,7 +42,7 @@ def build_stacked_lstm(
     return keras.Model(features, predictions, name="stacked_lstm")
 
 
-def load(path: str | pathlib.Path = pretrained.STACKED_LSTM) -> keras.Model:
+def load(path: str | pathlib.Path = shipped.STACKED_LSTM) -> keras.Model:
     """A trained temporal model; by default the package's own, for the features of its `compact`.
 
     Raises:

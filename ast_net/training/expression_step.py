@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from ast_net import config
-from ast_net.cnn import expression
+from ast_net.cnn import expression_head
 
 
 def build_optimizer(
@@ -36,7 +36,7 @@ def build_optimizer(
 
 def class_weights(labels: np.ndarray) -> np.ndarray:
     """For each class the inverse of its share, with mean 1 over the pictures, [7]."""
-    counts = np.bincount(labels, minlength=len(expression.EXPRESSIONS))
+    counts = np.bincount(labels, minlength=len(expression_head.EXPRESSIONS))
     return (len(labels) / np.count_nonzero(counts) / np.maximum(counts, 1)).astype(np.float32)
 
 
@@ -52,7 +52,7 @@ def training_step(
     What of the network is trainable is decided here, once.
     """
     variables = network.trainable_variables
-    classes = len(expression.EXPRESSIONS)
+    classes = len(expression_head.EXPRESSIONS)
     smoothing = settings.label_smoothing
 
     @tf.function(jit_compile=settings.jit_compile)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from ast_net import config, errors
-from ast_net.datasets import afew_va, records
+from ast_net.datasets import afew_va
+from ast_net.records import example_format
 
 GREY = [np.full((12, 16, 3), k, np.uint8) for k in range(12)]
 
@@ -19,7 +20,7 @@ def folder(tmp_path):
 
 
 def builder(tmp_path, **settings):
-    settings = records.RecordsConfig(clip=config.Clip(5, 2), **settings)
+    settings = example_format.RecordsConfig(clip=config.Clip(5, 2), **settings)
     return afew_va.AfewVa(config=settings, data_dir=tmp_path / "data")
 
 

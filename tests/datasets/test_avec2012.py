@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from ast_net import config, errors
-from ast_net.datasets import avec2012, records
+from ast_net.datasets import avec2012
 from ast_net.faces import video
+from ast_net.records import example_format
 
 GREY = [np.full((48, 64, 3), k % 200, np.uint8) for k in range(200)]
 
@@ -32,7 +33,7 @@ def folder(tiny_video, tmp_path):
 
 def recordings(folder, tmp_path, **settings):
     settings.setdefault("clip", config.Clip(5, 2))
-    settings = records.RecordsConfig(**settings)
+    settings = example_format.RecordsConfig(**settings)
     return avec2012.Avec2012(config=settings, data_dir=tmp_path / "data").recordings(folder)
 
 
@@ -185,7 +186,7 @@ def test_missing_and_empty_files_are_named(folder, tmp_path):
     with pytest.raises(errors.InputError, match="valence.dat: the file is empty"):
         read(folder, tmp_path)
     labels_of(folder).unlink()
-    settings = records.RecordsConfig(clip=config.Clip(5, 2))
+    settings = example_format.RecordsConfig(clip=config.Clip(5, 2))
     builder = avec2012.Avec2012(config=settings, data_dir=tmp_path / "data")
     with pytest.raises(errors.InputError, match=r"1 files are missing:\n.*train001_valence\.dat"):
         builder.made_of(folder)

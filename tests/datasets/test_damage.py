@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from ast_net import config, errors
-from ast_net.datasets import preparation, records
+from ast_net.records import example_format, store
 
 
 def avec2012(folder, video):
@@ -160,8 +160,8 @@ def builders(tmp_path_factory):
     result = []
     for _, dataset, train, dev, _ in LAYOUTS:
         partitions = {"train": train, "dev": dev} if train else {}
-        settings = records.RecordsConfig(clip=CLIP, partitions=partitions)
-        result.append(preparation.BUILDERS[dataset](config=settings, data_dir=data_dir))
+        settings = example_format.RecordsConfig(clip=CLIP, partitions=partitions)
+        result.append(store.BUILDERS[dataset](config=settings, data_dir=data_dir))
     return result
 
 
@@ -242,14 +242,14 @@ def test_a_failed_preparation_is_not_taken_for_a_whole_one(face_video, tmp_path)
     layouts.recordings(folder, face_video)
     # The first recording can be prepared, the second is found out when its turn comes.
     (folder / "videos/ben.mp4").write_bytes(b"\0" * 999)
-    settings = records.RecordsConfig(clip=CLIP)
+    settings = example_format.RecordsConfig(clip=CLIP)
     for _ in range(2):
         with pytest.raises(errors.InputError, match=r"ben\.mp4"):
-            preparation.prepare("recordings", settings, str(data_dir), str(folder))
+            store.prepare("recordings", settings, str(data_dir), str(folder))
         assert not list((data_dir / "recordings").rglob("*.tfrecord*"))
         assert not list(data_dir.rglob("dataset_info.json"))
     (folder / "videos/ben.mp4").write_bytes(face_video.read_bytes() + b"\0")
-    builder = preparation.prepare("recordings", settings, str(data_dir), str(folder))
-    (example,) = preparation.segments(builder, "dev").as_numpy_iterator()
+    builder = store.prepare("recordings", settings, str(data_dir), str(folder))
+    (example,) = store.segments(builder, "dev").as_numpy_iterator()
     expected = [layouts.course("ben", target)[:20] for target in layouts.TARGETS]
     np.testing.assert_allclose(example["labels"], np.stack(expected, axis=1), atol=1e-6)

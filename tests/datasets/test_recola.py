@@ -11,15 +11,9 @@ from absl import logging
 
 from ast_net import config, errors
 from ast_net.cnn import runtime
-from ast_net.datasets import (
-    annotations,
-    gold_standard,
-    preparation,
-    recola,
-    recola_layouts,
-    records,
-)
+from ast_net.datasets import annotations, gold_standard, recola, recola_layouts
 from ast_net.faces import alignment, tracking, video_writer
+from ast_net.records import example_format, store
 
 CLIP = config.Clip(4, 2)
 
@@ -32,7 +26,7 @@ def folder(recola_folder, tmp_path):
 
 def settings(**changes):
     partitions = {"train": ("P1",), "dev": ("P2",)}
-    return records.RecordsConfig(**{"clip": CLIP, "partitions": partitions, **changes})
+    return example_format.RecordsConfig(**{"clip": CLIP, "partitions": partitions, **changes})
 
 
 def rating_file(folder, name="P1", target="valence"):
@@ -50,7 +44,7 @@ def edit(path, change):
 @pytest.fixture(scope="module")
 def prepared(recola_folder, tmp_path_factory):
     data_dir = str(tmp_path_factory.mktemp("data"))
-    return preparation.prepare("recola", settings(), data_dir, str(recola_folder))
+    return store.prepare("recola", settings(), data_dir, str(recola_folder))
 
 
 def test_records_hold_features_and_gold_standard_of_every_frame(prepared, recola_folder):
@@ -68,9 +62,9 @@ def test_records_hold_features_and_gold_standard_of_every_frame(prepared, recola
         )
     )
     seen = 0
-    for example in preparation.segments(prepared, "train").as_numpy_iterator():
+    for example in store.segments(prepared, "train").as_numpy_iterator():
         first, count = example["first_frame"], len(example["mask"])
-        assert first == max(0, seen - records.RecordsConfig(clip=CLIP).overlap)
+        assert first == max(0, seen - example_format.RecordsConfig(clip=CLIP).overlap)
         seen = first + count
         assert example["features"].dtype == np.float16
         np.testing.assert_allclose(example["features"], features[first:seen], rtol=0.01, atol=0.01)
@@ -86,7 +80,7 @@ def test_records_hold_features_and_gold_standard_of_every_frame(prepared, recola
 def test_records_take_little_more_than_their_features(prepared):
     split = prepared.info.splits["train"]
     size = sum(pathlib.Path(file).stat().st_size for file in split.filepaths)
-    examples = list(preparation.segments(prepared, "train").as_numpy_iterator())
+    examples = list(store.segments(prepared, "train").as_numpy_iterator())
     frames = max(example["first_frame"] + len(example["mask"]) for example in examples)
     assert len(examples) > 1
     assert size <= 1.15 * frames * 512 * 2
@@ -104,7 +98,7 @@ def test_tfds_users_find_a_data_set_like_any_other(recola_folder, tmp_path):
 
 def test_prepared_records_need_no_source(prepared):
     data_dir = prepared.data_path.parents[2]
-    again = preparation.prepare("recola", settings(), str(data_dir), None)
+    again = store.prepare("recola", settings(), str(data_dir), None)
     assert again.info.splits["dev"].num_examples == prepared.info.splits["dev"].num_examples
 
 
@@ -118,17 +112,17 @@ def test_records_of_other_settings_have_other_names():
         settings(runtime=config.Runtime("tensorflow", "bfloat16")).name,
         settings(runtime=config.Runtime("openvino", "bfloat16")).name,
         settings(runtime=config.Runtime("openvino", "float32")).name,
-        records.RecordsConfig().name,
+        example_format.RecordsConfig().name,
     ]
     assert len(set(names)) == len(names)
 
 
 def test_records_of_changed_sources_are_refused(prepared, folder):
     data_dir = str(prepared.data_path.parents[2])
-    preparation.prepare("recola", settings(), data_dir, str(folder))
+    store.prepare("recola", settings(), data_dir, str(folder))
     edit(rating_file(folder), lambda lines: lines[:-1])
     with pytest.raises(errors.InputError, match=r"made of other files.*valence/P1\.csv"):
-        preparation.prepare("recola", settings(), data_dir, str(folder))
+        store.prepare("recola", settings(), data_dir, str(folder))
 
 
 def test_truncated_records_are_refused(prepared, tmp_path):
@@ -136,20 +130,20 @@ def test_truncated_records_are_refused(prepared, tmp_path):
     file = next(data_dir.rglob("*.tfrecord-*"))
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(errors.InputError, match="they are damaged"):
-        preparation.prepare("recola", settings(), str(data_dir), None)
+        store.prepare("recola", settings(), str(data_dir), None)
 
 
 @pytest.mark.parametrize("manual_dir", [None, "nowhere"])
 def test_without_a_source_the_error_tells_what_is_expected(manual_dir, tmp_path):
     with pytest.raises(errors.InputError, match="RECOLA-Annotation/emotional_behaviour"):
-        preparation.prepare("recola", settings(), str(tmp_path), manual_dir)
+        store.prepare("recola", settings(), str(tmp_path), manual_dir)
 
 
 def test_every_missing_file_is_named(folder, tmp_path):
     rating_file(folder, "P2").unlink()
     (folder / recola.VIDEOS / "P1.mp4").unlink()
     with pytest.raises(errors.InputError) as caught:
-        preparation.prepare("recola", settings(), str(tmp_path / "data"), str(folder))
+        store.prepare("recola", settings(), str(tmp_path / "data"), str(folder))
     assert str(rating_file(folder, "P2")) in str(caught.value)
     assert str(folder / recola.VIDEOS / "P1.mp4") in str(caught.value)
     assert "2 files are missing" in str(caught.value)
@@ -200,9 +194,9 @@ def test_default_partitions_are_the_shared_recordings():
 def test_ratings_shorter_than_the_video_leave_frames_without(folder, tmp_path):
     for target in config.TARGETS:
         edit(rating_file(folder, "P1", target), lambda lines: lines[:51])  # to 1.96 s
-    builder = preparation.prepare("recola", settings(), str(tmp_path / "data"), str(folder))
+    builder = store.prepare("recola", settings(), str(tmp_path / "data"), str(folder))
     rated = {}
-    for example in preparation.segments(builder, "train").as_numpy_iterator():
+    for example in store.segments(builder, "train").as_numpy_iterator():
         for time, label in zip(example["timestamps"], example["labels"], strict=True):
             rated[round(time * 25)] = np.isfinite(label).all()
     # A rating holds for half a step after it, which no further frame is within.
@@ -238,13 +232,13 @@ def test_frames_without_a_face_keep_their_place(folder, portrait, tmp_path):
     video_writer.write_video(folder / recola.VIDEOS / "P1.mp4", [face] * 10 + [blank] * 20, 25)
     video_writer.write_video(folder / recola.VIDEOS / "P2.mp4", [blank] * 30, 25)
     with mock.patch.object(logging, "warning") as warning:
-        builder = preparation.prepare("recola", settings(), str(tmp_path / "data"), str(folder))
+        builder = store.prepare("recola", settings(), str(tmp_path / "data"), str(folder))
     said = [call.args[0] % call.args[1:] for call in warning.call_args_list]
     assert any("P2.mp4: no face in any of its 30 frames" in line for line in said)
     masks = {}
     for split in ("train", "dev"):
         masks[split] = np.zeros(30, bool)
-        for example in preparation.segments(builder, split).as_numpy_iterator():
+        for example in store.segments(builder, split).as_numpy_iterator():
             first, mask = example["first_frame"], example["mask"]
             masks[split][first : first + len(mask)] = mask
             assert not example["features"][~mask].any()
@@ -256,12 +250,12 @@ def test_a_truncated_video_is_used_as_far_as_it_goes(folder, tmp_path):
     path = folder / recola.VIDEOS / "P1.mp4"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with mock.patch.object(logging, "warning") as warning:
-        builder = preparation.prepare("recola", settings(), str(tmp_path / "data"), str(folder))
+        builder = store.prepare("recola", settings(), str(tmp_path / "data"), str(folder))
     said = [call.args[0] % call.args[1:] for call in warning.call_args_list]
     assert any("P1: its ratings go on to 6.00 s, but the video ends at" in line for line in said)
     frames = max(
         example["first_frame"] + len(example["mask"])
-        for example in preparation.segments(builder, "train").as_numpy_iterator()
+        for example in store.segments(builder, "train").as_numpy_iterator()
     )
     assert 10 < frames < 150
 
@@ -286,5 +280,5 @@ def test_a_target_rated_for_a_shorter_time_has_no_gold_standard_after_it(folder)
 def test_a_video_that_is_none_stops_preparation_and_leaves_no_data_set(content, folder, tmp_path):
     (folder / recola.VIDEOS / "P2.mp4").write_bytes(content)
     with pytest.raises(errors.InputError, match=r"P2\.mp4"):
-        preparation.prepare("recola", settings(), str(tmp_path / "data"), str(folder))
+        store.prepare("recola", settings(), str(tmp_path / "data"), str(folder))
     assert not list((tmp_path / "data/recola").rglob("*.tfrecord*"))

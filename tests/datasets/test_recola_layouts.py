@@ -8,7 +8,8 @@ import pytest
 from absl import logging
 
 from ast_net import config, errors
-from ast_net.datasets import builder, preparation, recola, recola_layouts, records
+from ast_net.datasets import recola, recola_layouts
+from ast_net.records import builder, example_format, store
 
 WRITERS = {
     recola_layouts.OWN.name: (layouts.recola_own, "P16", "P19"),
@@ -17,13 +18,13 @@ WRITERS = {
     recola_layouts.AVEC_2018.name: (layouts.recola_avec_2018, "train_2", "dev_2"),
 }
 CLIP = config.Clip(4, 2)
-SETTINGS = records.RecordsConfig(clip=CLIP)
+SETTINGS = example_format.RecordsConfig(clip=CLIP)
 GOLD = "ratings_gold_standard/valence/dev_1.arff"
 
 
 def sources(folder, tmp_path, train, dev) -> list[builder.Source]:
     partitions = {"train": (train,), "dev": (dev,)}
-    settings = records.RecordsConfig(clip=CLIP, partitions=partitions)
+    settings = example_format.RecordsConfig(clip=CLIP, partitions=partitions)
     made = recola.Recola(config=settings, data_dir=tmp_path / "data")
     assert made.made_of(folder)
     return [source for part in made.recordings(folder).values() for source in part]
@@ -200,8 +201,10 @@ def test_ratings_in_other_units_than_seconds_stop_preparation(face_video, tmp_pa
     for path in (tmp_path / "source").rglob("*.csv"):
         rows = (line.split(",") for line in path.read_text().splitlines())
         path.write_text("\n".join(f"{float(time) * 25:.0f},{value}" for time, value in rows))
-    settings = records.RecordsConfig(clip=CLIP, partitions={"train": ("P16",), "dev": ("P19",)})
+    settings = example_format.RecordsConfig(
+        clip=CLIP, partitions={"train": ("P16",), "dev": ("P19",)}
+    )
     with pytest.raises(
         errors.InputError, match=r"ends at 0.76 s and its ratings \(P16\) at 40.00 s"
     ):
-        preparation.prepare("recola", settings, str(tmp_path / "data"), str(tmp_path / "source"))
+        store.prepare("recola", settings, str(tmp_path / "data"), str(tmp_path / "source"))

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from ast_net import config, errors
-from ast_net.datasets import gold_standard, records, semaine
+from ast_net.datasets import gold_standard, semaine
+from ast_net.records import example_format
 
 TWO = {"train": ("1",), "dev": ("13",)}
 
@@ -25,7 +26,7 @@ def folder(tiny_video, tmp_path):
 
 def builder(tmp_path, **settings):
     settings.setdefault("clip", config.Clip(5, 2))
-    settings = records.RecordsConfig(**settings)
+    settings = example_format.RecordsConfig(**settings)
     return semaine.Semaine(config=settings, data_dir=tmp_path / "data")
 
 

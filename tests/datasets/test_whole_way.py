@@ -9,8 +9,9 @@ import pytest
 import tensorflow as tf
 
 from ast_net import config
-from ast_net.datasets import preparation
-from ast_net.training import experiment, figures
+from ast_net.records import store
+from ast_net.reports import figures
+from ast_net.training import runs
 
 SHORT = config.Training(clip=config.Clip(5, 2), epochs=1, clip_hop=4, batch_size=8)
 # Longer than the recordings.
@@ -53,11 +54,11 @@ def run(dataset, folder, data_dir, tmp_path, training=SHORT, targets=config.TARG
         training=training,
         lstm=config.StackedLSTM((6, 5)),
     )
-    experiment.train_and_evaluate(whole, "")
+    runs.train_and_evaluate(whole, "")
     metrics = json.loads((tmp_path / "run/evaluation/metrics.json").read_text())
     evaluated = {target: list(table["recordings"]) for target, table in metrics.items()}
-    builder = experiment.prepare(whole)
-    return evaluated, list(preparation.segments(builder, "train").as_numpy_iterator())
+    builder = runs.prepare(whole)
+    return evaluated, list(store.segments(builder, "train").as_numpy_iterator())
 
 
 def test_avec2012_with_a_further_target(face_avi, data_dir, tmp_path):

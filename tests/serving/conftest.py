@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 from ast_net.cnn import backbone
-from ast_net.serving import exporting, learned
-from ast_net.temporal import stacked_lstm, trained
+from ast_net.serving import exporting, served_model
+from ast_net.temporal import stacked_lstm, temporal_model
 
 
 def _make_run(
@@ -24,8 +24,8 @@ def _make_run(
     model = stacked_lstm.build_stacked_lstm(512, (6, 5), len(targets), policy, moments)
     model.save(folder / "best.keras")
     identity = backbone.weights_id("compact", None)
-    origin = trained.Origin(targets, "compact", identity, None, 7, 10, 25.0)
-    trained.save_origin(folder / "model.json", origin)
+    origin = temporal_model.Origin(targets, "compact", identity, None, 7, 10, 25.0)
+    temporal_model.save_origin(folder / "model.json", origin)
     (folder / "run.flags").write_text("--dataset=demo\n")
     return folder
 
@@ -42,8 +42,8 @@ def run(tmp_path_factory) -> pathlib.Path:
 
 
 @pytest.fixture(scope="session")
-def networks(run) -> learned.Networks:
-    return learned.load(str(run))
+def networks(run) -> served_model.Networks:
+    return served_model.load(str(run))
 
 
 @pytest.fixture(scope="session")

@@ -21,8 +21,8 @@ import serving_client
 from ast_net import config, errors
 from ast_net.cnn import runtime
 from ast_net.faces import detection, video, video_writer
-from ast_net.prediction import networks as prediction_networks
-from ast_net.prediction import pipeline, table
+from ast_net.prediction import frame_table, pipeline
+from ast_net.prediction import prediction_model as prediction_networks
 from ast_net.serving import remote, transports
 
 _HAS_GRPC = importlib.util.find_spec("tensorflow_serving") is not None
@@ -129,7 +129,7 @@ def expected(videos, networks, detector):
     found = {}
     for rate, path in videos.items():
         output = path.with_suffix(".csv")
-        with table.CsvWriter(output, predictor.targets) as writer:
+        with frame_table.CsvWriter(output, predictor.targets) as writer:
             for frame in predictor.predict(video.read_frames(path), rate):
                 writer.write(frame)
         found[rate] = _rows(output)

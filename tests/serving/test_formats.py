@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ast_net import errors
-from ast_net.serving import exporting, formats, learned
+from ast_net.serving import exporting, formats, served_model
 
 
 def _onnx(path):
@@ -123,7 +123,7 @@ def test_the_models_that_are_converted_are_the_trained_ones(networks, features):
     expected = networks.stacked_lstm(features).numpy()
     for frames in (None, features.shape[1]):
         _close(formats.temporal(networks, frames)({"features": features}), expected, 1e-5)
-    without = learned.Networks(networks.stacked_lstm, networks.origin)
+    without = served_model.Networks(networks.stacked_lstm, networks.origin)
     states = {
         f"lstm_{k}_{part}": np.zeros((2, size)) for k, size in ((1, 6), (2, 5)) for part in "hc"
     }

@@ -13,9 +13,9 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.tools import saved_model_cli
 
-from ast_net import config, errors, pretrained
-from ast_net.cnn import expression, runtime
-from ast_net.serving import exporting, learned
+from ast_net import config, errors, shipped
+from ast_net.cnn import expression_head, runtime
+from ast_net.serving import exporting, served_model
 
 # Loads the model where ast_net cannot be imported, calls each function, and once a frame `step`, its state
 # going through JSON. At last it calls TensorFlow's own tool.
@@ -122,7 +122,7 @@ def test_posteriors_are_the_heads(answers, networks, faces):
     np.testing.assert_allclose(answers["emotion/posteriors"], expected, rtol=0, atol=1e-5)
     assert (
         answers["emotion/expressions"].tolist()
-        == [[name.encode() for name in expression.EXPRESSIONS]] * 3
+        == [[name.encode() for name in expression_head.EXPRESSIONS]] * 3
     )
 
 
@@ -164,7 +164,7 @@ def test_a_single_target_without_the_cnn(make_run, features, tmp_path):
     loaded = tf.saved_model.load(str(tmp_path / "7")).signatures
     assert sorted(loaded) == ["serving_default", "step", "stride"]
     (found,) = loaded["serving_default"](features=tf.constant(features)).items()
-    expected = learned.load(str(run), with_cnn=False).stacked_lstm(features)[..., 0]
+    expected = served_model.load(str(run), with_cnn=False).stacked_lstm(features)[..., 0]
     assert found[0] == "arousal"
     np.testing.assert_allclose(found[1], expected, rtol=0, atol=1e-5)
 
@@ -177,7 +177,7 @@ def test_a_run_in_mixed_precision_and_the_cnn_in_bfloat16(
     loaded = tf.saved_model.load(str(tmp_path / "7")).signatures
     # The temporal model stays as it was trained.
     found = loaded["serving_default"](features=tf.constant(features))["valence"]
-    expected = learned.load(str(run), with_cnn=False).stacked_lstm(features)[..., 0]
+    expected = served_model.load(str(run), with_cnn=False).stacked_lstm(features)[..., 0]
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
     assert np.abs(expected - networks.stacked_lstm(features)[..., 0]).max() > 1e-5
     found = loaded["emotion"](faces=tf.constant(faces[1]))["posteriors"].numpy()
@@ -188,8 +188,8 @@ def test_a_run_in_mixed_precision_and_the_cnn_in_bfloat16(
 
 
 def test_weights_without_a_head_have_no_expressions(run, tmp_path, capsys):
-    (tmp_path / "own.weights.h5").write_bytes(pretrained.COMPACT.read_bytes())
-    loaded = learned.load(str(run), backbone_weights=str(tmp_path / "own.weights.h5"))
+    (tmp_path / "own.weights.h5").write_bytes(shipped.COMPACT.read_bytes())
+    loaded = served_model.load(str(run), backbone_weights=str(tmp_path / "own.weights.h5"))
     assert loaded.cnn is not None and loaded.head is None
     assert "head.weights.h5: no such file, so no expressions" in capsys.readouterr().out
 
@@ -197,4 +197,4 @@ def test_weights_without_a_head_have_no_expressions(run, tmp_path, capsys):
 def test_weights_of_another_cnn_are_refused(run, tmp_path):
     (tmp_path / "other.weights.h5").write_bytes(b"other")
     with pytest.raises(errors.InputError, match="trained on features of other weights"):
-        learned.load(str(run), backbone_weights=str(tmp_path / "other.weights.h5"))
+        served_model.load(str(run), backbone_weights=str(tmp_path / "other.weights.h5"))

@@ -11,7 +11,7 @@ import textwrap
 import pytest
 
 from ast_net import errors
-from ast_net.serving import exporting, papers, saved_model, version, warmup
+from ast_net.serving import exporting, model_card, saved_model, version, warmup
 
 
 @pytest.mark.parametrize("name", ["latest", "1.0", "v1", "-1", "+1", "1e3", "²", "1 ", "9" * 19])
@@ -50,7 +50,7 @@ def test_a_relative_folder_and_a_slash_at_its_end(tmp_path, monkeypatch):
     ]
 
 
-@pytest.mark.parametrize("stage", [saved_model, warmup, papers])
+@pytest.mark.parametrize("stage", [saved_model, warmup, model_card])
 def test_what_fails_at_any_stage_leaves_nothing(run, tmp_path, monkeypatch, stage):
     write = stage.write
 

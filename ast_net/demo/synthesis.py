@@ -1,0 +1,200 @@
+"""Generates a folder in RECOLA's own layout: the demo data set, that needs no download and no licence.
+
+Each recording is a video of a person whose expression follows known smooth curves of valence and arousal,
+and what six simulated raters say about it. Everything follows from the seed and the recording's name.
+"""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import tqdm
+
+from ast_net import config, errors, files
+from ast_net.datasets import annotations, recola
+from ast_net.demo import synthetic_face
+from ast_net.faces import video_writer
+
+RATERS = ("FM1", "FM2", "FM3", "FF1", "FF2", "FF3")
+RATING_STEP = 0.04
+# The raters' mean, in seconds.
+REACTION_DELAY = 2.0
+
+# Raised whenever the same settings would give other files.
+_VERSION = 1
+_SETTINGS_FILE = "synthesis.json"
+_LATENT_PEAK = 0.8
+# Seconds: from a peak to the next trough it is half of these.
+_LATENT_PERIODS = (7.0, 20.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What a generated folder depends on, beside its recordings' names.
+
+    Attributes:
+      seed: 0 or more.
+      seconds: each recording's length.
+      frame_rate: of the videos, frames a second.
+    """
+
+    seed: int = 0
+    seconds: float = 40.0
+    frame_rate: int = 25
+
+    def __post_init__(self) -> None:
+        if self.seed < 0 or not self.seconds >= 1 or self.frame_rate < 1:
+            raise errors.InputError(
+                f"{self}: expected a seed of 0 or more, a second or more, and a frame a second or more"
+            )
+
+
+def generate(
+    folder: str | pathlib.Path, recordings: Sequence[str], settings: Settings = Settings()
+) -> None:
+    """Writes the recordings that the folder does not have yet, each file whole or not at all.
+
+    Recordings of one name and seed are the same in any folder; different names share no random number.
+
+    Args:
+      folder: made if need be; `synthesis.json` in it states the settings.
+      recordings: their names, such as P16.
+      settings: seed, length and frame rate.
+
+    Raises:
+      InputError: the folder was made with other settings or holds something else, or cannot be written.
+    """
+    folder = pathlib.Path(folder)
+    try:
+        _claim(folder, settings)
+        for name in recordings:
+            for target in config.TARGETS:
+                path = folder / recola.RATINGS / target / f"{name}.csv"
+                if not path.exists():
+                    _write_ratings(path, rate(name, target, settings))
+        missing = [name for name in recordings if not _video(folder, name).exists()]
+        total = len(missing) * len(_frame_times(settings))
+        with tqdm.tqdm(
+            total=total, desc="generating", unit="frame", disable=not missing
+        ) as progress:
+            for name in missing:
+                images = _counted(film(name, settings), progress)
+                video_writer.write_video(_video(folder, name), images, settings.frame_rate)
+    except OSError as error:
+        raise errors.InputError(
+            f"{folder}: cannot be written: {error}; give a folder with room and write permission"
+        ) from error
+
+
+def latent(name: str, times: np.ndarray, settings: Settings = Settings()) -> np.ndarray:
+    """The true valence and arousal of a recording.
+
+    Over the recording each has mean 0 and reaches 0.8 at its strongest, and the two are uncorrelated.
+
+    Args:
+      name: the recording's.
+      times: [T] seconds; before its start and after its end the curves hold.
+      settings: of the folder.
+
+    Returns:
+      float64 [T, (valence, arousal)].
+    """
+    rng = _generator(settings, "latent", name)
+    within = _rating_times(settings)
+    all_times = np.concatenate([within, np.clip(times, 0, settings.seconds)])
+    valence = synthetic_face.smooth_noise(rng, all_times, _LATENT_PERIODS)
+    arousal = synthetic_face.smooth_noise(rng, all_times, _LATENT_PERIODS)
+    count = len(within)
+    valence -= valence[:count].mean()
+    arousal -= arousal[:count].mean()
+    # Few periods fit into a recording: chance alone would correlate the two by a third.
+    arousal -= valence * (arousal[:count] @ valence[:count]) / (valence[:count] @ valence[:count])
+    curves = np.stack([valence, arousal], axis=1)
+    return _LATENT_PEAK * curves[count:] / np.abs(curves[:count]).max(axis=0)
+
+
+def film(name: str, settings: Settings = Settings()) -> Iterator[np.ndarray]:
+    """The pictures of a recording, uint8 RGB [240, 320, 3], one by one."""
+    times = _frame_times(settings)
+    rng = _generator(settings, "film", name)
+    return synthetic_face.record(rng, times, latent(name, times, settings))
+
+
+def rate(name: str, target: str, settings: Settings = Settings()) -> annotations.Ratings:
+    """What the six raters say about a recording, every 0.04 s, in [-1, 1].
+
+    A rater has a gain, a bias and a reaction delay (1 to 3 s) that stay the same for all recordings of a
+    seed, and errors that change slowly, with a little jitter.
+    """
+    column = config.TARGETS.index(target)
+    rng = _generator(settings, "raters", target)
+    gains, biases = rng.uniform(0.6, 1.3, len(RATERS)), rng.uniform(-0.15, 0.15, len(RATERS))
+    spread = np.linspace(-1.0, 1.0, len(RATERS))
+    delays = REACTION_DELAY + _generator(settings, "delays", "").permutation(spread)
+    rng = _generator(settings, f"ratings of {target}", name)
+    times = _rating_times(settings)
+    values = []
+    for gain, bias, delay in zip(gains, biases, delays):
+        seen = latent(name, times - delay, settings)[:, column]
+        error = 0.12 * synthetic_face.smooth_noise(rng, times, (3.0, 15.0))
+        jitter = rng.normal(0, 0.01, len(times))
+        values.append(np.clip(gain * seen + bias + error + jitter, -1, 1))
+    return annotations.Ratings(times, np.stack(values, axis=1), RATERS)
+
+
+def _generator(settings: Settings, purpose: str, name: str) -> np.random.Generator:
+    return np.random.default_rng([settings.seed, *f"{purpose}/{name}".encode()])
+
+
+def _frame_times(settings: Settings) -> np.ndarray:
+    return np.arange(round(settings.seconds * settings.frame_rate)) / settings.frame_rate
+
+
+def _rating_times(settings: Settings) -> np.ndarray:
+    """RECOLA's: one at the end, too."""
+    return np.arange(round(settings.seconds / RATING_STEP) + 1) * RATING_STEP
+
+
+def _video(folder: pathlib.Path, name: str) -> pathlib.Path:
+    return folder / recola.VIDEOS / f"{name}.mp4"
+
+
+def _counted(images: Iterator[np.ndarray], progress: tqdm.tqdm) -> Iterator[np.ndarray]:
+    for image in images:
+        yield image
+        progress.update()
+
+
+def _write_ratings(path: pathlib.Path, ratings: annotations.Ratings) -> None:
+    # Header names carry trailing blanks in some copies of RECOLA.
+    rows = [";".join(["time", f"{ratings.raters[0]} ", *ratings.raters[1:]])]
+    for time, values in zip(ratings.times, ratings.values):
+        rows.append(";".join([f"{time:.2f}", *(f"{value:.4f}" for value in values)]))
+    with files.whole(path) as temporary:
+        temporary.write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
+def _claim(folder: pathlib.Path, settings: Settings) -> None:
+    """Refuses a folder that is not for these settings, and states them in a new one."""
+    path = folder / _SETTINGS_FILE
+    wanted = {"version": _VERSION, **dataclasses.asdict(settings)}
+    if not path.exists():
+        if folder.is_dir() and any(folder.iterdir()):
+            raise errors.InputError(
+                f"{folder}: holds files but no {_SETTINGS_FILE}; expected an empty or a new folder, or "
+                "one that was generated: give another"
+            )
+        with files.whole(path) as temporary:
+            temporary.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+        return
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise errors.InputError(f"{path}: is no JSON ({error}); delete {folder}") from error
+    if found != wanted:
+        raise errors.InputError(
+            f"{path}: the folder was generated with {found}, expected {wanted}; give another folder, or "
+            "delete this one to generate it again"
+        )

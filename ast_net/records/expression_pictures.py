@@ -1,0 +1,109 @@
+"""FER2013 (Goodfellow et al., ICONIP 2013): 48x48 grey faces, each with one of seven expressions."""
+
+import pathlib
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow_datasets as tfds
+from absl import logging
+
+from ast_net import errors
+from ast_net.cnn import expression_head
+from ast_net.datasets import fer2013
+
+
+class Fer2013(tfds.core.GeneratorBasedBuilder):
+    """Pictures uint8 [48, 48, 1] and their expressions, in the splits of the release."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    MANUAL_DOWNLOAD_INSTRUCTIONS = """
+    FER2013 is at https://www.kaggle.com/competitions/challenges-in-representation-learning-facial-
+    expression-recognition-challenge/data. Give the folder that holds fer2013.csv or fer2013.csv.gz, or
+    the folders train and test, each with one folder of pictures for each of
+    angry, disgust, fear, happy, sad, surprise and neutral.
+    """
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=self.__doc__,
+            features=tfds.features.FeaturesDict(
+                {
+                    "image": tfds.features.Image(
+                        shape=(fer2013.SIZE, fer2013.SIZE, 1), encoding_format="png"
+                    ),
+                    "label": tfds.features.ClassLabel(names=expression_head.EXPRESSIONS),
+                }
+            ),
+            supervised_keys=("image", "label"),
+            metadata=tfds.core.MetadataDict(),
+        )
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
+        source = fer2013.find_source(pathlib.Path(dl_manager.manual_dir))
+        self.info.metadata["source"] = fer2013.source_id(source)
+        read = fer2013.read_folders(source) if source.is_dir() else fer2013.read_csv(source)
+        if not source.is_dir():
+            fer2013.check_counts(source, read)
+        return {
+            split: self._generate_examples(images, labels)
+            for split, (images, labels) in read.items()
+        }
+
+    def _generate_examples(
+        self, images: np.ndarray, labels: np.ndarray
+    ) -> Iterator[tuple[int, dict]]:
+        for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+            yield number, {"image": image, "label": int(label)}
+
+
+def load(data_dir: str, manual_dir: str | None) -> dict[str, fer2013.Split]:
+    """Prepares FER2013 if need be and reads it into memory.
+
+    Args:
+      data_dir: where TFDS keeps it.
+      manual_dir: the release; not needed once it is prepared.
+
+    Returns:
+      For each split its pictures uint8 [n, 48, 48, 1] and labels int64 [n].
+
+    Raises:
+      InputError: the source is missing or broken, or what is prepared is of another source.
+    """
+    builder = Fer2013(data_dir=data_dir)
+    folder = pathlib.Path(manual_dir) if manual_dir else None
+    if builder.is_prepared():
+        if folder and folder.is_dir():
+            _check_source(builder, folder)
+    elif folder is None or not folder.is_dir():
+        raise errors.InputError(
+            "fer2013 is not prepared yet, and its source folder is "
+            f"{'not given' if manual_dir is None else f'missing: {manual_dir}'}: give --manual_dir=FOLDER."
+            f"\n{builder.MANUAL_DOWNLOAD_INSTRUCTIONS.rstrip()}"
+        )
+    else:
+        logging.info("preparing fer2013 in %s", builder.data_dir)
+        tfds.disable_progress_bar()
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(manual_dir=manual_dir)
+        )
+    return {split: _read_split(builder, split) for split in builder.info.splits}
+
+
+def _read_split(builder: tfds.core.DatasetBuilder, split: str) -> fer2013.Split:
+    pairs = builder.as_dataset(split=split, as_supervised=True, shuffle_files=False)
+    number = builder.info.splits[split].num_examples
+    images, labels = next(iter(pairs.batch(number)))
+    return images.numpy(), labels.numpy()
+
+
+def _check_source(builder: tfds.core.DatasetBuilder, folder: pathlib.Path) -> None:
+    found, expected = (
+        fer2013.source_id(fer2013.find_source(folder)),
+        builder.info.metadata["source"],
+    )
+    if found != expected:
+        raise errors.InputError(
+            f"{builder.data_dir}: this was prepared from other files ({expected}) than those in {folder} "
+            f"({found}). Give another --data_dir, or delete this folder to prepare again"
+        )

@@ -1,0 +1,80 @@
+"""Pictures as the exported functions take them: encoded or not, to features."""
+
+import keras
+import tensorflow as tf
+
+from ast_net.serving import input_checks
+
+FACE = (224, 224, 3)
+# Faces that pass through the CNN at once: its memory does not grow with the request.
+_FACES_AT_ONCE = 16
+# How a PNG file begins; then come the length and type of its header, and its width and height (RFC 2083).
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def fc6(cnn: keras.Model, faces: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Faces [n, 224, 224, 3] -> their features [n, F], zeros for a black picture, and which are not black [n]."""
+    shown = tf.reduce_any(faces != 0, axis=(1, 2, 3))
+    places = tf.where(shown)
+    seen = tf.gather_nd(faces, places)
+    count, size = tf.shape(seen)[0], cnn.output.shape[-1]
+
+    def some(first, features):
+        part = tf.cast(cnn(seen[first : first + _FACES_AT_ONCE]), tf.float32)
+        rounded = tf.cast(
+            tf.cast(tf.minimum(part, input_checks.MAX_FEATURE), tf.float16), tf.float32
+        )
+        return first + _FACES_AT_ONCE, tf.concat([features, rounded], axis=0)
+
+    _, features = tf.while_loop(
+        lambda first, _: first < count,
+        some,
+        (tf.constant(0), tf.zeros((0, size))),
+        shape_invariants=(tf.TensorShape(()), tf.TensorShape((None, size))),
+        parallel_iterations=1,
+    )
+    return tf.scatter_nd(places, features, (tf.size(shown, tf.int64), size)), shown
+
+
+def decoded(encoded: tf.Tensor) -> tf.Tensor:
+    """Strings [n], each a JPEG or PNG file of 224x224 pixels -> faces [n, 224, 224, 3], black for an empty one."""
+    places, face = tf.range(tf.size(encoded)), tf.TensorSpec(FACE, tf.uint8)
+    return tf.map_fn(_decode, (places, encoded), fn_output_signature=face)
+
+
+def _decode(indexed: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+    place, data = indexed
+    return tf.case(
+        [
+            (tf.equal(tf.strings.length(data), 0), lambda: tf.zeros(FACE, tf.uint8)),
+            (_is_png(data), lambda: _decode_png(place, data)),
+        ],
+        default=lambda: _decode_jpeg(place, data),
+    )
+
+
+def _is_png(data: tf.Tensor) -> tf.Tensor:
+    # 24 bytes reach to the end of the height.
+    return tf.equal(tf.strings.substr(data, 0, 8), _PNG) & (tf.strings.length(data) >= 24)
+
+
+def _decode_png(place: tf.Tensor, data: tf.Tensor) -> tf.Tensor:
+    width_height = tf.io.decode_raw(tf.strings.substr(data, 16, 8), tf.int32, little_endian=False)
+    data = _checked(place, data, width_height[::-1])
+    return tf.ensure_shape(tf.io.decode_png(data, channels=3), FACE)
+
+
+def _decode_jpeg(place: tf.Tensor, data: tf.Tensor) -> tf.Tensor:
+    length = tf.strings.length(data)
+    message = "is no JPEG or PNG file; its length in bytes is"
+    data = input_checks.require(tf.io.is_jpeg(data), data, "picture", place, message, length)
+    data = _checked(place, data, tf.io.extract_jpeg_shape(data)[:2])
+    face = tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
+    return tf.ensure_shape(face, FACE)
+
+
+def _checked(place: tf.Tensor, data: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Refuses pictures of another size, by their headers alone: what is announced as huge is never decoded."""
+    fits = tf.reduce_all(tf.equal(size, FACE[:2]))
+    message = "expected a face of 224x224 pixels, found height and width"
+    return input_checks.require(fits, data, "picture", place, message, size)

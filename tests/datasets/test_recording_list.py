@@ -1,0 +1,190 @@
+"""Anybody's own recordings: the list, the rating files, and what is refused."""
+
+import layouts
+import numpy as np
+import pytest
+
+from ast_net import config, errors
+from ast_net.datasets import recording_list
+from ast_net.records import example_format, store
+
+CLIP = config.Clip(4, 2)
+SETTINGS = example_format.RecordsConfig(clip=CLIP)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    layouts.recordings(tmp_path / "source")
+    return tmp_path / "source"
+
+
+def sources(folder):
+    made = recording_list.Recordings(config=SETTINGS, data_dir=folder.parent / "data")
+    assert set(made.made_of(folder)) >= {"recordings.csv", "ratings/ben.csv"}
+    return made.recordings(folder)
+
+
+def expected(name):
+    return np.stack([layouts.course(name, target) for target in layouts.TARGETS], axis=1)
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_reads_gold_standards_and_makes_those_of_raters(folder):
+    found = sources(folder)
+    assert {split: [source.name for source in part] for split, part in found.items()} == {
+        "train": ["anna"],
+        "dev": ["ben"],
+    }
+    for source in (*found["train"], *found["dev"]):
+        times, gold = source.read_gold()
+        np.testing.assert_array_equal(times, layouts.TIMES)
+        np.testing.assert_allclose(gold, expected(source.name), rtol=0, atol=1e-12)
+    assert found["dev"][0].read_raters()["valence"].raters == ("valence_kim", "valence_lee")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (",", ";"),
+        (",", "\t"),
+        (",", " , "),
+        ("\n", "\r\n"),
+        ("recording", "\ufeffRecording"),
+        ("anna,videos/anna.mp4,train", '"anna","videos/anna.mp4",TRAIN'),
+        ("\nben", "\n\n,,,,\nben"),
+        ("ratings/anna.csv", "{folder}/ratings/anna.csv"),
+        ("ratings/anna.csv", "./ratings/../ratings/anna.csv"),
+    ],
+)
+def test_the_list_may_be_written_in_many_ways(folder, old, new):
+    edit(folder / "recordings.csv", old, new.format(folder=folder))
+    (source,) = sources(folder)["train"]
+    np.testing.assert_array_equal(source.read_gold()[1], expected("anna"))
+
+
+def test_a_split_may_be_given_by_names_instead(folder):
+    settings = example_format.RecordsConfig(
+        clip=CLIP, partitions={"train": ("ben",), "dev": ("anna",)}
+    )
+    found = recording_list.Recordings(config=settings, data_dir=folder.parent).recordings(folder)
+    assert [source.name for source in found["train"]] == ["ben"]
+    settings = example_format.RecordsConfig(
+        clip=CLIP, partitions={"train": ("ben",), "dev": ("carl",)}
+    )
+    with pytest.raises(errors.InputError, match="no recording carl; expected some of anna, ben"):
+        recording_list.Recordings(config=settings, data_dir=folder.parent).recordings(folder)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "recording,",
+            "name,",
+            "found the header 'name,video,split,ratings,camera'; expected recording",
+        ),
+        ("video,split", "split,split", "expected recording and video and split and ratings"),
+        (
+            ",train,",
+            ",training,",
+            "line 2: found the split 'training', expected train, dev or test",
+        ),
+        (",train,", ",,", "line 2: found the split '', expected"),
+        (",train,", ",dev,", "no recording's split is train; expected some of train to learn from"),
+        (",dev,", ",test,", "no recording's split is dev"),
+        ("\nben,", "\nanna,", "line 3: anna is in line 2 already"),
+        ("\nben,", "\n../ben,", "line 3: found the recording '../ben', expected a name"),
+        ("\nben,", "\n,", "line 3: found the recording ''"),
+        ("videos/ben.mp4", "videos/b.mp4", "line 3: no video {folder}/videos/b.mp4"),
+        ("ratings/ben.csv", "", "line 3: no ratings {folder}"),
+        ("ratings/ben.csv", "ratings/anna.csv", "line 3: ratings/anna.csv is that of line 2"),
+        (
+            "videos/ben.mp4",
+            "videos/../videos/anna.mp4",
+            "line 3: videos/../videos/anna.mp4 is that of",
+        ),
+        (",left\nben", "\nben", "line 2: 4 cells; expected 5"),
+    ],
+)
+def test_what_is_wrong_with_the_list_is_named(folder, old, new, message):
+    edit(folder / "recordings.csv", old, new)
+    with pytest.raises(errors.InputError) as raised:
+        sources(folder)
+    assert message.format(folder=folder) in str(raised.value)
+    assert str(folder) in str(raised.value)
+
+
+def test_without_a_list_the_error_shows_one(tmp_path):
+    made = recording_list.Recordings(config=SETTINGS, data_dir=tmp_path)
+    with pytest.raises(
+        errors.InputError, match="recordings.csv: no such file(.|\n)*time,valence,arousal"
+    ):
+        made.recordings(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("time,valence,mood,comment", "expected either one named arousal, or one for each rater"),
+        ("time,valence,arousal,valence_kim", "expected either one named valence"),
+        ("seconds,valence,arousal,comment", "expected time"),
+        ("arousal,valence,time,comment", "line 3: time"),
+        ("time,valence,comment,arousal", "line 2, column arousal: found 'x'"),
+    ],
+)
+def test_what_is_wrong_with_rating_files_is_named(folder, header, message):
+    path = folder / "ratings/anna.csv"
+    edit(path, "time,valence,arousal,comment", header)
+    with pytest.raises(errors.InputError) as raised:
+        recording_list.read_targets(path, layouts.TARGETS)
+    assert message in str(raised.value) and str(path) in str(raised.value)
+
+
+def test_raters_may_begin_late_and_end_early(folder):
+    path = folder / "ratings/ben.csv"
+    lines = path.read_text().splitlines()
+    # kim rates from the fifth rating, lee to the tenth before the end.
+    for row in range(1, len(lines)):
+        cells = lines[row].split(";")
+        if row < 5:
+            cells[1] = ""
+        if row > len(lines) - 11:
+            cells[2] = "NaN"
+        lines[row] = ";".join(cells)
+    path.write_text("\n".join(lines))
+    rated = recording_list.read_targets(path, layouts.TARGETS)["valence"].values
+    assert (~np.isnan(rated)).sum(axis=0).tolist() == [37, 31]
+    _, gold = recording_list.read_gold("ben", path, layouts.TARGETS)
+    assert np.isfinite(gold).all()
+    # Only the level of one's own ratings changes where the other is silent.
+    np.testing.assert_allclose(np.diff(gold[:4, 0]), np.diff(expected("ben")[:4, 0]), atol=1e-12)
+    np.testing.assert_allclose(gold[:, 1], expected("ben")[:, 1], atol=1e-12)
+
+
+def test_a_target_that_nobody_rated_has_an_empty_column(folder):
+    path = folder / "ratings/anna.csv"
+    path.write_text("time,valence,arousal\n0,0.5,\n1,0.25,\n")
+    _, gold = recording_list.read_gold("anna", path, layouts.TARGETS)
+    np.testing.assert_array_equal(gold, [[0.5, np.nan], [0.25, np.nan]])
+
+
+def test_own_recordings_go_the_whole_way(tmp_path, whole_way, face_video):
+    layouts.recordings(tmp_path / "source", face_video)
+    whole_way("recordings", tmp_path / "source", {})
+
+
+def test_a_changed_split_is_not_taken_for_the_prepared_one(tmp_path, face_video):
+    folder = tmp_path / "source"
+    layouts.recordings(folder, face_video)
+    data_dir = str(tmp_path / "data")
+    store.prepare("recordings", SETTINGS, data_dir, str(folder))
+    text = (folder / "recordings.csv").read_text()
+    swapped = text.replace(",train,", ",x,").replace(",dev,", ",train,").replace(",x,", ",dev,")
+    (folder / "recordings.csv").write_text(swapped)
+    with pytest.raises(errors.InputError, match="made of other files than(.|\n)*recordings.csv"):
+        store.prepare("recordings", SETTINGS, data_dir, str(folder))

@@ -1,0 +1,185 @@
+"""The generated folder: deterministic, readable as RECOLA, and safe to interrupt."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from ast_net import errors
+from ast_net.datasets import annotations, gold_standard, recola
+from ast_net.demo import synthesis
+from ast_net.faces import detection, video, video_writer
+
+# Long beside the raters' delays, with few pictures.
+SHORT = synthesis.Settings(seed=3, seconds=12.0, frame_rate=1)
+
+
+def contents(folder):
+    """Each file's text, or the number of pictures in a video: its bytes are the encoder's affair."""
+    return {
+        path.relative_to(folder).as_posix(): (
+            sum(1 for _ in video.read_frames(path)) if path.suffix == ".mp4" else path.read_text()
+        )
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_generates_what_recola_s_readers_read(tmp_path):
+    synthesis.generate(tmp_path, ["P16"], SHORT)
+    assert json.loads((tmp_path / "synthesis.json").read_text())["seed"] == 3
+    files = {t: tmp_path / recola.RATINGS / t / "P16.csv" for t in ("valence", "arousal")}
+    _, gold = recola.read_gold("P16", files)
+    assert gold.shape == (301, 2) and np.abs(gold).max() <= 1
+    for target in ("valence", "arousal"):
+        path = tmp_path / "RECOLA-Annotation" / "emotional_behaviour" / target / "P16.csv"
+        ratings = annotations.read_ratings(path)
+        assert ratings.raters == ("FM1", "FM2", "FM3", "FF1", "FF2", "FF3")
+        np.testing.assert_allclose(ratings.times, np.arange(301) / 25, atol=1e-12)
+        said = synthesis.rate("P16", target, SHORT)
+        np.testing.assert_allclose(ratings.values, said.values, atol=5.1e-5)
+    frames = list(video.read_frames(tmp_path / "RECOLA-Video-recordings" / "P16.mp4"))
+    np.testing.assert_allclose([f.timestamp for f in frames], np.arange(12), atol=1e-6)
+    filmed = list(synthesis.film("P16", SHORT))
+    assert len(filmed) == 12
+    for frame, image in zip(frames, filmed):
+        assert np.abs(frame.image.astype(int) - image).mean() < 6
+
+
+def test_the_same_seed_gives_the_same_pictures():
+    first, again = (np.stack(list(synthesis.film("P16", SHORT))) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+
+
+def test_the_same_seed_gives_the_same_files(tmp_path):
+    synthesis.generate(tmp_path / "one", ["P16", "P17"], SHORT)
+    synthesis.generate(tmp_path / "other", ["P17"], SHORT)
+    one, other = contents(tmp_path / "one"), contents(tmp_path / "other")
+    assert len(one) == 7 and len(other) == 4
+    assert all(one[name] == content for name, content in other.items())
+
+
+def test_seeds_and_names_share_nothing():
+    times = np.linspace(0, 40, 1001)
+    curves = [
+        synthesis.latent(name, times, synthesis.Settings(seed=seed))
+        for seed, name in [(0, "P16"), (0, "P17"), (1, "P16")]
+    ]
+    films = [
+        next(synthesis.film(name, synthesis.Settings(seed=seed))).astype(int)
+        for seed, name in [(0, "P16"), (0, "P17"), (1, "P16")]
+    ]
+    for a, b in [(0, 1), (0, 2), (1, 2)]:
+        assert np.abs(np.corrcoef(curves[a].T, curves[b].T)[:2, 2:]).max() < 0.9
+        assert np.abs(films[a] - films[b]).mean() > 10
+
+
+@pytest.mark.parametrize("name", ["P16", "P17", "P18"])
+def test_latents_are_smooth_balanced_and_independent(name):
+    times = np.arange(0, 40.001, 0.04)
+    curves = synthesis.latent(name, times)
+    np.testing.assert_allclose(curves.mean(axis=0), 0, atol=0.01)
+    np.testing.assert_allclose(np.abs(curves).max(axis=0), 0.8, atol=0.01)
+    assert abs(np.corrcoef(curves.T)[0, 1]) < 0.02
+    assert np.abs(np.diff(curves, axis=0)).max() < 0.04
+    np.testing.assert_allclose(synthesis.latent(name, times[100:200]), curves[100:200])
+    outside = synthesis.latent(name, np.array([-3.0, 0.0, 40.0, 43.0]))
+    np.testing.assert_array_equal(outside[[0, 3]], outside[[1, 2]])
+
+
+@pytest.mark.parametrize("target", [0, 1])
+def test_raters_lag_and_agree_as_people_do(target):
+    name, targets = "P16", ("valence", "arousal")
+    ratings = synthesis.rate(name, targets[target])
+    assert ratings.values.shape == (1001, 6) and np.abs(ratings.values).max() <= 1
+    pairs = np.corrcoef(ratings.values.T)[np.triu_indices(6, 1)]
+    assert 0.5 < pairs.mean() < 0.9
+    lags = np.arange(0, 4.01, 0.04)
+
+    def delay(said):
+        later = ratings.times >= 4
+        agreement = [
+            np.corrcoef(synthesis.latent(name, ratings.times - lag)[later, target], said[later])[
+                0, 1
+            ]
+            for lag in lags
+        ]
+        return lags[np.argmax(agreement)], max(agreement)
+
+    delays = np.array([delay(column)[0] for column in ratings.values.T])
+    np.testing.assert_allclose(np.sort(delays), [1.0, 1.4, 1.8, 2.2, 2.6, 3.0], atol=0.5)
+    lag, agreement = delay(gold_standard.gold_standard(ratings.values))
+    assert lag == pytest.approx(synthesis.REACTION_DELAY, abs=0.3) and agreement > 0.9
+
+
+def test_an_interrupted_generation_is_continued(tmp_path, monkeypatch):
+    write = video_writer.write_video
+
+    def interrupted(path, images, frame_rate):
+        def some():
+            for index, image in enumerate(images):
+                if path.stem == "P17" and index == 4:
+                    raise KeyboardInterrupt
+                yield image
+
+        write(path, some(), frame_rate)
+
+    monkeypatch.setattr(video_writer, "write_video", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        synthesis.generate(tmp_path / "demo", ["P16", "P17"], SHORT)
+    videos = tmp_path / "demo" / "RECOLA-Video-recordings"
+    assert [path.name for path in videos.iterdir()] == ["P16.mp4"]
+    kept = [videos / "P16.mp4", tmp_path / "demo" / recola.RATINGS / "valence" / "P16.csv"]
+    made = [path.stat().st_mtime_ns for path in kept]
+
+    monkeypatch.setattr(video_writer, "write_video", write)
+    (tmp_path / "demo" / recola.RATINGS / "arousal" / "P16.csv").unlink()
+    synthesis.generate(tmp_path / "demo", ["P16", "P17"], SHORT)
+    assert [path.stat().st_mtime_ns for path in kept] == made
+    synthesis.generate(tmp_path / "at once", ["P16", "P17"], SHORT)
+    assert contents(tmp_path / "demo") == contents(tmp_path / "at once")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        dataclasses.replace(SHORT, seed=4),
+        dataclasses.replace(SHORT, seconds=13.0),
+        dataclasses.replace(SHORT, frame_rate=25),
+    ],
+)
+def test_refuses_a_folder_of_other_settings(tmp_path, other):
+    synthesis.generate(tmp_path, [], SHORT)
+    with pytest.raises(errors.InputError, match="synthesis.json: the folder was generated with"):
+        synthesis.generate(tmp_path, ["P16"], other)
+    assert sorted(contents(tmp_path)) == ["synthesis.json"]
+
+
+def test_refuses_a_folder_that_is_not_its_own(tmp_path):
+    (tmp_path / "RECOLA-Video-recordings").mkdir()
+    with pytest.raises(errors.InputError, match="no synthesis.json"):
+        synthesis.generate(tmp_path, ["P16"], SHORT)
+    (tmp_path / "synthesis.json").write_text("{")
+    with pytest.raises(errors.InputError, match="is no JSON"):
+        synthesis.generate(tmp_path, ["P16"], SHORT)
+
+
+def test_says_where_it_cannot_write(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(errors.InputError, match="cannot be written"):
+        synthesis.generate(tmp_path / "file" / "demo", ["P16"], SHORT)
+
+
+@pytest.mark.parametrize("wrong", [{"seed": -1}, {"seconds": 0.5}, {"frame_rate": 0}])
+def test_refuses_settings_that_make_no_video(wrong):
+    with pytest.raises(errors.InputError, match="expected a seed"):
+        synthesis.Settings(**wrong)
+
+
+def test_mtcnn_finds_the_face():
+    detector = detection.FaceDetector()
+    for name in ("P16", "P17", "P18"):
+        for faces in detector.detect(list(synthesis.film(name, SHORT))[::3]):
+            assert len(faces) == 1 and faces[0].confidence > 0.9
+            assert 85 < faces[0].box[2] < 130

@@ -1,0 +1,53 @@
+"""The networks against Keras, which computes them in another way."""
+
+import threading
+
+import keras
+import numpy as np
+import pytest
+
+from ast_net.faces import lite_network
+
+
+@pytest.fixture(scope="module")
+def model() -> keras.Model:
+    """Two outputs of unlike sizes, from pictures of any size."""
+    keras.utils.set_random_seed(3)
+    images = keras.Input([None, None, 3])
+    shared = keras.layers.Conv2D(5, 3, strides=2, activation="relu")(images)
+    return keras.Model(
+        images, [keras.layers.Conv2D(4, 1)(shared), keras.layers.Conv2D(2, 1)(shared)]
+    )
+
+
+def expected(model, pictures) -> list[np.ndarray]:
+    return [np.asarray(output) for output in model((pictures.astype(np.float32) - 127.5) / 128)]
+
+
+def test_same_as_keras_for_any_shape(model, rng):
+    network = lite_network.Network(model, None)
+    for shape in [(1, 12, 12, 3), (3, 20, 31, 3), (1, 12, 12, 3)]:
+        pictures = rng.integers(0, 255, shape, dtype=np.uint8)
+        for found, wanted in zip(network(pictures), expected(model, pictures), strict=True):
+            assert found.dtype == np.float32
+            np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_several_threads(model, rng):
+    network = lite_network.Network(model, None)
+    pictures = [rng.integers(0, 255, (n, 16, 16, 3), dtype=np.uint8) for n in (1, 2, 3, 4)]
+    found: dict[int, list[list[np.ndarray]]] = {}
+
+    def run(k):
+        found[k] = [network(pictures[k]) for _ in range(50)]
+
+    threads = [threading.Thread(target=run, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for k in range(4):
+        wanted = expected(model, pictures[k])
+        for outputs in found[k]:
+            for output, other in zip(outputs, wanted, strict=True):
+                np.testing.assert_allclose(output, other, atol=1e-5)

@@ -1,0 +1,190 @@
+"""One row for every frame and face, the same in every format; files whole or not at all."""
+
+import gc
+import io
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from ast_net import config, errors
+from ast_net.faces import detection
+from ast_net.prediction import frame_table, frames
+
+
+def prediction(face_id, box, values, posteriors=None) -> frames.FacePrediction:
+    face = None
+    if box is not None:
+        face = detection.Face(np.array(box, np.float32), 0.99, np.zeros((5, 2), np.float32))
+    return frames.FacePrediction(
+        face_id,
+        face,
+        None if values is None else np.array(values, np.float32),
+        None if posteriors is None else np.array(posteriors, np.float32),
+    )
+
+
+SEEN = (prediction(0, (10.126, -3.5, 100, 120), (0.1, -0.00000004)),)
+# One face is held, another has come whose values are still to come.
+HELD_AND_NEW = (prediction(0, None, (1 / 3, -2 / 3)), prediction(3, (0, 0, 9, 9), None))
+RECORDING = [
+    frames.FramePrediction(0, 0.0, ()),
+    frames.FramePrediction(1, 1 / 30, SEEN),
+    frames.FramePrediction(2, 2 / 30, HELD_AND_NEW),
+    frames.FramePrediction(3, 7200.1, (prediction(0, None, None),)),
+]
+CSV = """\
+frame,timestamp_s,face_id,x,y,width,height,confidence,valid,valence,arousal
+0,0.000000,,,,,,,0,,
+1,0.033333,0,10.13,-3.50,100.00,120.00,0.9900,1,0.100000,0.000000
+2,0.066667,0,,,,,,0,0.333333,-0.666667
+2,0.066667,3,0.00,0.00,9.00,9.00,0.9900,1,,
+3,7200.100000,0,,,,,,0,,
+"""
+
+
+@pytest.fixture(params=["CsvWriter", "ParquetWriter"])
+def writer_type(request):
+    if request.param == "ParquetWriter":
+        pytest.importorskip("pyarrow", reason="pyarrow is optional")
+    return getattr(frame_table, request.param)
+
+
+def test_csv_is_what_is_written_by_hand(tmp_path):
+    path = tmp_path / "new" / "a.csv"
+    with frame_table.CsvWriter(path, config.TARGETS) as writer:
+        for frame in RECORDING:
+            writer.write(frame)
+    assert path.read_text() == CSV
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_columns_follow_the_targets_and_posteriors(tmp_path):
+    seen = prediction(0, (1, 2, 3, 4), (0.5,), [0.7] + 6 * [0.05])
+    with frame_table.CsvWriter(tmp_path / "a.csv", ("arousal",), posteriors=True) as writer:
+        writer.write(frames.FramePrediction(0, 0.0, (seen,)))
+        writer.write(frames.FramePrediction(1, 0.1, (prediction(0, None, (0.5,)),)))
+    header, first, second = (tmp_path / "a.csv").read_text().splitlines()
+    names = "p_angry,p_disgust,p_fear,p_happy,p_sad,p_surprise,p_neutral"
+    assert header.endswith(f"confidence,valid,arousal,{names}")
+    assert first.endswith("0.9900,1,0.500000,0.700000" + 6 * ",0.050000")
+    assert second.endswith(",0,0.500000,,,,,,,")
+
+
+def test_every_frame_has_a_row():
+    for frame in RECORDING:
+        made = frame_table.rows(frame, config.TARGETS)
+        assert len(made) == max(1, len(frame.faces))
+        for row in made:
+            assert list(row) == frame_table.columns(config.TARGETS)
+            assert row["frame"] == frame.index
+            assert row["valid"] == (row["x"] is not None)
+    with pytest.raises(ValueError, match="zip"):
+        frame_table.rows(RECORDING[1], ("valence",))
+
+
+def test_nan_is_no_value():
+    frame = frames.FramePrediction(0, 0.0, (prediction(0, None, (np.nan, 0.5)),))
+    (row,) = frame_table.rows(frame, config.TARGETS)
+    assert row["valence"] is None and row["arousal"] == 0.5
+
+
+def test_json_lines_are_frames():
+    stream = io.StringIO()
+    writer = frame_table.JsonLinesWriter(stream, config.TARGETS)
+    for count, frame in enumerate(RECORDING, start=1):
+        writer.write(frame)
+        assert stream.getvalue().count("\n") == count
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [(line["frame"], len(line["faces"])) for line in lines] == [
+        (0, 0),
+        (1, 1),
+        (2, 2),
+        (3, 1),
+    ]
+    assert lines[0] == {"frame": 0, "timestamp_s": 0.0, "faces": []}
+    box = {"x": 10.13, "y": -3.5, "width": 100.0, "height": 120.0, "confidence": 0.99}
+    values = {"valence": 0.1, "arousal": 0.0}
+    assert lines[1]["faces"] == [{"face_id": 0, **box, "valid": True, **values}]
+    held = {"valid": False, "valence": 0.333333, "arousal": -0.666667}
+    assert lines[2]["faces"][0] == {"face_id": 0, **dict.fromkeys(box), **held}
+
+
+def test_json_lines_come_at_once_and_a_closed_pipe_is_told():
+    class Pipe(io.StringIO):
+        flushed = 0
+
+        def flush(self):
+            self.flushed += 1
+            if self.flushed == 2:
+                raise BrokenPipeError
+
+    pipe = Pipe()
+    writer = frame_table.JsonLinesWriter(pipe, config.TARGETS)
+    writer.write(RECORDING[0])
+    assert pipe.flushed == 1
+    with pytest.raises(BrokenPipeError):
+        writer.write(RECORDING[1])
+
+
+def test_parquet_has_types_nulls_and_row_groups(tmp_path, monkeypatch):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is optional")
+    monkeypatch.setattr(frame_table, "_ROW_GROUP", 2)
+    path = tmp_path / "a.parquet"
+    with frame_table.ParquetWriter(path, config.TARGETS) as writer:
+        for frame in RECORDING:
+            writer.write(frame)
+    found = parquet.read_table(path)
+    expected = [row for frame in RECORDING for row in frame_table.rows(frame, config.TARGETS)]
+    assert found.column_names == frame_table.columns(config.TARGETS)
+    for got, row in zip(found.to_pylist(), expected, strict=True):
+        for name, value in row.items():
+            assert got[name] == (value if value is None else pytest.approx(value, abs=1e-5)), name
+    types = dict(zip(found.column_names, map(str, found.schema.types)))
+    assert types["frame"] == "int64" and types["timestamp_s"] == "double"
+    assert types["face_id"] == "int32" and types["valid"] == "bool" and types["x"] == "float"
+    assert parquet.ParquetFile(path).metadata.num_row_groups == 3
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_parquet_without_pyarrow_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(errors.InputError, match="a.parquet.*pip install pyarrow"):
+        frame_table.ParquetWriter(tmp_path / "a.parquet", config.TARGETS)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_an_error_in_between_leaves_the_old_file(tmp_path, writer_type, error):
+    path = tmp_path / "a"
+    path.write_text("old")
+    with pytest.raises(error, match="in between"), writer_type(path, config.TARGETS) as writer:
+        for frame in RECORDING:
+            writer.write(frame)
+        raise error("in between")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_no_frames_make_a_table_without_rows(tmp_path, writer_type):
+    path = tmp_path / "a"
+    with writer_type(path, config.TARGETS):
+        pass
+    if writer_type is frame_table.CsvWriter:
+        assert path.read_text() == CSV.splitlines(keepends=True)[0]
+    else:
+        from pyarrow import parquet
+
+        assert parquet.read_table(path).num_rows == 0
+
+
+def test_memory_does_not_grow(tmp_path, monkeypatch, writer_type):
+    monkeypatch.setattr(frame_table, "_ROW_GROUP", 64)
+    with writer_type(tmp_path / "a", config.TARGETS) as writer:
+        counts = []
+        for index in range(1280):
+            writer.write(frames.FramePrediction(index, index / 25, SEEN))
+            if index % 640 == 639:
+                gc.collect()
+                counts.append(len(gc.get_objects()))
+    assert counts[1] - counts[0] < 100

@@ -1,0 +1,96 @@
+"""Apache Beam makes what a plain run makes, byte for byte, and continues where it was killed."""
+
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+from unittest import mock
+
+import pytest
+import test_making as plain
+
+from ast_net import errors
+from ast_net.datasets import recola
+from ast_net.demo import synthesis
+from ast_net.records import making, store
+
+pytest.importorskip("apache_beam", reason="Apache Beam is not installed: pip install -e '.[beam]'")
+
+source, folder, whole = plain.source, plain.folder, plain.whole
+HERE = "runner=FnApiRunner"
+TWO_PROCESSES = f"{HERE},direct_num_workers=2,direct_running_mode=multi_processing"
+
+
+def prepare(folder, data_dir, options=HERE):
+    return store.prepare(
+        "recola", plain.settings(), str(data_dir), str(folder), beam_pipeline_options=options
+    )
+
+
+def test_a_pipeline_makes_the_same_files_and_loads_the_networks_once(source, whole, tmp_path):
+    maker = mock.Mock(wraps=making.Maker)
+    with plain.cheap_networks() as begun, mock.patch.object(making, "Maker", maker):
+        builder = prepare(source, tmp_path)
+    # It is the maker that holds them, and loads them at most once.
+    assert maker.call_count == 1
+    assert sorted(begun) == list(plain.NAMES)
+    assert plain.made(builder) == whole
+
+
+def test_failed_recordings_are_reported_at_the_end_and_the_others_kept(folder, whole, tmp_path):
+    good = (folder / recola.VIDEOS / "P2.mp4").read_bytes()
+    (folder / recola.VIDEOS / "P2.mp4").write_bytes(b"no video")
+    with plain.cheap_networks() as begun, pytest.raises(errors.InputError) as caught:
+        prepare(folder, tmp_path / "data")
+    assert sorted(begun) == ["P1", "P2", "P2", "P3", "P4"]
+    assert "P2.mp4: no video that can be read" in str(caught.value)
+    assert plain.unfinished(tmp_path / "data") == ["P1", "P3", "P4"]
+    (folder / recola.VIDEOS / "P2.mp4").write_bytes(good)
+    with plain.cheap_networks() as begun:
+        assert plain.made(prepare(folder, tmp_path / "data")) == whole
+    assert begun == ["P2"]
+
+
+def test_two_processes_that_are_killed_continue_and_make_the_same_files(tmp_path):
+    folder = tmp_path / "source"
+    synthesis.generate(folder, plain.NAMES, synthesis.Settings(seconds=4.0))
+    flags = ["--dataset=recola", f"--manual_dir={folder}", "--clip_frames=5", "--clip_stride=2"]
+    flags += ["--train_recordings=P1,P2,P3", "--dev_recordings=P4"]
+
+    log = tmp_path / "log.txt"
+
+    def start(data_dir, *more):
+        command = [sys.executable, "-m", "ast_net.prepare", *flags, f"--data_dir={data_dir}", *more]
+        root = pathlib.Path(__file__).parents[2]
+        with log.open("a") as file:
+            # A session of its own, so that the workers are killed with it.
+            return subprocess.Popen(command, cwd=root, start_new_session=True, stderr=file)
+
+    def finished(data_dir):
+        return {p.name: p.stat().st_ino for p in (data_dir / "unfinished").rglob("P*.tfrecord")}
+
+    def made(data_dir):
+        return {p.name: p for p in (data_dir / "recola").rglob("*.tfrecord-*")}
+
+    option = f"--beam_pipeline_options={TWO_PROCESSES}"
+    process = start(tmp_path / "beam", option)
+    with contextlib.ExitStack() as stack:
+        stack.callback(lambda: process.poll() is None and os.killpg(process.pid, signal.SIGKILL))
+        while process.poll() is None and not finished(tmp_path / "beam"):
+            time.sleep(0.02)
+    process.wait()
+    before = finished(tmp_path / "beam")
+    assert process.returncode == -signal.SIGKILL, log.read_text()[-3000:]
+    assert 0 < len(before) < 4
+    assert start(tmp_path / "beam", option).wait() == 0, log.read_text()[-3000:]
+    assert start(tmp_path / "plain").wait() == 0, log.read_text()[-3000:]
+    beam, alone = made(tmp_path / "beam"), made(tmp_path / "plain")
+    # The very files that were there are there still.
+    assert set(before.values()) < {path.stat().st_ino for path in beam.values()}
+    assert len(beam) == 4
+    assert {k: p.read_bytes() for k, p in beam.items()} == {
+        k: p.read_bytes() for k, p in alone.items()
+    }

@@ -1,0 +1,273 @@
+"""Interrupted, killed and failed preparations: what is kept, what is done again, what is said."""
+
+import contextlib
+import errno
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+from unittest import mock
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ast_net import config, datasets, errors
+from ast_net.datasets import recola
+from ast_net.faces import alignment, tracking, video, video_writer
+from ast_net.records import example_format, making, shards, store
+
+NAMES = ("P1", "P2", "P3", "P4")
+PARTITIONS = {"train": ("P1", "P2", "P3"), "dev": ("P4",)}
+FRAMES = 100  # two segments at these settings
+
+
+@contextlib.contextmanager
+def cheap_networks(fail=lambda name, frame: None):
+    """Neither MTCNN nor CNN: a face everywhere, and the mean colour of the aligned face as features.
+
+    Yields the recordings that were begun, in turn. `fail` is called before each frame.
+    """
+    begun: list[str] = []
+
+    def track(path, *_):
+        begun.append(pathlib.Path(path).stem)
+        times = np.array([frame.timestamp for frame in video.read_frames(path)])
+        eyes = np.array([[20, 20], [44, 20], [32, 30], [24, 38], [40, 38]], np.float32)
+        count = len(times)
+        return tracking.Track(
+            times,
+            np.ones(count, bool),
+            np.ones(count, np.float32),
+            np.zeros((count, 4), np.float32),
+            np.tile(eyes, (count, 1, 1)),
+        )
+
+    def extract(_, faces):
+        for k, (image, _) in enumerate(faces):
+            fail(begun[-1], k)
+            yield np.full(512, image.mean() / 8 + k, np.float16)
+
+    with (
+        mock.patch.object(making.tracking, "cached_track", track),
+        mock.patch.object(making.runtime, "extract", extract),
+        mock.patch.object(making.runtime, "load"),
+        mock.patch.object(making.detection, "FaceDetector"),
+    ):
+        yield begun
+
+
+def settings(**partitions):
+    return example_format.RecordsConfig(
+        clip=config.Clip(4, 2), partitions={**PARTITIONS, **partitions}
+    )
+
+
+def prepare(folder, data_dir, **partitions):
+    return store.prepare("recola", settings(**partitions), str(data_dir), str(folder))
+
+
+def made(builder) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in pathlib.Path(builder.data_dir).glob("*.tf*")}
+
+
+def unfinished(data_dir):
+    return sorted(
+        path.name.split("-")[0] for path in (data_dir / "unfinished").rglob("[!.]*.tfrecord")
+    )
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """Four recordings of four seconds, in RECOLA's layout; not to be changed."""
+    folder, rng = tmp_path_factory.mktemp("four"), np.random.default_rng(0)
+    for number, name in enumerate(NAMES):
+        images = [np.full((48, 64, 3), 20 + 40 * number + k // 4, np.uint8) for k in range(FRAMES)]
+        (folder / recola.VIDEOS).mkdir(exist_ok=True)
+        video_writer.write_video(folder / recola.VIDEOS / f"{name}.mp4", images, 25)
+        for target in config.TARGETS:
+            rows = rng.uniform(-0.5, 0.5, (FRAMES + 1, 1)) + rng.normal(0, 0.1, (FRAMES + 1, 6))
+            path = folder / recola.RATINGS / target / f"{name}.csv"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lines = ["time;FM1;FM2;FM3;FF1;FF2;FF3"]
+            lines += [
+                f"{k / 25:.2f};" + ";".join(f"{v:.3f}" for v in r) for k, r in enumerate(rows)
+            ]
+            path.write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture
+def folder(source, tmp_path):
+    """A copy that a test may spoil."""
+    return shutil.copytree(source, tmp_path / "recola")
+
+
+@pytest.fixture(scope="module")
+def whole(source, tmp_path_factory):
+    """What a preparation leaves that nothing disturbs."""
+    with cheap_networks():
+        return made(prepare(source, tmp_path_factory.mktemp("whole")))
+
+
+def die_in_the_third(folder, data_dir):
+    """To be called in a process of its own."""
+
+    def fail(name, frame):
+        if name == "P3" and frame == FRAMES - 5:
+            assert "apache_beam" not in sys.modules, "imported though nobody asked for it"
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with cheap_networks(fail):
+        prepare(folder, data_dir)
+
+
+def test_a_killed_preparation_continues_where_it_stopped(source, whole, tmp_path):
+    here = pathlib.Path(__file__)
+    killed = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"import {here.stem} as t; t.die_in_the_third({str(source)!r}, {str(tmp_path)!r})",
+        ],
+        env={**os.environ, "PYTHONPATH": f"{here.parents[2]}:{here.parent}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert unfinished(tmp_path) == ["P1", "P2"]
+    assert not list((tmp_path / "recola").rglob("dataset_info.json"))
+    with cheap_networks() as begun:
+        builder = prepare(source, tmp_path)
+    assert begun == ["P3", "P4"]
+    assert made(builder) == whole
+    assert not list((tmp_path / "unfinished/recola").iterdir())
+
+
+def test_a_failure_that_does_not_come_again_is_overcome(source, whole, tmp_path):
+    failures = [OSError(errno.EIO, "Input/output error")]
+
+    def fail(name, frame):
+        if name == "P2" and frame == 50 and failures:
+            raise failures.pop()
+
+    with cheap_networks(fail) as begun:
+        builder = prepare(source, tmp_path)
+    assert begun == ["P1", "P2", "P2", "P3", "P4"]
+    assert made(builder) == whole
+
+
+def test_failed_recordings_are_reported_at_the_end_and_the_others_kept(folder, whole, tmp_path):
+    good = (folder / recola.VIDEOS / "P1.mp4").read_bytes()
+    (folder / recola.VIDEOS / "P1.mp4").write_bytes(b"no video")
+
+    def fail(name, frame):
+        if name == "P3":
+            raise MemoryError("no room")
+
+    with cheap_networks(fail) as begun, pytest.raises(errors.InputError) as caught:
+        prepare(folder, tmp_path / "data")
+    assert begun == ["P1", "P1", "P2", "P3", "P3", "P4"]
+    said = str(caught.value)
+    assert "2 of 4 recordings failed, each 2 times" in said
+    assert "P1.mp4: no video that can be read" in said
+    assert "P3.mp4: MemoryError: no room" in said
+    assert "--train_recordings=P2 --dev_recordings=P4" in said
+    assert unfinished(tmp_path / "data") == ["P2", "P4"]
+    assert not list((tmp_path / "data/recola").rglob("*.tfrecord*"))
+    # Left out, nothing is done again, and what the others left stays.
+    shutil.copytree(tmp_path / "data", tmp_path / "left_out")
+    with cheap_networks() as begun:
+        without = prepare(folder, tmp_path / "left_out", train=("P2",))
+    assert begun == []
+    assert without.info.splits["train"].num_examples == 2
+    # Repaired, it alone is done again.
+    (folder / recola.VIDEOS / "P1.mp4").write_bytes(good)
+    with cheap_networks() as begun:
+        assert made(prepare(folder, tmp_path / "data")) == whole
+    assert begun == ["P1", "P3"]
+
+
+def test_int8_is_calibrated_on_faces_of_the_first_recordings(face_video, monkeypatch, tmp_path):
+    monkeypatch.setattr(making, "CALIBRATION_STEP", 5)
+    monkeypatch.setattr(making, "CALIBRATION_FACES_EACH", 3)
+    monkeypatch.setattr(making, "CALIBRATION_FACES", 5)
+    asked = []
+    load = mock.Mock(side_effect=lambda *how: asked.append(how[-1]()))
+    int8 = config.Runtime("openvino", "int8")
+    made = example_format.RecordsConfig(runtime=int8)
+    videos = [tmp_path / "missing.mp4", face_video, face_video, face_video]
+    with cheap_networks() as begun, mock.patch.object(making.runtime, "load", load):
+        # The fixture that shares one extractor among tests has taken the property's place.
+        making.Maker(made, tmp_path / "tracks", videos).load_extractor()
+    assert load.call_args.args[:4] == ("compact", None, int8, tmp_path)
+    images = [frame.image for frame in video.read_frames(face_video)]
+    eyes = np.array([[20, 20], [44, 20]], np.float32)
+    expected = [alignment.align_face(images[k], eyes, config.Alignment()) for k in (0, 5, 10)]
+    np.testing.assert_array_equal(asked[0], expected + expected[:2])
+    assert begun == ["missing", "face", "face"]
+
+
+def test_a_full_disk_ends_the_preparation_at_once(source, tmp_path):
+    def fail(name, frame):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with cheap_networks(fail) as begun, pytest.raises(OSError, match="No space left"):
+        prepare(source, tmp_path)
+    assert begun == ["P1"]
+
+
+def interrupted(folder, data_dir):
+    def fail(name, frame):
+        if name == "P3":
+            raise KeyboardInterrupt
+
+    with cheap_networks(fail), pytest.raises(KeyboardInterrupt):
+        prepare(folder, data_dir)
+    return data_dir
+
+
+def test_only_what_is_whole_and_of_the_same_files_is_kept(folder, tmp_path):
+    data_dir = interrupted(folder, tmp_path / "data")
+    (first,) = (data_dir / "unfinished").rglob("P1-*.tfrecord")
+    first.write_bytes(first.read_bytes()[:-3])
+    ratings = folder / recola.RATINGS / "arousal/P2.csv"
+    ratings.write_text(ratings.read_text().replace("0.04;", "0.04; "))
+    with cheap_networks() as begun:
+        prepare(folder, data_dir)
+    assert begun == ["P1", "P2", "P3", "P4"]
+    assert not list((data_dir / "unfinished/recola").iterdir())
+
+
+def test_what_another_preparation_has_finished_stays(folder, tmp_path):
+    data_dir = interrupted(folder, tmp_path / "data")
+    with cheap_networks():
+        prepare(folder, data_dir, train=("P3",))
+    assert unfinished(data_dir) == ["P1", "P2"]
+
+
+def test_examples_are_counted_without_reading_them(tmp_path):
+    path = tmp_path / "x.tfrecord"
+    assert shards.sizes(path) is None
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for size in (5, 0, 700):
+            writer.write(b"x" * size)
+    assert shards.sizes(path) == [5, 0, 700]
+    for cut in (1, 4, 700, 705, path.stat().st_size):
+        path.write_bytes(path.read_bytes()[:-cut])
+        assert shards.sizes(path) is None
+        path.write_bytes(b"")
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for size in (5, 0, 700):
+                writer.write(b"x" * size)
+
+
+def test_without_beam_its_flag_says_what_to_install(source, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "apache_beam", None)
+    monkeypatch.delitem(sys.modules, "ast_net.datasets.beam_pipeline", raising=False)
+    monkeypatch.delattr(datasets, "beam_pipeline", raising=False)
+    with pytest.raises(errors.InputError, match=r"pip install -e '.\[beam\]'"):
+        store.prepare("recola", settings(), str(tmp_path), str(source), "runner=Direct")

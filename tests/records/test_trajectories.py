@@ -1,0 +1,114 @@
+"""FER2013's faces along trajectories: courses, draws, and the records made of them."""
+
+import numpy as np
+import pytest
+from scipy import spatial
+
+from ast_net import config, errors
+from ast_net.cnn import backbone, expression_head
+from ast_net.datasets import fer2013
+from ast_net.records import example_format, expression_pictures, store, trajectories
+
+TIMES = np.arange(3000) / 25
+
+
+def test_neutral_is_the_origin_and_only_happy_and_surprise_are_pleasant():
+    places = dict(zip(expression_head.EXPRESSIONS, trajectories.COORDINATES.tolist(), strict=True))
+    assert places["neutral"] == [0, 0]
+    assert {name for name, (valence, _) in places.items() if valence > 0} == {"happy", "surprise"}
+    assert {name for name, (_, arousal) in places.items() if arousal < 0} == {"sad"}
+
+
+def test_a_trajectory_is_smooth_and_stays_where_faces_are(rng):
+    course = trajectories.trajectory(rng, TIMES)
+    assert course.shape == (3000, 2)
+    # From one end of the circumplex to the other in the shortest move, at most 1.5 times its mean speed.
+    assert np.abs(np.diff(course, axis=0)).max() < 1.5 * 1.45 / (0.5 * 25)
+    hull = spatial.ConvexHull(trajectories.COORDINATES)
+    outside = course @ hull.equations[:, :2].T + hull.equations[:, 2]
+    assert outside.max() < 0.15
+    assert (np.ptp(course, axis=0) > 0.5).all()
+
+
+def test_the_nearer_an_expression_the_likelier_it_is_drawn():
+    place = np.array([[0.7, 0.4], [-0.6, -0.2]])
+    found = trajectories.expression_probabilities(place)
+    for row, (valence, arousal) in zip(found, place, strict=True):
+        weights = [
+            np.exp(-((valence - v) ** 2 + (arousal - a) ** 2) / (2 * 0.2**2))
+            for v, a in trajectories.CIRCUMPLEX.values()
+        ]
+        np.testing.assert_allclose(row, np.array(weights) / sum(weights), rtol=1e-9)
+    names = [expression_head.EXPRESSIONS[number] for number in found.argmax(axis=1)]
+    assert names == ["happy", "sad"]
+
+
+def test_faces_stay_for_a_while_and_follow_the_course(rng):
+    labels = rng.integers(0, 7, 500)
+    course = np.zeros((3000, 2))
+    course[1500:] = trajectories.CIRCUMPLEX["happy"]
+    stays = []
+    for seed in range(20):
+        rows, frames = trajectories.draw_faces(np.random.default_rng(seed), TIMES, course, labels)
+        assert frames.sum() == 3000 and frames.min() > 0
+        stays.append(3000 / len(rows))
+        drawn = np.repeat(labels[rows], frames)
+        neutral, happy = (expression_head.EXPRESSIONS.index(name) for name in ("neutral", "happy"))
+        # A face from before the jump may stay for a while after it.
+        assert np.mean(drawn[:1500] == neutral) > 0.6 and np.mean(drawn[1800:] == happy) > 0.6
+    # From 0.2 to 1 second on average, so from 5 to 25 frames.
+    assert 4 < min(stays) < 9 < 15 < max(stays) < 35
+
+
+@pytest.fixture
+def faces(monkeypatch, rng):
+    """Takes FER2013's place: 70 pictures a split."""
+    splits = {
+        name: (rng.integers(0, 256, (70, 48, 48, 1), np.uint8), np.arange(70) % 7)
+        for name in ("train", "public_test", "private_test")
+    }
+    monkeypatch.setattr(expression_pictures, "load", lambda data_dir, manual_dir: splits)
+    monkeypatch.setattr(fer2013, "find_source", lambda folder: folder)
+    monkeypatch.setattr(fer2013, "source_id", lambda source: "made up")
+    return splits
+
+
+def settings(**changes):
+    partitions = {"train": ("T1",), "dev": ("T2",), "test": ("T3",)}
+    return example_format.RecordsConfig(clip=config.Clip(4, 2), partitions=partitions, **changes)
+
+
+def prepare(tmp_path):
+    return store.prepare("fer2013_trajectories", settings(), str(tmp_path / "data"), str(tmp_path))
+
+
+def test_records_hold_the_features_of_public_test_s_faces_for_dev(faces, tmp_path):
+    builder = prepare(tmp_path)
+    cnn = backbone.load("compact", None)
+    known = backbone.extract_pictures(cnn, faces["public_test"][0]).astype(np.float32)
+    first = next(store.segments(builder, "dev").as_numpy_iterator())
+    assert first["mask"].all() and np.abs(first["labels"]).max() <= 0.81
+    distances = np.abs(first["features"][:, np.newaxis] - known).max(axis=2)
+    assert distances.min(axis=1).max() < 0.01
+    frames = max(
+        example["first_frame"] + len(example["mask"])
+        for example in store.segments(builder, "dev").as_numpy_iterator()
+    )
+    assert frames == 3000
+
+
+def test_pictures_without_the_official_splits_are_refused(faces, tmp_path):
+    del faces["public_test"]
+    with pytest.raises(errors.InputError, match="have no public_test; expected one of fer2013.csv"):
+        prepare(tmp_path)
+
+
+def test_another_runtime_is_refused_and_not_ignored(tmp_path):
+    bfloat16 = settings(runtime=config.Runtime("tensorflow", "bfloat16"))
+    with pytest.raises(errors.InputError, match="--precision=bfloat16: .* is not made of videos"):
+        store.prepare("fer2013_trajectories", bfloat16, str(tmp_path), None)
+
+
+def test_beam_is_refused_and_not_ignored(tmp_path):
+    with pytest.raises(errors.InputError, match="is not made of videos"):
+        store.prepare("fer2013_trajectories", settings(), str(tmp_path), None, "runner=Any")

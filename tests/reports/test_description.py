@@ -1,0 +1,97 @@
+"""The numbers of a data set against NumPy, over segments that overlap."""
+
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ast_net.records import example_format, store
+from ast_net.reports import description
+
+TARGETS = ("valence", "arousal")
+
+
+@pytest.fixture
+def frames(rng):
+    """Three recordings: one of several segments with a pause, one of 25 frames/s, one without ratings."""
+    made = {}
+    for name, count, step in (("P1", 150, 0.1), ("P2", 30, 0.04), ("P3", 7, 0.04)):
+        times = np.arange(count) * step
+        labels = rng.normal(size=(count, 2))
+        valid = rng.random(count) < 0.7
+        made[name] = example_format.Frames(name, times, valid, labels)
+    made["P1"].timestamps[100:] += 0.5
+    made["P1"].labels[20:50, 0] = np.nan
+    made["P1"].labels[40:60, 1] = np.nan
+    made["P3"].labels[:] = np.nan
+    return made
+
+
+@pytest.fixture
+def builder(frames, monkeypatch):
+    splits = {"train": ("P1", "P3"), "dev": ("P2",)}
+
+    def segments(_, split):
+        examples = [
+            example
+            for name in splits[split]
+            for _, example in example_format.examples(
+                frames[name], np.zeros((len(frames[name].valid), 3), np.float16), overlap=5
+            )
+        ]
+        signature = example_format.features_dict(3, 2).get_tensor_info()
+        signature = {name: tf.TensorSpec(i.shape, i.tf_dtype) for name, i in signature.items()}
+        return tf.data.Dataset.from_generator(lambda: examples, output_signature=signature)
+
+    monkeypatch.setattr(store, "segments", segments)
+    return types.SimpleNamespace(
+        builder_config=types.SimpleNamespace(targets=TARGETS),
+        info=types.SimpleNamespace(splits=splits),
+    )
+
+
+def test_a_row_for_each_recording(builder, frames):
+    rows = {row["recording"]: row for row in description.recordings(builder)}
+    assert [row["split"] for row in rows.values()] == ["train", "train", "dev"]
+    first, labels = rows["P1"], frames["P1"].labels.astype(np.float32)
+    assert first["frames"] == 150
+    assert first["seconds"] == pytest.approx(15.5)
+    assert first["frame_rate"] == pytest.approx(10)
+    assert first["irregular"] == pytest.approx(1 / 149)
+    assert first["longest_step"] == pytest.approx(0.6)
+    assert first["faces"] == pytest.approx(frames["P1"].valid.mean())
+    assert first["rated"] == pytest.approx(110 / 150)
+    assert first["valence_frames"] == 120
+    assert first["valence_min"] == np.nanmin(labels[:, 0])
+    assert first["arousal_mean"] == pytest.approx(np.nanmean(labels[:, 1].astype(float)))
+    assert first["arousal_sd"] == pytest.approx(np.nanstd(labels[:, 1].astype(float)))
+    assert rows["P2"]["frame_rate"] == pytest.approx(25)
+    assert rows["P2"]["irregular"] == 0
+    assert rows["P3"]["rated"] == 0
+    assert np.isnan(rows["P3"]["valence_mean"])
+
+
+def test_a_split_is_what_its_frames_are(builder, frames):
+    rows = description.splits(description.recordings(builder), TARGETS)
+    train, dev = rows
+    assert (train["split"], dev["split"]) == ("train", "dev")
+    assert (train["recordings"], train["frames"]) == (2, 157)
+    assert train["seconds"] == pytest.approx(15.5 + 0.28)
+    valid = np.concatenate([frames["P1"].valid, frames["P3"].valid])
+    assert train["faces"] == pytest.approx(valid.mean())
+    assert train["rated"] == pytest.approx(110 / 157)
+    assert train["valence_frames"] == 120
+    both = np.concatenate([frames["P1"].labels[:, 1], frames["P2"].labels[:, 1]])
+    recordings = [{**row, "split": "all"} for row in description.recordings(builder)]
+    (together,) = description.splits(recordings, TARGETS)
+    assert together["arousal_mean"] == pytest.approx(np.nanmean(both), abs=1e-6)
+    assert together["arousal_sd"] == pytest.approx(np.nanstd(both), abs=1e-6)
+    assert together["arousal_max"] == pytest.approx(np.nanmax(both), abs=1e-6)
+
+
+def test_a_split_without_any_rating(builder, frames):
+    frames["P2"].labels[:] = np.nan
+    dev = description.splits(description.recordings(builder), TARGETS)[1]
+    assert dev["valence_frames"] == 0
+    assert np.isnan(dev["valence_sd"])

@@ -1,0 +1,77 @@
+"""Tables and figure of the raters' agreement."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from ast_net.datasets import annotations
+from ast_net.reports import figures, rater_report, tables
+
+
+@pytest.fixture
+def rated(rng):
+    times = np.arange(50) * 0.04
+    values = {
+        name: np.cumsum(rng.normal(size=50))[:, np.newaxis] + rng.normal(size=(50, 3))
+        for name in ("P1", "P2")
+    }
+    values["P2"][:, 2] = 0.5
+    return {
+        name: {"arousal": annotations.Ratings(times, ratings, ("FM1", "FM2", "FF1"))}
+        for name, ratings in values.items()
+    }
+
+
+def test_rows_are_of_pairs_and_of_recordings(rated):
+    pairs = rater_report.pairs(rated)
+    assert [(p["recording"], p["rater"], p["other"]) for p in pairs[:3]] == [
+        ("P1", "FM1", "FM2"),
+        ("P1", "FM1", "FF1"),
+        ("P1", "FM2", "FF1"),
+    ]
+    values = rated["P1"]["arousal"].values
+    expected = [
+        scipy.stats.pearsonr(values[:, r], values[:, s])[0] for r, s in ((0, 1), (0, 2), (1, 2))
+    ]
+    assert [p["cc"] for p in pairs[:3]] == pytest.approx(expected)
+    first, second = rater_report.summary(rated)
+    assert first["cc"] == pytest.approx(np.mean(expected))
+    assert first["cc_min"] == pytest.approx(min(expected))
+    assert first["alpha"] > 0.9
+    # With a constant rater only one pair is left.
+    assert second["cc"] == second["cc_min"] == second["cc_max"] == pairs[3]["cc"]
+    assert (second["raters"], second["ratings"]) == (3, 50)
+
+
+def test_the_figure_has_every_rater_and_recording(rated, tmp_path):
+    rated["P3"] = {"arousal": annotations.Ratings(np.zeros(1), np.zeros((1, 1)), ("lonely",))}
+    rows = rater_report.summary(rated)
+    page = rater_report.figure(rows, rater_report.pairs(rated))
+    figures.save(page, tmp_path / "agreement.png")
+    matrix, recordings = page.axes
+    assert [t.get_text() for t in matrix.get_yticklabels()] == ["FF1", "FM1", "FM2"]
+    assert [t.get_text() for t in recordings.get_xticklabels()] == ["P1", "P2", "P3"]
+    shown = np.ma.filled(matrix.images[0].get_array(), np.nan)
+    ccc = [
+        pair["ccc"]
+        for pair in rater_report.pairs(rated)
+        if {"FM1", "FM2"} == {pair["rater"], pair["other"]}
+    ]
+    assert shown[1, 2] == pytest.approx(np.mean(ccc))
+
+
+def test_tables_say_what_is_missing(tmp_path):
+    rows = [
+        {"name": "P1", "cc": 0.12345, "frames": 3},
+        {"name": "P2", "cc": math.nan, "frames": 12},
+    ]
+    tables.write(tmp_path / "t.csv", rows)
+    assert (tmp_path / "t.csv").read_text().splitlines() == [
+        "name,cc,frames",
+        "P1,0.1235,3",
+        "P2,,12",
+    ]
+    assert tables.text(rows).splitlines()[2].split() == ["P2", "n/a", "12"]
+    assert tables.without_nan({"a": rows})["a"][1] == {"name": "P2", "cc": None, "frames": 12}

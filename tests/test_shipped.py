@@ -1,0 +1,43 @@
+"""The weights that come with the package fit the networks, and see what anybody sees."""
+
+import numpy as np
+import pytest
+
+from ast_net import config, errors, shipped
+from ast_net.cnn import expression_head, runtime
+from ast_net.faces import alignment
+from ast_net.temporal import stacked_lstm, streaming
+
+FILES = (shipped.COMPACT, shipped.COMPACT_HEAD, shipped.STACKED_LSTM)
+
+
+@pytest.fixture(scope="module")
+def features(portrait, detector):
+    """fc6 of the portrait, who smiles broadly, as seen in a video."""
+    face = detector.detect([portrait])[0][0]
+    crop = alignment.align_face(portrait, face.landmarks, config.Alignment())
+    return runtime.load("compact", None, config.FLOAT32, "unused")(crop[np.newaxis])
+
+
+def test_they_take_at_most_20_megabytes():
+    assert sum(path.stat().st_size for path in FILES) <= 20e6
+    assert (shipped.COMPACT.parent / "MODEL_CARD.md").is_file()
+
+
+def test_a_smile_is_happy(features):
+    logits = expression_head.load_head()(features.astype(np.float32)).numpy()[0]
+    assert expression_head.EXPRESSIONS[logits.argmax()] == "happy"
+
+
+def test_a_smile_that_stays_has_the_valence_of_happiness(features):
+    predictor = streaming.StreamingPredictor(stacked_lstm.load(), stride=10)
+    valence, arousal = predictor.predict(np.repeat(features, 200, axis=0))[-1]
+    assert 0.4 < valence < 1 and 0.2 < arousal < 0.8
+
+
+def test_a_file_that_is_no_model_is_refused(tmp_path):
+    with pytest.raises(errors.InputError, match="no such model; train first"):
+        stacked_lstm.load(tmp_path / "best.keras")
+    (tmp_path / "best.keras").write_bytes(b"none")
+    with pytest.raises(errors.InputError, match="no model that can be read"):
+        stacked_lstm.load(tmp_path / "best.keras")

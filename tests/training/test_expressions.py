@@ -1,0 +1,288 @@
+import dataclasses
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from ast_net import config, errors
+from ast_net.cnn import backbone, compact, expression_head
+from ast_net.training import expression_step, expressions
+
+
+@pytest.fixture(autouse=True)
+def small_network(monkeypatch):
+    monkeypatch.setattr(compact, "STEM", 4)
+    monkeypatch.setattr(compact, "STAGES", (8, 8))
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return config.Finetuning(
+        data_dir=str(tmp_path / "data"),
+        workdir=str(tmp_path / "run"),
+        epochs=3,
+        batch_size=8,
+        learning_rate=0.005,
+        warmup_epochs=1,
+        ema=0.9,
+    )
+
+
+def split(rng, count):
+    """Pictures that anybody can tell apart: stripes of another width for each class."""
+    labels = np.arange(count) % 7
+    phase = rng.uniform(0, 2 * np.pi, (count, 1, 1))
+    waves = np.sin(
+        np.arange(48)[:, np.newaxis] * (labels + 1)[:, np.newaxis, np.newaxis] / 6 + phase
+    )
+    noise = rng.normal(0, 10, (count, 48, 48))
+    images = (127 + 100 * waves + noise).clip(0, 255).astype(np.uint8)[..., np.newaxis]
+    return images, labels
+
+
+def write_csv(folder, rng, counts):
+    folder.mkdir()
+    lines = ["emotion,pixels,Usage"]
+    for usage, count in counts.items():
+        for image, label in zip(*split(rng, count), strict=True):
+            lines.append(f"{label},{' '.join(map(str, image.ravel()))},{usage}")
+    (folder / "fer2013.csv").write_text("\n".join(lines))
+
+
+def networks(settings) -> tuple[keras.Model, keras.Model]:
+    keras.utils.set_random_seed(settings.seed)
+    cnn = compact.build_compact(settings.seed)
+    return cnn, expression_head.build_head(cnn.output.shape[-1])
+
+
+def weights_of(cnn, head):
+    return [weight.numpy() for weight in cnn.weights + head.weights]
+
+
+def test_a_run_from_the_csv_to_the_figures(settings, rng, tmp_path, capsys):
+    write_csv(tmp_path / "source", rng, {"Training": 84, "PublicTest": 14, "PrivateTest": 21})
+    settings = dataclasses.replace(
+        settings, manual_dir=str(tmp_path / "source"), epochs=4, class_weights=True
+    )
+    expressions.finetune(settings, "--seed=0\n")
+    run = tmp_path / "run"
+    table = json.loads((run / "evaluation" / "metrics.json").read_text())
+    assert table["pictures"] == 21
+    assert [sum(row) for row in table["confusion"]] == [3] * 7
+    assert f"accuracy {table['accuracy']:.4f}" in capsys.readouterr().out
+    assert (run / "evaluation" / "figures" / "confusion.png").stat().st_size > 10_000
+    rows = expressions.history.read(run / "history.csv")
+    assert len(rows) == 4
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert rows[-1]["accuracy"] > rows[0]["accuracy"] + 0.1
+
+    # What the run left is what the other verbs read, and gives the figure again.
+    cnn = backbone.load("compact", str(run / expressions.BACKBONE_WEIGHTS))
+    head = expression_head.load_head(cnn.output.shape[-1], str(run / expressions.HEAD_WEIGHTS))
+    for features, name in ((4096, expressions.HEAD_WEIGHTS), (512, "missing.weights.h5")):
+        with pytest.raises(errors.InputError, match="not the weights of a head"):
+            expression_head.load_head(features, str(run / name))
+    images, labels = expressions.fer2013.load(settings.data_dir, None)["private_test"]
+    faces = np.pad(images.repeat(4, 1).repeat(4, 2), ((0, 0), (16, 16), (16, 16), (0, 0)))
+    predicted = head(cnn(faces.repeat(3, axis=3))).numpy().argmax(axis=1)
+    assert (predicted == labels).mean() == pytest.approx(table["accuracy"])
+
+    # Called again, nothing is left to train.
+    before = (run / expressions.BACKBONE_WEIGHTS).read_bytes()
+    expressions.finetune(settings, "--seed=0\n")
+    assert (run / expressions.BACKBONE_WEIGHTS).read_bytes() == before
+    with pytest.raises(errors.InputError, match="another configuration"):
+        expressions.finetune(settings, "--seed=1\n")
+
+
+def test_ends_where_the_uninterrupted_run_ends(settings, rng, tmp_path, monkeypatch):
+    train, dev = split(rng, 16), split(rng, 7)
+    whole = networks(settings)
+    expressions.train(*whole, train, dev, tmp_path / "whole", settings)
+
+    class Killed(Exception):
+        pass
+
+    # In the second epoch; between the files of the second and its checkpoint.
+    original_epoch, original_write = expressions._epoch, expressions.history.write
+
+    def stop_epoch(step, dataset, steps, number):
+        row = original_epoch(step, dataset, steps, number)
+        if number == 1:
+            raise Killed
+        return row
+
+    def stop_write(path, rows):
+        original_write(path, rows)
+        if len(rows) == 2:
+            raise Killed
+
+    for place, name, stop in (
+        (expressions, "_epoch", stop_epoch),
+        (expressions.history, "write", stop_write),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, name, stop)
+            with pytest.raises(Killed):
+                expressions.train(*networks(settings), train, dev, tmp_path / "killed", settings)
+    resumed = networks(settings)
+    expressions.train(*resumed, train, dev, tmp_path / "killed", settings)
+
+    for one, other in zip(weights_of(*whole), weights_of(*resumed), strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-6)
+    read = expressions.history.read
+    for row, expected in zip(
+        read(tmp_path / "killed" / "history.csv"),
+        read(tmp_path / "whole" / "history.csv"),
+        strict=True,
+    ):
+        assert {**row, "seconds": 0} == pytest.approx({**expected, "seconds": 0}, rel=1e-5)
+    best = [
+        backbone.load("compact", str(tmp_path / name / expressions.BACKBONE_WEIGHTS)).get_weights()
+        for name in ("whole", "killed")
+    ]
+    for one, other in zip(*best, strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-6)
+
+
+def test_frozen_epochs_train_the_head_alone(settings, rng, tmp_path):
+    settings = dataclasses.replace(settings, epochs=2, frozen_epochs=1, warmup_epochs=0)
+    cnn, head = networks(settings)
+    before = weights_of(cnn, expression_head.build_head(512))
+    seen = []
+    original = expressions._save
+
+    def save(cnn, head, folder):
+        seen.append(weights_of(cnn, head))
+        original(cnn, head, folder)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(expressions, "_save", save)
+        patch.setattr(expressions, "_best", lambda rows: len(rows) - 1)
+        expressions.train(cnn, head, split(rng, 16), split(rng, 7), tmp_path / "run", settings)
+    changed = [
+        [not np.allclose(old, new, atol=1e-7) for old, new in zip(before, after, strict=True)]
+        for after in seen
+    ]
+    assert changed[0] == [False] * len(cnn.weights) + [True, True]
+    assert all(changed[1])
+
+
+def test_keeps_the_epoch_that_is_best_on_dev(settings, rng, tmp_path, monkeypatch):
+    train, dev = split(rng, 16), split(rng, 10)
+    right = iter([3, 5, 5])
+    saved: list[None] = []
+    monkeypatch.setattr(
+        expressions, "predict", lambda *_: np.where(np.arange(10) < next(right), dev[1], -1)
+    )
+    monkeypatch.setattr(expressions, "_save", lambda *_: saved.append(None))
+    expressions.train(*networks(settings), train, dev, tmp_path, settings)
+    rows = expressions.history.read(tmp_path / "history.csv")
+    assert [row["dev_accuracy"] for row in rows] == [0.3, 0.5, 0.5]
+    assert len(saved) == 2
+
+
+def test_batches_are_decided_by_seed_and_epoch(rng):
+    pictures = split(rng, 20)
+
+    def labels(*arguments):
+        return np.concatenate([y for _, y in expressions.batches(pictures, 6, *arguments)])
+
+    first = next(iter(expressions.batches(pictures, 6, 0, 0)))[0].numpy()
+    assert (first.shape, first.dtype, first.max() <= 1) == ((6, 48, 48, 1), np.float32, True)
+    np.testing.assert_array_equal(next(iter(expressions.batches(pictures, 6, 0, 0)))[0], first)
+    assert len(labels(0, 0)) == 18
+    np.testing.assert_array_equal(labels(0, 0), labels(0, 0))
+    for others in ((1, 0), (0, 1)):
+        assert (labels(*others) != labels(0, 0)).any()
+
+
+def test_learning_rate_and_weight_decay(settings):
+    network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    network.weights[1].assign([1.0, 2.0])
+    settings = dataclasses.replace(settings, epochs=5, warmup_epochs=1, weight_decay=0.1)
+    optimizer = expression_step.build_optimizer(network, settings, steps=10)
+    rates = []
+    kernel, bias = (weight.numpy() for weight in network.weights)
+    for _ in range(50):
+        rate = float(optimizer.learning_rate)
+        optimizer.apply([np.zeros((3, 2), np.float32), np.zeros(2, np.float32)])
+        kernel = kernel * (1 - 0.1 * rate)
+        rates.append(rate)
+    expected = [0.005 * k / 10 for k in range(10)]
+    expected += [0.0025 * (1 + np.cos(np.pi * k / 40)) for k in range(40)]
+    np.testing.assert_allclose(rates, expected, atol=1e-7)
+    np.testing.assert_allclose(network.weights[0], kernel, rtol=1e-4)
+    np.testing.assert_array_equal(network.weights[1], bias)
+
+
+def test_loss_of_a_step_by_hand(settings, rng):
+    network = keras.Sequential(
+        [keras.Input((48, 48, 1)), keras.layers.Flatten(), keras.layers.Dense(7)]
+    )
+    pictures = rng.uniform(size=(5, 48, 48, 1)).astype(np.float32)
+    labels = np.array([0, 1, 1, 6, 3])
+    weights = np.arange(1, 8).astype(np.float32)
+    logits = network(pictures).numpy().astype(np.float64)
+    log_posterior = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    targets = np.full((5, 7), 0.1 / 7)
+    targets[np.arange(5), labels] += 0.9
+    expected = -(targets * log_posterior).sum(axis=1)
+    for given, factor in ((None, 1.0), (weights, weights[labels])):
+        optimizer = expression_step.build_optimizer(network, settings, steps=10)
+        step = expression_step.training_step(network, optimizer, [], given, settings)
+        loss, accuracy = step(pictures, labels)
+        assert float(loss) == pytest.approx((expected * factor).mean(), rel=1e-5)
+        assert float(accuracy) == pytest.approx((logits.argmax(axis=1) == labels).mean())
+
+
+def test_class_weights():
+    found = expression_step.class_weights(np.array([0] * 6 + [2] * 2))
+    # Two classes of eight pictures: each class counts as four.
+    np.testing.assert_allclose(found[[0, 2]], [4 / 6, 4 / 2])
+
+
+def test_without_public_test_training_pictures_choose_the_best(rng):
+    train, dev, (name, test) = expressions._splits({"train": split(rng, 70), "test": split(rng, 7)})
+    assert (len(train[1]), len(dev[1]), name, len(test[1])) == (63, 7, "test", 7)
+    known = {image.tobytes() for image in train[0]}
+    assert not any(image.tobytes() in known for image in dev[0])
+
+
+def test_says_what_cannot_be_trained(settings, rng, tmp_path):
+    with pytest.raises(errors.InputError, match="5 training pictures do not fill a batch of 8"):
+        expressions.train(*networks(settings), split(rng, 5), split(rng, 5), tmp_path, settings)
+    wild = dataclasses.replace(settings, learning_rate=1e30, warmup_epochs=0)
+    with pytest.raises(errors.InputError, match="no longer finite: give a smaller --learning_rate"):
+        expressions.train(*networks(wild), split(rng, 32), split(rng, 5), tmp_path, wild)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epochs": 0},
+        {"batch_size": 0},
+        {"learning_rate": 0.0},
+        {"warmup_epochs": 3},
+        {"frozen_epochs": -1},
+        {"label_smoothing": 1.0},
+        {"dropout": -0.1},
+        {"ema": 1.0},
+        {"weight_decay": -1.0},
+        {"seed": -1},
+    ],
+)
+def test_refuses_impossible_settings(settings, change):
+    with pytest.raises(errors.InputError, match=next(iter(change))):
+        dataclasses.replace(settings, **change)
+
+
+def test_the_verb_says_what_is_missing(tmp_path):
+    command = [sys.executable, "-m", "ast_net.finetune", f"--workdir={tmp_path}"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 1
+    assert "error: no data set: give --dataset=fer2013" in found.stderr
+    assert "Traceback" not in found.stderr

@@ -1,0 +1,63 @@
+"""What of a data set a run looks at."""
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from ast_net import config
+from ast_net.records import store
+from ast_net.training import runs
+
+TRAIN = ("P1", "P2", "P3", "P4")
+
+
+def settings(folder, **changes):
+    return config.Experiment(
+        dataset="recola",
+        data_dir=str(folder.parent / f"data_of_{folder.name}"),
+        workdir=str(folder.parent / "run"),
+        manual_dir=str(folder),
+        partitions={"train": TRAIN, "dev": ("P5", "P6", "P7")},
+        training=config.Training(clip=config.Clip(5, 2)),
+        **changes,
+    )
+
+
+def test_dev_does_not_change_the_reaction_delay(planted_recola):
+    lags = dict.fromkeys(TRAIN, 0.8)
+    curves = []
+    for name, dev in (("a", 0.8), ("b", 3.6)):
+        run = settings(planted_recola(name, lags | dict.fromkeys(("P5", "P6", "P7"), dev)))
+        curves.append(runs.find_reaction_delay(run, runs.prepare(run)))
+    assert curves[0].found == pytest.approx([0.8, 0.8])
+    np.testing.assert_array_equal(curves[0].cc, curves[1].cc)
+
+
+def test_the_reaction_delay_is_searched_in_train_alone(planted_recola, monkeypatch):
+    run = settings(planted_recola("a", {f"P{number}": 0.8 for number in range(1, 8)}))
+    builder = runs.prepare(run)
+    asked = []
+    read = tfds.core.DatasetBuilder.as_dataset
+
+    def spy(self, split, **arguments):
+        asked.append(split)
+        return read(self, split, **arguments)
+
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "as_dataset", spy)
+    runs.find_reaction_delay(run, builder)
+    assert set(asked) == {"train"}
+
+
+def test_a_gap_between_ratings_is_bridged_up_to_a_setting(planted_recola):
+    folder = planted_recola("a", {f"P{number}": 0.0 for number in range(1, 8)}, gap=(4.0, 6.0))
+    unrated, names = {}, set()
+    for gap in (1.0, 2.5):
+        builder = runs.prepare(settings(folder, max_rating_gap=gap))
+        names.add(builder.builder_config.name)
+        examples = list(store.segments(builder, "dev").as_numpy_iterator())
+        times = np.concatenate([example["timestamps"] for example in examples])
+        labels = np.concatenate([example["labels"] for example in examples])
+        unrated[gap] = np.unique(times[np.isnan(labels).any(axis=1)])
+    np.testing.assert_allclose(unrated[1.0], np.arange(41, 60) / 10)
+    assert len(unrated[2.5]) == 0
+    assert len(names) == 2, "records of two settings never mix"
