@@ -1,236 +1,336 @@
-"""The flags that the verbs share. Only this module and the verbs know absl's flags."""
+"""Flags made from the fields of `config`, and back: parse(serialise(x)) == x."""
 
-import logging as std_logging
-import os
-import sys
-from collections.abc import Callable
+import dataclasses
+import pathlib
+import textwrap
+import types
+import typing
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
 
-import tensorflow as tf
-from absl import app, flags, logging
+from absl import flags
 
-from ast_net import config, errors, workdir
-from ast_net.records import store
+from ast_net import config, errors
 
-FLAGS = flags.FLAGS
-# What TensorFlow makes of a full disk, of a file larger than the system allows, and of a read-only disk.
-_DISK_ERRORS = (
-    tf.errors.ResourceExhaustedError,
-    tf.errors.OutOfRangeError,
-    tf.errors.PermissionDeniedError,
-)
-_TRAINING, _LOSS, _RUNTIME = config.Training(), config.LossWeights(), config.Runtime()
-
-flags.DEFINE_enum("dataset", None, list(store.BUILDERS), "The data set.")
-flags.DEFINE_string("data_dir", "data", "Where records and tracks of faces are kept.")
-flags.DEFINE_string("manual_dir", None, "The data set as its owners release it.")
-flags.DEFINE_string("workdir", None, "What a run leaves. Default: runs/DATASET.")
-flags.DEFINE_list("targets", list(config.TARGETS), f"What to learn, some of {config.ALL_TARGETS}.")
-flags.DEFINE_enum(
-    "backbone", "compact", ["compact", "vgg16"], "The CNN that the features come from."
-)
-flags.DEFINE_string(
-    "backbone_weights",
-    None,
-    "Its weights: what finetune left, or one of VGG-Face's files. Default: compact's own.",
-)
-flags.DEFINE_enum("runtime", _RUNTIME.name, config.RUNTIMES, "What runs the CNN.")
-flags.DEFINE_enum(
-    "precision",
-    _RUNTIME.precision,
-    config.PRECISIONS,
-    "The CNN's; int8 needs --runtime=openvino. auto: what is fastest here; for compact's records float32.",
-)
-for _split in ("train", "dev", "test"):
-    flags.DEFINE_list(
-        f"{_split}_recordings",
-        None,
-        f"The recordings of {_split}, if not the data set's own split.",
-    )
-flags.DEFINE_string(
-    "video_pattern",
-    None,
-    "How video files are called, where a data set leaves that open. Default: what is usual there.",
-)
-flags.DEFINE_float(
-    "max_rating_gap",
-    config.MAX_RATING_GAP,
-    "Seconds; frames between ratings farther apart are not rated.",
-)
-flags.DEFINE_list(
-    "lstm_units", [str(u) for u in config.StackedLSTM().units], "Cells of each layer."
-)
-flags.DEFINE_integer("clip_frames", _TRAINING.clip.frames, "N, frames of a clip.")
-flags.DEFINE_integer(
-    "clip_stride", _TRAINING.clip.stride, "S, frames between two frames of a clip."
-)
-flags.DEFINE_integer(
-    "clip_hop", _TRAINING.clip_hop, "Frames between the starts of an epoch's clips."
-)
-flags.DEFINE_float(
-    "feature_dropout",
-    _TRAINING.feature_dropout,
-    "Part of the features set to 0 in a pair of clips.",
-)
-flags.DEFINE_integer("epochs", _TRAINING.epochs, "At most.")
-flags.DEFINE_integer("batch_size", _TRAINING.batch_size, "Pairs of twin clips.")
-flags.DEFINE_float("learning_rate", _TRAINING.learning_rate, "Of Adam.")
-flags.DEFINE_integer(
-    "warmup_epochs",
-    _TRAINING.warmup_epochs,
-    "Over these the local, global and Siamese weights rise.",
-)
-flags.DEFINE_integer(
-    "patience", _TRAINING.patience, "Epochs without a better dev CC before the end."
-)
-flags.DEFINE_list(
-    "reaction_delay",
-    None,
-    "Seconds the ratings lag behind the face: a number, or one for each target, or auto to find each on "
-    "the training partition. Default: the data set's own, 0 for most.",
-)
-flags.DEFINE_integer("seed", _TRAINING.seed, "Of the initial weights and the order of the clips.")
-flags.DEFINE_boolean("jit_compile", _TRAINING.jit_compile, "Compile the training step with XLA.")
-flags.DEFINE_boolean("mixed_precision", _TRAINING.mixed_precision, "bfloat16 matrix products.")
-flags.DEFINE_float("label_weight", _LOSS.label, "Of the label term (equation 2).")
-flags.DEFINE_float("trend_weight", _LOSS.trend, "w1, of the trend term (equation 3).")
-flags.DEFINE_float("local_weight", _LOSS.local, "w2, of the local term (equation 4).")
-flags.DEFINE_float("global_weight", _LOSS.global_, "w3, of the global term (equation 5).")
-flags.DEFINE_float("siamese_weight", _LOSS.siamese, "lambda, of the Siamese term (equation 6).")
-flags.DEFINE_float("ccc_weight", _LOSS.ccc, "Of 1 - concordance correlation; not the paper's.")
-flags.DEFINE_integer("local_intervals", _LOSS.num_intervals, "M of equation 4.")
+_Settings = TypeVar("_Settings", bound=config.Settings)
 
 
-def experiment() -> config.Experiment:
-    """The run that the flags describe.
+@dataclasses.dataclass(frozen=True)
+class Verb:
+    """What a verb does, its groups of settings, and two examples for its --help."""
+
+    summary: str
+    groups: tuple[type[config.Settings], ...]
+    examples: tuple[str, str]
+
+
+VERBS = {
+    "prepare": Verb(
+        "Turns videos and ratings into records.",
+        (config.Preparation, config.BeamOptions),
+        ("--dataset=recola --manual_dir=RECOLA", "--dataset=recordings --manual_dir=FOLDER"),
+    ),
+    "describe": Verb(
+        "Shows what is in a data set: frames, faces, ratings, and how well raters agree.",
+        (config.Preparation, config.Description),
+        ("--dataset=demo", "--dataset=recordings --manual_dir=FOLDER --faces=0"),
+    ),
+    "train": Verb(
+        "Prepares a data set if need be, trains the temporal model, and evaluates it.",
+        (config.Experiment,),
+        ("--dataset=demo", "--workdir=runs/demo --epochs=200   # goes on with a run"),
+    ),
+    "evaluate": Verb(
+        "Evaluates a trained model: tables, predictions and figures.",
+        (config.Evaluation, config.DataSource, config.ReactionDelay),
+        (
+            "--workdir=runs/recola --split=test",
+            "--workdir=runs/recola --dataset=recordings --manual_dir=FOLDER",
+        ),
+    ),
+    "predict": Verb(
+        "Predicts valence and arousal of every face in every frame.",
+        (config.Inputs, config.Outputs, config.Prediction, config.Networks),
+        ("--video=talk.mp4", "--camera=0 --outputs=csv,window"),
+    ),
+    "export": Verb(
+        "Exports a model for TensorFlow Serving and other runtimes.",
+        (config.Export,),
+        ("--export_dir=models/ast_net/1", "--workdir=runs/recola --format=onnx"),
+    ),
+    "finetune": Verb(
+        "Trains the CNN on discrete expressions.",
+        (config.Finetuning,),
+        ("--dataset=fer2013 --manual_dir=FOLDER", "--workdir=runs/fer2013-compact   # goes on with a run"),
+    ),
+}
+
+
+class HelpRequest(Exception):
+    """Somebody asks for help; the message is the help."""
+
+
+class Arguments:
+    """A verb's command line, parsed."""
+
+    def __init__(self, verb: str, values: dict[str, Any]) -> None:
+        self.verb, self._given = verb, values
+
+    def has(self, flag: str) -> bool:
+        """Whether a flag was given, on the command line or in a flagfile."""
+        return flag in self._given
+
+    def read(self, group: type[_Settings]) -> _Settings:
+        """Returns a group of settings, the defaults where no flag was given.
+
+        Raises:
+          InputError: the values do not go together.
+        """
+        return self.change(group())
+
+    def change(self, settings: _Settings) -> _Settings:
+        """Returns the settings with what was given in place of what they had.
+
+        Raises:
+          InputError: the values do not go together.
+        """
+        return config.changed(settings, self._given)
+
+
+def parse(verb: str, arguments: Sequence[str]) -> Arguments:
+    """Parses the command line of a verb.
+
+    In a flagfile, flags that only other verbs have are passed over, so that one file serves several
+    verbs; on the command line they are refused.
+
+    Args:
+      verb: a key of VERBS.
+      arguments: those after the program's name.
 
     Raises:
-      InputError: a value is out of its range.
+      HelpRequest: --help is among them.
+      InputError: a flag is unknown, a value is wrong, or there is more than flags.
     """
-    if FLAGS.dataset is None:
-        raise errors.InputError("no data set: give --dataset=demo, or another that --help lists")
-    named = {split: FLAGS[f"{split}_recordings"].value for split in ("train", "dev", "test")}
-    # What depends on the data set is filled in, so that run.flags has it.
-    if FLAGS.workdir is None:
-        FLAGS["workdir"].value = f"runs/{FLAGS.dataset}"
-    if FLAGS.reaction_delay is None:
-        FLAGS["reaction_delay"].value = [str(store.BUILDERS[FLAGS.dataset].REACTION_DELAY)]
-    find_delay = FLAGS.reaction_delay == ["auto"]
-    delays = _TRAINING.reaction_delay
-    if not find_delay:
-        delays = _delays(FLAGS.reaction_delay)
-        # 2 and 2.0 are the same run.
-        FLAGS["reaction_delay"].value = [str(delay) for delay in delays]
-    settings = store.runtime_of(FLAGS.dataset, runtime(), FLAGS.backbone)
-    FLAGS["precision"].value = settings.precision
-    return config.Experiment(
-        dataset=FLAGS.dataset,
-        data_dir=FLAGS.data_dir,
-        workdir=FLAGS.workdir,
-        manual_dir=FLAGS.manual_dir,
-        targets=tuple(FLAGS.targets),
-        backbone=FLAGS.backbone,
-        backbone_weights=FLAGS.backbone_weights,
-        runtime=settings,
-        partitions={split: tuple(names) for split, names in named.items() if names},
-        video_pattern=FLAGS.video_pattern,
-        max_rating_gap=FLAGS.max_rating_gap,
-        find_reaction_delay=find_delay,
-        lstm=config.StackedLSTM(_units(FLAGS.lstm_units)),
-        training=config.Training(
-            clip=config.Clip(FLAGS.clip_frames, FLAGS.clip_stride),
-            epochs=FLAGS.epochs,
-            batch_size=FLAGS.batch_size,
-            learning_rate=FLAGS.learning_rate,
-            warmup_epochs=FLAGS.warmup_epochs,
-            patience=FLAGS.patience,
-            reaction_delay=delays,
-            clip_hop=FLAGS.clip_hop,
-            feature_dropout=FLAGS.feature_dropout,
-            seed=FLAGS.seed,
-            jit_compile=FLAGS.jit_compile,
-            mixed_precision=FLAGS.mixed_precision,
-        ),
-        loss=config.LossWeights(
-            label=FLAGS.label_weight,
-            trend=FLAGS.trend_weight,
-            local=FLAGS.local_weight,
-            global_=FLAGS.global_weight,
-            siamese=FLAGS.siamese_weight,
-            ccc=FLAGS.ccc_weight,
-            num_intervals=FLAGS.local_intervals,
-        ),
-    )
+    if {"--help", "-help", "-h", "--helpfull", "--helpshort"} & set(arguments):
+        raise HelpRequest(_help(verb))
+    defined = _define(VERBS[verb].groups)
+    rest = _parse(defined, [*_expanded(defined, verb, arguments)])
+    if rest:
+        raise errors.InputError(
+            f"unexpected arguments: {' '.join(rest)}; the values of a list are separated by commas, "
+            "and every flag begins with --"
+        )
+    return Arguments(verb, _given(defined))
 
 
-def runtime() -> config.Runtime:
-    """What runs the CNN, as the flags have it; auto is left to be decided.
+def serialise(settings: config.Settings) -> str:
+    """The settings as a flagfile, a flag a line; those without a value are left out."""
+    return "".join(f"{line}\n" for line in sorted(_lines(settings)))
+
+
+def deserialise(group: type[_Settings], text: str, source: str | pathlib.Path) -> _Settings:
+    """Reads what `serialise` wrote, strictly: the flags of the group, once each, and nothing else.
 
     Raises:
-      InputError: the runtime has no such precision.
+      InputError: `source` and the line that is wrong.
     """
-    return config.Runtime(FLAGS.runtime, FLAGS.precision)
-
-
-def _units(values: list[str]) -> tuple[int, ...]:
-    try:
-        return tuple(int(value) for value in values)
-    except ValueError:
-        raise errors.InputError(
-            f"--lstm_units: found {values}, expected numbers such as 50,40"
-        ) from None
-
-
-def _delays(values: list[str]) -> tuple[float, ...]:
-    try:
-        return tuple(float(value) for value in values)
-    except ValueError:
-        raise errors.InputError(
-            f"--reaction_delay: found {','.join(values)}, expected seconds such as 2.0, one number for each "
-            "target such as 2.0,2.6, or auto"
-        ) from None
-
-
-def run_flags() -> str:
-    """The flags of this run as a flagfile, every value written out."""
-    lines = [flag.serialize() for flag in FLAGS.flags_by_module_dict()[__name__]]
-    return "".join(f"{line}\n" for line in sorted(lines) if line)
-
-
-def restore(flagfile: str) -> None:
-    """Sets the flags as they were in an earlier run; those on the command line go before them."""
-    try:
-        FLAGS([sys.argv[0], *workdir.OLDER_RUNS, f"--flagfile={flagfile}", *sys.argv[1:]])
-    except flags.Error as error:
-        raise errors.InputError(f"{flagfile}: {error}; expected the flags of a run") from error
-
-
-def _concerns_the_user(record: std_logging.LogRecord) -> bool:
-    """What the package says, and others' warnings; but TFDS warns of any settings that are not its own."""
-    own = record.name == "absl" and f"{os.sep}ast_net{os.sep}" in record.pathname
-    library = "tensorflow_datasets" in record.pathname
-    return own or (record.levelno >= std_logging.WARNING and not library)
-
-
-def run(main: Callable[[], None]) -> None:
-    """Runs a verb; what the user can mend is said in a line or two, without a traceback."""
-
-    def guarded(arguments: list[str]) -> None:
-        logging.get_absl_handler().addFilter(_concerns_the_user)
-        if len(arguments) > 1:
-            sys.exit(
-                f"error: {' '.join(arguments[1:])}: these belong to no flag; lists are written with commas"
+    defined = _define([group], derived=True)
+    for number, line in enumerate(text.splitlines(), start=1):
+        name = _name(defined, line)
+        if name not in defined or defined[name].present:
+            raise errors.InputError(
+                f"{source}, line {number}: found {line[:80]!r}, expected the settings of a run, each "
+                "once: restore the file, or give another `workdir`"
             )
         try:
-            main()
+            _parse(defined, [line])
         except errors.InputError as error:
-            sys.exit(f"error: {error}")
-        except OSError as error:
-            if error.strerror is None:
-                raise
-            place = f"{error.filename}: " if error.filename else ""
-            sys.exit(f"error: {place}{error.strerror}")
-        except _DISK_ERRORS as error:
-            # The name of an operation comes before what happened.
-            sys.exit(f"error: {error.message.rpartition('}} ')[2]}")
+            raise errors.InputError(f"{source}, line {number}: {error}") from error
+    try:
+        return config.changed(group(), _given(defined))
+    except errors.InputError as error:
+        raise errors.InputError(f"{source}: {error}") from error
 
-    app.run(guarded)
+
+class _Leaf(NamedTuple):
+    """A setting: its field, its type, and the group that defines it."""
+
+    field: dataclasses.Field
+    hint: Any
+    group: type[config.Settings]
+
+    @property
+    def name(self) -> str:
+        return config.flag_name(self.field)
+
+
+def settings_of(group: type[config.Settings]) -> Iterator[_Leaf]:
+    """Yields the settings of a group and of the groups in it."""
+    hints = typing.get_type_hints(group)
+    for field in dataclasses.fields(group):
+        if "help" not in field.metadata:
+            yield from settings_of(hints[field.name])
+            continue
+        owner = next(c for c in group.__mro__ if field.name in c.__dict__.get("__annotations__", {}))
+        yield _Leaf(field, _without_none(hints[field.name]), owner)
+
+
+def _without_none(hint: Any) -> Any:
+    """The first type of a union, which is never None here."""
+    return typing.get_args(hint)[0] if isinstance(hint, types.UnionType) else hint
+
+
+def _define(groups: Sequence[type[config.Settings]], derived: bool = False) -> flags.FlagValues:
+    """The flags of some groups, none of them given."""
+    defined = flags.FlagValues()
+    defined.set_gnu_getopt()
+    for leaf in (leaf for group in groups for leaf in settings_of(group)):
+        if leaf.field.metadata["derived"] and not derived:
+            continue
+        options = {"name": leaf.name, "default": None, "help": "", "flag_values": defined}
+        if leaf.hint is bool:
+            flags.DEFINE_boolean(**options)
+        elif leaf.field.metadata["repeated"]:
+            flags.DEFINE_multi(_Parser(leaf), None, **options)
+        else:
+            flags.DEFINE(_Parser(leaf), serializer=None, **options)
+    return defined
+
+
+class _Parser(flags.ArgumentParser):
+    """Turns the text of a flag into its setting's value."""
+
+    def __init__(self, leaf: _Leaf) -> None:
+        super().__init__()
+        self._leaf = leaf
+
+    def parse(self, argument: Any) -> Any:
+        if not isinstance(argument, str):
+            return argument
+        words, hint = self._leaf.field.metadata["words"], self._leaf.hint
+        if argument in words:
+            return _Word(words[argument])
+        if self._leaf.field.metadata["repeated"]:
+            return argument
+        try:
+            if typing.get_origin(hint) is not tuple:
+                return hint(argument)
+            element = typing.get_args(hint)[0]
+            return tuple(element(part.strip()) for part in argument.split(",") if part.strip())
+        except ValueError:
+            kind = "seconds" if self._leaf.field.metadata["unit"] == "seconds" else "numbers"
+            expected = "a whole number" if hint is int else "a number" if hint is float else kind
+            others = "".join(f" or {word}" for word in words)
+            raise ValueError(f"found {argument!r}, expected {expected}{others}") from None
+
+
+class _Word(NamedTuple):
+    """What a word stands for; absl takes a parsed None for a flag that was not given."""
+
+    value: Any
+
+
+def _parse(defined: flags.FlagValues, arguments: Sequence[str]) -> list[str]:
+    """Gives the flags their values, and returns what belongs to none."""
+    try:
+        return defined(["", *arguments])[1:]
+    except flags.Error as error:
+        raise errors.InputError(str(error)) from error
+
+
+def _given(defined: flags.FlagValues) -> dict[str, Any]:
+    """The values of the flags that were given, by name."""
+    values = {name: defined[name].value for name in defined if defined[name].present}
+    return {
+        name: value.value if isinstance(value, _Word) else tuple(value) if isinstance(value, list) else value
+        for name, value in values.items()
+    }
+
+
+def _lines(settings: config.Settings) -> Iterator[str]:
+    """The settings as flags, in any order."""
+    for group in config.groups(settings):
+        yield from _lines(getattr(settings, group.name))
+    for field in config.leaves(settings):
+        name, value = config.flag_name(field), getattr(settings, field.name)
+        words = [word for word, meaning in field.metadata["words"].items() if meaning == value]
+        if isinstance(value, bool):
+            yield f"--{name}" if value else f"--no{name}"
+        elif words:
+            yield f"--{name}={words[0]}"
+        elif field.metadata["repeated"]:
+            yield from (f"--{name}={element}" for element in value)
+        elif value is not None and value != ():
+            shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
+            yield f"--{name}={shown}"
+
+
+def _expanded(defined: flags.FlagValues, verb: str, arguments: Sequence[str]) -> Iterator[str]:
+    """The arguments with the lines of flagfiles in their places, but for flags of other verbs."""
+    others = {other: _define(VERBS[other].groups, derived=True) for other in VERBS}
+    rest = iter(arguments)
+    for argument in rest:
+        name, _, file = argument.partition("=")
+        if name not in ("--flagfile", "-flagfile"):
+            _refuse_unused(defined, verb, others, argument)
+            yield argument
+            continue
+        try:
+            lines = defined.read_flags_from_files([f"--flagfile={file or next(rest, '')}"])
+        except flags.Error as error:
+            raise errors.InputError(str(error)) from error
+        for line in lines:
+            if _name(defined, line) or not any(_name(other, line) for other in others.values()):
+                yield line
+
+
+def _refuse_unused(
+    defined: flags.FlagValues, verb: str, others: dict[str, flags.FlagValues], argument: str
+) -> None:
+    users = [other for other in others if _name(others[other], argument)]
+    if users and not _name(defined, argument):
+        name = argument.partition("=")[0]
+        raise errors.InputError(f"{name} is not used by {verb}, but by {', '.join(users)}: leave it out")
+
+
+def _name(defined: flags.FlagValues, argument: str) -> str | None:
+    """The flag that an argument gives, if it is one of those defined."""
+    name = argument.lstrip("-").partition("=")[0] if argument.startswith("-") else ""
+    if name in defined:
+        return name
+    negated = name.removeprefix("no")
+    return negated if negated in defined and defined[negated].boolean else None
+
+
+def _help(verb: str) -> str:
+    """The help of a verb: what it does, two examples, and its flags in groups."""
+    command = f"python -m ast_net.{verb}"
+    parts = [f"{command} [--FLAG=VALUE ...]", VERBS[verb].summary, "Examples:"]
+    parts[-1] += "".join(f"\n  {command} {example}" for example in VERBS[verb].examples)
+    by_title: dict[str, list[_Leaf]] = {}
+    for leaf in (leaf for group in VERBS[verb].groups for leaf in settings_of(group)):
+        if not leaf.field.metadata["derived"]:
+            title = (leaf.group.__doc__ or "").partition("\n")[0].rstrip(".")
+            by_title.setdefault(title, []).append(leaf)
+    for title, leaves in by_title.items():
+        parts.append("\n".join([f"{title}:", *map(_help_of, leaves)]))
+    parts.append("Others:\n  --flagfile=FILE\n      Reads flags from a file, one a line.")
+    return "\n\n".join(parts)
+
+
+def _help_of(leaf: _Leaf) -> str:
+    """A flag's part of the help."""
+    metadata, default = leaf.field.metadata, leaf.field.default
+    kinds = {int: "N", float: "X", tuple[int, ...]: "N", tuple[float, ...]: "X"}
+    choices = metadata["choices"] or (kinds.get(leaf.hint, "VALUE"), *metadata["words"])
+    value = "|".join(choices)
+    if typing.get_origin(leaf.hint) is tuple and not metadata["repeated"]:
+        value += ",..."
+    flag = f"--[no]{leaf.name}" if leaf.hint is bool else f"--{leaf.name}={value}"
+    shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
+    defaults = f" Default: {shown} {metadata['unit']}".rstrip() + "." if shown not in (None, "") else ""
+    text = metadata["help"].replace("`", "")
+    if metadata["choices"] is config.DATASETS:
+        text += " " + "; ".join(f"{name}: {what}" for name, what in config.DATASETS.items()) + "."
+    body = textwrap.fill(text + defaults, 94, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return f"  {flag}\n{body}"

@@ -1,19 +1,199 @@
-"""Every number of the paper, and the few it leaves open, as validated frozen dataclasses."""
+"""Every setting once: name, default, bounds, unit and help, in frozen dataclasses that check them.
+
+`cli` makes flags from these fields and fields from flags. A field's flag has the field's name unless
+its metadata says otherwise; error messages call a setting by its flag, in backquotes.
+"""
 
 import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 from ast_net import errors
 
 TARGETS = ("valence", "arousal")
-# Those that some data sets have ratings of, in the one order they are ever given in.
+# Some data sets have ratings of more; targets are always given in this order.
 ALL_TARGETS = (*TARGETS, "expectancy", "power")
-# Seconds; a gap between two ratings that is longer is not bridged.
-MAX_RATING_GAP = 1.0
+SPLITS = ("train", "dev", "test")
+DATASETS = {
+    "demo": "generated recordings, no download",
+    "recola": "RECOLA, its own release and those of AVEC 2015 to 2018",
+    "avec2012": "the AVEC 2012 challenge, on SEMAINE",
+    "semaine": "SEMAINE's sessions, rated with FeelTrace",
+    "afew_va": "AFEW-VA's clips of films",
+    "recordings": "your own videos and ratings",
+    "fer2013_trajectories": "FER2013's faces along made-up trajectories",
+}
+EXPRESSION_DATASETS = ("fer2013",)
+BACKBONES = ("compact", "vgg16")
+RUNTIMES = ("tensorflow", "openvino")
+PRECISIONS = ("auto", "float32", "bfloat16", "int8")
+MODELS = ("best", "last")
+# The file that each output of `predict` leaves; JSON lines go to standard output.
+OUTPUTS = {
+    "csv": "predictions.csv",
+    "parquet": "predictions.parquet",
+    "figure": "figure.png",
+    "video": "annotated.mp4",
+    "jsonl": "",
+    "window": "",
+}
+EXPORT_FORMATS = ("saved_model", "onnx", "openvino", "litert")
+
+
+class Bounds(NamedTuple):
+    """The range of a number; `open` says which ends are not part of it: "", "(", ")" or "()"."""
+
+    low: float
+    high: float = math.inf
+    open: str = ""
+
+    def __contains__(self, value: object) -> bool:
+        """Whether a number is in the range; NaN never is."""
+        if not isinstance(value, int | float):
+            return False
+        above = self.low < value if "(" in self.open else self.low <= value
+        return above and (value < self.high if ")" in self.open else value <= self.high)
+
+    def __str__(self) -> str:
+        low = f"more than {self.low:g}" if "(" in self.open else f"at least {self.low:g}"
+        if self.high == math.inf:
+            return low
+        return f"{low} and {'less than' if ')' in self.open else 'at most'} {self.high:.10g}"
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    flag: str | None = None,
+    unit: str = "",
+    bounds: Bounds | None = None,
+    choices: Any = None,
+    words: dict[str, Any] | None = None,
+    repeated: bool = False,
+    identity: bool = True,
+    derived: bool = False,
+) -> Any:
+    """Returns a dataclass field with all that is known about a setting.
+
+    Args:
+      default: the default; `dataclasses.MISSING` where a value must be given.
+      help: what it does, for people; without unit and default, which `--help` adds.
+      flag: its name on the command line, if it is not the field's.
+      unit: of a number, such as seconds.
+      bounds: of a number, or of each number of a tuple.
+      choices: the values that are allowed, or the elements of a tuple.
+      words: further values by the word that stands for them, as {"all": None}.
+      repeated: whether the flag is given once for each element, as names of files may have commas.
+      identity: whether another value makes another run (`differences`).
+      derived: whether it is worked out and stands in run.flags, but is not for people to give.
+    """
+    metadata = {
+        "help": help,
+        "flag": flag,
+        "unit": unit,
+        "bounds": bounds,
+        "choices": choices,
+        "words": words or {},
+        "repeated": repeated,
+        "identity": identity,
+        "derived": derived,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+class Settings:
+    """What groups of settings share: their values are checked when they are made.
+
+    Raises:
+      InputError: a value is out of its bounds, or not one of its choices.
+    """
+
+    def __post_init__(self) -> None:
+        for field in leaves(self):
+            _check_value(field, getattr(self, field.name))
+        self.check()
+
+    def check(self) -> None:
+        """Checks what concerns several settings together."""
+
+
+_Settings = TypeVar("_Settings", bound=Settings)
+
+
+def leaves(settings: Settings | type[Settings]) -> list[dataclasses.Field]:
+    """The fields of a group that are settings themselves, not groups."""
+    return [field for field in dataclasses.fields(settings) if "help" in field.metadata]  # type: ignore[arg-type]
+
+
+def groups(settings: Settings | type[Settings]) -> list[dataclasses.Field]:
+    """The fields of a group that are groups."""
+    return [field for field in dataclasses.fields(settings) if "help" not in field.metadata]  # type: ignore[arg-type]
+
+
+def flag_name(field: dataclasses.Field) -> str:
+    """A setting's name on the command line."""
+    return field.metadata["flag"] or field.name
+
+
+def values(settings: Settings) -> dict[str, Any]:
+    """The values of all settings by the names of their flags."""
+    result = {flag_name(field): getattr(settings, field.name) for field in leaves(settings)}
+    for group in groups(settings):
+        result |= values(getattr(settings, group.name))
+    return result
+
+
+def changed(settings: _Settings, values: Mapping[str, Any]) -> _Settings:
+    """Settings with values by the names of their flags; names that they do not have are passed over.
+
+    Raises:
+      InputError: the values do not go together.
+    """
+    changes = {group.name: changed(getattr(settings, group.name), values) for group in groups(settings)}
+    for field in leaves(settings):
+        if flag_name(field) in values:
+            changes[field.name] = values[flag_name(field)]
+    return dataclasses.replace(settings, **changes)  # type: ignore[type-var]
+
+
+def differences(there: _Settings, here: _Settings) -> Iterator[tuple[str, Any, Any]]:
+    """Yields the name and both values of each setting in which two runs are not the same run."""
+    for field in dataclasses.fields(there):  # type: ignore[arg-type]
+        values = getattr(there, field.name), getattr(here, field.name)
+        if "help" not in field.metadata:
+            yield from differences(*values)
+        elif field.metadata["identity"] and values[0] != values[1]:
+            yield flag_name(field), *values
+
+
+def _check_value(field: dataclasses.Field, value: Any) -> None:
+    if value is None or (isinstance(value, str) and value in field.metadata["words"]):
+        return
+    bounds, choices, unit = (field.metadata[name] for name in ("bounds", "choices", "unit"))
+    values = value if isinstance(value, tuple) else (value,)
+    for element in values:
+        if bounds is not None and element not in bounds:
+            _refuse(field, f"{bounds} {unit}".strip(), value)
+        if choices is not None and element not in choices:
+            _refuse(field, f"{'some' if values is value else 'one'} of {', '.join(choices)}", value)
+        if isinstance(element, str) and len(element.splitlines()) > 1:
+            _refuse(field, "a single line", value)
+
+
+def _refuse(field: dataclasses.Field, expected: str, value: Any) -> None:
+    shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
+    raise errors.InputError(f"`{flag_name(field)}` must be {expected}, found {shown}")
 
 
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise errors.InputError(message)
+
+
+_AT_LEAST_1, _AT_LEAST_0, _POSITIVE = Bounds(1), Bounds(0), Bounds(0, open="(")
+_PART, _SEED = Bounds(0, 1, ")"), Bounds(0, 2**32 - 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,61 +218,91 @@ class Alignment:
 
 
 @dataclasses.dataclass(frozen=True)
-class Tracking:
-    """When the face is detected anew, and when a followed face counts as lost.
+class Tracking(Settings):
+    """When faces are detected anew, and when a followed face counts as lost."""
 
-    Attributes:
-      redetect_every: frames between two detections while a face is followed.
-      search_every: frames between two detections while there is no face.
-      min_confidence: the probability of a face, in [0, 1], below which a frame is invalid.
-      min_face_fraction: smallest face looked for, as a fraction of the picture's shorter side.
-    """
-
-    redetect_every: int = 25
-    search_every: int = 3
-    min_confidence: float = 0.9
-    min_face_fraction: float = 0.1
-
-    def __post_init__(self) -> None:
-        _require(
-            self.redetect_every >= 1, f"redetect_every must be >= 1, found {self.redetect_every}"
-        )
-        _require(self.search_every >= 1, f"search_every must be >= 1, found {self.search_every}")
-        _require(
-            0 < self.min_confidence < 1,
-            f"min_confidence must be in (0, 1), found {self.min_confidence}",
-        )
-        _require(
-            0 < self.min_face_fraction < 1,
-            f"min_face_fraction must be in (0, 1), found {self.min_face_fraction}",
-        )
+    redetect_every: int = setting(
+        25, "Time between two detections while a face is followed.", unit="frames", bounds=_AT_LEAST_1
+    )
+    search_every: int = setting(
+        3, "Time between two detections while there is no face.", unit="frames", bounds=_AT_LEAST_1
+    )
+    min_confidence: float = setting(
+        0.9, "Probability of a face below which a frame has none.", bounds=Bounds(0, 1, "()")
+    )
+    min_face_fraction: float = setting(
+        0.1,
+        "Smallest face looked for, as a fraction of the picture's shorter side.",
+        bounds=Bounds(0, 1, "()"),
+    )
 
 
-RUNTIMES = ("tensorflow", "openvino")
-PRECISIONS = ("auto", "float32", "bfloat16", "int8")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cache(Settings):
+    """What is kept between calls."""
+
+    data_dir: str = setting(
+        "data", "Folder for records, face tracks and int8 networks.", identity=False
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Places(Cache):
+    """Folders."""
+
+    manual_dir: str | None = setting(
+        None, "Folder of the data set, as its owners release it.", identity=False
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataSource(Places):
+    """The data set."""
+
+    dataset: str | None = setting(None, "The data set.", choices=DATASETS)
+    train_recordings: tuple[str, ...] = setting(
+        (), "Recordings to train on. Default: the data set's own split."
+    )
+    dev_recordings: tuple[str, ...] = setting((), "Recordings to choose the best epoch by.")
+    test_recordings: tuple[str, ...] = setting((), "Recordings to test on.")
+    video_pattern: str | None = setting(
+        None,
+        "How the video files are called, where a data set leaves that open, as in "
+        "videos/**/{split}*{number}.avi.",
+    )
+    max_rating_gap: float = setting(
+        1.0,
+        "Longest gap between two ratings that is interpolated; frames in longer gaps are not rated.",
+        unit="seconds",
+        bounds=_POSITIVE,
+    )
+
+    @property
+    def partitions(self) -> dict[str, tuple[str, ...]]:
+        """The recordings of each split as they were asked for; empty for the data set's own split."""
+        named = {split: getattr(self, f"{split}_recordings") for split in SPLITS}
+        return {split: names for split, names in named.items() if names}
 
 
 @dataclasses.dataclass(frozen=True)
-class Runtime:
-    """What runs the CNN, and in which precision; the paper says neither.
+class Runtime(Settings):
+    """How the CNN is computed; the paper does not say."""
 
-    Attributes:
-      name: tensorflow, or openvino (an extra).
-      precision: of weights and products; int8 needs OpenVINO; auto is decided by `cnn.runtime.resolve`.
-    """
+    name: str = setting(
+        "tensorflow", "What runs the CNN; openvino is an extra.", flag="runtime", choices=RUNTIMES
+    )
+    precision: str = setting(
+        "auto",
+        "Precision of the CNN. int8 needs `runtime=openvino`; auto takes what is fastest on this "
+        "machine, but float32 for the records of compact.",
+        choices=PRECISIONS,
+    )
 
-    name: str = "tensorflow"
-    precision: str = "auto"
-
-    def __post_init__(self) -> None:
-        _require(self.name in RUNTIMES, f"runtime must be one of {RUNTIMES}, found {self.name!r}")
-        _require(
-            self.precision in PRECISIONS,
-            f"precision must be one of {PRECISIONS}, found {self.precision!r}",
-        )
+    def check(self) -> None:
         _require(
             self.precision != "int8" or self.name == "openvino",
-            f"precision int8 is not for runtime {self.name}: give --runtime=openvino, or another --precision",
+            f"`precision=int8` is not available with `runtime={self.name}`: give "
+            "`runtime=openvino`, or another `precision`",
         )
 
 
@@ -101,15 +311,19 @@ FLOAT32 = Runtime("tensorflow", "float32")
 
 
 @dataclasses.dataclass(frozen=True)
-class Clip:
-    """How clips are sampled from a recording (section 3.1: N = 50 frames, every 10th)."""
+class Clip(Settings):
+    """Clips (section 3.1: N = 50 frames, every 10th)."""
 
-    frames: int = 50
-    stride: int = 10
-
-    def __post_init__(self) -> None:
-        _require(self.frames >= 2, f"a clip needs at least 2 frames, found {self.frames}")
-        _require(self.stride >= 1, f"the stride must be at least 1, found {self.stride}")
+    frames: int = setting(
+        50, "Frames of a clip (N).", flag="clip_frames", unit="frames", bounds=Bounds(2)
+    )
+    stride: int = setting(
+        10,
+        "Distance between two frames of a clip (S).",
+        flag="clip_stride",
+        unit="frames",
+        bounds=_AT_LEAST_1,
+    )
 
     @property
     def span(self) -> int:
@@ -117,258 +331,410 @@ class Clip:
         return (self.frames - 1) * self.stride + 1
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Backbone(Settings):
+    """The CNN (section 3.2)."""
+
+    backbone: str = setting("compact", "The CNN that the features come from.", choices=BACKBONES)
+    backbone_weights: str | None = setting(
+        None,
+        "Weights file of the CNN: what finetune leaves, or one of VGG-Face's files. Default: the "
+        "weights that come with the package.",
+        # Records and model.json hold the digest of its content.
+        identity=False,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Preparation(Backbone, DataSource):
+    """What records are made of and hold."""
+
+    targets: tuple[str, ...] = setting(TARGETS, "What to learn.", choices=ALL_TARGETS)
+    clip: Clip = Clip()
+    runtime: Runtime = Runtime()
+
+    def check(self) -> None:
+        in_order = tuple(target for target in ALL_TARGETS if target in self.targets)
+        _require(
+            bool(self.targets) and self.targets == in_order,
+            f"`targets` must be named once each, in the order {','.join(ALL_TARGETS)}, found "
+            f"{','.join(self.targets)}",
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BeamOptions(Settings):
+    """Preparing on several cores, or on a cluster."""
+
+    beam_pipeline_options: str | None = setting(
+        None,
+        "Options of Apache Beam, such as runner=FlinkRunner,parallelism=8; Beam then makes the "
+        "recordings. Default: they are made here, one after the other.",
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Description(Settings):
+    """What describe writes."""
+
+    output_dir: str | None = setting(
+        None, "Folder for tables and figures. Default: DATA_DIR/description/DATASET."
+    )
+    faces: int = setting(
+        24, "Faces on each recording's page; 0 for no pages.", bounds=_AT_LEAST_0
+    )
+
+
 @dataclasses.dataclass(frozen=True)
-class StackedLSTM:
+class ReactionDelay(Settings):
+    """The raters' reaction delay."""
+
+    seconds: tuple[float, ...] | str | None = setting(
+        None,
+        "Time by which ratings lag behind the face: one number, one for each target, or auto to find "
+        "it on the training recordings. Default: the data set's own, 0 for most.",
+        flag="reaction_delay",
+        unit="seconds",
+        bounds=Bounds(0, 10),
+        words={"auto": "auto"},
+    )
+    origin: str = setting(
+        "given",
+        "Where the delay comes from.",
+        flag="reaction_delay_origin",
+        choices=("given", "found"),
+        identity=False,
+        derived=True,
+    )
+
+    def each(self, targets: int) -> tuple[float, ...]:
+        """The delay of each target, in seconds.
+
+        Raises:
+          ValueError: it is still to be found.
+        """
+        if not isinstance(self.seconds, tuple):
+            raise ValueError(f"the reaction delay is still {self.seconds}")
+        return self.seconds * targets if len(self.seconds) == 1 else self.seconds
+
+
+@dataclasses.dataclass(frozen=True)
+class StackedLSTM(Settings):
     """The temporal model (section 4.3: two stacked layers of 50 and 40 cells)."""
 
-    units: tuple[int, ...] = (50, 40)
+    units: tuple[int, ...] = setting(
+        (50, 40), "Cells of each LSTM layer.", flag="lstm_units", bounds=_AT_LEAST_1
+    )
 
-    def __post_init__(self) -> None:
-        _require(
-            len(self.units) > 0 and all(u > 0 for u in self.units),
-            f"units must be positive, one number a layer, found {self.units}",
-        )
+    def check(self) -> None:
+        _require(bool(self.units), "`lstm_units` must name at least one layer, found none")
 
 
 @dataclasses.dataclass(frozen=True)
-class LossWeights:
-    """Weights of equations 1 and 2 (section 4.3: w1 = w2 = w3 = 10, lambda = 1000).
+class LossWeights(Settings):
+    """The loss (section 4.3: w1 = w2 = w3 = 10, lambda = 1000). A weight of 0 switches a term off."""
 
-    A weight of 0 switches its term off, for the rows of the paper's Table 1. `ccc`, one minus the
-    concordance correlation, is not the paper's. `num_intervals` is M of equation 4; the paper gives none.
-    """
+    label: float = setting(
+        1.0, "Weight of the label term (equation 2).", flag="label_weight", bounds=_AT_LEAST_0
+    )
+    trend: float = setting(
+        10.0,
+        "Weight of the trend term (w1; equation 3).",
+        flag="trend_weight",
+        bounds=_AT_LEAST_0,
+    )
+    local: float = setting(
+        10.0,
+        "Weight of the local term (w2; equation 4).",
+        flag="local_weight",
+        bounds=_AT_LEAST_0,
+    )
+    global_: float = setting(
+        10.0,
+        "Weight of the global term (w3; equation 5).",
+        flag="global_weight",
+        bounds=_AT_LEAST_0,
+    )
+    siamese: float = setting(
+        1000.0,
+        "Weight of the Siamese term (lambda; equation 6).",
+        flag="siamese_weight",
+        bounds=_AT_LEAST_0,
+    )
+    ccc: float = setting(
+        0.0,
+        "Weight of 1 - concordance correlation, which is not in the paper.",
+        flag="ccc_weight",
+        bounds=_AT_LEAST_0,
+    )
+    num_intervals: int = setting(
+        5,
+        "Number of local-loss intervals (M in equation 4; the paper gives none).",
+        flag="local_intervals",
+        bounds=_AT_LEAST_1,
+    )
 
-    label: float = 1.0
-    trend: float = 10.0
-    local: float = 10.0
-    global_: float = 10.0
-    siamese: float = 1000.0
-    ccc: float = 0.0
-    num_intervals: int = 5
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self)[:-1]:
-            value = getattr(self, field.name)
-            _require(value >= 0, f"the weight of the {field.name} term must be >= 0, found {value}")
+    def check(self) -> None:
         _require(
             self.label + self.trend + self.local + self.global_ + self.siamese + self.ccc > 0,
-            "every loss term has weight 0: nothing would be learned",
-        )
-        _require(self.num_intervals >= 1, f"num_intervals must be >= 1, found {self.num_intervals}")
-
-
-@dataclasses.dataclass(frozen=True)
-class Training:
-    """How the temporal model is trained. The paper gives no optimiser; these are ours.
-
-    Attributes:
-      epochs: at most; an epoch has every `clip_hop`-th clip of each training recording.
-      batch_size: pairs of twin clips.
-      learning_rate: of Adam.
-      warmup_epochs: over these the weights of the local, the global and the Siamese term rise from 0
-        (`temporal.losses.SiameseTemporalLoss` says why).
-      patience: epochs without a better mean dev CC after which training stops.
-      reaction_delay: seconds by which the ratings lag behind the face, one number for all targets or one
-        for each.
-      clip_hop: frames between the starts of an epoch's clips.
-      feature_dropout: the part of the features that is set to 0, others for each pair of clips. For data
-        with few faces or, as the shipped model's, with other faces than those to be predicted.
-      shuffle_clips: clips held in memory to be shuffled.
-      seed: of the initial weights and the order of the clips.
-    """
-
-    clip: Clip = Clip()
-    epochs: int = 100
-    batch_size: int = 32
-    learning_rate: float = 2e-3
-    warmup_epochs: int = 5
-    patience: int = 10
-    reaction_delay: tuple[float, ...] = (0.0,)
-    clip_hop: int = 5
-    feature_dropout: float = 0.0
-    shuffle_clips: int = 512
-    seed: int = 0
-    jit_compile: bool = False
-    mixed_precision: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patience", "clip_hop", "shuffle_clips"):
-            _require(getattr(self, name) >= 1, f"{name} must be >= 1, found {getattr(self, name)}")
-        _require(self.learning_rate > 0, f"learning_rate must be > 0, found {self.learning_rate}")
-        _require(self.warmup_epochs >= 0, f"warmup_epochs must be >= 0, found {self.warmup_epochs}")
-        _require(
-            0 <= self.feature_dropout < 1,
-            f"feature_dropout must be in [0, 1), found {self.feature_dropout}",
-        )
-        _require(0 <= self.seed < 2**32, f"seed must be from 0 to 2^32 - 1, found {self.seed}")
-        delays = self.reaction_delay
-        _require(
-            len(delays) > 0 and all(0 <= delay <= 10 for delay in delays),
-            f"reaction_delay must be from 0 to 10 seconds, found {delays}",
+            "the weights of all loss terms are 0: give at least one, such as `label_weight=1`",
         )
 
 
-@dataclasses.dataclass(frozen=True)
-class Experiment:
-    """One run: a data set, the features taken from it, and the model trained on them.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Arithmetic(Settings):
+    """How training is computed."""
 
-    Attributes:
-      dataset: the name of a data set.
-      data_dir: where records and tracks of faces are kept.
-      manual_dir: the data set as its owners release it.
-      workdir: what the run leaves (section "What a run leaves" of the README).
-      targets: what to learn, some of ALL_TARGETS in their order.
-      backbone, backbone_weights: the CNN (section 3.2).
-      runtime: what runs it; auto is decided by `datasets.preparation.runtime_of`.
-      partitions: the recordings of each split; empty for the data set's own.
-      video_pattern: how the data set's video files are called; None for what is usual.
-      max_rating_gap: seconds; frames between ratings farther apart are not rated.
-      find_reaction_delay: whether training finds it first, on its own partition
-        (`datasets.reaction_delay`), in place of `training.reaction_delay`.
-    """
+    jit_compile: bool = setting(False, "Compile the training step with XLA.", identity=False)
+    mixed_precision: bool = setting(False, "Compute matrix products in bfloat16.")
 
-    dataset: str
-    data_dir: str
-    workdir: str
-    manual_dir: str | None = None
-    targets: tuple[str, ...] = TARGETS
-    backbone: str = "compact"
-    backbone_weights: str | None = None
-    runtime: Runtime = Runtime()
-    partitions: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
-    video_pattern: str | None = None
-    max_rating_gap: float = MAX_RATING_GAP
-    find_reaction_delay: bool = False
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Training(Arithmetic):
+    """Training of the temporal model. The paper gives no optimizer; these numbers are ours."""
+
+    epochs: int = setting(
+        100,
+        "Maximum number of epochs; an epoch has every clip_hop-th clip of each recording.",
+        bounds=_AT_LEAST_1,
+        identity=False,
+    )
+    batch_size: int = setting(32, "Pairs of twin clips in a batch.", bounds=_AT_LEAST_1)
+    learning_rate: float = setting(
+        2e-3, "Learning rate of the Adam optimizer.", bounds=_POSITIVE
+    )
+    warmup_epochs: int = setting(
+        5,
+        "Epochs over which the weights of the local, global and Siamese terms rise from 0.",
+        bounds=_AT_LEAST_0,
+    )
+    patience: int = setting(
+        10,
+        "Training stops after this many epochs without a better mean CC on dev.",
+        unit="epochs",
+        bounds=_AT_LEAST_1,
+        identity=False,
+    )
+    clip_hop: int = setting(
+        5, "Distance between the starts of an epoch's clips.", unit="frames", bounds=_AT_LEAST_1
+    )
+    feature_dropout: float = setting(
+        0.0,
+        "Part of the features that is set to 0 in a pair of clips, for data with few faces.",
+        bounds=_PART,
+    )
+    seed: int = setting(0, "Seed of the initial weights and the order of the clips.", bounds=_SEED)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Experiment(Preparation):
+    """A run: a data set, its features, and the model trained on them."""
+
+    workdir: str | None = setting(
+        None, "Folder of the run. Default: runs/DATASET.", identity=False
+    )
+    reaction_delay: ReactionDelay = ReactionDelay()
     lstm: StackedLSTM = StackedLSTM()
     training: Training = Training()
     loss: LossWeights = LossWeights()
 
-    def __post_init__(self) -> None:
-        unknown = [target for target in self.targets if target not in ALL_TARGETS]
-        _require(not unknown, f"targets {unknown} are unknown, expected some of {ALL_TARGETS}")
+    def check(self) -> None:
+        super().check()
         _require(
-            0 < len(self.targets) == len(set(self.targets)),
-            f"targets must be named once each, found {self.targets}",
+            not self.loss.local or self.loss.num_intervals <= self.clip.frames,
+            f"`clip_frames={self.clip.frames}` has no frame for each of the "
+            f"{self.loss.num_intervals} intervals of the local loss: lower `local_intervals`",
         )
+        seconds = self.reaction_delay.seconds
         _require(
-            list(self.targets) == [target for target in ALL_TARGETS if target in self.targets],
-            f"targets must be in the order {ALL_TARGETS}, found {self.targets}",
-        )
-        _require(
-            not self.loss.local or self.loss.num_intervals <= self.training.clip.frames,
-            f"the local loss needs a frame for each of its {self.loss.num_intervals} intervals, found "
-            f"clips of {self.training.clip.frames}: lower --local_intervals",
-        )
-        delays = self.training.reaction_delay
-        _require(
-            len(delays) in (1, len(self.targets)),
-            f"reaction_delay must be one number, or one for each of {', '.join(self.targets)}, found "
-            f"{delays}",
-        )
-        _require(
-            self.max_rating_gap > 0,
-            f"max_rating_gap must be a positive number of seconds, found {self.max_rating_gap}",
+            not isinstance(seconds, tuple) or len(seconds) in (1, len(self.targets)),
+            f"`reaction_delay` must be one number, or one for each of {', '.join(self.targets)}, "
+            f"found {seconds}",
         )
 
-    @property
-    def record_targets(self) -> tuple[str, ...]:
-        """The labels of a record: valence and arousal, whatever is learned, and further ones asked for."""
-        return tuple(t for t in ALL_TARGETS if t in TARGETS or t in self.targets)
 
-    @property
-    def target_columns(self) -> list[int]:
-        """Where the targets stand among a record's labels."""
-        return [self.record_targets.index(target) for target in self.targets]
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunModel(Settings):
+    """The model."""
+
+    workdir: str | None = setting(
+        None, "Folder of a run. Default: the model that comes with the package."
+    )
+    model: str = setting("best", "Which of the run's models.", choices=MODELS)
 
 
-@dataclasses.dataclass(frozen=True)
-class Finetuning:
-    """A run that trains the CNN on discrete expressions. The paper gives no numbers; these are ours.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WholeModel(RunModel):
+    """The model, with its CNN."""
 
-    Attributes:
-      data_dir, manual_dir, workdir, backbone, backbone_weights: as of `Experiment`.
-      epochs: all of them are done; the best is kept.
-      batch_size: pictures.
-      learning_rate: of SGD, the highest of its schedule.
-      warmup_epochs: in which the learning rate rises from 0.
-      frozen_epochs: at the beginning, in which only the head is trained.
-      weight_decay: decoupled; a step takes learning rate times this off each weight.
-      label_smoothing: the part of a label that is spread over all classes.
-      dropout: between the features and the head.
-      ema: how much of the averaged weights a step keeps; 0 for no averaging.
-      class_weights: whether rare classes weigh more.
-      seed: of the initial weights, the order of the pictures and their changes.
-    """
+    backbone_weights: str | None = setting(
+        None, "Weights file of the CNN. Default: the file that the model was trained with."
+    )
 
-    data_dir: str
-    workdir: str
-    manual_dir: str | None = None
-    backbone: str = "compact"
-    backbone_weights: str | None = None
-    epochs: int = 40
-    batch_size: int = 64
-    learning_rate: float = 0.05
-    warmup_epochs: int = 2
-    frozen_epochs: int = 0
-    weight_decay: float = 5e-3
-    label_smoothing: float = 0.1
-    dropout: float = 0.5
-    ema: float = 0.999
-    class_weights: bool = False
-    seed: int = 0
-    jit_compile: bool = False
-    mixed_precision: bool = False
 
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
-            _require(getattr(self, name) >= 1, f"{name} must be >= 1, found {getattr(self, name)}")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluation(WholeModel):
+    """What is evaluated."""
+
+    split: str = setting("dev", "The recordings to evaluate on.", choices=SPLITS)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Finetuning(Arithmetic, Backbone, Places):
+    """Training of the CNN on discrete expressions. The paper gives no numbers; these are ours."""
+
+    dataset: str | None = setting(None, "The data set.", choices=EXPRESSION_DATASETS)
+    workdir: str | None = setting(
+        None, "Folder of the run. Default: runs/DATASET-BACKBONE.", identity=False
+    )
+    epochs: int = setting(
+        40, "Number of epochs; the weights of the best are kept.", bounds=_AT_LEAST_1
+    )
+    batch_size: int = setting(64, "Pictures in a batch.", bounds=_AT_LEAST_1)
+    learning_rate: float = setting(
+        0.05, "Highest learning rate of the SGD optimizer's cosine schedule.", bounds=_POSITIVE
+    )
+    warmup_epochs: int = setting(
+        2, "Epochs over which the learning rate rises from 0.", bounds=_AT_LEAST_0
+    )
+    frozen_epochs: int = setting(
+        0, "First epochs, in which only the head is trained.", bounds=_AT_LEAST_0
+    )
+    weight_decay: float = setting(
+        5e-3, "Decoupled weight decay; a step takes learning rate times this off each weight.",
+        bounds=_AT_LEAST_0,
+    )
+    label_smoothing: float = setting(
+        0.1, "Part of a label that is spread over all classes.", bounds=_PART
+    )
+    dropout: float = setting(0.5, "Dropout between the features and the head.", bounds=_PART)
+    ema: float = setting(
+        0.999, "Decay of the weights' exponential moving average; 0 for none.", bounds=_PART
+    )
+    class_weights: bool = setting(False, "Whether rare classes weigh more.")
+    seed: int = setting(
+        0, "Seed of the initial weights, the order of the pictures and their changes.", bounds=_SEED
+    )
+
+    def check(self) -> None:
         for name in ("warmup_epochs", "frozen_epochs"):
             value = getattr(self, name)
             _require(
-                0 <= value < self.epochs,
-                f"{name} must be from 0 to below the {self.epochs} epochs, found {value}",
+                value < self.epochs,
+                f"`{name}` must be less than the {self.epochs} `epochs`, found {value}",
             )
-        for name in ("label_smoothing", "dropout", "ema"):
-            value = getattr(self, name)
-            _require(0 <= value < 1, f"{name} must be in [0, 1), found {value}")
-        _require(self.learning_rate > 0, f"learning_rate must be > 0, found {self.learning_rate}")
-        _require(self.weight_decay >= 0, f"weight_decay must be >= 0, found {self.weight_decay}")
-        _require(self.seed >= 0, f"seed must be >= 0, found {self.seed}")
 
 
-@dataclasses.dataclass(frozen=True)
-class Prediction:
-    """How recordings are predicted.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Inputs(Settings):
+    """What is predicted."""
 
-    Attributes:
-      inference: stream, the state of the LSTM running on over the whole recording, or clip, in which it
-        starts anew with every clip of N frames.
-      max_faces: how many faces are followed, the most prominent ones; None for all.
-      identity_seconds: how long a face may be away and still be the same.
-      hold_seconds: how long a prediction stands after its face is gone; such rows are not valid.
-      batch_size: faces that pass through the CNN at once.
-    """
+    video: tuple[str, ...] = setting(
+        (),
+        "A video, a folder, a pattern such as 'talks/*.mp4', or pictures such as 'talk/%05d.png'. "
+        "May be repeated.",
+        repeated=True,
+    )
+    camera: str | None = setting(None, "A camera's number, or the address of a stream.")
+    max_seconds: float | None = setting(
+        None,
+        "Time after which the camera is switched off. Default: Ctrl-C ends it.",
+        unit="seconds",
+        bounds=_POSITIVE,
+    )
 
-    inference: str = "stream"
-    max_faces: int | None = 1
-    identity_seconds: float = 2.0
-    hold_seconds: float = 0.5
-    batch_size: int = 32
-    tracking: Tracking = Tracking()
-    alignment: Alignment = Alignment()
-
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         _require(
-            self.inference in ("stream", "clip"),
-            f"inference must be stream or clip, found {self.inference!r}",
+            self.camera is None or not self.video,
+            "`video` and `camera` exclude each other: give one of them",
         )
         _require(
-            self.max_faces is None or self.max_faces >= 1,
-            f"max_faces must be >= 1, found {self.max_faces}",
+            self.camera is not None or self.max_seconds is None,
+            "`max_seconds` is for a camera: leave it out, or give `camera=0`",
         )
-        _require(self.batch_size >= 1, f"batch_size must be >= 1, found {self.batch_size}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Outputs(Settings):
+    """What is written."""
+
+    output_dir: str = setting("predictions", "Folder that gets a folder for each input.")
+    outputs: tuple[str, ...] = setting(
+        ("csv", "figure", "video"),
+        "What is written; jsonl goes to standard output.",
+        choices=OUTPUTS,
+    )
+    posteriors: bool = setting(False, "Also write the probabilities of the expressions.")
+
+    def check(self) -> None:
+        _require(bool(self.outputs), f"`outputs` must be some of {', '.join(OUTPUTS)}, found none")
+
+    @property
+    def images(self) -> bool:
+        """Whether the pictures themselves are needed."""
+        return not {"video", "window"}.isdisjoint(self.outputs)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Prediction(Settings):
+    """Faces in time."""
+
+    inference: str = setting(
+        "stream",
+        "Whether the LSTM's state runs on over the whole recording (stream), or starts anew with "
+        "every clip, as in training (clip).",
+        choices=("stream", "clip"),
+    )
+    max_faces: int | None = setting(
+        1,
+        "Maximum number of faces followed, the most prominent ones, or all.",
+        bounds=_AT_LEAST_1,
+        words={"all": None},
+    )
+    identity_seconds: float = setting(
+        2.0,
+        "Time that a face may be away and keep its id.",
+        unit="seconds",
+        bounds=_AT_LEAST_0,
+    )
+    hold_seconds: float = setting(
+        0.5,
+        "Time that a prediction stands after its face is gone.",
+        unit="seconds",
+        bounds=_AT_LEAST_0,
+    )
+    batch_faces: int = setting(
+        32, "Faces of a file that pass through the CNN at once.", bounds=_AT_LEAST_1
+    )
+
+    def check(self) -> None:
         _require(
-            0 <= self.hold_seconds <= self.identity_seconds,
-            f"hold_seconds must be from 0 to identity_seconds ({self.identity_seconds}), found "
-            f"{self.hold_seconds}",
+            self.hold_seconds <= self.identity_seconds,
+            f"`hold_seconds` must be at most `identity_seconds` ({self.identity_seconds:g}), found "
+            f"{self.hold_seconds:g}",
         )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Networks(WholeModel, Cache):
+    """The networks, and how the CNN is computed."""
+
+    runtime: Runtime = Runtime()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Export(WholeModel):
+    """What is exported."""
+
+    export_dir: str | None = setting(
+        None,
+        "A folder that does not exist yet, named by the version's number. Default: models/ast_net/1, "
+        "or models/ast_net_FORMAT/1.",
+    )
+    format: str = setting(
+        "saved_model", "File format; saved_model is for TensorFlow Serving.", choices=EXPORT_FORMATS
+    )
+    cnn: bool = setting(True, "Also export what takes faces; without, only what takes features.")
+    precision: str = setting(
+        "auto", "Precision of the CNN; auto is float32.", choices=("auto", "float32", "bfloat16")
+    )

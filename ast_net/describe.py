@@ -1,32 +1,14 @@
-"""python -m ast_net.describe --dataset=...: what is in a prepared data set."""
+"""python -m ast_net.describe: what is in a data set."""
 
-import pathlib
-
-from absl import flags
-
-from ast_net import cli
-from ast_net.reports import inspection
-
-_OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir",
-    None,
-    "Where tables and figures go. Default: DATA_DIR/description/DATASET.",
-    allow_override=True,  # other verbs have one, too
-)
-_FACES = flags.DEFINE_integer(
-    "faces", 24, "Faces on each recording's page; 0 for no pages.", lower_bound=0
-)
-
-flags.adopt_module_key_flags(cli)
+from ast_net import cli, config, main
 
 
-def main() -> None:
+def describe(arguments: cli.Arguments) -> None:
     """Describes the data set of the flags."""
-    experiment = cli.experiment()
-    default = pathlib.Path(experiment.data_dir) / "description" / experiment.dataset
-    folder = pathlib.Path(_OUTPUT_DIR.value) if _OUTPUT_DIR.value else default
-    inspection.describe(experiment, folder, _FACES.value)
+    from ast_net.reports import inspection
+
+    inspection.describe(arguments.read(config.Preparation), arguments.read(config.Description))
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    main.run("describe", describe)

@@ -1,26 +1,16 @@
-"""python -m ast_net.prepare: video files and ratings to records, without training."""
+"""python -m ast_net.prepare: videos and ratings to records, without training."""
 
-from absl import flags
-
-from ast_net import cli
-from ast_net.training import runs
-
-FLAGS = flags.FLAGS
-
-flags.DEFINE_string(
-    "beam_pipeline_options",
-    None,
-    "Options of Apache Beam, as runner=FlinkRunner,parallelism=8: it makes the recordings. Default: one "
-    "after the other, here.",
-)
-
-flags.adopt_module_key_flags(cli)
+from ast_net import cli, config, main
 
 
-def main() -> None:
+def prepare(arguments: cli.Arguments) -> None:
     """Prepares the data set of the flags."""
-    runs.prepare(cli.experiment(), FLAGS.beam_pipeline_options)
+    from ast_net.records import store  # --help and mistakes in flags need not wait for TensorFlow
+
+    options = arguments.read(config.BeamOptions).beam_pipeline_options
+    prepared = store.prepare(arguments.read(config.Preparation), options)
+    print(f"{prepared.dataset}: records of {len(prepared.recordings)} recordings in {prepared.folder}")
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    main.run("prepare", prepare)

@@ -1,17 +1,18 @@
 """python -m ast_net.train: prepares the data if need be, trains, and evaluates."""
 
-from absl import flags
-
-from ast_net import cli
-from ast_net.training import runs
-
-flags.adopt_module_key_flags(cli)
+from ast_net import cli, config, main, workdir
 
 
-def main() -> None:
-    """Does the whole run that the flags describe."""
-    runs.train_and_evaluate(cli.experiment(), cli.run_flags())
+def train(arguments: cli.Arguments) -> None:
+    """Does the whole run that the flags describe, or goes on with the one in the workdir."""
+    from ast_net.training import runs  # --help and mistakes in flags need not wait for TensorFlow
+
+    if arguments.has("dataset") or not arguments.has("workdir"):
+        runs.train_and_evaluate(arguments.read(config.Experiment))
+    else:
+        run = workdir.reopen(arguments, config.Experiment)
+        runs.train_and_evaluate(run, may_prepare=workdir.may_write(arguments, run))
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    main.run("train", train)

@@ -1,85 +1,122 @@
-"""The folder that a run leaves behind (its layout is in the README)."""
+"""The folder that a run leaves behind (its layout is in the README), and whose run it is."""
 
 import pathlib
+from typing import TypeVar
 
-from ast_net import errors, files
+from ast_net import cli, config, errors, files
 
 RUN_FLAGS = "run.flags"
 CHECKPOINTS = "checkpoints"
-BEST_MODEL = "best.keras"
-LAST_MODEL = "last.keras"
-ORIGIN = "model.json"
+MODEL_SPEC = "model.json"
 HISTORY = "history.csv"
+TENSORBOARD = "tensorboard"
 EVALUATION = "evaluation"
 REACTION_DELAY = "reaction_delay"
-# Where things lie may differ from call to call; every other flag is the run.
-PLACES = ("--data_dir=", "--manual_dir=", "--workdir=")
-# What runs were before these were flags.
-OLDER_RUNS = ("--runtime=tensorflow", "--precision=float32")
-# A comment in run.flags, before a flag whose value was found.
-_FOUND_BY = "# found by "
+# A run may be called again with more of these; run.flags then has the larger number.
+_GROWING = ("epochs", "patience")
+
+_Run = TypeVar("_Run", config.Experiment, config.Finetuning)
 
 
-def check(workdir: pathlib.Path, run_flags: str) -> None:
-    """Sees that the folder is new, or one that the same run was started in.
+def weights_file(model: str) -> str:
+    """Returns the name of the file with the weights of the best or the last epoch."""
+    return f"{model}.weights.h5"
 
-    Args:
-      workdir: the folder.
-      run_flags: the run's configuration, one --flag=value a line.
+
+def find(folder: str | pathlib.Path, group: type[_Run]) -> _Run | None:
+    """Returns the settings of the run in a folder; None if there is none.
 
     Raises:
-      InputError: the folder holds a run of another configuration, or other things.
+      InputError: its run.flags is damaged, or holds more than a run's settings.
     """
-    path = workdir / RUN_FLAGS
-    if path.is_file():
-        _compare(path, path.read_text().splitlines(), run_flags.splitlines())
-    elif workdir.is_file() or (workdir.is_dir() and any(workdir.iterdir())):
+    path = pathlib.Path(folder) / RUN_FLAGS
+    if not path.is_file():
+        return None
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise errors.InputError(f"{path}: is not a text file ({error}); restore it") from error
+    return cli.deserialise(group, text, path)
+
+
+def reopen(arguments: cli.Arguments, group: type[_Run]) -> _Run:
+    """Returns the settings of the run in `workdir`, with what was given in place of what they had.
+
+    Files that run.flags names are not opened: they may be somebody else's. What is not given anew is
+    missing from the result, but for `data_dir`, which may be read and must not be written to.
+
+    Raises:
+      InputError: there is no such run, or its run.flags is damaged.
+    """
+    folder = arguments.read(config.RunModel).workdir
+    if folder is None:
+        raise errors.InputError("no run: give `workdir=FOLDER`, as it was given to train")
+    run = find(folder, group)
+    if run is None:
         raise errors.InputError(
-            f"{workdir}: holds files but no {RUN_FLAGS}, or is a file; expected a new folder or one of an "
-            "earlier run: give another --workdir"
+            f"{pathlib.Path(folder) / RUN_FLAGS}: no such file; expected the workdir of a run"
+        )
+    unknown = {"workdir": folder, "manual_dir": None, "backbone_weights": None}
+    run = config.changed(run, unknown)
+    given = arguments.change(run)
+    if given.dataset == run.dataset:
+        return given
+    # What was said of the run's data set does not hold for another one.
+    others = config.values(config.DataSource()) | config.values(config.ReactionDelay())
+    return arguments.change(config.changed(run, others))
+
+
+def may_write(arguments: cli.Arguments, run: config.Cache) -> bool:
+    """Whether the run's `data_dir` may be written to: it was given, or is the usual one."""
+    return arguments.has("data_dir") or run.data_dir == config.Cache().data_dir
+
+
+def check(folder: str | pathlib.Path, settings: config.Experiment | config.Finetuning) -> None:
+    """Sees that the folder is new, or one that the same run was started in.
+
+    Raises:
+      InputError: the folder holds a run with other settings, or other things.
+    """
+    folder = pathlib.Path(folder)
+    run = find(folder, type(settings))
+    if run is None:
+        if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+            raise errors.InputError(
+                f"{folder}: holds files but no {RUN_FLAGS}, or is a file; expected a new folder or one of "
+                "an earlier run: give another `workdir`"
+            )
+        return
+    differing = list(config.differences(run, settings))
+    if differing:
+        listed = "".join(
+            f"\n  `{name}`: {_shown(there)} there, {_shown(here)} now" for name, there, here in differing
+        )
+        reason = ""
+        if "epochs" in {name for name, _, _ in differing}:
+            reason = "\nThe learning rate's schedule depends on the number of epochs."
+        raise errors.InputError(
+            f"{folder}: this workdir was created with a different configuration:{listed}{reason}\nGive "
+            "another `workdir`, or the settings as they were"
         )
 
 
-def claim(workdir: pathlib.Path, run_flags: str) -> None:
-    """Makes the folder and leaves the run's configuration in it, unless that is there already.
+def claim(folder: str | pathlib.Path, settings: config.Experiment | config.Finetuning) -> None:
+    """Makes the folder and leaves the run's settings in it; of those that are there more epochs count.
 
     Raises:
       InputError: as `check`.
     """
-    check(workdir, run_flags)
-    if not (workdir / RUN_FLAGS).is_file():
-        with files.whole(workdir / RUN_FLAGS) as temporary:
-            temporary.write_text(run_flags)
+    check(folder, settings)
+    path, run = pathlib.Path(folder) / RUN_FLAGS, find(folder, type(settings))
+    text = cli.serialise(settings)
+    if run is not None:
+        before, now = config.values(run), config.values(settings)
+        more = {name: max(before[name], now[name]) for name in _GROWING if name in now}
+        text = cli.serialise(config.changed(run, more))
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        with files.whole(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
 
-def settle(run_flags: str, asked: str, found: str) -> str:
-    """The flags of a run with what it was asked to find, and found, in place of the question.
-
-    Args:
-      run_flags: the run's configuration, one --flag=value a line.
-      asked: the line of the flag as given, --reaction_delay=auto.
-      found: the line in its place, --reaction_delay=2.0,2.4; a comment before it keeps the question.
-    """
-    return run_flags.replace(f"{asked}\n", f"{_FOUND_BY}{asked}\n{found}\n")
-
-
-def settled(workdir: pathlib.Path, asked: str) -> str | None:
-    """What `settle` wrote in place of the question when the run was started; None if it was not asked."""
-    path = workdir / RUN_FLAGS
-    lines = path.read_text().splitlines() if path.is_file() else []
-    return dict(zip(lines, lines[1:])).get(f"{_FOUND_BY}{asked}")
-
-
-def _compare(path: pathlib.Path, found: list[str], expected: list[str]) -> None:
-    ignored = (*PLACES, _FOUND_BY)
-    there, here = ({line.partition("=")[0] for line in lines} for lines in (found, expected))
-    found = found + [line for line in OLDER_RUNS if line.partition("=")[0] in here - there]
-    before = [line for line in found if line not in expected and not line.startswith(ignored)]
-    now = [line for line in expected if line not in found and not line.startswith(ignored)]
-    if not before and not now:
-        return
-    raise errors.InputError(
-        f"{path}: this workdir is of another configuration.\n  there: {' '.join(before)}\n"
-        f"  now:   {' '.join(now)}\nGive another --workdir, or these flags as they were "
-        f"(--flagfile={path})"
-    )
+def _shown(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

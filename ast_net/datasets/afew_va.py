@@ -11,66 +11,65 @@ import numpy as np
 from absl import logging
 
 from ast_net import errors
-from ast_net.datasets import folders
+from ast_net.datasets import folders, reader
 from ast_net.faces import picture_sequence
-from ast_net.records import builder
 
 CLIPS = 600
 # Ratings are whole numbers from -SCALE to SCALE.
 SCALE = 10
 
 
-class AfewVa(builder.SegmentsBuilder):
-    """Segments of AFEW-VA's clips: fc6 and ratings of each frame (`example_format.features_dict`)."""
+class AfewVa(reader.Reader):
+    """AFEW-VA's clips of films."""
 
-    MANUAL_DOWNLOAD_INSTRUCTIONS = """
-    AFEW-VA is handed out at https://ibug.doc.ic.ac.uk/resources/afew-va-database/ for research. Unpack it, and give
-    the folder that holds 001 to 600, each with
+    INSTRUCTIONS = """
+    AFEW-VA is handed out at https://ibug.doc.ic.ac.uk/resources/afew-va-database/ for research. Unpack
+    it, and give the folder that holds 001 to 600, each with
       001/00000.png and so on, numbered pictures, 25 a second
       001/001.json, with valence and arousal of each, from -10 to 10
-    The five folds of its paper are not published. By default, clips go to train, dev and test 60 : 20 : 20, all those
-    of an actor (as the json names him or her) into one of them. --train_recordings=001,002 and so on split otherwise.
-    Clips last 10 to 145 frames, so train on short ones: --clip_frames=10 --clip_stride=2.
+    The five folds of its paper are not published. By default, clips go to train, dev and test
+    60 : 20 : 20, all those of an actor (as the json names him or her) into one of them. Split otherwise
+    with `train_recordings=001,002` and so on. Clips last 10 to 145 frames, so train on short ones:
+    `clip_frames=10` and `clip_stride=2`.
     """
 
-    def recordings(self, folder: pathlib.Path) -> dict[str, list[builder.Source]]:
-        partitions = self.builder_config.partitions or _split(folder)
-        targets = self.builder_config.targets
-        return {
-            split: [_source(folder, name, targets) for name in names]
-            for split, names in partitions.items()
-        }
+    def partitions(self, folder: pathlib.Path) -> reader.Partitions:
+        names = sorted(p.name for p in folder.glob("[0-9]*") if re.fullmatch("[0-9]{3}", p.name))
+        if not names:
+            raise errors.InputError(
+                f"{folder}: no folders 001 to {CLIPS}; give the folder that holds them with `manual_dir`"
+            )
+        if len(names) != CLIPS:
+            logging.warning(
+                "%s: %d clips, AFEW-VA has %d; figures do not compare with those of others",
+                folder,
+                len(names),
+                CLIPS,
+            )
+        return folders.by_subject({name: _actor(folder, name) or name for name in names})
+
+    def source(self, folder: pathlib.Path, name: str) -> reader.Source:
+        read = functools.partial(
+            read_gold, folder / name, _annotation(folder, name), self.settings.targets
+        )
+        return reader.Source(
+            name,
+            folder / name,
+            [_annotation(folder, name)],
+            read,
+            subject=_actor(folder, name),
+        )
 
 
-def _split(folder: pathlib.Path) -> dict[str, tuple[str, ...]]:
-    names = sorted(p.name for p in folder.glob("[0-9]*") if re.fullmatch("[0-9]{3}", p.name))
-    if not names:
-        raise errors.InputError(
-            f"{folder}: no folders 001 to {CLIPS}; give the folder that holds them with --manual_dir"
-        )
-    if len(names) != CLIPS:
-        logging.warning(
-            "%s: %d clips, AFEW-VA has %d; figures do not compare with others'",
-            folder,
-            len(names),
-            CLIPS,
-        )
-    subjects = {}
-    for name in names:
-        path = _annotation(folder, name)
-        actor = _read_json(path).get("actor") if path.exists() else None
-        subjects[name] = f"actor {actor}" if actor else name
-    return folders.by_subject(subjects)
+def _actor(folder: pathlib.Path, name: str) -> str | None:
+    """Who is seen in a clip, if its json says."""
+    path = _annotation(folder, name)
+    actor = _read_json(path).get("actor") if path.exists() else None
+    return f"actor {actor}" if actor else None
 
 
 def _annotation(folder: pathlib.Path, name: str) -> pathlib.Path:
     return folder / name / f"{name}.json"
-
-
-def _source(folder: pathlib.Path, name: str, targets: Sequence[str]) -> builder.Source:
-    annotation = _annotation(folder, name)
-    read = functools.partial(read_gold, folder / name, annotation, tuple(targets))
-    return builder.Source(name, folder / name, [annotation], read)
 
 
 def read_gold(

@@ -8,9 +8,8 @@ import numpy as np
 from absl import logging
 
 from ast_net import config, errors
-from ast_net.datasets import feeltrace, folders
+from ast_net.datasets import feeltrace, folders, reader
 from ast_net.faces import video
-from ast_net.records import builder
 
 # Numbers a second in the label files, by those who published readers of them. The paper (section 4.1)
 # prints 49.479 for the videos.
@@ -25,73 +24,66 @@ _ON_DISK = {"train": "train", "dev": "devel", "test": "test"}
 _SESSIONS = {"train": 31, "devel": 32, "test": 32}
 
 
-class Avec2012(builder.SegmentsBuilder):
-    """Segments of AVEC2012's sessions: fc6 and labels of each frame (`example_format.features_dict`)."""
+class Avec2012(reader.Reader):
+    """AVEC2012's sessions."""
 
     TARGETS = config.ALL_TARGETS
     VIDEO_PATTERN = "**/{split}*{number}.avi"
-    MANUAL_DOWNLOAD_INSTRUCTIONS = f"""
-    AVEC2012 is handed out by the owners of SEMAINE (semaine-db.eu) to those who sign their agreement. Give the
-    folder that holds, for train, devel and test,
+    INSTRUCTIONS = f"""
+    AVEC2012 is handed out by the owners of SEMAINE (semaine-db.eu) to those who sign their agreement.
+    Give the folder that holds, for train, devel and test,
       emotion labels/train/FC_train_labels/labels_continuous_train001_valence.dat
-    and the same for arousal (and for expectancy and power, with --targets=valence,arousal,expectancy,power), one
-    number a line, and the sessions' videos. These are looked for as {VIDEO_PATTERN}, such as
+    and the same for arousal (and for expectancy and power, with
+    `targets=valence,arousal,expectancy,power`), one number a line, and the sessions' videos. These are
+    looked for as {VIDEO_PATTERN}, such as
       video/train_video001.avi
-    If yours have other names, say which with --video_pattern: a path in that folder, with * for anything, ** for
-    any folders, {{split}} for train, devel or test, and {{number}} for 001. It must fit one file a session.
-    Without labels of test there is no test split. --train_recordings=train001,train002 and so on choose sessions.
+    If yours have other names, say which with `video_pattern`: a path in that folder, with * for
+    anything, ** for any folders, {{split}} for train, devel or test, and {{number}} for 001. It must fit
+    one file a session. Without labels of test there is no test split. Choose sessions with
+    `train_recordings=train001,train002` and so on.
     """
 
-    def recordings(self, folder: pathlib.Path) -> dict[str, list[builder.Source]]:
-        partitions = self.builder_config.partitions or _sessions(folder)
-        return {
-            split: [self._source(folder, name) for name in names]
-            for split, names in partitions.items()
-        }
+    def partitions(self, folder: pathlib.Path) -> reader.Partitions:
+        """Returns the sessions that have labels; test is left out if it has none."""
+        result = {}
+        for split, on_disk in _ON_DISK.items():
+            labels = _labels(folder, on_disk).glob(f"labels_continuous_{on_disk}???_*.dat")
+            names = {path.name.split("_")[2] for path in labels}
+            if not names and split != "test":
+                raise errors.InputError(
+                    f"{_labels(folder, on_disk)}: no labels_continuous_{on_disk}001_valence.dat or the "
+                    'like; give the folder that holds "emotion labels" with `manual_dir`'
+                )
+            if names and len(names) != _SESSIONS[on_disk]:
+                logging.warning(
+                    "%s: labels of %d sessions, the challenge has %d; figures do not compare with "
+                    "those of others",
+                    _labels(folder, on_disk),
+                    len(names),
+                    _SESSIONS[on_disk],
+                )
+            if names:
+                result[split] = tuple(sorted(names))
+        return result
 
-    def _source(self, folder: pathlib.Path, name: str) -> builder.Source:
+    def source(self, folder: pathlib.Path, name: str) -> reader.Source:
         parts = re.fullmatch(r"(train|devel|test)([0-9]{3})", name)
         if parts is None:
             raise errors.InputError(
                 f"{name}: AVEC2012 has no session of this name; expected train001, devel001 or the like"
             )
-        pattern = self.builder_config.video_pattern or self.VIDEO_PATTERN
-        video_file = folders.find_video(folder, pattern, {"split": parts[1], "number": parts[2]})
+        fields = {"split": parts[1], "number": parts[2]}
+        video_file = folders.find_video(folder, self.video_pattern, fields)
         files = {
             target: _labels(folder, parts[1]) / f"labels_continuous_{name}_{target}.dat"
-            for target in self.builder_config.targets
+            for target in self.settings.targets
         }
         read = functools.partial(read_gold, name, video_file, files)
-        return builder.Source(name, video_file, list(files.values()), read)
+        return reader.Source(name, video_file, list(files.values()), read)
 
 
 def _labels(folder: pathlib.Path, split: str) -> pathlib.Path:
     return folder / "emotion labels" / split / f"FC_{split}_labels"
-
-
-def _sessions(folder: pathlib.Path) -> dict[str, tuple[str, ...]]:
-    """The names of the sessions that there are labels of; one without any of its split is left out."""
-    result = {}
-    for split, on_disk in _ON_DISK.items():
-        found = {
-            path.name.split("_")[2]
-            for path in _labels(folder, on_disk).glob(f"labels_continuous_{on_disk}???_*.dat")
-        }
-        if not found and split != "test":
-            raise errors.InputError(
-                f"{_labels(folder, on_disk)}: no labels_continuous_{on_disk}001_valence.dat or the like; "
-                f'give the folder that holds "emotion labels" with --manual_dir'
-            )
-        if found and len(found) != _SESSIONS[on_disk]:
-            logging.warning(
-                "%s: labels of %d sessions, the challenge has %d; figures do not compare with others'",
-                _labels(folder, on_disk),
-                len(found),
-                _SESSIONS[on_disk],
-            )
-        if found:
-            result[split] = tuple(sorted(found))
-    return result
 
 
 def read_gold(

@@ -1,30 +1,28 @@
-"""A made-up data set in RECOLA's layout, for those who have no licensed data yet."""
+"""The demo: generated recordings in RECOLA's layout, for those who have no licensed data yet."""
 
 import pathlib
 
-import tensorflow_datasets as tfds
-
-from ast_net.datasets import recola
+from ast_net.datasets import reader, recola, recola_layouts
 from ast_net.demo import synthesis
 
 
 class Demo(recola.Recola):
-    """Segments of generated recordings, in RECOLA's layout and read with the same code."""
+    """Recordings that are generated when they are first asked for, and read with RECOLA's reader."""
 
-    MANUAL_DOWNLOAD_INSTRUCTIONS = None  # there is nothing to download
     REACTION_DELAY = synthesis.REACTION_DELAY
-    PARTITIONS = {
-        "train": tuple(f"P{number}" for number in range(1, 9)),
-        "dev": tuple(f"P{number}" for number in range(9, 13)),
-    }
 
-    def source_folder(self, manual_dir: str | None) -> pathlib.Path | None:
-        folder = pathlib.Path(self.data_dir).parents[2] / "demo_recordings"
-        return folder if folder.is_dir() else None
-
-    def _folder(self, dl_manager: tfds.download.DownloadManager) -> pathlib.Path:
-        """Generates what is not there yet of `demo_recordings` in the data folder."""
-        folder = pathlib.Path(self.data_dir).parents[2] / "demo_recordings"
-        partitions = self.builder_config.partitions or self.PARTITIONS
-        synthesis.generate(folder, [name for names in partitions.values() for name in names])
+    def folder(self) -> pathlib.Path:
+        folder = pathlib.Path(self.settings.data_dir) / "demo_recordings"
+        partitions = self.settings.partitions or self.partitions(folder)
+        names = [name for split in partitions.values() for name in split]
+        synthesis.generate(folder, names, recola_layouts.OWN)
         return folder
+
+    def has_folder(self) -> bool:
+        return True
+
+    def partitions(self, folder: pathlib.Path) -> reader.Partitions:
+        return {
+            "train": tuple(f"P{number}" for number in range(1, 9)),
+            "dev": tuple(f"P{number}" for number in range(9, 13)),
+        }

@@ -5,40 +5,25 @@ import pathlib
 from collections.abc import Callable
 
 import numpy as np
-import tensorflow_datasets as tfds
 from absl import logging
 
-from ast_net.datasets import annotations, gold_standard, recola_layouts
-from ast_net.records import builder
+from ast_net.datasets import annotations, gold_standard, reader, recola_layouts
 
 VIDEOS = recola_layouts.OWN.videos[0]
 RATINGS = recola_layouts.OWN.ratings
 
 
-class Recola(builder.SegmentsBuilder):
-    """Segments of RECOLA's recordings: fc6 and gold standard of each frame (`example_format.features_dict`).
+class Recola(reader.Reader):
+    """RECOLA's recordings."""
 
-    Attributes:
-      PARTITIONS: the recordings of each split; empty for those of the layout that is found.
-    """
-
-    MANUAL_DOWNLOAD_INSTRUCTIONS: str | None = f"""
+    INSTRUCTIONS = f"""
     RECOLA is handed out by its owners, https://diuf.unifr.ch/main/diva/recola/, to those who sign their
     agreement. Give the folder that holds, for every recording, the files of one of{recola_layouts.EXPECTED}
     Of several the first in this list is read.
     """
-    PARTITIONS: dict[str, tuple[str, ...]] = {}
 
-    def recordings(self, folder: pathlib.Path) -> dict[str, list[builder.Source]]:
-        layout = recola_layouts.recognise(folder)[0]
-        partitions = self.builder_config.partitions or self.PARTITIONS or layout.partitions
-        return {
-            split: [self._source(layout, folder, name) for name in names]
-            for split, names in partitions.items()
-        }
-
-    def _folder(self, dl_manager: tfds.download.DownloadManager) -> pathlib.Path:
-        folder = super()._folder(dl_manager)
+    def folder(self) -> pathlib.Path:
+        folder = super().folder()
         layout, *others = recola_layouts.recognise(folder)
         logging.info("%s: %s, ratings in %s", folder, layout.name, layout.ratings)
         for other in others:
@@ -51,19 +36,20 @@ class Recola(builder.SegmentsBuilder):
             )
         return folder
 
-    def _source(
-        self, layout: recola_layouts.Layout, folder: pathlib.Path, name: str
-    ) -> builder.Source:
-        targets = self.builder_config.targets
+    def partitions(self, folder: pathlib.Path) -> reader.Partitions:
+        return recola_layouts.recognise(folder)[0].partitions
+
+    def source(self, folder: pathlib.Path, name: str) -> reader.Source:
+        layout, targets = recola_layouts.recognise(folder)[0], self.settings.targets
         files = {target: layout.rating_file(folder, target, name) for target in targets}
         rated = layout.rater_files(folder, targets, name)
-        return builder.Source(
+        return reader.Source(
             name,
             layout.video(folder, name),
             list(files.values()),
             functools.partial(read_gold, name, files, layout.read),
             functools.partial(read_raters, rated) if rated else None,
-        )
+            )
 
 
 def read_gold(

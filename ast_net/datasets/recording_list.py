@@ -1,7 +1,6 @@
 """Anybody's own recordings: a list of videos and rating files."""
 
 import functools
-import hashlib
 import os
 import pathlib
 import re
@@ -10,74 +9,65 @@ from collections.abc import Sequence
 import numpy as np
 
 from ast_net import config, errors
-from ast_net.datasets import annotations, gold_standard, separated_text
-from ast_net.records import builder
+from ast_net.datasets import annotations, gold_standard, reader, separated_text
 
 LIST = "recordings.csv"
-SPLITS = ("train", "dev", "test")
 _COLUMNS = ("recording", "video", "split", "ratings")
 # Files are named after recordings.
 _NAME = re.compile(r"\w[\w .+-]{0,99}")
 
 
-class Recordings(builder.SegmentsBuilder):
-    """Segments of one's own recordings: fc6 and gold standard of each frame (`example_format.features_dict`)."""
+class RecordingList(reader.Reader):
+    """Anybody's own recordings."""
 
-    MANUAL_DOWNLOAD_INSTRUCTIONS = f"""
+    TARGETS = config.ALL_TARGETS
+    INSTRUCTIONS = f"""
     Give the folder that holds {LIST}, with a line for each recording:
       recording,video,split,ratings
       anna,videos/anna.mp4,train,ratings/anna.csv
       ben,videos/ben.mp4,dev,ratings/ben.csv
-    split is train, dev or test. A rating file has a column of seconds and one for each target, or one for
-    each target and rater, of which the gold standard is made; ratings are in [-1, 1]:
+    split is train, dev or test. A rating file has a column of seconds and one for each target, or one
+    for each target and rater, of which the gold standard is made; ratings are in [-1, 1]:
       time,valence,arousal             or   time,valence_kim,valence_lee,arousal_kim,arousal_lee
       0.00,0.12,-0.3                        0.00,0.1,0.2,-0.3,-0.4
     """
 
-    TARGETS = config.ALL_TARGETS
-
-    def recordings(self, folder: pathlib.Path) -> dict[str, list[builder.Source]]:
-        path = folder / LIST
-        listed = _read_list(path)
-        partitions = self.builder_config.partitions
-        if not partitions:
-            partitions = {
-                split: tuple(name for name, found in listed.items() if found["split"] == split)
-                for split in SPLITS
-            }
-            empty = [split for split in ("train", "dev") if not partitions[split]]
-            if empty:
-                raise errors.InputError(
-                    f"{path}: no recording's split is {' or '.join(empty)}; expected some of train to learn "
-                    "from, and some of dev to choose the best model by"
-                )
-        unknown = [n for names in partitions.values() for n in names if n not in listed]
-        if unknown:
-            raise errors.InputError(
-                f"{path}: has no recording {', '.join(unknown)}; expected some of {', '.join(listed)}"
-            )
-        _check_files(path, {n: listed[n] for names in partitions.values() for n in names})
-        return {
-            split: [self._source(path, name, listed[name]) for name in names]
-            for split, names in partitions.items()
-            if names
+    def partitions(self, folder: pathlib.Path) -> reader.Partitions:
+        listed = _read_list(folder / LIST)
+        partitions = {
+            split: tuple(name for name, row in listed.items() if row["split"] == split)
+            for split in config.SPLITS
         }
+        empty = [split for split in ("train", "dev") if not partitions[split]]
+        if empty:
+            raise errors.InputError(
+                f"{folder / LIST}: no recording's split is {' or '.join(empty)}; expected some of train "
+                "to learn from, and some of dev to choose the best model by"
+            )
+        return {split: names for split, names in partitions.items() if names}
 
-    def made_of(self, folder: pathlib.Path) -> dict[str, str]:
-        """As of other data sets, and the list: it says which recording is in which split."""
-        content = (folder / LIST).read_bytes() if (folder / LIST).is_file() else b""
-        return super().made_of(folder) | {LIST: hashlib.sha256(content).hexdigest()}
-
-    def _source(self, path: pathlib.Path, name: str, listed: dict[str, str]) -> builder.Source:
-        ratings = path.parent / listed["ratings"]
-        targets = self.builder_config.targets
-        return builder.Source(
+    def source(self, folder: pathlib.Path, name: str) -> reader.Source:
+        listed = _read_list(folder / LIST)
+        if name not in listed:
+            raise errors.InputError(
+                f"{folder / LIST}: has no recording {name}; expected some of {', '.join(listed)}"
+            )
+        ratings, targets = folder / listed[name]["ratings"], self.settings.targets
+        return reader.Source(
             name,
-            path.parent / listed["video"],
+            folder / listed[name]["video"],
             [ratings],
             functools.partial(read_gold, name, ratings, targets),
             functools.partial(read_targets, ratings, targets),
         )
+
+    def sources(self, folder: pathlib.Path) -> dict[str, list[reader.Source]]:
+        """As the base's; what is wrong with the files is said with the lines of the list."""
+        partitions = self.settings.partitions or self.partitions(folder)
+        listed = _read_list(folder / LIST)
+        used = {name for names in partitions.values() for name in names}
+        _check_files(folder / LIST, {name: row for name, row in listed.items() if name in used})
+        return super().sources(folder)
 
 
 def read_gold(
@@ -120,7 +110,7 @@ def read_targets(path: pathlib.Path, targets: Sequence[str]) -> dict[str, annota
 def _read_list(path: pathlib.Path) -> dict[str, dict[str, str]]:
     """Of each recording: its line, video, split and ratings, as the list has them."""
     if not path.is_file():
-        raise errors.InputError(f"{path}: no such file.\n{Recordings.MANUAL_DOWNLOAD_INSTRUCTIONS}")
+        raise errors.InputError(f"{path}: no such file.\n{RecordingList.INSTRUCTIONS}")
     table = separated_text.read(path, _COLUMNS)
     columns = {name: separated_text.column(table, name) for name in _COLUMNS}
     result: dict[str, dict[str, str]] = {}
@@ -132,9 +122,9 @@ def _read_list(path: pathlib.Path) -> dict[str, dict[str, str]]:
                 f"{where}: found the recording {name!r}, expected a name of letters, digits, blanks and .+-_"
             )
         row["split"] = row["split"].lower()
-        if row["split"] not in SPLITS:
+        if row["split"] not in config.SPLITS:
             raise errors.InputError(
-                f"{where}: found the split {row['split']!r}, expected {', '.join(SPLITS[:-1])} or {SPLITS[-1]}"
+                f"{where}: found the split {row['split']!r}, expected {', '.join(config.SPLITS[:-1])} or {config.SPLITS[-1]}"
             )
         if name in result:
             raise errors.InputError(

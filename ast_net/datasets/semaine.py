@@ -11,8 +11,7 @@ import numpy as np
 from absl import logging
 
 from ast_net import config, errors
-from ast_net.datasets import annotations, feeltrace, folders, gold_standard
-from ast_net.records import builder
+from ast_net.datasets import annotations, feeltrace, folders, gold_standard, reader
 
 SESSIONS = "Sessions"
 # Seconds between two ratings.
@@ -24,55 +23,40 @@ _TARGETS = {"V": "valence", "A": "arousal", "E": "expectancy", "P": "power"}
 _LATEST = 24 * 3600.0
 
 
-class Semaine(builder.SegmentsBuilder):
-    """Segments of SEMAINE's sessions: fc6 and gold standard of each frame (`example_format.features_dict`)."""
+class Semaine(reader.Reader):
+    """SEMAINE's sessions."""
 
     TARGETS = config.ALL_TARGETS
     VIDEO_PATTERN = "?*User?*.avi"
-    MANUAL_DOWNLOAD_INSTRUCTIONS = f"""
-    SEMAINE is handed out at https://semaine-db.eu to those who sign its agreement. Give the folder that holds
+    INSTRUCTIONS = f"""
+    SEMAINE is handed out at https://semaine-db.eu to those who sign its agreement. Give the folder that
+    holds
       {SESSIONS}/1/session.xml, which names the subjects and the traces
       {SESSIONS}/1/R1S1TUCPoDV.txt and so on, FeelTrace of the user
       {SESSIONS}/1/2008.12.05.16.03.15_User_AV_lowQ_Poppy.avi, the user's video
-    and the same for the other sessions. The video is looked for as {VIDEO_PATTERN} in the session's folder; where
-    several fit, say which with --video_pattern, such as *User*lowQ*.avi. Sessions that have no such video, or no trace
-    of one of --targets, are left out, and that is reported.
-    There is no one public split. By default, sessions go to train, dev and test 60 : 20 : 20, all those of a user
-    into one of them. --train_recordings=1,2,5 and so on (names of folders) split otherwise.
+    and the same for the other sessions. The video is looked for as {VIDEO_PATTERN} in the session's
+    folder; where several fit, say which with `video_pattern`, such as *User*lowQ*.avi. Sessions that
+    lack such a video, or a trace of one of `targets`, are left out, and that is reported.
+    There is no one public split. By default, sessions go to train, dev and test 60 : 20 : 20, all those
+    of a user into one of them. Split otherwise with `train_recordings=1,2,5` and so on (names of
+    folders).
     """
 
-    def recordings(self, folder: pathlib.Path) -> dict[str, list[builder.Source]]:
-        partitions = self.builder_config.partitions
-        if partitions:
-            sessions = {n: _read_session(folder, n) for part in partitions.values() for n in part}
-            for session in sessions.values():
-                lacking = self._lacking(session)
-                if lacking:
-                    raise errors.InputError(f"{session.folder}: {lacking}; name other recordings")
-            _warn_of_shared_subjects(partitions, sessions)
-        else:
-            sessions = self._usable(folder)
-            partitions = folders.by_subject({n: s.subject for n, s in sessions.items()})
-        return {
-            split: [self._source(name, sessions[name]) for name in names]
-            for split, names in partitions.items()
-        }
-
-    def _usable(self, folder: pathlib.Path) -> dict[str, "_Session"]:
-        """The sessions that have all that is wanted; the others are reported."""
+    def partitions(self, folder: pathlib.Path) -> reader.Partitions:
+        """Returns the sessions that have all that is needed, split by user; the others are reported."""
         names = [p.parent.name for p in (folder / SESSIONS).glob("*/session.xml")]
         names.sort(key=lambda name: (len(name), name))
         if not names:
             raise errors.InputError(
                 f"{folder / SESSIONS}: no session.xml in any folder of it; give the folder that holds "
-                f"{SESSIONS} with --manual_dir"
+                f"{SESSIONS} with `manual_dir`"
             )
         sessions = {name: _read_session(folder, name) for name in names}
-        left_out: dict[str, list[str]] = {}
+        by_reason: dict[str, list[str]] = {}
         for name, session in sessions.items():
-            left_out.setdefault(self._lacking(session), []).append(name)
-        usable = left_out.pop("", [])
-        for reason, those in left_out.items():
+            by_reason.setdefault(self._lacking(session), []).append(name)
+        usable = by_reason.pop("", [])
+        for reason, those in by_reason.items():
             logging.warning(
                 "%s: %d of %d sessions are left out, %s: %s",
                 folder / SESSIONS,
@@ -83,33 +67,34 @@ class Semaine(builder.SegmentsBuilder):
             )
         if not usable:
             raise errors.InputError(
-                f"{folder / SESSIONS}: none of {len(names)} sessions can be used: {'; '.join(left_out)}"
+                f"{folder / SESSIONS}: none of {len(names)} sessions can be used: {'; '.join(by_reason)}"
             )
-        return {name: sessions[name] for name in usable}
+        return folders.by_subject({name: sessions[name].subject for name in usable})
 
-    def _lacking(self, session: "_Session") -> str:
-        """What a session has not, "" if nothing."""
-        unrated = [t for t in self.builder_config.targets if not session.traces[t]]
-        if unrated:
-            return f"without ratings of {', '.join(unrated)}"
-        pattern = self.builder_config.video_pattern or self.VIDEO_PATTERN
-        if not folders.matches(session.folder, pattern, {})[1]:
-            return f"without a video {pattern}"
-        return ""
-
-    def _source(self, name: str, session: "_Session") -> builder.Source:
-        pattern = self.builder_config.video_pattern or self.VIDEO_PATTERN
-        video = folders.find_video(session.folder, pattern, {})
-        traces = {target: session.traces[target] for target in self.builder_config.targets}
-        paths = [path for paths in traces.values() for path in paths]
-        max_gap = self.builder_config.max_rating_gap
-        return builder.Source(
+    def source(self, folder: pathlib.Path, name: str) -> reader.Source:
+        session = _read_session(folder, name)
+        lacking = self._lacking(session)
+        if lacking:
+            raise errors.InputError(f"{session.folder}: {lacking}; name other recordings")
+        traces = {target: session.traces[target] for target in self.settings.targets}
+        max_gap = self.settings.max_rating_gap
+        return reader.Source(
             name,
-            video,
-            paths,
+            folders.find_video(session.folder, self.video_pattern, {}),
+            [path for paths in traces.values() for path in paths],
             functools.partial(read_gold, name, traces, max_gap),
             functools.partial(read_raters, traces, max_gap),
+            subject=session.subject,
         )
+
+    def _lacking(self, session: "_Session") -> str:
+        """What a session lacks, "" if nothing."""
+        unrated = [target for target in self.settings.targets if not session.traces[target]]
+        if unrated:
+            return f"without ratings of {', '.join(unrated)}"
+        if not folders.matches(session.folder, self.video_pattern, {})[1]:
+            return f"without a video {self.video_pattern}"
+        return ""
 
 
 class _Session(NamedTuple):
@@ -148,25 +133,10 @@ def _read_session(folder: pathlib.Path, name: str) -> _Session:
     return _Session(path.parent, str(subject.get("id")), {t: sorted(p) for t, p in traces.items()})
 
 
-def _warn_of_shared_subjects(
-    partitions: Mapping[str, Sequence[str]], sessions: Mapping[str, _Session]
-) -> None:
-    splits: dict[str, set[str]] = {}
-    for split, names in partitions.items():
-        for name in names:
-            splits.setdefault(sessions[name].subject, set()).add(split)
-    shared = sorted(subject for subject, where in splits.items() if len(where) > 1)
-    if shared:
-        logging.warning(
-            "users in more than one of the partitions, who make the figures look better than they are: %s",
-            ", ".join(shared),
-        )
-
-
 def read_gold(
     name: str,
     traces: Mapping[str, Sequence[pathlib.Path]],
-    max_gap: float = config.MAX_RATING_GAP,
+    max_gap: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The times float64 [R] of a session, every 0.02 s, and the gold standard [R, D] of each target.
 
@@ -178,7 +148,7 @@ def read_gold(
 
 
 def read_raters(
-    traces: Mapping[str, Sequence[pathlib.Path]], max_gap: float = config.MAX_RATING_GAP
+    traces: Mapping[str, Sequence[pathlib.Path]], max_gap: float
 ) -> dict[str, annotations.Ratings]:
     """What the single raters said of each target, all at the same times.
 

@@ -1,4 +1,4 @@
-"""Generates a folder in RECOLA's own layout: the demo data set, that needs no download and no licence.
+"""Generates a folder of recordings: the demo data set, which needs no download and no licence.
 
 Each recording is a video of a person whose expression follows known smooth curves of valence and arousal,
 and what six simulated raters say about it. Everything follows from the seed and the recording's name.
@@ -8,12 +8,12 @@ import dataclasses
 import json
 import pathlib
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import tqdm
 
 from ast_net import config, errors, files
-from ast_net.datasets import annotations, recola
 from ast_net.demo import synthetic_face
 from ast_net.faces import video_writer
 
@@ -30,8 +30,24 @@ _LATENT_PEAK = 0.8
 _LATENT_PERIODS = (7.0, 20.0)
 
 
+class FolderLayout(Protocol):
+    """Where the files of a recording lie in the folder."""
+
+    def video(self, folder: pathlib.Path, recording: str) -> pathlib.Path: ...
+
+    def rating_file(self, folder: pathlib.Path, target: str, recording: str) -> pathlib.Path: ...
+
+
+class SimulatedRatings(NamedTuple):
+    """What the raters say of one target: times float64 [R] in seconds, values [R, raters], names."""
+
+    times: np.ndarray
+    values: np.ndarray
+    raters: tuple[str, ...]
+
+
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class DemoSettings:
     """What a generated folder depends on, beside its recordings' names.
 
     Attributes:
@@ -52,7 +68,10 @@ class Settings:
 
 
 def generate(
-    folder: str | pathlib.Path, recordings: Sequence[str], settings: Settings = Settings()
+    folder: str | pathlib.Path,
+    recordings: Sequence[str],
+    layout: FolderLayout,
+    settings: DemoSettings = DemoSettings(),
 ) -> None:
     """Writes the recordings that the folder does not have yet, each file whole or not at all.
 
@@ -61,6 +80,7 @@ def generate(
     Args:
       folder: made if need be; `synthesis.json` in it states the settings.
       recordings: their names, such as P16.
+      layout: where each file lies, RECOLA's for the demo.
       settings: seed, length and frame rate.
 
     Raises:
@@ -71,24 +91,25 @@ def generate(
         _claim(folder, settings)
         for name in recordings:
             for target in config.TARGETS:
-                path = folder / recola.RATINGS / target / f"{name}.csv"
+                path = layout.rating_file(folder, target, name)
                 if not path.exists():
                     _write_ratings(path, rate(name, target, settings))
-        missing = [name for name in recordings if not _video(folder, name).exists()]
+        missing = [name for name in recordings if not layout.video(folder, name).exists()]
         total = len(missing) * len(_frame_times(settings))
         with tqdm.tqdm(
             total=total, desc="generating", unit="frame", disable=not missing
         ) as progress:
             for name in missing:
                 images = _counted(film(name, settings), progress)
-                video_writer.write_video(_video(folder, name), images, settings.frame_rate)
+                path = layout.video(folder, name)
+                video_writer.write_video(path, images, settings.frame_rate)
     except OSError as error:
         raise errors.InputError(
             f"{folder}: cannot be written: {error}; give a folder with room and write permission"
         ) from error
 
 
-def latent(name: str, times: np.ndarray, settings: Settings = Settings()) -> np.ndarray:
+def latent(name: str, times: np.ndarray, settings: DemoSettings = DemoSettings()) -> np.ndarray:
     """The true valence and arousal of a recording.
 
     Over the recording each has mean 0 and reaches 0.8 at its strongest, and the two are uncorrelated.
@@ -115,14 +136,14 @@ def latent(name: str, times: np.ndarray, settings: Settings = Settings()) -> np.
     return _LATENT_PEAK * curves[count:] / np.abs(curves[:count]).max(axis=0)
 
 
-def film(name: str, settings: Settings = Settings()) -> Iterator[np.ndarray]:
+def film(name: str, settings: DemoSettings = DemoSettings()) -> Iterator[np.ndarray]:
     """The pictures of a recording, uint8 RGB [240, 320, 3], one by one."""
     times = _frame_times(settings)
     rng = _generator(settings, "film", name)
     return synthetic_face.record(rng, times, latent(name, times, settings))
 
 
-def rate(name: str, target: str, settings: Settings = Settings()) -> annotations.Ratings:
+def rate(name: str, target: str, settings: DemoSettings = DemoSettings()) -> SimulatedRatings:
     """What the six raters say about a recording, every 0.04 s, in [-1, 1].
 
     A rater has a gain, a bias and a reaction delay (1 to 3 s) that stay the same for all recordings of a
@@ -141,24 +162,20 @@ def rate(name: str, target: str, settings: Settings = Settings()) -> annotations
         error = 0.12 * synthetic_face.smooth_noise(rng, times, (3.0, 15.0))
         jitter = rng.normal(0, 0.01, len(times))
         values.append(np.clip(gain * seen + bias + error + jitter, -1, 1))
-    return annotations.Ratings(times, np.stack(values, axis=1), RATERS)
+    return SimulatedRatings(times, np.stack(values, axis=1), RATERS)
 
 
-def _generator(settings: Settings, purpose: str, name: str) -> np.random.Generator:
+def _generator(settings: DemoSettings, purpose: str, name: str) -> np.random.Generator:
     return np.random.default_rng([settings.seed, *f"{purpose}/{name}".encode()])
 
 
-def _frame_times(settings: Settings) -> np.ndarray:
+def _frame_times(settings: DemoSettings) -> np.ndarray:
     return np.arange(round(settings.seconds * settings.frame_rate)) / settings.frame_rate
 
 
-def _rating_times(settings: Settings) -> np.ndarray:
+def _rating_times(settings: DemoSettings) -> np.ndarray:
     """RECOLA's: one at the end, too."""
     return np.arange(round(settings.seconds / RATING_STEP) + 1) * RATING_STEP
-
-
-def _video(folder: pathlib.Path, name: str) -> pathlib.Path:
-    return folder / recola.VIDEOS / f"{name}.mp4"
 
 
 def _counted(images: Iterator[np.ndarray], progress: tqdm.tqdm) -> Iterator[np.ndarray]:
@@ -167,7 +184,7 @@ def _counted(images: Iterator[np.ndarray], progress: tqdm.tqdm) -> Iterator[np.n
         progress.update()
 
 
-def _write_ratings(path: pathlib.Path, ratings: annotations.Ratings) -> None:
+def _write_ratings(path: pathlib.Path, ratings: SimulatedRatings) -> None:
     # Header names carry trailing blanks in some copies of RECOLA.
     rows = [";".join(["time", f"{ratings.raters[0]} ", *ratings.raters[1:]])]
     for time, values in zip(ratings.times, ratings.values):
@@ -176,7 +193,7 @@ def _write_ratings(path: pathlib.Path, ratings: annotations.Ratings) -> None:
         temporary.write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
-def _claim(folder: pathlib.Path, settings: Settings) -> None:
+def _claim(folder: pathlib.Path, settings: DemoSettings) -> None:
     """Refuses a folder that is not for these settings, and states them in a new one."""
     path = folder / _SETTINGS_FILE
     wanted = {"version": _VERSION, **dataclasses.asdict(settings)}

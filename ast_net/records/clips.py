@@ -5,47 +5,49 @@ Letters: L frames of a segment, N of a clip, S the stride between a clip's frame
 
 from collections.abc import Sequence
 
-import numpy as np
 import tensorflow as tf
 
-from ast_net import config, errors
+from ast_net import config
 
 Segment = dict[str, tf.Tensor]
+# Clips held in memory to be shuffled.
+_SHUFFLED_CLIPS = 512
 
 
 def batches(
-    segments: tf.data.Dataset, training: config.Training, targets: list[int], epoch: int
+    segments: tf.data.Dataset, experiment: config.Experiment, epoch: int
 ) -> tf.data.Dataset:
-    """The batches of one epoch, shuffled: a function of the seed and the epoch alone.
+    """Returns the batches of one epoch, shuffled: a function of the seed and the epoch alone.
 
     An epoch has every `clip_hop`-th clip of each recording; which ones differs from epoch to epoch.
 
     Args:
       segments: examples of `example_format.features_dict`.
-      training: clip, reaction delay, batch size and seed.
-      targets: the columns of the labels to learn.
+      experiment: clip, reaction delay, batch size and seed.
       epoch: counted from 0.
 
     Returns:
       What `temporal.siamese.build_training_model` takes: features, twin_features float32 [B, N, F],
       labels, twin_labels float32 [B, N, D] (0 where not valid), mask, twin_mask bool [B, N].
     """
+    training, clip = experiment.training, experiment.clip
+    delays = experiment.reaction_delay.each(len(experiment.targets))
     seed = training.seed * 1_000_003 + epoch
     offset = tf.random.stateless_uniform((), (seed, 0), 0, training.clip_hop, tf.int64)
     hop = tf.constant(training.clip_hop, tf.int64)
 
     def clips_of(segment: Segment) -> tf.data.Dataset:
-        segment = prepare_segment(segment, training.reaction_delay, targets)
-        count = clip_count(segment, training.clip)
+        segment = prepare_segment(segment, delays)
+        count = clip_count(segment, clip)
         # A segment with fewer clips than the hop still has one in every epoch.
         starts = tf.range(offset % tf.minimum(hop, count), count, hop)
         shuffled = tf.random.experimental.stateless_shuffle(starts, (seed, 1))
         return tf.data.Dataset.from_tensor_slices(shuffled).map(
-            lambda start: cut(segment, start, training.clip)
+            lambda start: cut(segment, start, clip)
         )
 
     clips = segments.interleave(clips_of, cycle_length=8)
-    clips = clips.shuffle(training.shuffle_clips, seed=seed)
+    clips = clips.shuffle(_SHUFFLED_CLIPS, seed=seed)
     decoded = clips.batch(training.batch_size).map(_decode)
     if training.feature_dropout:
         decoded = decoded.enumerate().map(
@@ -54,62 +56,22 @@ def batches(
     return decoded.prefetch(2)
 
 
-def feature_moments(segments: tf.data.Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance of each feature over the frames with a face, float32 [F].
-
-    A hundredth of the mean variance is added to each: a feature that hardly ever fired in training
-    must not outweigh all others when it does.
-
-    Raises:
-      InputError: there is no face in any frame.
-    """
-    count, total, squares = 0, np.zeros(()), np.zeros(())
-    for segment in segments:
-        features = segment["features"].numpy()[segment["mask"].numpy()].astype(np.float64)
-        count += len(features)
-        total = total + features.sum(axis=0)
-        squares = squares + np.square(features).sum(axis=0)
-    if not count:
-        raise errors.InputError(
-            "no face was found in any frame of the training recordings: look at the videos, or name "
-            "others with --train_recordings"
-        )
-    mean = total / count
-    variance = np.maximum(squares / count - np.square(mean), 0)
-    return mean.astype(np.float32), (variance + 0.01 * variance.mean()).astype(np.float32)
-
-
-def frame_rate(segments: tf.data.Dataset) -> float:
-    """Frames a second: the median over the first hundred segments; 25 if each has a single frame."""
-    steps = [
-        np.median(np.diff(times))
-        for segment in segments.take(100)
-        if len(times := segment["timestamps"].numpy()) > 1
-    ]
-    return round(1 / float(np.median(steps)), 3) if steps else 25.0
-
-
-def prepare_segment(
-    segment: Segment, reaction_delay: Sequence[float], targets: list[int]
-) -> Segment:
+def prepare_segment(segment: Segment, reaction_delay: Sequence[float]) -> Segment:
     """Moves the labels by the reaction delay, and joins what decides whether a frame counts.
 
     Args:
       segment: an example of `example_format.features_dict`.
-      reaction_delay: seconds, one number for all targets or one for each.
-      targets: the columns of the labels.
+      reaction_delay: seconds, one for each of the D targets.
 
     Returns:
       features float16 [L, F]; present [L], whether there is a face; labels float32 [L, D], what the
       raters said `reaction_delay` seconds after each frame, 0 where there is none; mask [L], whether
       there are a face and all labels; overlap [].
     """
-    times = tf.concat([segment["timestamps"], segment["later_timestamps"]], axis=0)
-    labels = tf.concat([segment["labels"], segment["later_labels"]], axis=0)
-    delays = list(reaction_delay) * (len(targets) if len(reaction_delay) == 1 else 1)
+    times, labels = rating_series(segment)
     moved = [
         interpolate(segment["timestamps"] + delay, times, labels[:, target : target + 1])
-        for delay, target in zip(delays, targets, strict=True)
+        for target, delay in enumerate(reaction_delay)
     ]
     labels = tf.concat(moved, axis=1)
     rated = tf.reduce_all(tf.math.is_finite(labels), axis=1)
@@ -120,6 +82,12 @@ def prepare_segment(
         "mask": segment["mask"] & rated,
         "overlap": segment["overlap"],
     }
+
+
+def rating_series(segment: Segment) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns times [R] in seconds and labels [R, D] of a segment and of the seconds after it."""
+    times = tf.concat([segment["timestamps"], segment["later_timestamps"]], axis=0)
+    return times, tf.concat([segment["labels"], segment["later_labels"]], axis=0)
 
 
 def interpolate(queries: tf.Tensor, times: tf.Tensor, values: tf.Tensor) -> tf.Tensor:

@@ -6,15 +6,15 @@ in memory.
 """
 
 import dataclasses
-import hashlib
-import json
+import itertools
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from ast_net import config
-from ast_net.cnn import backbone
 
 # 10 keeps what is stored twice below a ninth.
 SEGMENT_OVERLAPS = 10
@@ -22,19 +22,9 @@ SEGMENT_OVERLAPS = 10
 # applied when clips are cut. Raters lag by one to four seconds.
 MAX_REACTION_DELAY = 10.0
 
-# Settings that the name of a configuration states by a digest, where they are not these.
-_NAMED_BY_DIGEST: dict[str, object] = {
-    "targets": config.TARGETS,
-    "partitions": {},
-    "video_pattern": None,
-    "alignment": config.Alignment(),
-    "tracking": config.Tracking(),
-    "max_rating_gap": config.MAX_RATING_GAP,
-}
-
 
 @dataclasses.dataclass(frozen=True)
-class Frames:
+class RecordingFrames:
     """What is known of a recording's T frames beside their features.
 
     Attributes:
@@ -50,58 +40,30 @@ class Frames:
     labels: np.ndarray
 
 
-@dataclasses.dataclass(kw_only=True)
-class RecordsConfig(tfds.core.BuilderConfig):
-    """What the records of a data set depend on. The name says it, so that records never mix.
+class Piece(NamedTuple):
+    """A segment of a recording, and how many of its first frames the next segment does not repeat."""
 
-    Attributes:
-      backbone, backbone_weights: see `cnn.backbone.load`.
-      runtime: what runs it, and in which precision (not auto).
-      clip: the longest clip that will be cut from the records.
-      targets: the D columns of the labels.
-      partitions: the recordings of each split; empty for the data set's own.
-      video_pattern: how its video files are called (`folders.find_video`); None for what is usual.
-      max_rating_gap: seconds; frames between ratings farther apart are not rated.
+    segment: dict[str, tf.Tensor]
+    frames: int
+
+
+def by_recording(segments: tf.data.Dataset) -> Iterator[tuple[str, Iterator[Piece]]]:
+    """Yields the name and the pieces of each recording in turn, which together are its frames once.
+
+    Args:
+      segments: examples of `features_dict`, those of a recording in order.
     """
+    for name, part in itertools.groupby(segments, lambda segment: segment["recording"].numpy()):
+        yield name.decode(), (Piece(s, len(s["mask"]) - int(s["overlap"])) for s in part)
 
-    name: str = ""
-    backbone: str = "compact"
-    backbone_weights: str | None = None
-    runtime: config.Runtime = config.FLOAT32
-    clip: config.Clip = config.Clip()
-    targets: tuple[str, ...] = config.TARGETS
-    partitions: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
-    video_pattern: str | None = None
-    alignment: config.Alignment = config.Alignment()
-    tracking: config.Tracking = config.Tracking()
-    max_rating_gap: float = config.MAX_RATING_GAP
 
-    def __post_init__(self) -> None:
-        if self.name:
-            return
-        weights = backbone.weights_id(self.backbone, self.backbone_weights)
-        self.name = f"{self.backbone}-{weights}-{self.overlap}"
-        if self.runtime != config.FLOAT32:
-            self.name += f"-{self.runtime.name}-{self.runtime.precision}"
-        others = {
-            name: getattr(self, name)
-            for name, default in _NAMED_BY_DIGEST.items()
-            if getattr(self, name) != default
-        }
-        if others:
-            digest = hashlib.sha256(
-                json.dumps(others, sort_keys=True, default=vars).encode()
-            ).hexdigest()
-            self.name += f"-{digest[:8]}"
-
-    @property
-    def overlap(self) -> int:
-        """Frames that a segment shares with the next."""
-        return self.clip.span + 1
+def overlap(clip: config.Clip) -> int:
+    """Returns how many frames a segment shares with the next, if clips are at most so long."""
+    return clip.span + 1
 
 
 def features_dict(feature_size: int, targets: int) -> tfds.features.FeaturesDict:
-    """The layout of an example of L frames, F features and D targets.
+    """Returns the layout of an example of L frames, F features and D targets.
 
     features: float16 [L, F], fc6; zeros where there is no face.
     mask: [L], whether there is a face.
@@ -133,9 +95,9 @@ def features_dict(feature_size: int, targets: int) -> tfds.features.FeaturesDict
 
 
 def examples(
-    frames: Frames, features: Iterable[np.ndarray], overlap: int
-) -> Iterator[tuple[str, dict]]:
-    """The segments of a recording as (key, example), holding one segment's features at a time.
+    frames: RecordingFrames, features: Iterable[np.ndarray], overlap: int
+) -> Iterator[dict]:
+    """Yields the segments of a recording, holding one segment's features at a time.
 
     Args:
       frames: the recording's T frames.
@@ -149,7 +111,7 @@ def examples(
         held = held[-overlap:] if first else []
         held.extend(next(rows) for _ in range(last - first - len(held)))
         after = np.searchsorted(times, times[last - 1] + MAX_REACTION_DELAY, side="right")
-        example = {
+        yield {
             "features": np.stack(held),
             "mask": frames.valid[first:last],
             "labels": labels[first:last],
@@ -160,11 +122,10 @@ def examples(
             "first_frame": first,
             "overlap": overlap if last < len(times) else 0,
         }
-        yield f"{frames.recording}_{first:09d}", example
 
 
 def segment_bounds(frames: int, overlap: int) -> Iterator[tuple[int, int]]:
-    """First frame of each segment and the frame after its last, for a recording of T frames."""
+    """Yields each segment's first frame and the frame after its last, for a recording of T frames."""
     length = SEGMENT_OVERLAPS * overlap
     first = 0
     while first == 0 or first + overlap < frames:

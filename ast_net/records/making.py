@@ -1,16 +1,12 @@
 """Each recording's records in a file of its own: made whole or not at all, tried twice.
 
-These files become the shards of the data set (`shards`). A preparation that is broken off leaves those that are
-finished; the next one makes the others.
+A preparation that is broken off leaves the files that are finished; the next one makes the others.
 """
 
-import contextlib
 import dataclasses
-import errno
 import functools
-import itertools
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -20,15 +16,15 @@ from absl import logging
 
 from ast_net import config, errors, files
 from ast_net.cnn import backbone, runtime
-from ast_net.datasets import annotations
-from ast_net.faces import alignment, detection, tracking
+from ast_net.datasets import annotations, reader
+from ast_net.faces import alignment, detection, track, video
 from ast_net.records import example_format
 
 ATTEMPTS = 2
-# An int8 network is calibrated on so many faces, so many of each recording, and so many frames apart.
-CALIBRATION_FACES, CALIBRATION_FACES_EACH, CALIBRATION_STEP = 128, 16, 25
 # Ratings this many times as long as the video are not timed in seconds: frames, or milliseconds.
 _FAR_TOO_LONG = 10
+# Ratings may go on after the video for so many seconds without a word.
+_LATE = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,30 +33,44 @@ class Job:
 
     Attributes:
       name: the recording's, P16.
-      video: the video file, or a folder of pictures.
+      video: what it is made from: a video file, or a folder of pictures.
       read_gold: the ratings' times float64 [R] in seconds and the gold standard float64 [R, D].
-      file: where its records are put, .tfrecord.
+      file: where its records are put, .tfrecord; its moments lie beside it.
     """
 
     name: str
     video: pathlib.Path
-    read_gold: Callable[[], tuple[np.ndarray, np.ndarray]]
+    read_gold: Callable[[], reader.Gold]
     file: pathlib.Path
 
 
-class Maker:
-    """Makes recordings' files; detector and CNN are loaded with the first and kept."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Moments:
+    """What training must know of a recording beside its records; can be added up.
 
-    def __init__(
-        self,
-        settings: example_format.RecordsConfig,
-        tracks: pathlib.Path,
-        videos: Sequence[pathlib.Path],
-    ) -> None:
-        """Args: settings of the records; the folder where tracks of faces are cached; all videos, in order."""
+    Attributes:
+      frames: with a face.
+      total, squares: sums over these of each feature and its square, float64 [F].
+      step: seconds from frame to frame, the median; NaN if there is only one.
+    """
+
+    frames: int
+    total: np.ndarray
+    squares: np.ndarray
+    step: float
+
+    @classmethod
+    def load(cls, file: pathlib.Path) -> "Moments":
+        """Reads the moments beside a recording's file."""
+        with np.load(file.with_suffix(".npz")) as stored:
+            return cls(int(stored["frames"]), stored["total"], stored["squares"], float(stored["step"]))
+
+
+class VideoMaker:
+    """Makes recordings' files from videos; detector and CNN are loaded with the first and kept."""
+
+    def __init__(self, settings: config.Preparation) -> None:
         self._settings = settings
-        self._tracks = tracks
-        self._videos = videos
 
     def make(self, job: Job) -> None:
         """Writes a recording's file, whole or not at all, holding one segment at a time.
@@ -69,95 +79,114 @@ class Maker:
           InputError: its video or ratings cannot be read.
           OSError: nothing can be written.
         """
-        settings = self._settings
-        track = self._track(job.video)
+        film = video.open_video(job.video)
+        cache = pathlib.Path(self._settings.data_dir) / "tracks"
+        faces = track.cached_track(film, cache, config.Tracking(), self._detector)
         times, gold = job.read_gold()
-        _check_length(job, times, track)
-        labels = annotations.resample(times, gold, track.timestamps, settings.max_rating_gap)
-        _report(job, times, track, labels)
-        faces = alignment.aligned_faces(job.video, track, settings.alignment)
+        _check_length(job, times, faces)
+        labels = annotations.resample(
+            times, gold, faces.timestamps, self._settings.max_rating_gap
+        )
+        _report(job, times, faces, labels)
         progress = tqdm.tqdm(
-            faces, f"{job.name}: features", len(track.valid), unit="frame", leave=False
+            alignment.aligned_faces(film, faces, config.Alignment()),
+            f"{job.name}: features",
+            len(faces.valid),
+            unit="frame",
+            leave=False,
         )
         features = runtime.extract(self._extractor, ((face.image, face.valid) for face in progress))
-        frames = example_format.Frames(job.name, track.timestamps, track.valid, labels)
-        layout = example_format.features_dict(
-            backbone.FEATURE_SIZE[settings.backbone], len(settings.targets)
-        )
-        with files.whole(job.file) as temporary:
-            with _disk_errors(job.file):
-                writer = tf.io.TFRecordWriter(str(temporary))
-            for _, example in example_format.examples(frames, features, settings.overlap):
-                with _disk_errors(job.file):
-                    writer.write(_serialized(layout, example))
-            with _disk_errors(job.file):
-                writer.close()
+        frames = example_format.RecordingFrames(job.name, faces.timestamps, faces.valid, labels)
+        write(job.file, frames, features, self._settings)
 
     @functools.cached_property
-    def _detector(self):
+    def _detector(self) -> detection.FaceDetector:
         return detection.FaceDetector()
 
     @functools.cached_property
     def _extractor(self) -> runtime.Extractor:
-        return self.load_extractor()
-
-    def load_extractor(self) -> runtime.Extractor:
-        """The CNN of the settings; an int8 one is calibrated on faces of the first recordings."""
         settings = self._settings
         return runtime.load(
-            settings.backbone,
-            settings.backbone_weights,
-            settings.runtime,
-            self._tracks.parent,
-            self._calibration_faces,
+            settings.backbone, settings.backbone_weights, settings.runtime, settings.data_dir
         )
 
-    def _track(self, video: pathlib.Path) -> tracking.Track:
-        return tracking.cached_track(video, self._tracks, self._settings.tracking, self._detector)
 
-    def _calibration_faces(self) -> np.ndarray:
-        """Faces of the first recordings, uint8 [n, 224, 224, 3]."""
-        size = self._settings.alignment.size
-        found: list[np.ndarray] = []
-        for video in self._videos:
-            # A video that cannot be read is reported when its own turn comes.
-            with contextlib.suppress(errors.InputError):
-                faces = alignment.aligned_faces(video, self._track(video), self._settings.alignment)
-                valid = (face.image for face in faces if face.valid)
-                end = CALIBRATION_FACES_EACH * CALIBRATION_STEP
-                found.extend(itertools.islice(valid, 0, end, CALIBRATION_STEP))
-            if len(found) >= CALIBRATION_FACES:
-                break
-        return np.array(found[:CALIBRATION_FACES], np.uint8).reshape(-1, size, size, 3)
+def write(
+    file: pathlib.Path,
+    frames: example_format.RecordingFrames,
+    features: Iterable[np.ndarray],
+    settings: config.Preparation,
+) -> None:
+    """Writes a recording's records and its moments, each whole or not at all, the records last.
+
+    Args:
+      file: of the records.
+      frames: the recording's T frames.
+      features: fc6 of each frame in turn, float16 [F].
+      settings: backbone, clip and targets of the records.
+
+    Raises:
+      OSError: nothing can be written.
+    """
+    size = backbone.FEATURE_SIZE[settings.backbone]
+    layout = example_format.features_dict(size, len(settings.targets))
+    total, squares = np.zeros(size), np.zeros(size)
+
+    def summed() -> Iterator[np.ndarray]:
+        for valid, row in zip(frames.valid, features):
+            if valid:
+                total[:] += row
+                squares[:] += np.square(row, dtype=np.float64)
+            yield row
+
+    with files.whole(file) as temporary:
+        with files.disk_errors(file):
+            writer = tf.io.TFRecordWriter(str(temporary))
+        for example in example_format.examples(
+            frames, summed(), example_format.overlap(settings.clip)
+        ):
+            with files.disk_errors(file):
+                writer.write(_serialized(layout, example))
+        with files.disk_errors(file):
+            writer.close()
+        steps = np.diff(frames.timestamps)
+        with files.whole(file.with_suffix(".npz")) as path:
+            np.savez(
+                path,
+                frames=int(frames.valid.sum()),
+                total=total,
+                squares=squares,
+                step=float(np.median(steps)) if len(steps) else np.nan,
+            )
 
 
-def attempt(maker: Maker, job: Job) -> str | None:
+def attempt(maker: VideoMaker, job: Job) -> str | None:
     """Makes a recording's file and says what stood in the way, if anything did every time.
 
     Raises:
       OSError: nothing can be written.
     """
-    found = ""
+    problem = ""
     for _ in range(ATTEMPTS):
         try:
             maker.make(job)
             return None
         except errors.InputError as error:
-            found = str(error)
+            problem = str(error)
         # Whatever it is, the other recordings go on, and the user is told.
         except Exception as error:
             if isinstance(error, OSError) and error.errno in files.DISK_ERRORS:
                 raise
-            found = f"{job.video}: {type(error).__name__}: {error}"
+            problem = f"{job.video}: {type(error).__name__}: {error}"
             logging.debug("%s", job.name, exc_info=True)
-        logging.info("%s: %s", job.name, found)
-    return found
+        logging.info("%s: %s", job.name, problem)
+    return problem
 
 
-def make_all(maker: Maker, jobs: Sequence[Job]) -> dict[str, str]:
-    """Makes the files one after the other; the errors of those that failed, by their names."""
-    found = {job.name: attempt(maker, job) for job in jobs}
-    return {name: error for name, error in found.items() if error is not None}
+def make_all(maker: VideoMaker, jobs: Sequence[Job]) -> dict[str, str]:
+    """Makes the files one after the other; returns the errors of those that failed, by their names."""
+    problems = {job.name: attempt(maker, job) for job in jobs}
+    return {name: problem for name, problem in problems.items() if problem is not None}
 
 
 def _serialized(layout: tfds.features.FeaturesDict, example: dict) -> bytes:
@@ -166,39 +195,30 @@ def _serialized(layout: tfds.features.FeaturesDict, example: dict) -> bytes:
     return message.SerializeToString(deterministic=True)
 
 
-@contextlib.contextmanager
-def _disk_errors(path: pathlib.Path) -> Iterator[None]:
-    """TensorFlow's errors as the system's: a full disk ends the preparation, a full GPU one recording."""
-    try:
-        yield
-    except tf.errors.OpError as error:
-        raise OSError(errno.ENOSPC, f"cannot be written ({error.message})", str(path)) from error
-
-
-def _check_length(job: Job, times: np.ndarray, track: tracking.Track) -> None:
+def _check_length(job: Job, times: np.ndarray, faces: track.Track) -> None:
     """Warns of ratings that go on after the video, and refuses those whose times cannot be its seconds."""
-    video, ratings = track.timestamps[-1], times[-1]
-    if ratings > _FAR_TOO_LONG * (video + 1):
+    end, ratings = faces.timestamps[-1], times[-1]
+    if ratings > _FAR_TOO_LONG * (end + 1):
         raise errors.InputError(
-            f"{job.video}: the video ends at {video:.2f} s and its ratings ({job.name}) at {ratings:.2f} s: "
+            f"{job.video}: the video ends at {end:.2f} s and its ratings ({job.name}) at {ratings:.2f} s: "
             "expected times in seconds, and a video that is whole"
         )
-    if ratings > video + config.MAX_RATING_GAP:
+    if ratings > end + _LATE:
         logging.warning(
             "%s: its ratings go on to %.2f s, but the video ends at %.2f s: is it cut off?",
             job.name,
             ratings,
-            video,
+            end,
         )
 
 
-def _report(job: Job, times: np.ndarray, track: tracking.Track, labels: np.ndarray) -> None:
+def _report(job: Job, times: np.ndarray, faces: track.Track, labels: np.ndarray) -> None:
     """Says what of a recording cannot be learned from."""
-    frames, faces = len(track.valid), int(track.valid.sum())
-    if faces == 0:
+    frames, valid = len(faces.valid), int(faces.valid.sum())
+    if valid == 0:
         logging.warning("%s: no face in any of its %d frames", job.video, frames)
-    elif faces < frames:
-        logging.info("%s: no face in %d of its %d frames", job.video, frames - faces, frames)
+    elif valid < frames:
+        logging.info("%s: no face in %d of its %d frames", job.video, frames - valid, frames)
     missing = int(np.isnan(labels).any(axis=1).sum())
     if missing:
         logging.warning(
@@ -209,5 +229,5 @@ def _report(job: Job, times: np.ndarray, track: tracking.Track, labels: np.ndarr
             frames,
             times[0],
             times[-1],
-            track.timestamps[-1],
+            faces.timestamps[-1],
         )

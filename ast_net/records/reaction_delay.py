@@ -16,7 +16,7 @@ import scipy.linalg
 import tensorflow as tf
 
 from ast_net import errors
-from ast_net.records import clips
+from ast_net.records import clips, example_format
 
 # Seconds. Raters lag by one to four seconds; a peak needs room on either side of it.
 DELAYS = np.round(np.arange(31) * 0.2, 1)
@@ -34,21 +34,21 @@ _WORTHWHILE, _SURE = 0.01, 2.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Search:
-    """What the search saw, and what it found.
+class DelaySearch:
+    """What the search saw, and what came out.
 
     Attributes:
       delays: float64 [K], seconds.
       cc: float64 [K, D], at each delay the CC between predictions and ratings of recordings left out of
         the fit, the mean over folds; NaN for a target that is constant.
-      found: float64 [D], seconds, one of the delays.
-      predicted: bool [D], whether features predict the ratings at all; if not, 0 is found.
+      seconds: float64 [D], each target's delay, one of the delays.
+      predicted: bool [D], whether features predict the ratings at all; if not, the delay is 0.
       recordings, frames: how many were used.
     """
 
     delays: np.ndarray
     cc: np.ndarray
-    found: np.ndarray
+    seconds: np.ndarray
     predicted: np.ndarray
     recordings: int
     frames: int
@@ -80,76 +80,72 @@ class _Moments:
         )
 
 
-def search(segments: tf.data.Dataset, targets: list[int], delays: np.ndarray = DELAYS) -> Search:
+def search(segments: tf.data.Dataset, targets: int, delays: np.ndarray = DELAYS) -> DelaySearch:
     """Finds each target's reaction delay. Give it the training recordings and no others.
 
     Features are standardised and brought to their principal components; features and ratings lose their
     means over each recording, so that who is in the picture explains nothing. Ridge regression from the
-    one to the other is cross-validated over recordings. The delay with the highest CC is found. It is 0
+    one to the other is cross-validated over recordings. The delay with the highest CC is taken. It is 0
     where features predict nothing (a CC below four standard errors over folds), or the best delay is not
     clearly better than none (by 0.01, and by two standard errors of the difference).
 
     Args:
       segments: examples of `example_format.features_dict`, those of a recording in order; read twice.
-      targets: the columns of the labels.
+      targets: D.
       delays: [K] seconds, increasing from 0.
 
     Raises:
       InputError: fewer than two recordings have frames that are rated at all delays, or the best delay
         is the longest, so that the true one may lie beyond.
     """
-    projection = _projection(segments, targets, delays)
-    folds, recordings = _folds(segments, targets, delays, projection)
-    cc = _cross_validate(folds).reshape(len(folds), len(_RIDGES), len(delays), len(targets))
-    chosen = [_choose(cc[..., column], delays) for column in range(len(targets))]
-    curves, found, predicted = (np.stack(part, axis=-1) for part in zip(*chosen))
+    projection = _projection(segments, delays)
+    folds, recordings = _folds(segments, delays, projection)
+    cc = _cross_validate(folds).reshape(len(folds), len(_RIDGES), len(delays), targets)
+    chosen = [_choose(cc[..., column], delays) for column in range(targets)]
+    curves, best, predicted = (np.stack(part, axis=-1) for part in zip(*chosen))
     frames = sum(fold.frames for fold in folds)
-    return Search(delays, curves, found, predicted, recordings, frames)
+    return DelaySearch(delays, curves, best, predicted, recordings, frames)
 
 
 def _recordings(
-    segments: tf.data.Dataset, targets: list[int], delays: np.ndarray
+    segments: tf.data.Dataset, delays: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Each recording's features [T, F] and its ratings at all delays [T, K D], without their means.
 
     T counts the frames, five a second, that show a face and are rated at every delay.
     """
-    features, labels = [], []
-    for segment in segments:
-        times = segment["timestamps"].numpy()
-        # The overlap comes again with the next segment.
-        new = len(times) - int(segment["overlap"])
-        step = float(np.median(np.diff(times))) if len(times) > 1 else _FRAME_STEP
-        frames = int(segment["first_frame"]) + np.arange(new)
-        chosen = np.flatnonzero(
-            (frames % max(1, round(_FRAME_STEP / step)) == 0) & segment["mask"].numpy()[:new]
-        )
-        rated = clips.interpolate(
-            tf.constant((times[chosen, np.newaxis] + delays).ravel()),
-            tf.concat([segment["timestamps"], segment["later_timestamps"]], axis=0),
-            tf.gather(
-                tf.concat([segment["labels"], segment["later_labels"]], axis=0), targets, axis=1
-            ),
-        )
-        rated = rated.numpy().reshape(len(chosen), -1)
-        complete = np.isfinite(rated).all(axis=1)
-        features.append(segment["features"].numpy()[chosen[complete]])
-        labels.append(rated[complete])
-        if int(segment["overlap"]) == 0:
-            x, y = (np.concatenate(parts).astype(np.float64) for parts in (features, labels))
-            if len(x) > 1:
-                yield x - x.mean(axis=0), y - y.mean(axis=0)
-            features, labels = [], []
+    for _, pieces in example_format.by_recording(segments):
+        features, labels = zip(*(_rated_frames(piece, delays) for piece in pieces))
+        x, y = (np.concatenate(parts).astype(np.float64) for parts in (features, labels))
+        if len(x) > 1:
+            yield x - x.mean(axis=0), y - y.mean(axis=0)
 
 
-def _projection(segments: tf.data.Dataset, targets: list[int], delays: np.ndarray) -> np.ndarray:
+def _rated_frames(
+    piece: example_format.Piece, delays: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The features of a piece's frames that count, and their ratings at all delays."""
+    segment, new = piece
+    times = segment["timestamps"].numpy()
+    step = float(np.median(np.diff(times))) if len(times) > 1 else _FRAME_STEP
+    frames = int(segment["first_frame"]) + np.arange(new)
+    every = max(1, round(_FRAME_STEP / step))
+    chosen = np.flatnonzero((frames % every == 0) & segment["mask"].numpy()[:new])
+    queries = tf.constant((times[chosen, np.newaxis] + delays).ravel())
+    rated = clips.interpolate(queries, *clips.rating_series(segment)).numpy()
+    rated = rated.reshape(len(chosen), -1)
+    complete = np.isfinite(rated).all(axis=1)
+    return segment["features"].numpy()[chosen[complete]], rated[complete]
+
+
+def _projection(segments: tf.data.Dataset, delays: np.ndarray) -> np.ndarray:
     """What brings features to their first principal components, [F, C].
 
     Raises:
       InputError: fewer than two recordings can be used.
     """
     gram, count, recordings = np.zeros(()), 0, 0
-    for features, _ in _recordings(segments, targets, delays):
+    for features, _ in _recordings(segments, delays):
         gram, count, recordings = (
             gram + features.T @ features,
             count + len(features),
@@ -159,10 +155,10 @@ def _projection(segments: tf.data.Dataset, targets: list[int], delays: np.ndarra
         raise errors.InputError(
             f"{recordings} training recordings have frames with a face that are rated from then until "
             f"{delays[-1]:g} s later; finding the reaction delay takes two or more: give it in seconds, "
-            "--reaction_delay=2.0, or name more --train_recordings"
+            "`reaction_delay=2.0`, or name more `train_recordings`"
         )
     variance = gram.diagonal() / count
-    # As in clips.feature_moments: what hardly ever fires must not outweigh all others.
+    # As in `store.Records.moments`: what hardly ever fires must not outweigh all others.
     scale = 1 / np.sqrt(variance + 0.01 * variance.mean() + np.finfo(float).tiny)
     size = len(gram)
     first = max(0, size - _COMPONENTS)
@@ -173,12 +169,12 @@ def _projection(segments: tf.data.Dataset, targets: list[int], delays: np.ndarra
 
 
 def _folds(
-    segments: tf.data.Dataset, targets: list[int], delays: np.ndarray, projection: np.ndarray
+    segments: tf.data.Dataset, delays: np.ndarray, projection: np.ndarray
 ) -> tuple[list[_Moments], int]:
     """The moments of up to 20 folds, to which recordings are dealt in turn, and the recordings' number."""
     folds: list[_Moments] = []
     number = -1
-    for number, (features, labels) in enumerate(_recordings(segments, targets, delays)):
+    for number, (features, labels) in enumerate(_recordings(segments, delays)):
         x = features @ projection
         moments = _Moments(len(x), x.T @ x, x.T @ labels, np.square(labels).sum(axis=0))
         if number < _MAX_FOLDS:
@@ -231,7 +227,7 @@ def _choose(cc: np.ndarray, delays: np.ndarray) -> tuple[np.ndarray, float, bool
         raise errors.InputError(
             f"the CC between features and ratings still rises at a reaction delay of {delays[-1]:g} s (from "
             f"{mean[ridge, 0]:.3f} to {mean[ridge, best]:.3f}), which is longer than any rater's: look at "
-            "the ratings' times, or give the delay in seconds, --reaction_delay=2.0"
+            "the ratings' times, or give the delay in seconds, `reaction_delay=2.0`"
         )
     return mean[ridge], float(delays[best]), True
 

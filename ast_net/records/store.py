@@ -1,137 +1,383 @@
-"""From a data set's name to records that are on disk, whole, and made of what they should be."""
+"""The store: from settings to records that are on disk, whole, and made of what they should be.
 
-import contextlib
-import io
+Each recording's records lie in a file of their own, named by a digest of all that they depend on:
+DATA_DIR/recordings/DATASET/NAME-DIGEST.tfrecord. A data set is a folder in TFDS's format that links the
+files of its recordings, DATA_DIR/DATASET/CONFIGURATION/VERSION. So whatever changes one recording costs
+that one, and several studies may share a folder.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import json
 import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
-from google.protobuf import json_format
 
-from ast_net import config, errors
-from ast_net.cnn import runtime
-from ast_net.datasets import afew_va, avec2012, demo_recordings, recola, recording_list, semaine
-from ast_net.records import builder as segments_builder
-from ast_net.records import example_format, shards, trajectories
+from ast_net import config, errors, files
+from ast_net.cnn import backbone, runtime
+from ast_net.datasets import reader
+from ast_net.faces import track
+from ast_net.records import catalogue, example_format, making, shards
 
-BUILDERS = {
-    "demo": demo_recordings.Demo,
-    "recola": recola.Recola,
-    "avec2012": avec2012.Avec2012,
-    "semaine": semaine.Semaine,
-    "afew_va": afew_va.AfewVa,
-    "recordings": recording_list.Recordings,
-    "fer2013_trajectories": trajectories.Fer2013Trajectories,
-}
+# Raised whenever the same settings would give other records.
+VERSION = "2.0.0"
+_DOCUMENT = "store.json"
+_DIGITS = 16
 
 
-def runtime_of(dataset: str, asked: config.Runtime, backbone: str) -> config.Runtime:
-    """What computes a data set's features: `runtime.resolve`, but TensorFlow's float32 wherever that is fast.
+class Records:
+    """A data set's records on disk.
 
-    Records should be the same on every machine. With `compact` most of a preparation is spent on finding the
-    faces, and a data set of pictures has no faces to be found.
+    Attributes:
+      folder: where they lie, in TFDS's format.
+      dataset, targets: its name, and the D columns of the labels.
+      splits: the names of the recordings of each split.
+      frame_rate: of the training recordings, frames a second, the median.
+      digest: of all that the records were made of, in hex.
     """
-    plain = backbone == "compact" or not issubclass(
-        BUILDERS[dataset], segments_builder.SegmentsBuilder
-    )
-    if plain and asked == config.Runtime("tensorflow", "auto"):
-        return config.FLOAT32
-    return runtime.resolve(asked)
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        """Opens the records in a folder.
+
+        Raises:
+          InputError: they are damaged.
+        """
+        self.folder = folder
+        try:
+            document = json.loads((folder / _DOCUMENT).read_text())
+            self.dataset: str = document["settings"]["dataset"]
+            self.targets = tuple(document["settings"]["targets"])
+            self.splits: dict[str, list[str]] = document["splits"]
+            self.frame_rate: float = document["frame_rate"]
+            self.digest: str = document["digest"]
+            self._files: dict[str, list[str]] = document["files"]
+            self._builder = tfds.builder_from_directory(folder)
+        except Exception as error:  # whatever damage does to a JSON file or to TFDS's metadata
+            raise self._damage(f"{type(error).__name__}: {error}") from error
+        for split in self._builder.info.splits.values():
+            expected = split.num_bytes + shards.FRAMING * split.num_examples
+            paths = [pathlib.Path(path) for path in split.filepaths]
+            size = sum(path.stat().st_size for path in paths if path.is_file())
+            if size != expected:
+                raise self._damage(
+                    f"those of {split.name} have {size:,} bytes, expected {expected:,}"
+                )
+
+    @property
+    def recordings(self) -> list[str]:
+        """The names of all recordings."""
+        return [name for names in self.splits.values() for name in names]
+
+    def segments(self, split: str) -> tf.data.Dataset:
+        """Returns the examples of a split (`example_format.features_dict`), a recording's in order.
+
+        Raises:
+          InputError: there is no such split.
+        """
+        if split not in self.splits:
+            raise errors.InputError(
+                f"{self.dataset} has no split {split}, expected one of {sorted(self.splits)}"
+            )
+        read = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
+        return self._builder.as_dataset(split=split, read_config=read)
+
+    def moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns mean and variance of each feature over the training frames with a face, float32 [F].
+
+        A hundredth of the mean variance is added to each: a feature that hardly ever fired in training
+        must not outweigh all others when it does.
+
+        Raises:
+          InputError: there is no face in any frame.
+        """
+        with np.load(self.folder / "moments.npz") as stored:
+            frames, total, squares = (stored[name] for name in ("frames", "total", "squares"))
+        if not frames:
+            raise errors.InputError(
+                "no face was found in any frame of the training recordings: look at the videos, or name "
+                "others with `train_recordings`"
+            )
+        mean = total / frames
+        variance = np.maximum(squares / frames - np.square(mean), 0)
+        return mean.astype(np.float32), (variance + 0.01 * variance.mean()).astype(np.float32)
+
+    def damage(self, error: tf.errors.DataLossError) -> errors.InputError:
+        """Says which records TensorFlow found damaged, which it does not."""
+        for split in self._builder.info.splits.values():
+            for path, file in zip(split.filepaths, self._files[split.name], strict=True):
+                try:
+                    for _ in tf.data.TFRecordDataset(str(path)):
+                        pass
+                except tf.errors.DataLossError:
+                    return self._damage(error.message, f" and {file}")
+        return self._damage(error.message)
+
+    def _damage(self, problem: str, also: str = "") -> errors.InputError:
+        return errors.InputError(
+            f"{self.folder}: records are damaged ({problem}). Delete this folder{also} and prepare again "
+            "(faces that were found are kept)"
+        )
 
 
-def prepare(
-    dataset: str,
-    settings: example_format.RecordsConfig,
-    data_dir: str,
-    manual_dir: str | None,
-    beam_pipeline_options: str | None = None,
-) -> tfds.core.DatasetBuilder:
-    """Makes the records of a data set, unless they are there already.
+def prepare(settings: config.Preparation, beam_pipeline_options: str | None = None) -> Records:
+    """Makes the records of a data set, but for those that are there already.
 
     Args:
-      dataset: its name, a key of BUILDERS.
-      settings: what the records depend on.
-      data_dir: where TFDS keeps records; tracks of faces are kept there too.
-      manual_dir: the data set as its owners release it; not needed once the records are made.
+      settings: the data set, and what its records depend on.
       beam_pipeline_options: where Apache Beam shall make them, "runner=...,..."; None to make them here.
 
     Raises:
       InputError: the source is missing or broken, OpenVINO is asked for and missing, recordings failed, or
-        the records are damaged or of other files.
+        the records are damaged.
     """
-    builder_class = BUILDERS[dataset]
-    if beam_pipeline_options and not issubclass(builder_class, segments_builder.SegmentsBuilder):
+    entry = catalogue.data_set(settings)
+    source_reader = entry.reader(settings)
+    settings = resolved(settings)
+    if beam_pipeline_options and not entry.reader.OF_VIDEOS:
         raise errors.InputError(
-            f"--beam_pipeline_options: {dataset} is not made of videos, and is made here; leave the flag out"
+            f"`beam_pipeline_options`: {settings.dataset} is not made of videos, and is made here; leave it "
+            "out"
         )
-    if settings.runtime != config.FLOAT32 and not issubclass(
-        builder_class, segments_builder.SegmentsBuilder
-    ):
-        raise errors.InputError(
-            f"--runtime={settings.runtime.name} --precision={settings.runtime.precision}: {dataset} is not made "
-            "of videos, and is computed by tensorflow in float32; leave the flags out"
-        )
-    # TFDS takes the settings it already knows by name only.
-    known = settings.name in builder_class.builder_configs
-    try:
-        builder = builder_class(config=settings.name if known else settings, data_dir=data_dir)
-    except json_format.ParseError as error:
-        raise errors.InputError(
-            f"{pathlib.Path(data_dir) / dataset / settings.name}: its dataset_info.json is damaged "
-            f"({error}). Delete this folder and prepare again (faces that were found are kept)"
-        ) from error
-    if builder.is_prepared():
-        _check_whole(builder)
-        builder.check_sources(manual_dir)
-        return builder
-    if dataset != "demo" and (manual_dir is None or not pathlib.Path(manual_dir).is_dir()):
-        raise errors.InputError(
-            f"{dataset} is not prepared yet, and its source folder is "
-            f"{'not given' if manual_dir is None else f'missing: {manual_dir}'}: give --manual_dir=FOLDER."
-            f"\n{builder.MANUAL_DOWNLOAD_INSTRUCTIONS}"
-        )
+    if not source_reader.has_folder():
+        records = find(settings)
+        if records is not None:
+            return records
+    folder = source_reader.folder()
+    sources = source_reader.sources(folder)
     runtime.check_installed(settings.runtime)  # before hours of finding faces
-    download = tfds.download.DownloadConfig(manual_dir=manual_dir)
-    if beam_pipeline_options:
-        download.beam_options = _beam_options(beam_pipeline_options)
-    logging.info("preparing %s in %s", dataset, builder.data_dir)
-    tfds.disable_progress_bar()  # ours tell more
-    with contextlib.redirect_stdout(io.StringIO()):  # TFDS speaks of downloads, and there are none
+    key = _key(settings, backbone.weights_id(settings.backbone, settings.backbone_weights))
+    digests = {
+        source.name: _recording_digest(key, settings, source, folder)
+        for part in sources.values()
+        for source in part
+    }
+    splits = {split: [source.name for source in part] for split, part in sources.items()}
+    target = _folder(settings, key, {split: [digests[n] for n in part] for split, part in splits.items()})
+    if target.is_dir():
+        return Records(target)
+    logging.info("preparing %s in %s", settings.dataset, target)
+    beam = _beam_options(beam_pipeline_options) if beam_pipeline_options else None
+    place = pathlib.Path(settings.data_dir) / "recordings" / str(settings.dataset)
+    jobs = {
+        split: [
+            _job(source, place / shards.file_name(source.name, digests[source.name]), beam is None)
+            for source in part
+        ]
+        for split, part in sources.items()
+    }
+    problems = _make(entry.maker, settings, [job for part in jobs.values() for job in part], beam)
+    if problems:
+        raise errors.InputError(_failures(problems, splits))
+    _write(target, settings, key, jobs, str(folder.resolve()))
+    return Records(target)
+
+
+def find(
+    settings: config.Preparation, backbone_digest: str | None = None, digest: str | None = None
+) -> Records | None:
+    """Opens records that were made with these settings, without a look at the source.
+
+    Args:
+      settings: as for `prepare`.
+      backbone_digest: of the CNN's weights, where the file is not at hand (`backbone.weights_id`).
+      digest: of the records (`Records.digest`), where only these will do.
+
+    Raises:
+      InputError: records of several folders fit, or the records are damaged.
+    """
+    settings = resolved(settings)
+    weights = backbone_digest or backbone.weights_id(settings.backbone, settings.backbone_weights)
+    key, candidates = _key(settings, weights), []
+    for path in (pathlib.Path(settings.data_dir) / str(settings.dataset)).glob(f"*/*/{_DOCUMENT}"):
         try:
-            builder.download_and_prepare(download_config=download)
-        except RuntimeError as error:  # what TFDS makes of an error of TensorFlow's file system
-            raise errors.InputError(
-                f"{builder.data_dir}: the records cannot be written ({error}): check that the disk has room"
-            ) from error
-    return builder
+            document = json.loads(path.read_text())
+            fits = document["settings"] == key and digest in (None, document["digest"])
+            if fits:
+                candidates.append((path.stat().st_mtime_ns, document["source"], path.parent))
+        except (ValueError, LookupError, TypeError):
+            continue  # a damaged one is none of those looked for
+    sources = sorted({source for _, source, _ in candidates})
+    if len(sources) > 1 and digest is None:
+        raise errors.InputError(
+            f"{settings.data_dir}: records with these settings were made of several folders: "
+            f"{', '.join(sources)}; give one with `manual_dir`"
+        )
+    return Records(max(candidates)[2]) if candidates else None
 
 
-def _beam_options(text: str):
+def resolved(settings: config.Preparation) -> config.Preparation:
+    """Returns the settings with a precision in place of auto: TensorFlow's float32 where that is fast.
+
+    Records should be the same on every machine. With `compact` most of a preparation is spent on finding
+    the faces, and a data set of pictures has no faces to be found.
+
+    Raises:
+      InputError: the data set cannot be computed so.
+    """
+    of_videos = catalogue.data_set(settings).reader.OF_VIDEOS
+    asked = settings.runtime
+    if asked == config.Runtime() and (settings.backbone == "compact" or not of_videos):
+        return dataclasses.replace(settings, runtime=config.FLOAT32)
+    if not of_videos and asked != config.FLOAT32:
+        raise errors.InputError(
+            f"`runtime={asked.name}` and `precision={asked.precision}`: {settings.dataset} is not made of "
+            "videos, and is computed by tensorflow in float32; leave them out"
+        )
+    return dataclasses.replace(settings, runtime=runtime.resolve(asked))
+
+
+def _key(settings: config.Preparation, backbone_digest: str) -> dict[str, Any]:
+    """What records depend on beside their sources, as JSON has it."""
+    key = {
+        "version": VERSION,
+        "dataset": settings.dataset,
+        "targets": settings.targets,
+        "partitions": settings.partitions,
+        "video_pattern": settings.video_pattern,
+        "max_rating_gap": settings.max_rating_gap,
+        "overlap": example_format.overlap(settings.clip),
+        "backbone": settings.backbone,
+        "backbone_digest": backbone_digest,
+        "runtime": dataclasses.asdict(settings.runtime),
+        "alignment": dataclasses.asdict(config.Alignment()),
+        "tracking": [track.TRACK_VERSION, dataclasses.asdict(config.Tracking())],
+    }
+    return json.loads(json.dumps(key))
+
+
+def _recording_digest(
+    key: Mapping[str, Any], settings: config.Preparation, source: reader.Source, folder: pathlib.Path
+) -> str:
+    """The digest of all that a recording's records depend on, whatever the partitions are."""
+    content: list = [key | {"partitions": {}}, source.name]
+    if settings.runtime.precision == "int8":
+        content.append(_int8_digest(settings))
+    content.append([_relative(source.video, folder), *_fingerprint(source.video)])
+    for path in source.ratings:
+        content.append([_relative(path, folder), hashlib.sha256(path.read_bytes()).hexdigest()])
+    return _digest(content)
+
+
+@functools.cache
+def _int8_digest(settings: config.Preparation) -> str:
+    return runtime.network_digest(
+        settings.backbone, settings.backbone_weights, settings.runtime, settings.data_dir
+    )
+
+
+def _fingerprint(path: pathlib.Path) -> tuple[int, int, int]:
+    """What shows without reading it that a video changed: how many files, their bytes, the newest's time."""
+    paths = [file for file in path.iterdir() if file.is_file()] if path.is_dir() else [path]
+    stats = [file.stat() for file in paths]
+    return len(stats), sum(s.st_size for s in stats), max((s.st_mtime_ns for s in stats), default=0)
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:_DIGITS]
+
+
+def _relative(path: pathlib.Path, folder: pathlib.Path) -> str:
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
+
+
+def _folder(
+    settings: config.Preparation, key: Mapping[str, Any], digests: Mapping[str, Sequence[str]]
+) -> pathlib.Path:
+    """Where a data set of these recordings lies; its name says what the records are to people."""
+    name = f"{settings.backbone}-{key['backbone_digest']}-{key['overlap']}"
+    if settings.runtime != config.FLOAT32:
+        name += f"-{settings.runtime.name}-{settings.runtime.precision}"
+    dataset = str(settings.dataset)
+    return pathlib.Path(settings.data_dir) / dataset / f"{name}-{_digest([key, digests])}" / VERSION
+
+
+def _job(source: reader.Source, file: pathlib.Path, hold_ratings: bool) -> making.Job:
+    """The job of making a recording; its ratings are read at once, so that mistakes in them show first."""
+    gold = source.read_gold()
+    read = functools.partial(_held, gold) if hold_ratings else source.read_gold
+    return making.Job(source.name, source.video, read, file)
+
+
+def _held(gold: reader.Gold) -> reader.Gold:
+    return gold
+
+
+def _make(maker: type, settings: config.Preparation, jobs: Sequence[making.Job], beam: Any) -> dict[str, str]:
+    """Makes the recordings that are not finished; the errors of those that failed, by name."""
+    missing = [job for job in jobs if shards.sizes(job.file) is None]
+    if len(missing) < len(jobs):
+        logging.info("%d of %d recordings are finished", len(jobs) - len(missing), len(jobs))
+    if not missing:
+        return {}
+    make_maker = functools.partial(maker, settings)
+    if beam is None:
+        return making.make_all(make_maker(), missing)
+    # Beam is an extra that few need, and its import takes seconds.
+    from ast_net.records import beam_pipeline
+
+    return beam_pipeline.make_all(make_maker, missing, beam)
+
+
+def _beam_options(text: str) -> Any:
     try:
         from ast_net.records import beam_pipeline
     except ImportError as error:
         raise errors.InputError(
-            f"--beam_pipeline_options={text}: Apache Beam cannot be imported ({error}): install it with "
-            "tools/run -m pip install -e '.[beam]', or leave this flag out"
+            f"`beam_pipeline_options={text}`: Apache Beam cannot be imported ({error}): install it with "
+            "tools/run -m pip install -e '.[beam]', or leave this out"
         ) from error
     return beam_pipeline.parse_options(text)
 
 
-def segments(builder: tfds.core.DatasetBuilder, split: str) -> tf.data.Dataset:
-    """The examples of a split (`example_format.features_dict`), those of a recording in order."""
-    read = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
-    return builder.as_dataset(split=split, read_config=read)
+def _write(
+    target: pathlib.Path,
+    settings: config.Preparation,
+    key: Mapping[str, Any],
+    jobs: Mapping[str, Sequence[making.Job]],
+    source: str,
+) -> None:
+    """Makes the data set's folder, whole or not at all."""
+    train = [making.Moments.load(job.file) for job in jobs["train"]]
+    steps = [moments.step for moments in train if np.isfinite(moments.step)]
+    paths = {split: [job.file for job in part] for split, part in jobs.items()}
+    document = {
+        "settings": key,
+        "source": source,
+        "digest": _digest([[path.name for path in part] for part in paths.values()]),
+        "frame_rate": round(1 / float(np.median(steps)), 3) if steps else 25.0,
+        "splits": {split: [job.name for job in part] for split, part in jobs.items()},
+        "files": {split: list(map(str, part)) for split, part in paths.items()},
+    }
+    size = backbone.FEATURE_SIZE[settings.backbone]
+    features = example_format.features_dict(size, len(settings.targets))
+    with files.whole_folder(target) as temporary, files.disk_errors(target):
+        shards.assemble(temporary, str(settings.dataset), VERSION, features, paths)
+        np.savez(
+            temporary / "moments.npz",
+            frames=sum(moments.frames for moments in train),
+            total=sum(moments.total for moments in train),
+            squares=sum(moments.squares for moments in train),
+        )
+        (temporary / _DOCUMENT).write_text(json.dumps(document, indent=2) + "\n")
 
 
-def _check_whole(builder: tfds.core.DatasetBuilder) -> None:
-    """Compares the size of the record files with what was written."""
-    for name, split in builder.info.splits.items():
-        expected = split.num_bytes + shards.FRAMING * split.num_examples
-        files = [pathlib.Path(file) for file in split.filepaths]
-        found = sum(file.stat().st_size for file in files if file.is_file())
-        if found != expected:
-            raise errors.InputError(
-                f"{builder.data_dir}: the records of {name} have {found:,} bytes, expected {expected:,}: "
-                "they are damaged. Delete this folder and prepare again (faces that were found are kept)"
-            )
+def _failures(problems: Mapping[str, str], splits: Mapping[str, Sequence[str]]) -> str:
+    """What happened to the recordings that failed, and what to do."""
+    count = sum(map(len, splits.values()))
+    listed = "\n  ".join(f"{name}: {problem}" for name, problem in problems.items())
+    others = {
+        split: ",".join(name for name in names if name not in problems)
+        for split, names in splits.items()
+    }
+    without = " ".join(f"`{split}_recordings={names}`" for split, names in others.items() if names)
+    return (
+        f"recordings that failed, each {making.ATTEMPTS} times: {len(problems)} of {count}\n  {listed}\n"
+        f"The others are finished and kept. Repair these, or leave them out with {without}, and start "
+        "again: only these are done again"
+    )

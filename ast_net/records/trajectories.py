@@ -6,18 +6,17 @@ circumplex (Russell 1980). It holds no person's course of expressions and no rat
 teaches a model where the expressions lie, and to read them over time.
 """
 
+import functools
 import pathlib
-from collections.abc import Iterator
 
+import keras
 import numpy as np
-import tensorflow_datasets as tfds
-from absl import logging
 from scipy import interpolate, special
 
-from ast_net import errors
+from ast_net import config, errors
 from ast_net.cnn import augmentation, backbone, expression_head
-from ast_net.datasets import fer2013
-from ast_net.records import builder, example_format, expression_pictures
+from ast_net.datasets import fer2013, reader
+from ast_net.records import example_format, expression_pictures, making
 
 # Pleasure and arousal of happy, surprised, ... as rated by the students of Russell and Mehrabian (1977,
 # "Evidence for a three-factor theory of emotions", Table 1). A neutral face is the origin.
@@ -44,75 +43,82 @@ NEARNESS = 0.2
 # The mean time for which a face stays, in seconds; each recording has its own in this range.
 STAY = (0.2, 1.0)
 
-_BATCH = 256
 _FACES = {"train": "train", "dev": "public_test", "test": "private_test"}
 
 
-class Fer2013Trajectories(builder.RecordsBuilder):
-    """Segments of made-up recordings of FER2013's faces, rated by the trajectory that they were drawn along."""
+class TrajectoryReader(reader.Reader):
+    """Made-up recordings of FER2013's faces, rated by the trajectory that they were drawn along."""
 
-    MANUAL_DOWNLOAD_INSTRUCTIONS = expression_pictures.Fer2013.MANUAL_DOWNLOAD_INSTRUCTIONS
+    INSTRUCTIONS = expression_pictures.Fer2013.MANUAL_DOWNLOAD_INSTRUCTIONS
+    OF_VIDEOS = False
 
-    PARTITIONS = {
-        "train": tuple(f"train{number}" for number in range(1, 193)),
-        "dev": tuple(f"dev{number}" for number in range(1, 13)),
-        "test": tuple(f"test{number}" for number in range(1, 13)),
-    }
-
-    def made_of(self, folder: pathlib.Path) -> dict[str, str]:
-        return {"fer2013": fer2013.source_id(fer2013.find_source(folder))}
-
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
-        self.info.metadata["sources"] = self.made_of(pathlib.Path(dl_manager.manual_dir))
-        data_dir = pathlib.Path(self.data_dir).parents[2]
-        faces = expression_pictures.load(str(data_dir), str(dl_manager.manual_dir))
-        if "public_test" not in faces:
-            raise errors.InputError(
-                f"{dl_manager.manual_dir}: found pictures in folders, which have no public_test; expected "
-                f"one of {', '.join(fer2013.CSV_NAMES)}"
-            )
-        partitions = self.PARTITIONS | self.builder_config.partitions
+    def partitions(self, folder: pathlib.Path) -> reader.Partitions:
+        counts = {"train": 192, "dev": 12, "test": 12}
         return {
-            split: self._generate_examples(faces[_FACES[split]], names, split == "train")
-            for split, names in partitions.items()
+            split: tuple(f"{split}{number}" for number in range(1, count + 1))
+            for split, count in counts.items()
         }
 
-    def _generate_examples(
-        self, faces: fer2013.Split, names: tuple[str, ...], changed: bool
-    ) -> Iterator[tuple[str, dict]]:
-        images, labels = faces
-        times = np.arange(SECONDS * FRAME_RATE) / FRAME_RATE
-        courses, looks, lasting = [], [], []
-        for name in names:
-            rng = np.random.default_rng(list(name.encode()))
-            courses.append(trajectory(rng, times))
-            rows, frames = draw_faces(rng, times, courses[-1], labels)
-            looks.append(rows)
-            lasting.append(frames)
-        logging.info("features of %d faces for %d recordings", sum(map(len, looks)), len(names))
-        features = iter(self._features(images[np.concatenate(looks)], changed))
-        for name, course, rows, frames in zip(names, courses, looks, lasting, strict=True):
-            own = np.stack([next(features) for _ in rows])
-            valid = np.ones(len(times), bool)
-            yield from example_format.examples(
-                example_format.Frames(name, times, valid, course),
-                np.repeat(own, frames, axis=0),
-                self.builder_config.overlap,
+    def source(self, folder: pathlib.Path, name: str) -> reader.Source:
+        file = fer2013.find_source(folder)
+        if file.is_dir() or not name.startswith(tuple(_FACES)):
+            raise errors.InputError(
+                f"{folder}: found no pictures for the recording {name}; expected one of "
+                f"{', '.join(fer2013.CSV_NAMES)}, and names such as train1, dev1 and test1"
             )
+        return reader.Source(name, file, [], functools.partial(_no_ratings, self.settings.targets))
 
-    def _features(self, images: np.ndarray, changed: bool) -> np.ndarray:
-        """fc6 of pictures, which are changed as those that the CNN learned from, or as they are."""
-        settings: example_format.RecordsConfig = self.builder_config
-        if changed:
-            pictures = [
-                augmentation.augment(
-                    images[first : first + _BATCH].astype(np.float32) / 255, (0, first)
-                )
-                for first in range(0, len(images), _BATCH)
-            ]
-            images = np.concatenate([np.rint(255 * batch).astype(np.uint8) for batch in pictures])
-        cnn = backbone.load(settings.backbone, settings.backbone_weights)
-        return backbone.extract_pictures(cnn, images)
+
+def _no_ratings(targets: tuple[str, ...]) -> reader.Gold:
+    """The trajectory is the gold standard; it is drawn with the faces."""
+    return np.zeros(0), np.zeros((0, len(targets)))
+
+
+class TrajectoryMaker:
+    """Makes recordings' files from FER2013's faces, as `making.VideoMaker` does from videos."""
+
+    def __init__(self, settings: config.Preparation) -> None:
+        self._settings = settings
+
+    def make(self, job: making.Job) -> None:
+        """Writes a recording's file, whole or not at all.
+
+        Raises:
+          InputError: FER2013 cannot be read.
+          OSError: nothing can be written.
+        """
+        split = next(split for split in _FACES if job.name.startswith(split))
+        images, labels = self._faces[_FACES[split]]
+        times = np.arange(SECONDS * FRAME_RATE) / FRAME_RATE
+        rng = np.random.default_rng(list(job.name.encode()))
+        course = trajectory(rng, times)
+        rows, frames = draw_faces(rng, times, course, labels)
+        pictures = _changed(images[rows], rng) if split == "train" else images[rows]
+        features = backbone.extract_pictures(self._cnn, pictures)
+        columns = [config.TARGETS.index(target) for target in self._settings.targets]
+        making.write(
+            job.file,
+            example_format.RecordingFrames(
+                job.name, times, np.ones(len(times), bool), course[:, columns]
+            ),
+            np.repeat(features, frames, axis=0),
+            self._settings,
+        )
+
+    @functools.cached_property
+    def _faces(self) -> dict[str, fer2013.Split]:
+        return expression_pictures.load(self._settings.data_dir, self._settings.manual_dir)
+
+    @functools.cached_property
+    def _cnn(self) -> keras.Model:
+        return backbone.load(self._settings.backbone, self._settings.backbone_weights)
+
+
+def _changed(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Pictures uint8 [n, 48, 48, 1], changed as those that the CNN learned from."""
+    seed = tuple(rng.integers(2**31, size=2).tolist())
+    pictures = augmentation.augment(images.astype(np.float32) / 255, seed)
+    return np.rint(255 * pictures.numpy()).astype(np.uint8)
 
 
 def trajectory(rng: np.random.Generator, times: np.ndarray) -> np.ndarray:

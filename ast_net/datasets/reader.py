@@ -1,0 +1,168 @@
+"""What the readers of data sets share: from a folder on disk to recordings and their gold standard."""
+
+import abc
+import dataclasses
+import pathlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from absl import logging
+
+from ast_net import config, errors
+from ast_net.datasets import annotations
+
+Gold = tuple[np.ndarray, np.ndarray]
+Partitions = dict[str, tuple[str, ...]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where a recording lies on disk.
+
+    Attributes:
+      name: as in the data set, P16.
+      video: the video file, or a folder of pictures; it may be missing.
+      ratings: the files that its gold standard is made of, which may be missing.
+      read_gold: reads them: the ratings' times float64 [R] in seconds, strictly increasing, and the gold
+        standard float64 [R, D] of the targets, NaN where there is none. Raises InputError.
+      read_raters: reads what the single raters said of each target; None where there is a gold standard
+        and no more. Raises InputError.
+      subject: who is seen, if the data set says.
+    """
+
+    name: str
+    video: pathlib.Path
+    ratings: Sequence[pathlib.Path]
+    read_gold: Callable[[], Gold]
+    read_raters: Callable[[], dict[str, annotations.Ratings]] | None = None
+    subject: str | None = None
+
+
+class Reader(abc.ABC):
+    """A data set on disk. Its own reader says which recordings there are, and where each of them lies.
+
+    Attributes:
+      TARGETS: what it has ratings of.
+      REACTION_DELAY: seconds by which its raters lag behind the face, where no other number is given.
+      VIDEO_PATTERN: how its video files are called, where that is a setting.
+      INSTRUCTIONS: where to get it, and what its folder holds.
+      OF_VIDEOS: whether its recordings are videos.
+    """
+
+    TARGETS: tuple[str, ...] = config.TARGETS
+    REACTION_DELAY = 0.0
+    VIDEO_PATTERN: str | None = None
+    INSTRUCTIONS = ""
+    OF_VIDEOS = True
+
+    def __init__(self, settings: config.Preparation) -> None:
+        """Takes the data set's settings.
+
+        Raises:
+          InputError: the data set has no ratings of a target, or no use for a setting.
+        """
+        self.settings = settings
+        unrated = [target for target in settings.targets if target not in self.TARGETS]
+        if unrated:
+            raise errors.InputError(
+                f"{settings.dataset} has no ratings of {', '.join(unrated)}: give `targets` from "
+                f"{','.join(self.TARGETS)}"
+            )
+        if settings.video_pattern is not None and self.VIDEO_PATTERN is None:
+            raise errors.InputError(
+                f"`video_pattern={settings.video_pattern}`: the files of {settings.dataset} have names "
+                "of their own; leave it out"
+            )
+
+    @abc.abstractmethod
+    def partitions(self, folder: pathlib.Path) -> Partitions:
+        """Returns the data set's own split: the recordings of train, dev and, if there are any, test.
+
+        Raises:
+          InputError: the folder does not hold the data set.
+        """
+
+    @abc.abstractmethod
+    def source(self, folder: pathlib.Path, name: str) -> Source:
+        """Returns where a recording lies in the folder of the data set.
+
+        Raises:
+          InputError: the data set has no recording of this name, or it is incomplete.
+        """
+
+    def folder(self) -> pathlib.Path:
+        """Returns the folder of the data set.
+
+        Raises:
+          InputError: there is none.
+        """
+        given = self.settings.manual_dir
+        if given is None or not pathlib.Path(given).is_dir():
+            raise errors.InputError(
+                f"{self.settings.dataset} is not prepared yet, and its source folder is "
+                f"{'not given' if given is None else f'missing: {given}'}: give `manual_dir=FOLDER`."
+                f"\n{self.INSTRUCTIONS}"
+            )
+        return pathlib.Path(given)
+
+    def has_folder(self) -> bool:
+        """Whether the folder of the data set is there."""
+        return self.settings.manual_dir is not None and pathlib.Path(self.settings.manual_dir).is_dir()
+
+    def sources(self, folder: pathlib.Path) -> dict[str, list[Source]]:
+        """Returns the recordings of each split: those that the settings name, or the data set's own.
+
+        Raises:
+          InputError: files are missing, a recording is named twice, or train or dev is empty.
+        """
+        partitions = self.settings.partitions or self.partitions(folder)
+        for split in ("train", "dev"):
+            if not partitions.get(split):
+                raise errors.InputError(
+                    f"the {split} partition is empty: give `{split}_recordings`"
+                )
+        names = [name for split in partitions.values() for name in split]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise errors.InputError(f"recordings in more than one place of the partitions: {twice}")
+        sources = {
+            split: [self.source(folder, name) for name in names]
+            for split, names in partitions.items()
+        }
+        everything = [source for part in sources.values() for source in part]
+        _refuse_missing(folder, everything)
+        _warn_of_shared_subjects(sources)
+        return sources
+
+    @property
+    def video_pattern(self) -> str:
+        """How the video files are called."""
+        return self.settings.video_pattern or self.VIDEO_PATTERN or ""
+
+
+def _refuse_missing(folder: pathlib.Path, sources: Sequence[Source]) -> None:
+    paths = [path for source in sources for path in (source.video, *source.ratings)]
+    missing = [str(path) for path in paths if not path.exists()]
+    if missing:
+        listed = "\n  ".join(missing)
+        raise errors.InputError(
+            f"{folder}: missing files: {len(missing)}\n  {listed}\nGive the folder of the data set's "
+            "release with `manual_dir`, or name the recordings that you have with `train_recordings`, "
+            "`dev_recordings` and `test_recordings`"
+        )
+
+
+def _warn_of_shared_subjects(sources: dict[str, list[Source]]) -> None:
+    splits: dict[str, set[str]] = {}
+    for split, part in sources.items():
+        for source in part:
+            if source.subject is not None:
+                splits.setdefault(source.subject, set()).add(split)
+    shared = sorted(subject for subject, where in splits.items() if len(where) > 1)
+    if shared:
+        logging.warning(
+            "people in more than one of the partitions, which makes the figures look better than "
+            "they are: %s",
+            ", ".join(shared),
+        )
+
