@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from ast_net import config
 from ast_net.cnn import backbone, expression_head, runtime
-from ast_net.datasets import recola
+from ast_net.datasets import recola_layouts
 from ast_net.demo import synthesis, synthetic_face
 from ast_net.faces import alignment, detection, tracking, video_writer
 from ast_net.prediction import prediction_model
@@ -49,7 +49,8 @@ def rng() -> np.random.Generator:
 def recola_folder(tmp_path_factory):
     """Two generated recordings, P1 and P2, of 6 seconds in RECOLA's layout; not to be changed."""
     folder = tmp_path_factory.mktemp("recola") / "source"
-    synthesis.generate(folder, ["P1", "P2"], synthesis.Settings(seconds=6.0))
+    settings = synthesis.DemoSettings(seconds=6.0)
+    synthesis.generate(folder, ["P1", "P2"], recola_layouts.OWN, settings)
     return folder
 
 
@@ -112,9 +113,10 @@ def whole_way(tmp_path_factory) -> Callable[[str, pathlib.Path, dict[str, tuple[
             data_dir=str(data_dir),
             workdir=str(workdir),
             manual_dir=str(folder),
-            partitions=partitions,
+            **{f"{split}_recordings": names for split, names in partitions.items()},
+            clip=config.Clip(5, 2),
             lstm=config.StackedLSTM((4, 3)),
-            training=config.Training(clip=config.Clip(5, 2), clip_hop=2, batch_size=8, epochs=1),
+            training=config.Training(clip_hop=2, batch_size=8, epochs=1),
         )
         # A step that is done a few times takes less than its tracing; tests/test_verbs.py has figures.
         tf.config.run_functions_eagerly(True)
@@ -123,7 +125,7 @@ def whole_way(tmp_path_factory) -> Callable[[str, pathlib.Path, dict[str, tuple[
                 run.train_and_evaluate(settings, "--epochs=1\n")
         finally:
             tf.config.run_functions_eagerly(False)
-        metrics = json.loads((workdir / "evaluation/metrics.json").read_text())
+        metrics = json.loads((workdir / f"evaluation/{dataset}_dev/metrics.json").read_text())
         for target in config.TARGETS:
             assert 0 < metrics[target]["rmse"]["mean"] < 2
 
@@ -174,12 +176,12 @@ def planted_recola(tmp_path, monkeypatch) -> Callable[..., pathlib.Path]:
     ) -> pathlib.Path:
         folder = tmp_path / name
         for recording, delay in delays.items():
-            stub = folder / recola.VIDEOS / f"{recording}.mp4"
+            stub = folder / recola_layouts.OWN.videos[0] / f"{recording}.mp4"
             stub.parent.mkdir(parents=True, exist_ok=True)
             stub.write_text("no pictures")
             for column, target in enumerate(("valence", "arousal")):
                 rated = np.interp(times - delay, every, 0.3 * curves(recording)[:, column])
-                path = folder / recola.RATINGS / target / f"{recording}.csv"
+                path = folder / recola_layouts.OWN.ratings / target / f"{recording}.csv"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 rows = [f"{t:.1f};{v:.5f}" for t, v in zip(times, rated) if not gap[0] < t < gap[1]]
                 path.write_text("\n".join(["time;FM1", *rows]) + "\n")

@@ -1,73 +1,161 @@
+"""The folder of a run: whose it is, how it is claimed, and how it is opened again."""
+
+import dataclasses
+
 import pytest
 
-from ast_net import errors, files, workdir
+from ast_net import cli, config, errors, files, workdir
 
-FLAGS = "--dataset=demo\n--epochs=3\n--data_dir=here\n"
+RUN = config.Experiment(dataset="demo", training=config.Training(epochs=3))
 
 
-def test_a_new_folder_is_claimed_and_found_again(tmp_path):
+def test_a_new_folder_is_claimed_and_read_again(tmp_path):
     folder = tmp_path / "a" / "run"
-    workdir.claim(folder, FLAGS)
-    assert (folder / workdir.RUN_FLAGS).read_text() == FLAGS
-    workdir.claim(folder, FLAGS)
+    assert workdir.find(folder, config.Experiment) is None
+    workdir.claim(folder, RUN)
+    assert workdir.find(folder, config.Experiment) == RUN
+    workdir.claim(folder, RUN)
 
 
-def test_places_may_differ(tmp_path):
-    workdir.claim(tmp_path, FLAGS)
-    workdir.claim(tmp_path, FLAGS.replace("here", "there"))
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"data_dir": "there"},
+        {"manual_dir": "there"},
+        {"workdir": "there"},
+        {"backbone_weights": "there.h5"},
+        {"jit_compile": True},
+        {"epochs": 2},
+        {"patience": 99},
+    ],
+)
+def test_what_is_not_part_of_a_run_may_differ(change, tmp_path):
+    workdir.claim(tmp_path, RUN)
+    workdir.claim(tmp_path, config.changed(RUN, change))
 
 
 def test_another_configuration_is_refused_and_nothing_changed(tmp_path):
-    workdir.claim(tmp_path, FLAGS)
-    with pytest.raises(errors.InputError, match=r"there: --epochs=3\n  now:   --epochs=4"):
-        workdir.claim(tmp_path, FLAGS.replace("=3", "=4"))
-    assert (tmp_path / workdir.RUN_FLAGS).read_text() == FLAGS
+    workdir.claim(tmp_path, RUN)
+    before = (tmp_path / workdir.RUN_FLAGS).read_text()
+    changes = {"seed": 5, "targets": ("valence",), "global_weight": 0.0, "clip_frames": 20}
+    with pytest.raises(errors.InputError, match="created with a different configuration") as raised:
+        workdir.claim(tmp_path, config.changed(RUN, changes))
+    assert str(raised.value).splitlines()[1:-1] == [
+        "  `targets`: valence,arousal there, valence now",
+        "  `clip_frames`: 50 there, 20 now",
+        "  `seed`: 0 there, 5 now",
+        "  `global_weight`: 10.0 there, 0.0 now",
+    ]
+    assert (tmp_path / workdir.RUN_FLAGS).read_text() == before
 
 
-def test_an_older_run_was_computed_in_float32(tmp_path):
-    workdir.claim(tmp_path, FLAGS)
-    workdir.check(tmp_path, FLAGS + "--precision=float32\n--runtime=tensorflow\n")
-    with pytest.raises(
-        errors.InputError, match="there: --precision=float32\n  now:   --precision=int8"
-    ):
-        workdir.check(tmp_path, FLAGS + "--precision=int8\n--runtime=tensorflow\n")
+def test_every_setting_of_an_experiment_is_compared_but_for_these(tmp_path):
+    values = config.values(RUN)
+    others = {
+        name
+        for leaf in cli.settings_of(config.Experiment)
+        for name in [leaf.name]
+        if not leaf.field.metadata["identity"]
+    }
+    assert others == {
+        "data_dir",
+        "manual_dir",
+        "workdir",
+        "backbone_weights",
+        "jit_compile",
+        "epochs",
+        "patience",
+        "reaction_delay_origin",
+    }
+    assert others < set(values)
 
 
-ASKED, FOUND = "--reaction_delay=auto", "--reaction_delay=2.0,2.4"
+def test_more_epochs_and_patience_grow_and_never_shrink(tmp_path):
+    workdir.claim(tmp_path, RUN)
+    for epochs, patience in ((60, 5), (20, 30)):
+        workdir.claim(tmp_path, config.changed(RUN, {"epochs": epochs, "patience": patience}))
+    run = workdir.find(tmp_path, config.Experiment)
+    assert (run.training.epochs, run.training.patience) == (60, 30)
 
 
-def test_what_a_run_found_takes_the_place_of_the_question(tmp_path):
-    asking = f"--dataset=demo\n{ASKED}\n--seed=0\n"
-    settled = workdir.settle(asking, ASKED, FOUND)
-    workdir.claim(tmp_path, settled)
-    assert workdir.settled(tmp_path, ASKED) == FOUND
-    workdir.check(tmp_path, asking.replace(ASKED, FOUND))
-    workdir.check(tmp_path, settled)
-    with pytest.raises(errors.InputError, match=f"there: {FOUND}\n  now:   {ASKED}"):
-        workdir.check(tmp_path, asking)
+def test_a_schedule_that_depends_on_the_epochs_does_not_grow(tmp_path):
+    run = config.Finetuning(dataset="fer2013", epochs=10)
+    workdir.claim(tmp_path, run)
+    with pytest.raises(errors.InputError, match="`epochs`: 10 there, 12 now\n.*schedule depends"):
+        workdir.claim(tmp_path, dataclasses.replace(run, epochs=12))
 
 
-def test_what_was_given_was_not_found(tmp_path):
-    assert workdir.settled(tmp_path, ASKED) is None
-    workdir.claim(tmp_path, f"--dataset=demo\n{FOUND}\n")
-    assert workdir.settled(tmp_path, ASKED) is None
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--flagfile=/etc/passwd",
+        "--verbosity=1",
+        "--seed=1",
+        "--epochs=many",
+        "--epochs=0",
+        "seed=3",
+        "--output_dir=/tmp",
+        "# a comment",
+    ],
+)
+def test_run_flags_hold_nothing_but_the_run(line, tmp_path):
+    workdir.claim(tmp_path, RUN)
+    path = tmp_path / workdir.RUN_FLAGS
+    path.write_text(path.read_text() + line + "\n")
+    with pytest.raises(errors.InputError, match=r"run\.flags"):
+        workdir.find(tmp_path, config.Experiment)
+
+
+def reopen(folder, *flags):
+    arguments = cli.parse("evaluate", [f"--workdir={folder}", *flags])
+    run = workdir.reopen(arguments, config.Experiment)
+    return run, workdir.may_write(arguments, run)
+
+
+def test_a_run_is_opened_again_without_the_files_that_it_names(tmp_path):
+    named = {"manual_dir": "/secret", "backbone_weights": "/secret.h5", "data_dir": "/elsewhere"}
+    workdir.claim(tmp_path, config.changed(RUN, named | {"train_recordings": ("P1",)}))
+    run, may_write = reopen(tmp_path)
+    assert (run.manual_dir, run.backbone_weights) == (None, None)
+    assert run.train_recordings == ("P1",) and run.workdir == str(tmp_path)
+    assert not may_write
+    run, may_write = reopen(tmp_path, "--data_dir=here", "--manual_dir=mine")
+    assert (run.data_dir, run.manual_dir, may_write) == ("here", "mine", True)
+
+
+def test_another_data_set_has_nothing_of_the_run_s_own(tmp_path):
+    changes = {"train_recordings": ("P1",), "max_rating_gap": 3.0, "reaction_delay": (2.0,)}
+    workdir.claim(tmp_path, config.changed(RUN, changes | {"data_dir": "/elsewhere"}))
+    run, may_write = reopen(tmp_path, "--dataset=recordings", "--manual_dir=mine")
+    assert (run.dataset, run.manual_dir, run.data_dir) == ("recordings", "mine", "data")
+    assert (run.train_recordings, run.max_rating_gap, run.reaction_delay.seconds) == ((), 1.0, None)
+    assert may_write
+    same, _ = reopen(tmp_path, "--dataset=demo")
+    assert same.train_recordings == ("P1",)
+
+
+def test_without_a_run_it_is_said(tmp_path):
+    with pytest.raises(errors.InputError, match=r"run\.flags: no such file"):
+        reopen(tmp_path)
+    with pytest.raises(errors.InputError, match="no run: give `workdir=FOLDER`"):
+        workdir.reopen(cli.parse("evaluate", []), config.Experiment)
 
 
 def test_checking_leaves_nothing(tmp_path):
-    workdir.check(tmp_path / "run", FLAGS)
+    workdir.check(tmp_path / "run", RUN)
     assert not (tmp_path / "run").exists()
 
 
 def test_a_file_is_refused(tmp_path):
     (tmp_path / "run").touch()
     with pytest.raises(errors.InputError, match="or is a file"):
-        workdir.claim(tmp_path / "run", FLAGS)
+        workdir.claim(tmp_path / "run", RUN)
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path):
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(errors.InputError, match=r"no run\.flags"):
-        workdir.claim(tmp_path, FLAGS)
+        workdir.claim(tmp_path, RUN)
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):

@@ -1,7 +1,7 @@
 """The store: from settings to records that are on disk, whole, and made of what they should be.
 
 Each recording's records lie in a file of their own, named by a digest of all that they depend on:
-DATA_DIR/recordings/DATASET/NAME-DIGEST.tfrecord. A data set is a folder in TFDS's format that links the
+DATA_DIR/segments/DATASET/NAME-DIGEST.tfrecord. A data set is a folder in TFDS's format that links the
 files of its recordings, DATA_DIR/DATASET/CONFIGURATION/VERSION. So whatever changes one recording costs
 that one, and several studies may share a folder.
 """
@@ -163,7 +163,7 @@ def prepare(settings: config.Preparation, beam_pipeline_options: str | None = No
         return Records(target)
     logging.info("preparing %s in %s", settings.dataset, target)
     beam = _beam_options(beam_pipeline_options) if beam_pipeline_options else None
-    place = pathlib.Path(settings.data_dir) / "recordings" / str(settings.dataset)
+    place = pathlib.Path(settings.data_dir) / "segments" / str(settings.dataset)
     jobs = {
         split: [
             _job(source, place / shards.file_name(source.name, digests[source.name]), beam is None)

@@ -14,9 +14,17 @@ import av
 import cv2
 import numpy as np
 
+from ast_net import config
+
 TARGETS = ("valence", "arousal")
 # Rated every 0.04 s for 1.6 s.
 TIMES = np.arange(41) / 25
+
+
+def preparation(dataset: str, partitions=None, **settings) -> config.Preparation:
+    """Settings for short clips; partitions: {split: names of recordings}."""
+    named = {f"{split}_recordings": names for split, names in (partitions or {}).items()}
+    return config.Preparation(**{"dataset": dataset, "clip": config.Clip(4, 2), **named, **settings})
 
 
 def course(recording: str, target: str, times: np.ndarray = TIMES) -> np.ndarray:

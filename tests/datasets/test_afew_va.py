@@ -9,7 +9,6 @@ import pytest
 
 from ast_net import config, errors
 from ast_net.datasets import afew_va
-from ast_net.records import example_format
 
 GREY = [np.full((12, 16, 3), k, np.uint8) for k in range(12)]
 
@@ -19,9 +18,8 @@ def folder(tmp_path):
     return layouts.afew_va(tmp_path / "afew_va", GREY)
 
 
-def builder(tmp_path, **settings):
-    settings = example_format.RecordsConfig(clip=config.Clip(5, 2), **settings)
-    return afew_va.AfewVa(config=settings, data_dir=tmp_path / "data")
+def sources(folder, **settings):
+    return afew_va.AfewVa(layouts.preparation("afew_va", **settings)).sources(folder)
 
 
 def read(folder, name="001"):
@@ -60,34 +58,30 @@ def test_no_actor_is_in_two_parts(tmp_path):
     clips = [f"{n:03d}" for n in range(1, 21)]
     actors = [None if n < 9 else f"actor {n % 4}" for n in range(20)]
     folder = layouts.afew_va(tmp_path / "afew_va", GREY[:1], clips, actors)
-    found = builder(tmp_path).recordings(folder)
+    found = sources(folder)
     where = {}
-    for split, sources in found.items():
-        for source in sources:
+    for split, part in found.items():
+        for source in part:
             where.setdefault(actors[clips.index(source.name)], set()).add(split)
     assert len(where.pop(None)) > 1
     assert all(len(splits) == 1 for splits in where.values())
     assert [len(found[split]) for split in ("train", "dev", "test")] == [12, 4, 4]
 
 
-def test_sources_are_pictures_and_their_json(folder, tmp_path):
-    partitions = {"train": ("001",), "dev": ("003",)}
-    made_of = builder(tmp_path, partitions=partitions).made_of(folder)
-    assert set(made_of) == {"001", "001/001.json", "003", "003/003.json"}
-    assert made_of["001"].startswith("12 pictures, ")
-    (folder / "001/00011.png").unlink()
-    assert builder(tmp_path, partitions=partitions).made_of(folder)["001"] != made_of["001"]
+def test_sources_are_pictures_and_their_json(folder):
+    (source,) = sources(folder, partitions={"train": ("001",), "dev": ("003",)})["train"]
+    assert (source.video, source.ratings) == (folder / "001", [folder / "001/001.json"])
 
 
 def test_missing_members_are_named(folder, tmp_path):
     (folder / "002/002.json").unlink()
-    with pytest.raises(errors.InputError, match=r"1 files are missing:\n.*002/002\.json"):
-        builder(tmp_path).made_of(folder)
+    with pytest.raises(errors.InputError, match=r"missing files: 1\n.*002/002\.json"):
+        sources(folder)
     partitions = {"train": ("001",), "dev": ("600",)}
-    with pytest.raises(errors.InputError, match="2 files are missing:\n.*600"):
-        builder(tmp_path, partitions=partitions).made_of(folder)
+    with pytest.raises(errors.InputError, match="missing files: 2\n.*600"):
+        sources(folder, partitions=partitions)
     with pytest.raises(errors.InputError, match="no folders 001 to 600"):
-        builder(tmp_path).recordings(tmp_path / "data")
+        sources(tmp_path / "data")
     for path in (folder / "001").glob("*.png"):
         path.unlink()
     with pytest.raises(errors.InputError, match="001: no pictures in this folder"):

@@ -10,7 +10,6 @@ import pytest
 from ast_net import config, errors
 from ast_net.datasets import avec2012
 from ast_net.faces import video
-from ast_net.records import example_format
 
 GREY = [np.full((48, 64, 3), k % 200, np.uint8) for k in range(200)]
 
@@ -31,14 +30,12 @@ def folder(tiny_video, tmp_path):
     return layouts.avec2012(tmp_path / "avec2012", tiny_video)
 
 
-def recordings(folder, tmp_path, **settings):
-    settings.setdefault("clip", config.Clip(5, 2))
-    settings = example_format.RecordsConfig(**settings)
-    return avec2012.Avec2012(config=settings, data_dir=tmp_path / "data").recordings(folder)
+def sources(folder, **settings):
+    return avec2012.Avec2012(layouts.preparation("avec2012", **settings)).sources(folder)
 
 
-def read(folder, tmp_path, **settings):
-    return recordings(folder, tmp_path, **settings)["train"][0].read_gold()
+def read(folder, **settings):
+    return sources(folder, **settings)["train"][0].read_gold()
 
 
 @pytest.mark.parametrize("rate", [49.979, 49.479])
@@ -74,42 +71,31 @@ def test_labels_of_another_length_than_the_video(
 
 
 def test_columns_are_the_targets(folder, tmp_path):
-    times, gold = read(folder, tmp_path)
+    times, gold = read(folder)
     np.testing.assert_allclose(times, np.arange(24) / 49.979, atol=1e-5)
     places = {"arousal": 0, "expectancy": 10, "power": 20, "valence": 30}
     for targets in (config.TARGETS, config.ALL_TARGETS):
-        _, gold = read(folder, tmp_path, targets=targets)
+        _, gold = read(folder, targets=targets)
         expected = np.stack([layouts.curve(24, places[target]) for target in targets], axis=1)
         np.testing.assert_allclose(gold, expected, atol=1e-6)
 
 
-def test_records_hold_valence_and_arousal_and_what_else_is_asked_for():
-    def columns(*targets):
-        run = config.Experiment("avec2012", "data", "run", targets=targets)
-        return run.record_targets, run.target_columns
-
-    assert columns("valence", "arousal") == (config.TARGETS, [0, 1])
-    assert columns("arousal") == (config.TARGETS, [1])
-    assert columns("power") == (("valence", "arousal", "power"), [2])
-    assert columns(*config.ALL_TARGETS) == (config.ALL_TARGETS, [0, 1, 2, 3])
-
-
 def test_splits_are_the_challenges(folder, tmp_path, caplog):
     with caplog.at_level(logging.WARNING, logger="absl"):
-        found = recordings(folder, tmp_path)
+        found = sources(folder)
     names = {split: [source.name for source in part] for split, part in found.items()}
     assert names == {"train": ["train001", "train002"], "dev": ["devel001"], "test": ["test001"]}
     assert found["dev"][0].video == folder / "video/devel_video001.avi"
     assert "labels of 2 sessions, the challenge has 31" in caplog.text
     labels_of(folder, "test001").parent.rename(folder / "kept")
-    assert set(recordings(folder, tmp_path)) == {"train", "dev"}
-    chosen = recordings(folder, tmp_path, partitions={"train": ("devel001",), "dev": ("train002",)})
+    assert set(sources(folder)) == {"train", "dev"}
+    chosen = sources(folder, partitions={"train": ("devel001",), "dev": ("train002",)})
     assert [source.name for source in chosen["train"]] == ["devel001"]
     labels_of(folder, "devel001").parent.rename(folder / "kept, too")
     with pytest.raises(errors.InputError, match="FC_devel_labels: no labels_continuous_devel001"):
-        recordings(folder, tmp_path)
+        sources(folder)
     with pytest.raises(errors.InputError, match="P16: AVEC2012 has no session of this name"):
-        recordings(folder, tmp_path, partitions={"train": ("P16",)})
+        sources(folder, partitions={"train": ("P16",), "dev": ("P19",)})
 
 
 def test_videos_are_found_by_a_pattern(folder, tmp_path):
@@ -117,13 +103,11 @@ def test_videos_are_found_by_a_pattern(folder, tmp_path):
     odd.parent.mkdir()
     (folder / "video/train_video001.avi").rename(odd)
     with pytest.raises(
-        errors.InputError, match=r"no files fit \*\*/train\*001\.avi.*--video_pattern"
+        errors.InputError, match=r"no files fit \*\*/train\*001\.avi.*`video_pattern`"
     ):
-        recordings(folder, tmp_path)
-    partitions = {"train": ("train001",)}
-    found = recordings(
-        folder, tmp_path, video_pattern="clips/*{number}, {split}*", partitions=partitions
-    )
+        sources(folder)
+    partitions = {"train": ("train001",), "dev": ("devel001",)}
+    found = sources(folder, video_pattern="clips/*{number}, {split}*", partitions=partitions)
     assert found["train"][0].video == odd
     for pattern, reason in [
         ("**/*{number}*.avi", "3 files fit .*; expected one video"),
@@ -132,7 +116,7 @@ def test_videos_are_found_by_a_pattern(folder, tmp_path):
         ("{", "cannot be used"),
     ]:
         with pytest.raises(errors.InputError, match=reason):
-            recordings(folder, tmp_path, video_pattern=pattern, partitions=partitions)
+            sources(folder, video_pattern=pattern, partitions=partitions)
 
 
 @pytest.mark.parametrize(
@@ -147,16 +131,16 @@ def test_videos_are_found_by_a_pattern(folder, tmp_path):
     ],
 )
 def test_what_does_not_matter_in_a_label_file(spoil, folder, tmp_path):
-    expected = read(folder, tmp_path)[1]
+    expected = read(folder)[1]
     path = labels_of(folder)
     path.write_text(spoil(path.read_text()), encoding="utf-8", newline="")
-    np.testing.assert_array_equal(read(folder, tmp_path)[1], expected)
+    np.testing.assert_array_equal(read(folder)[1], expected)
 
 
 def test_a_missing_label_stays_missing(folder, tmp_path):
     path = labels_of(folder)
     path.write_text("\n".join(["NaN", *path.read_text().splitlines()[1:]]))
-    gold = read(folder, tmp_path)[1]
+    gold = read(folder)[1]
     assert np.isnan(gold[0, 0]) and np.isfinite(gold[1:]).all() and np.isfinite(gold[0, 1])
 
 
@@ -178,25 +162,23 @@ def test_a_damaged_line_is_named(line, reason, folder, tmp_path):
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines[:2], line, *lines[3:]]), encoding="latin-1")
     with pytest.raises(errors.InputError, match=reason):
-        read(folder, tmp_path)
+        read(folder)
 
 
 def test_missing_and_empty_files_are_named(folder, tmp_path):
     labels_of(folder).write_text("\n")
     with pytest.raises(errors.InputError, match="valence.dat: the file is empty"):
-        read(folder, tmp_path)
+        read(folder)
     labels_of(folder).unlink()
-    settings = example_format.RecordsConfig(clip=config.Clip(5, 2))
-    builder = avec2012.Avec2012(config=settings, data_dir=tmp_path / "data")
-    with pytest.raises(errors.InputError, match=r"1 files are missing:\n.*train001_valence\.dat"):
-        builder.made_of(folder)
+    with pytest.raises(errors.InputError, match=r"missing files: 1\n.*train001_valence\.dat"):
+        sources(folder)
 
 
 def test_expectancy_from_0_to_100_is_brought_to_the_unit_range(folder, tmp_path):
     path = labels_of(folder, target="expectancy")
     path.write_text("".join(f"{value}\n" for value in np.linspace(0, 100, 24)))
-    _, gold = read(folder, tmp_path, targets=config.ALL_TARGETS)
+    _, gold = read(folder, targets=config.ALL_TARGETS)
     np.testing.assert_allclose(gold[:, 2], np.linspace(-1, 1, 24), atol=1e-12)
     path.write_text("".join(f"{value}\n" for value in np.linspace(-50, 50, 24)))
     with pytest.raises(errors.InputError, match="expectancy from -50 to 50"):
-        read(folder, tmp_path, targets=config.ALL_TARGETS)
+        read(folder, targets=config.ALL_TARGETS)

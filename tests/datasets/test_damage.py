@@ -7,14 +7,13 @@ preparation reads before the first video.
 import json
 import pathlib
 import random
-from unittest import mock
 
 import layouts
 import numpy as np
 import pytest
 
-from ast_net import config, errors
-from ast_net.records import example_format, store
+from ast_net import errors
+from ast_net.records import catalogue, store
 
 
 def avec2012(folder, video):
@@ -50,7 +49,6 @@ LAYOUTS = [
     (afew_va, "afew_va", ("001",), ("003",), "*/*.json"),
 ]
 CASES = 200
-CLIP = config.Clip(4, 2)
 GARBAGE = [
     "NaN",
     "",
@@ -155,17 +153,6 @@ DAMAGES = {
 
 
 @pytest.fixture(scope="module")
-def builders(tmp_path_factory):
-    data_dir = tmp_path_factory.mktemp("data")
-    result = []
-    for _, dataset, train, dev, _ in LAYOUTS:
-        partitions = {"train": train, "dev": dev} if train else {}
-        settings = example_format.RecordsConfig(clip=CLIP, partitions=partitions)
-        result.append(store.BUILDERS[dataset](config=settings, data_dir=data_dir))
-    return result
-
-
-@pytest.fixture(scope="module")
 def video(tmp_path_factory):
     """Of as many frames as AVEC2012's files here have labels."""
     images = [np.zeros((32, 32, 3), np.uint8)] * 24
@@ -173,28 +160,30 @@ def video(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def whole(builders, video, tmp_path_factory):
+def whole(video, tmp_path_factory):
     """What is read of each layout without damage."""
     result = []
-    for (write, *_), builder in zip(LAYOUTS, builders, strict=True):
+    for layout in LAYOUTS:
         folder = tmp_path_factory.mktemp("whole")
-        write(folder, video)
-        result.append(read_all(builder, folder))
+        layout[0](folder, video)
+        result.append(read_all(layout, folder))
     return result
 
 
-def read_all(builder, folder) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def read_all(layout, folder) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The ratings of every recording, as preparation reads them before the first video."""
-    builder._folder(mock.Mock(manual_dir=str(folder)))
-    builder.made_of(folder)
-    found = [source for part in builder.recordings(folder).values() for source in part]
+    _, dataset, train, dev, _ = layout
+    partitions = {"train": train, "dev": dev} if train else {}
+    settings = layouts.preparation(dataset, partitions, manual_dir=str(folder))
+    reading = catalogue.data_set(settings).reader(settings)
+    found = [source for part in reading.sources(reading.folder()).values() for source in part]
     # A list of recordings may be damaged in their names, which nobody can see.
-    listed = builder.name == "recordings"
+    listed = dataset == "recordings"
     return {(s.ratings[0].stem if listed else s.name): s.read_gold() for s in found}
 
 
 @pytest.mark.parametrize("part", range(8))
-def test_damage_gives_an_error_or_the_right_numbers(part, builders, whole, video, tmp_path):
+def test_damage_gives_an_error_or_the_right_numbers(part, whole, video, tmp_path):
     read = 0
     for seed in range(part, CASES, 8):
         # Each part has every layout.
@@ -206,7 +195,7 @@ def test_damage_gives_an_error_or_the_right_numbers(part, builders, whole, video
         path = rng.choice(sorted(folder.glob(files)))
         kind = damage(rng, path)
         try:
-            gold = read_all(builders[k], folder)
+            gold = read_all(LAYOUTS[k], folder)
         except errors.InputError as error:
             assert str(folder) in str(error), (seed, kind)
             continue
@@ -242,14 +231,13 @@ def test_a_failed_preparation_is_not_taken_for_a_whole_one(face_video, tmp_path)
     layouts.recordings(folder, face_video)
     # The first recording can be prepared, the second is found out when its turn comes.
     (folder / "videos/ben.mp4").write_bytes(b"\0" * 999)
-    settings = example_format.RecordsConfig(clip=CLIP)
+    settings = layouts.preparation("recordings", data_dir=str(data_dir), manual_dir=str(folder))
     for _ in range(2):
         with pytest.raises(errors.InputError, match=r"ben\.mp4"):
-            store.prepare("recordings", settings, str(data_dir), str(folder))
-        assert not list((data_dir / "recordings").rglob("*.tfrecord*"))
+            store.prepare(settings)
         assert not list(data_dir.rglob("dataset_info.json"))
     (folder / "videos/ben.mp4").write_bytes(face_video.read_bytes() + b"\0")
-    builder = store.prepare("recordings", settings, str(data_dir), str(folder))
-    (example,) = store.segments(builder, "dev").as_numpy_iterator()
+    records = store.prepare(settings)
+    (example,) = records.segments("dev").as_numpy_iterator()
     expected = [layouts.course("ben", target)[:20] for target in layouts.TARGETS]
     np.testing.assert_allclose(example["labels"], np.stack(expected, axis=1), atol=1e-6)

@@ -1,9 +1,11 @@
 """RECOLA's own release, as a tiny generated folder: what is read, what is stored, what is refused."""
 
+import json
 import pathlib
 import shutil
 from unittest import mock
 
+import layouts
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
@@ -12,10 +14,8 @@ from absl import logging
 from ast_net import config, errors
 from ast_net.cnn import runtime
 from ast_net.datasets import annotations, gold_standard, recola, recola_layouts
-from ast_net.faces import alignment, tracking, video_writer
-from ast_net.records import example_format, store
-
-CLIP = config.Clip(4, 2)
+from ast_net.faces import alignment, track, tracking, video, video_writer
+from ast_net.records import example_format, making, store
 
 
 @pytest.fixture
@@ -24,13 +24,17 @@ def folder(recola_folder, tmp_path):
     return shutil.copytree(recola_folder, tmp_path / "recola")
 
 
-def settings(**changes):
+def settings(folder, data_dir, **changes):
     partitions = {"train": ("P1",), "dev": ("P2",)}
-    return example_format.RecordsConfig(**{"clip": CLIP, "partitions": partitions, **changes})
+    places = {"manual_dir": folder and str(folder), "data_dir": str(data_dir)}
+    return layouts.preparation("recola", **{"partitions": partitions, **places, **changes})
+
+
+VIDEOS, RATINGS = recola_layouts.OWN.videos[0], recola_layouts.OWN.ratings
 
 
 def rating_file(folder, name="P1", target="valence"):
-    return folder / recola.RATINGS / target / f"{name}.csv"
+    return folder / RATINGS / target / f"{name}.csv"
 
 
 def read_gold(folder, name="P1"):
@@ -43,16 +47,15 @@ def edit(path, change):
 
 @pytest.fixture(scope="module")
 def prepared(recola_folder, tmp_path_factory):
-    data_dir = str(tmp_path_factory.mktemp("data"))
-    return store.prepare("recola", settings(), data_dir, str(recola_folder))
+    return store.prepare(settings(recola_folder, tmp_path_factory.mktemp("data")))
 
 
 def test_records_hold_features_and_gold_standard_of_every_frame(prepared, recola_folder):
-    path = recola_folder / recola.VIDEOS / "P1.mp4"
-    track = tracking.track_video(path, config.Tracking(), progress=False)
+    film = video.open_video(recola_folder / VIDEOS / "P1.mp4")
+    followed = track.track_video(film, config.Tracking(), progress=False)
     ratings = annotations.read_ratings(rating_file(recola_folder, "P1", "arousal"))
     gold = gold_standard.gold_standard(ratings.values)
-    faces = alignment.aligned_faces(path, track, config.Alignment())
+    faces = alignment.aligned_faces(film, followed, config.Alignment())
     features = np.stack(
         list(
             runtime.extract(
@@ -62,103 +65,172 @@ def test_records_hold_features_and_gold_standard_of_every_frame(prepared, recola
         )
     )
     seen = 0
-    for example in store.segments(prepared, "train").as_numpy_iterator():
+    for example in prepared.segments("train").as_numpy_iterator():
         first, count = example["first_frame"], len(example["mask"])
-        assert first == max(0, seen - example_format.RecordsConfig(clip=CLIP).overlap)
+        assert first == max(0, seen - example_format.overlap(config.Clip(4, 2)))
         seen = first + count
         assert example["features"].dtype == np.float16
         np.testing.assert_allclose(example["features"], features[first:seen], rtol=0.01, atol=0.01)
-        np.testing.assert_array_equal(example["mask"], track.valid[first:seen])
-        np.testing.assert_array_equal(example["timestamps"], track.timestamps[first:seen])
+        np.testing.assert_array_equal(example["mask"], followed.valid[first:seen])
+        np.testing.assert_array_equal(example["timestamps"], followed.timestamps[first:seen])
         # 25 frames/s and a rating every 0.04 s: the k-th frame has the k-th rating.
         np.testing.assert_allclose(example["labels"][:, 1], gold[first:seen], atol=1e-6)
         later = example["later_labels"]
         np.testing.assert_allclose(later[:, 1], gold[seen:][: len(later)], atol=1e-6)
-    assert seen == len(track)
+    assert seen == len(followed)
 
 
 def test_records_take_little_more_than_their_features(prepared):
-    split = prepared.info.splits["train"]
-    size = sum(pathlib.Path(file).stat().st_size for file in split.filepaths)
-    examples = list(store.segments(prepared, "train").as_numpy_iterator())
+    size = sum(file.stat().st_size for file in prepared.folder.glob("*-train.*"))
+    examples = list(prepared.segments("train").as_numpy_iterator())
     frames = max(example["first_frame"] + len(example["mask"]) for example in examples)
     assert len(examples) > 1
     assert size <= 1.15 * frames * 512 * 2
 
 
-def test_tfds_users_find_a_data_set_like_any_other(recola_folder, tmp_path):
-    builder = recola.Recola(config=settings(), data_dir=tmp_path)
-    builder.download_and_prepare(
-        download_config=tfds.download.DownloadConfig(manual_dir=recola_folder)
-    )
-    example = next(iter(tfds.as_numpy(builder.as_dataset(split="dev"))))
+def test_tfds_users_find_a_data_set_like_any_other(prepared):
+    name = f"recola/{prepared.folder.parent.name}"
+    data = tfds.load(name, split="dev", data_dir=prepared.folder.parents[2])
+    example = next(iter(tfds.as_numpy(data)))
     assert example["recording"] == b"P2"
-    assert tfds.builder("recola", data_dir=tmp_path).name == "recola"
 
 
 def test_prepared_records_need_no_source(prepared):
-    data_dir = prepared.data_path.parents[2]
-    again = store.prepare("recola", settings(), str(data_dir), None)
-    assert again.info.splits["dev"].num_examples == prepared.info.splits["dev"].num_examples
+    again = store.prepare(settings(None, prepared.folder.parents[2]))
+    assert (again.folder, again.digest) == (prepared.folder, prepared.digest)
 
 
-def test_records_of_other_settings_have_other_names():
-    names = [
-        settings().name,
-        settings(clip=config.Clip(5, 2)).name,
-        settings(partitions={"train": ("P2",), "dev": ("P1",)}).name,
-        settings(tracking=config.Tracking(redetect_every=7)).name,
-        settings(alignment=config.Alignment(left_eye=(70.0, 90.0))).name,
-        settings(runtime=config.Runtime("tensorflow", "bfloat16")).name,
-        settings(runtime=config.Runtime("openvino", "bfloat16")).name,
-        settings(runtime=config.Runtime("openvino", "float32")).name,
-        example_format.RecordsConfig().name,
+def test_records_of_other_settings_never_mix(prepared):
+    data_dir = prepared.folder.parents[2]
+    for changes in (
+        {"clip": config.Clip(5, 2)},
+        {"partitions": {"train": ("P2",), "dev": ("P1",)}},
+        {"targets": ("valence",)},
+        {"max_rating_gap": 2.0},
+        {"runtime": config.Runtime("tensorflow", "bfloat16")},
+    ):
+        assert store.find(settings(None, data_dir, **changes)) is None
+    assert store.find(settings(None, data_dir)) is not None
+    with mock.patch.object(track, "TRACK_VERSION", -1):
+        assert store.find(settings(None, data_dir)) is None
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """The names of the recordings that are made, in turn."""
+    names = []
+    make = making.VideoMaker.make
+
+    def spy(self, job):
+        names.append(job.name)
+        make(self, job)
+
+    monkeypatch.setattr(making.VideoMaker, "make", spy)
+    return names
+
+
+def test_what_changes_one_recording_costs_that_one(prepared, folder, tmp_path, made):
+    data_dir = shutil.copytree(prepared.folder.parents[2], tmp_path / "data")
+    for name in ("P1", "P2"):  # a copy has other times, but for these
+        source = prepared_video(prepared, name)
+        shutil.copystat(source, folder / VIDEOS / f"{name}.mp4")
+    before = store.prepare(settings(folder, data_dir))
+    assert made == []
+    edit(rating_file(folder), lambda lines: [*lines[:-1], lines[-1].replace("0.", "0.1")])
+    corrected = store.prepare(settings(folder, data_dir))
+    assert made == ["P1"]
+    assert corrected.digest != before.digest
+    # Another split of the same recordings, and a target fewer in another study.
+    store.prepare(settings(folder, data_dir, partitions={"train": ("P2",), "dev": ("P1",)}))
+    assert made == ["P1"]
+    shutil.copy(folder / VIDEOS / "P1.mp4", folder / VIDEOS / "P3.mp4")
+    for target in config.TARGETS:
+        shutil.copy(rating_file(folder, "P1", target), rating_file(folder, "P3", target))
+    partitions = {"train": ("P1", "P3"), "dev": ("P2",)}
+    assert store.prepare(settings(folder, data_dir, partitions=partitions)).recordings == [
+        "P1",
+        "P3",
+        "P2",
     ]
-    assert len(set(names)) == len(names)
+    assert made == ["P1", "P3"]
+    # What was there before is still there, and the newest is found without the source.
+    assert store.Records(before.folder).digest == before.digest
+    assert store.find(settings(None, data_dir)).digest == corrected.digest
+    assert store.find(settings(None, data_dir), digest=before.digest).folder == before.folder
 
 
-def test_records_of_changed_sources_are_refused(prepared, folder):
-    data_dir = str(prepared.data_path.parents[2])
-    store.prepare("recola", settings(), data_dir, str(folder))
+def prepared_video(prepared, name):
+    return pathlib.Path(json.loads((prepared.folder / "store.json").read_text())["source"]) / (
+        f"{VIDEOS}/{name}.mp4"
+    )
+
+
+def test_two_studies_share_a_folder_and_are_told_apart(recola_folder, folder, tmp_path):
     edit(rating_file(folder), lambda lines: lines[:-1])
-    with pytest.raises(errors.InputError, match=r"made of other files.*valence/P1\.csv"):
-        store.prepare("recola", settings(), data_dir, str(folder))
+    found = [store.prepare(settings(study, tmp_path / "data")) for study in (recola_folder, folder)]
+    assert found[0].digest != found[1].digest
+    with pytest.raises(errors.InputError, match="several folders: .*give one with `manual_dir`"):
+        store.prepare(settings(None, tmp_path / "data"))
+    again = store.prepare(settings(recola_folder, tmp_path / "data"))
+    assert again.folder == found[0].folder
+
+
+def test_one_target_needs_no_ratings_of_the_other(folder, tmp_path):
+    shutil.rmtree(folder / RATINGS / "arousal")
+    records = store.prepare(settings(folder, tmp_path / "data", targets=("valence",)))
+    example = next(records.segments("dev").as_numpy_iterator())
+    assert records.targets == ("valence",) and example["labels"].shape[1] == 1
+
+
+def test_moments_and_frame_rate_are_stored(prepared):
+    rows = [
+        piece.segment["features"].numpy()[: piece.frames][
+            piece.segment["mask"].numpy()[: piece.frames]
+        ].astype(np.float64)
+        for _, pieces in example_format.by_recording(prepared.segments("train"))
+        for piece in pieces
+    ]
+    assert len(rows) > 1
+    features = np.concatenate(rows)
+    mean, variance = prepared.moments()
+    np.testing.assert_allclose(mean, features.mean(axis=0), rtol=1e-6, atol=1e-6)
+    expected = features.var(axis=0)
+    np.testing.assert_allclose(variance, expected + 0.01 * expected.mean(), rtol=1e-4, atol=1e-6)
+    assert prepared.frame_rate == 25.0
 
 
 def test_truncated_records_are_refused(prepared, tmp_path):
-    data_dir = shutil.copytree(prepared.data_path.parents[2], tmp_path / "data")
+    data_dir = shutil.copytree(prepared.folder.parents[2], tmp_path / "data")
     file = next(data_dir.rglob("*.tfrecord-*"))
     file.write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(errors.InputError, match="they are damaged"):
-        store.prepare("recola", settings(), str(data_dir), None)
+    with pytest.raises(errors.InputError, match="records are damaged"):
+        store.prepare(settings(None, data_dir))
 
 
 @pytest.mark.parametrize("manual_dir", [None, "nowhere"])
 def test_without_a_source_the_error_tells_what_is_expected(manual_dir, tmp_path):
     with pytest.raises(errors.InputError, match="RECOLA-Annotation/emotional_behaviour"):
-        store.prepare("recola", settings(), str(tmp_path), manual_dir)
+        store.prepare(settings(manual_dir, tmp_path))
 
 
 def test_every_missing_file_is_named(folder, tmp_path):
     rating_file(folder, "P2").unlink()
-    (folder / recola.VIDEOS / "P1.mp4").unlink()
+    (folder / VIDEOS / "P1.mp4").unlink()
     with pytest.raises(errors.InputError) as caught:
-        store.prepare("recola", settings(), str(tmp_path / "data"), str(folder))
+        store.prepare(settings(folder, tmp_path / "data"))
     assert str(rating_file(folder, "P2")) in str(caught.value)
-    assert str(folder / recola.VIDEOS / "P1.mp4") in str(caught.value)
-    assert "2 files are missing" in str(caught.value)
+    assert str(folder / VIDEOS / "P1.mp4") in str(caught.value)
+    assert "missing files: 2" in str(caught.value)
 
 
-def test_partitions_are_checked(folder, tmp_path):
-    def made_of(partitions):
-        return recola.Recola(config=settings(partitions=partitions), data_dir=tmp_path).made_of(
-            folder
-        )
+def test_partitions_are_checked(folder):
+    def sources(partitions):
+        return recola.Recola(layouts.preparation("recola", partitions)).sources(folder)
 
     with pytest.raises(errors.InputError, match=r"more than one place.*P1"):
-        made_of({"train": ("P1",), "dev": ("P1",)})
-    with pytest.raises(errors.InputError, match="dev partition is empty: give --dev_recordings"):
-        made_of({"train": ("P1",)})
+        sources({"train": ("P1",), "dev": ("P1",)})
+    with pytest.raises(errors.InputError, match="dev partition is empty: give `dev_recordings`"):
+        sources({"train": ("P1",)})
 
 
 def test_default_partitions_are_the_shared_recordings():
@@ -194,9 +266,9 @@ def test_default_partitions_are_the_shared_recordings():
 def test_ratings_shorter_than_the_video_leave_frames_without(folder, tmp_path):
     for target in config.TARGETS:
         edit(rating_file(folder, "P1", target), lambda lines: lines[:51])  # to 1.96 s
-    builder = store.prepare("recola", settings(), str(tmp_path / "data"), str(folder))
+    records = store.prepare(settings(folder, tmp_path / "data"))
     rated = {}
-    for example in store.segments(builder, "train").as_numpy_iterator():
+    for example in records.segments("train").as_numpy_iterator():
         for time, label in zip(example["timestamps"], example["labels"], strict=True):
             rated[round(time * 25)] = np.isfinite(label).all()
     # A rating holds for half a step after it, which no further frame is within.
@@ -229,16 +301,16 @@ def test_frames_without_a_face_keep_their_place(folder, portrait, tmp_path):
     blank = np.full((240, 320, 3), 90, np.uint8)
     face = blank.copy()
     face[:, 16:304] = portrait[20:260]
-    video_writer.write_video(folder / recola.VIDEOS / "P1.mp4", [face] * 10 + [blank] * 20, 25)
-    video_writer.write_video(folder / recola.VIDEOS / "P2.mp4", [blank] * 30, 25)
+    video_writer.write_video(folder / VIDEOS / "P1.mp4", [face] * 10 + [blank] * 20, 25)
+    video_writer.write_video(folder / VIDEOS / "P2.mp4", [blank] * 30, 25)
     with mock.patch.object(logging, "warning") as warning:
-        builder = store.prepare("recola", settings(), str(tmp_path / "data"), str(folder))
+        records = store.prepare(settings(folder, tmp_path / "data"))
     said = [call.args[0] % call.args[1:] for call in warning.call_args_list]
     assert any("P2.mp4: no face in any of its 30 frames" in line for line in said)
     masks = {}
     for split in ("train", "dev"):
         masks[split] = np.zeros(30, bool)
-        for example in store.segments(builder, split).as_numpy_iterator():
+        for example in records.segments(split).as_numpy_iterator():
             first, mask = example["first_frame"], example["mask"]
             masks[split][first : first + len(mask)] = mask
             assert not example["features"][~mask].any()
@@ -247,15 +319,15 @@ def test_frames_without_a_face_keep_their_place(folder, portrait, tmp_path):
 
 
 def test_a_truncated_video_is_used_as_far_as_it_goes(folder, tmp_path):
-    path = folder / recola.VIDEOS / "P1.mp4"
+    path = folder / VIDEOS / "P1.mp4"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with mock.patch.object(logging, "warning") as warning:
-        builder = store.prepare("recola", settings(), str(tmp_path / "data"), str(folder))
+        records = store.prepare(settings(folder, tmp_path / "data"))
     said = [call.args[0] % call.args[1:] for call in warning.call_args_list]
     assert any("P1: its ratings go on to 6.00 s, but the video ends at" in line for line in said)
     frames = max(
         example["first_frame"] + len(example["mask"])
-        for example in store.segments(builder, "train").as_numpy_iterator()
+        for example in records.segments("train").as_numpy_iterator()
     )
     assert 10 < frames < 150
 
@@ -278,7 +350,7 @@ def test_a_target_rated_for_a_shorter_time_has_no_gold_standard_after_it(folder)
 
 @pytest.mark.parametrize("content", [b"", b"this is a text file\n" * 50])
 def test_a_video_that_is_none_stops_preparation_and_leaves_no_data_set(content, folder, tmp_path):
-    (folder / recola.VIDEOS / "P2.mp4").write_bytes(content)
+    (folder / VIDEOS / "P2.mp4").write_bytes(content)
     with pytest.raises(errors.InputError, match=r"P2\.mp4"):
-        store.prepare("recola", settings(), str(tmp_path / "data"), str(folder))
+        store.prepare(settings(folder, tmp_path / "data"))
     assert not list((tmp_path / "data/recola").rglob("*.tfrecord*"))

@@ -9,7 +9,8 @@ from absl import logging
 
 from ast_net import config, errors
 from ast_net.datasets import recola, recola_layouts
-from ast_net.records import builder, example_format, store
+from ast_net.datasets import reader
+from ast_net.records import store
 
 WRITERS = {
     recola_layouts.OWN.name: (layouts.recola_own, "P16", "P19"),
@@ -17,17 +18,12 @@ WRITERS = {
     recola_layouts.AVEC_2016.name: (layouts.recola_avec_2016, "train_1", "dev_1"),
     recola_layouts.AVEC_2018.name: (layouts.recola_avec_2018, "train_2", "dev_2"),
 }
-CLIP = config.Clip(4, 2)
-SETTINGS = example_format.RecordsConfig(clip=CLIP)
 GOLD = "ratings_gold_standard/valence/dev_1.arff"
 
 
-def sources(folder, tmp_path, train, dev) -> list[builder.Source]:
-    partitions = {"train": (train,), "dev": (dev,)}
-    settings = example_format.RecordsConfig(clip=CLIP, partitions=partitions)
-    made = recola.Recola(config=settings, data_dir=tmp_path / "data")
-    assert made.made_of(folder)
-    return [source for part in made.recordings(folder).values() for source in part]
+def sources(folder, train, dev) -> list[reader.Source]:
+    settings = layouts.preparation("recola", {"train": (train,), "dev": (dev,)})
+    return [source for part in recola.Recola(settings).sources(folder).values() for source in part]
 
 
 @pytest.mark.parametrize("layout", WRITERS)
@@ -35,7 +31,7 @@ def test_every_layout_is_recognised_and_read(layout, tmp_path):
     write, *names = WRITERS[layout]
     write(tmp_path / "source")
     assert [found.name for found in recola_layouts.recognise(tmp_path / "source")][:1] == [layout]
-    for source, name in zip(sources(tmp_path / "source", tmp_path, *names), names, strict=True):
+    for source, name in zip(sources(tmp_path / "source", *names), names, strict=True):
         times, gold = source.read_gold()
         np.testing.assert_array_equal(times, layouts.TIMES)
         expected = np.stack([layouts.course(name, target) for target in layouts.TARGETS], axis=1)
@@ -53,7 +49,7 @@ def test_every_layout_is_recognised_and_read(layout, tmp_path):
 def test_avec_may_come_without_the_single_raters(tmp_path):
     layouts.recola_avec_2016(tmp_path / "source")
     (tmp_path / "source/ratings_individual/arousal/dev_1.csv").unlink()
-    train, dev = sources(tmp_path / "source", tmp_path, "train_1", "dev_1")
+    train, dev = sources(tmp_path / "source", "train_1", "dev_1")
     assert train.read_raters is not None
     assert dev.read_raters is None
 
@@ -74,12 +70,12 @@ def test_of_several_layouts_the_first_is_read_and_the_others_are_named(tmp_path)
         "labels/gs_1",
         "labels/gs_2",
     ]
-    made = recola.Recola(config=SETTINGS, data_dir=tmp_path / "data")
+    settings = layouts.preparation("recola", manual_dir=str(tmp_path))
     with (
         mock.patch.object(logging, "info") as info,
         mock.patch.object(logging, "warning") as warning,
     ):
-        made._folder(mock.Mock(manual_dir=str(tmp_path)))
+        recola.Recola(settings).folder()
     assert recola_layouts.OWN.name in info.call_args.args
     assert [call.args[2] for call in warning.call_args_list] == [*list(WRITERS)[1:], "AVEC 2018"]
 
@@ -96,11 +92,9 @@ def test_a_folder_without_any_layout_shows_what_is_expected(tmp_path):
 
 def test_missing_members_of_the_split_are_all_named(tmp_path):
     layouts.recola_avec_2016(tmp_path)
-    made = recola.Recola(config=SETTINGS, data_dir=tmp_path / "data")
-    with pytest.raises(
-        errors.InputError, match=r"48 files are missing(.|\n)*train_2\.arff"
-    ) as raised:
-        made.made_of(tmp_path)
+    reading = recola.Recola(layouts.preparation("recola"))
+    with pytest.raises(errors.InputError, match=r"missing files: 48(.|\n)*train_2\.arff") as raised:
+        reading.sources(tmp_path)
     assert "dev_1.arff" not in str(raised.value)
 
 
@@ -201,10 +195,13 @@ def test_ratings_in_other_units_than_seconds_stop_preparation(face_video, tmp_pa
     for path in (tmp_path / "source").rglob("*.csv"):
         rows = (line.split(",") for line in path.read_text().splitlines())
         path.write_text("\n".join(f"{float(time) * 25:.0f},{value}" for time, value in rows))
-    settings = example_format.RecordsConfig(
-        clip=CLIP, partitions={"train": ("P16",), "dev": ("P19",)}
+    settings = layouts.preparation(
+        "recola",
+        {"train": ("P16",), "dev": ("P19",)},
+        data_dir=str(tmp_path / "data"),
+        manual_dir=str(tmp_path / "source"),
     )
     with pytest.raises(
         errors.InputError, match=r"ends at 0.76 s and its ratings \(P16\) at 40.00 s"
     ):
-        store.prepare("recola", settings, str(tmp_path / "data"), str(tmp_path / "source"))
+        store.prepare(settings)

@@ -8,7 +8,6 @@ import pytest
 
 from ast_net import config, errors
 from ast_net.datasets import gold_standard, semaine
-from ast_net.records import example_format
 
 TWO = {"train": ("1",), "dev": ("13",)}
 
@@ -24,14 +23,12 @@ def folder(tiny_video, tmp_path):
     return layouts.semaine(tmp_path / "semaine", tiny_video)
 
 
-def builder(tmp_path, **settings):
-    settings.setdefault("clip", config.Clip(5, 2))
-    settings = example_format.RecordsConfig(**settings)
-    return semaine.Semaine(config=settings, data_dir=tmp_path / "data")
+def sources(folder, **settings):
+    return semaine.Semaine(layouts.preparation("semaine", **settings)).sources(folder)
 
 
-def read(folder, tmp_path, **settings):
-    return builder(tmp_path, partitions=TWO, **settings).recordings(folder)["train"][0].read_gold()
+def read(folder, **settings):
+    return sources(folder, partitions=TWO, **settings)["train"][0].read_gold()
 
 
 def trace(folder, session="1", dimension="V", rater=1):
@@ -45,7 +42,7 @@ def edit(path, change):
 def test_gold_standard_of_traces_of_different_length(folder, tmp_path):
     # The second rater starts later, too.
     edit(trace(folder, rater=2), lambda lines: lines[3:])
-    times, gold = read(folder, tmp_path, targets=config.ALL_TARGETS)
+    times, gold = read(folder, targets=config.ALL_TARGETS)
     np.testing.assert_allclose(times, 0.02 * np.arange(24), atol=1e-9)
     places = {"arousal": 0, "valence": 10, "power": 20, "expectancy": 30}
     assert gold.shape == (24, 4)
@@ -62,17 +59,17 @@ def test_gold_standard_of_traces_of_different_length(folder, tmp_path):
 def test_a_gap_in_a_trace_is_missing(folder, tmp_path):
     for rater in (1, 2):
         edit(trace(folder, rater=rater), lambda lines: [*lines[:10], "3.00 0.5", "3.02 0.4"])
-    times, gold = read(folder, tmp_path)
+    times, gold = read(folder)
     np.testing.assert_array_equal(np.isfinite(gold[:, 0]), (times < 0.2) | (times > 2.985))
 
 
 def test_no_user_is_in_two_parts(tiny_video, tmp_path):
     users = {str(n): str(n // 3) for n in range(1, 16)}
     folder = layouts.semaine(tmp_path / "semaine", tiny_video, users, (3,))
-    found = builder(tmp_path).recordings(folder)
+    found = sources(folder)
     where = {}
-    for split, sources in found.items():
-        for source in sources:
+    for split, part in found.items():
+        for source in part:
             where.setdefault(users[source.name], set()).add(split)
     assert all(len(splits) == 1 for splits in where.values())
     assert [len(found[split]) for split in ("train", "dev", "test")] == [9, 3, 3]
@@ -80,10 +77,10 @@ def test_no_user_is_in_two_parts(tiny_video, tmp_path):
 
 
 def test_named_sessions_are_used_as_named(folder, tmp_path, caplog):
-    found = builder(tmp_path, partitions={"train": ("1",), "dev": ("2", "14")}).recordings(folder)
+    found = sources(folder, partitions={"train": ("1",), "dev": ("2", "14")})
     assert [source.name for source in found["dev"]] == ["2", "14"]
     assert found["train"][0].video.name == "2008.12.05.16.03.15_User_AV_lowQ_Poppy.avi"
-    assert "users in more than one of the partitions" in caplog.text and ": 3" in caplog.text
+    assert "people in more than one of the partitions" in caplog.text and ": 3" in caplog.text
 
 
 def test_sessions_without_video_or_ratings_are_left_out_and_reported(folder, tmp_path, caplog):
@@ -91,32 +88,33 @@ def test_sessions_without_video_or_ratings_are_left_out_and_reported(folder, tmp
     xml = folder / "Sessions/13/session.xml"
     xml.write_text(xml.read_text().replace("TUCPoDV", "TOCPoDV"))
     with caplog.at_level(logging.WARNING, logger="absl"):
-        found = builder(tmp_path).recordings(folder)
+        found = sources(folder)
     assert sorted(s.name for part in found.values() for s in part) == ["1", "14"]
     assert "1 of 4 sessions are left out, without a video ?*User?*.avi: 2" in caplog.text
     assert "1 of 4 sessions are left out, without ratings of valence: 13" in caplog.text
     for name, reason in [("2", "without a video"), ("13", "without ratings of valence")]:
         with pytest.raises(errors.InputError, match=f"Sessions/{name}: {reason}"):
-            builder(tmp_path, partitions={"train": (name,)}).recordings(folder)
+            sources(folder, partitions={"train": (name,), "dev": ("14",)})
     for name in ("1", "14"):
         next((folder / "Sessions" / name).glob("*User*")).unlink()
     with pytest.raises(errors.InputError, match="none of 4 sessions can be used: without"):
-        builder(tmp_path).recordings(folder)
+        sources(folder)
 
 
 def test_one_of_several_videos_is_chosen_by_a_pattern(folder, tmp_path):
     other = folder / "Sessions/1/2008_User_Profile.avi"
     other.touch()
-    with pytest.raises(errors.InputError, match="2 files fit .*User_Profile.*--video_pattern"):
-        builder(tmp_path, partitions=TWO).recordings(folder)
-    found = builder(tmp_path, partitions={"train": ("1",)}, video_pattern="*Profile.avi")
-    assert found.recordings(folder)["train"][0].video == other
+    with pytest.raises(errors.InputError, match="2 files fit .*User_Profile.*`video_pattern`"):
+        sources(folder, partitions=TWO)
+    (folder / "Sessions/13/2008_User_Profile.avi").touch()
+    found = sources(folder, partitions=TWO, video_pattern="*Profile.avi")
+    assert found["train"][0].video == other
 
 
 def test_a_trace_that_is_not_there_is_named(folder, tmp_path):
     trace(folder).unlink()
-    with pytest.raises(errors.InputError, match=r"1 files are missing:\n.*R1S1TUCPoDV\.txt"):
-        builder(tmp_path, partitions=TWO).made_of(folder)
+    with pytest.raises(errors.InputError, match=r"missing files: 1\n.*R1S1TUCPoDV\.txt"):
+        sources(folder, partitions=TWO)
 
 
 @pytest.mark.parametrize(
@@ -132,14 +130,14 @@ def test_a_trace_that_is_not_there_is_named(folder, tmp_path):
 def test_bad_xml_is_named(text, reason, folder, tmp_path):
     (folder / "Sessions/1/session.xml").write_text(text)
     with pytest.raises(errors.InputError, match=reason):
-        builder(tmp_path).recordings(folder)
+        sources(folder)
 
 
 def test_without_sessions_the_error_tells_what_is_expected(folder, tmp_path):
     with pytest.raises(errors.InputError, match="Sessions: no session.xml in any folder"):
-        builder(tmp_path).recordings(tmp_path)
+        sources(tmp_path)
     with pytest.raises(errors.InputError, match=r"Sessions/77/session\.xml: cannot be read"):
-        builder(tmp_path, partitions={"train": ("77",)}).recordings(folder)
+        sources(folder, partitions={"train": ("77",), "dev": ("1",)})
 
 
 @pytest.mark.parametrize(
@@ -154,10 +152,10 @@ def test_without_sessions_the_error_tells_what_is_expected(folder, tmp_path):
     ],
 )
 def test_what_does_not_matter_in_a_trace(spoil, folder, tmp_path):
-    expected = read(folder, tmp_path)[1]
+    expected = read(folder)[1]
     path = trace(folder)
     path.write_text(spoil(path.read_text()), encoding="utf-8", newline="")
-    np.testing.assert_array_equal(read(folder, tmp_path)[1], expected)
+    np.testing.assert_array_equal(read(folder)[1], expected)
 
 
 @pytest.mark.parametrize(
@@ -177,9 +175,9 @@ def test_what_does_not_matter_in_a_trace(spoil, folder, tmp_path):
 def test_a_damaged_trace_is_named(line, reason, folder, tmp_path):
     edit(trace(folder), lambda lines: [*lines[:3], line, *lines[4:]])
     with pytest.raises(errors.InputError, match=rf"R1S1TUCPoDV\.txt.*{reason}"):
-        read(folder, tmp_path)
+        read(folder)
 
 
 def test_missing_values_of_a_trace_are_left_out(folder, tmp_path):
     edit(trace(folder), lambda lines: [*lines[:3], "0.06 NaN", *lines[4:]])
-    assert np.isfinite(read(folder, tmp_path)[1]).all()
+    assert np.isfinite(read(folder)[1]).all()

@@ -13,9 +13,7 @@ from ast_net.records import store
 from ast_net.reports import figures
 from ast_net.training import runs
 
-SHORT = config.Training(clip=config.Clip(5, 2), epochs=1, clip_hop=4, batch_size=8)
-# Longer than the recordings.
-LONG = config.Training(clip=config.Clip(10, 5), epochs=1, clip_hop=4, batch_size=8)
+TRAINING = config.Training(epochs=1, clip_hop=4, batch_size=8)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -43,22 +41,24 @@ def data_dir(tmp_path_factory):
     return str(tmp_path_factory.mktemp("data"))
 
 
-def run(dataset, folder, data_dir, tmp_path, training=SHORT, targets=config.TARGETS):
+def run(dataset, folder, data_dir, tmp_path, clip=config.Clip(5, 2), targets=config.TARGETS):
     """The recordings that were evaluated for each target, and the segments of train."""
     whole = config.Experiment(
-        dataset,
-        data_dir,
-        str(tmp_path / "run"),
-        str(folder),
+        dataset=dataset,
+        data_dir=data_dir,
+        workdir=str(tmp_path / "run"),
+        manual_dir=str(folder),
         targets=targets,
-        training=training,
+        clip=clip,
+        training=TRAINING,
         lstm=config.StackedLSTM((6, 5)),
     )
-    runs.train_and_evaluate(whole, "")
-    metrics = json.loads((tmp_path / "run/evaluation/metrics.json").read_text())
+    runs.train_and_evaluate(whole)
+    evaluation = tmp_path / f"run/evaluation/{dataset}_dev"
+    metrics = json.loads((evaluation / "metrics.json").read_text())
     evaluated = {target: list(table["recordings"]) for target, table in metrics.items()}
-    builder = runs.prepare(whole)
-    return evaluated, list(store.segments(builder, "train").as_numpy_iterator())
+    records = store.prepare(whole)
+    return evaluated, list(records.segments("train").as_numpy_iterator())
 
 
 def test_avec2012_with_a_further_target(face_avi, data_dir, tmp_path):
@@ -68,10 +68,10 @@ def test_avec2012_with_a_further_target(face_avi, data_dir, tmp_path):
     assert evaluated == {"arousal": ["devel001"], "power": ["devel001"]}
     assert segments[0]["recording"] == b"train001"
     assert segments[0]["mask"].all()
-    # 49.979 frames and labels a second: the k-th frame has the k-th label. A record has valence, too.
-    expected = np.stack([layouts.curve(24, place) for place in (30, 0, 20)], axis=1)
+    # 49.979 frames and labels a second: the k-th frame has the k-th label.
+    expected = np.stack([layouts.curve(24, place) for place in (0, 20)], axis=1)
     np.testing.assert_allclose(segments[0]["labels"], expected, atol=1e-3)
-    rows = np.genfromtxt(tmp_path / "run/evaluation/predictions.csv", delimiter=",", names=True)
+    rows = np.genfromtxt(tmp_path / "run/evaluation/avec2012_dev/predictions.csv", delimiter=",", names=True)
     np.testing.assert_allclose(rows["power_label"], layouts.curve(24, 2 + 20), atol=1e-3)
 
 
@@ -85,7 +85,8 @@ def test_semaine(face_avi, data_dir, tmp_path):
 
 def test_afew_va_with_clips_longer_than_its_recordings(images, data_dir, tmp_path):
     folder = layouts.afew_va(tmp_path / "afew_va", images[:12])
-    evaluated, segments = run("afew_va", folder, data_dir, tmp_path, training=LONG)
+    evaluated, segments = run(  # clips longer than the recordings
+        "afew_va", folder, data_dir, tmp_path, clip=config.Clip(10, 5))
     assert evaluated == {"valence": ["003"], "arousal": ["003"]}
     assert [segment["recording"] for segment in segments] == [b"001", b"002"]
     for segment in segments:

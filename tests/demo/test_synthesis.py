@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from ast_net import errors
-from ast_net.datasets import annotations, gold_standard, recola
+from ast_net.datasets import annotations, gold_standard, recola, recola_layouts
 from ast_net.demo import synthesis
 from ast_net.faces import detection, video, video_writer
 
 # Long beside the raters' delays, with few pictures.
-SHORT = synthesis.Settings(seed=3, seconds=12.0, frame_rate=1)
+SHORT = synthesis.DemoSettings(seed=3, seconds=12.0, frame_rate=1)
 
 
 def contents(folder):
@@ -27,9 +27,9 @@ def contents(folder):
 
 
 def test_generates_what_recola_s_readers_read(tmp_path):
-    synthesis.generate(tmp_path, ["P16"], SHORT)
+    synthesis.generate(tmp_path, ["P16"], recola_layouts.OWN, SHORT)
     assert json.loads((tmp_path / "synthesis.json").read_text())["seed"] == 3
-    files = {t: tmp_path / recola.RATINGS / t / "P16.csv" for t in ("valence", "arousal")}
+    files = {t: tmp_path / recola_layouts.OWN.ratings / t / "P16.csv" for t in ("valence", "arousal")}
     _, gold = recola.read_gold("P16", files)
     assert gold.shape == (301, 2) and np.abs(gold).max() <= 1
     for target in ("valence", "arousal"):
@@ -53,8 +53,8 @@ def test_the_same_seed_gives_the_same_pictures():
 
 
 def test_the_same_seed_gives_the_same_files(tmp_path):
-    synthesis.generate(tmp_path / "one", ["P16", "P17"], SHORT)
-    synthesis.generate(tmp_path / "other", ["P17"], SHORT)
+    synthesis.generate(tmp_path / "one", ["P16", "P17"], recola_layouts.OWN, SHORT)
+    synthesis.generate(tmp_path / "other", ["P17"], recola_layouts.OWN, SHORT)
     one, other = contents(tmp_path / "one"), contents(tmp_path / "other")
     assert len(one) == 7 and len(other) == 4
     assert all(one[name] == content for name, content in other.items())
@@ -63,11 +63,11 @@ def test_the_same_seed_gives_the_same_files(tmp_path):
 def test_seeds_and_names_share_nothing():
     times = np.linspace(0, 40, 1001)
     curves = [
-        synthesis.latent(name, times, synthesis.Settings(seed=seed))
+        synthesis.latent(name, times, synthesis.DemoSettings(seed=seed))
         for seed, name in [(0, "P16"), (0, "P17"), (1, "P16")]
     ]
     films = [
-        next(synthesis.film(name, synthesis.Settings(seed=seed))).astype(int)
+        next(synthesis.film(name, synthesis.DemoSettings(seed=seed))).astype(int)
         for seed, name in [(0, "P16"), (0, "P17"), (1, "P16")]
     ]
     for a, b in [(0, 1), (0, 2), (1, 2)]:
@@ -127,17 +127,17 @@ def test_an_interrupted_generation_is_continued(tmp_path, monkeypatch):
 
     monkeypatch.setattr(video_writer, "write_video", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        synthesis.generate(tmp_path / "demo", ["P16", "P17"], SHORT)
+        synthesis.generate(tmp_path / "demo", ["P16", "P17"], recola_layouts.OWN, SHORT)
     videos = tmp_path / "demo" / "RECOLA-Video-recordings"
     assert [path.name for path in videos.iterdir()] == ["P16.mp4"]
-    kept = [videos / "P16.mp4", tmp_path / "demo" / recola.RATINGS / "valence" / "P16.csv"]
+    kept = [videos / "P16.mp4", tmp_path / "demo" / recola_layouts.OWN.ratings / "valence" / "P16.csv"]
     made = [path.stat().st_mtime_ns for path in kept]
 
     monkeypatch.setattr(video_writer, "write_video", write)
-    (tmp_path / "demo" / recola.RATINGS / "arousal" / "P16.csv").unlink()
-    synthesis.generate(tmp_path / "demo", ["P16", "P17"], SHORT)
+    (tmp_path / "demo" / recola_layouts.OWN.ratings / "arousal" / "P16.csv").unlink()
+    synthesis.generate(tmp_path / "demo", ["P16", "P17"], recola_layouts.OWN, SHORT)
     assert [path.stat().st_mtime_ns for path in kept] == made
-    synthesis.generate(tmp_path / "at once", ["P16", "P17"], SHORT)
+    synthesis.generate(tmp_path / "at once", ["P16", "P17"], recola_layouts.OWN, SHORT)
     assert contents(tmp_path / "demo") == contents(tmp_path / "at once")
 
 
@@ -150,31 +150,31 @@ def test_an_interrupted_generation_is_continued(tmp_path, monkeypatch):
     ],
 )
 def test_refuses_a_folder_of_other_settings(tmp_path, other):
-    synthesis.generate(tmp_path, [], SHORT)
+    synthesis.generate(tmp_path, [], recola_layouts.OWN, SHORT)
     with pytest.raises(errors.InputError, match="synthesis.json: the folder was generated with"):
-        synthesis.generate(tmp_path, ["P16"], other)
+        synthesis.generate(tmp_path, ["P16"], recola_layouts.OWN, other)
     assert sorted(contents(tmp_path)) == ["synthesis.json"]
 
 
 def test_refuses_a_folder_that_is_not_its_own(tmp_path):
     (tmp_path / "RECOLA-Video-recordings").mkdir()
     with pytest.raises(errors.InputError, match="no synthesis.json"):
-        synthesis.generate(tmp_path, ["P16"], SHORT)
+        synthesis.generate(tmp_path, ["P16"], recola_layouts.OWN, SHORT)
     (tmp_path / "synthesis.json").write_text("{")
     with pytest.raises(errors.InputError, match="is no JSON"):
-        synthesis.generate(tmp_path, ["P16"], SHORT)
+        synthesis.generate(tmp_path, ["P16"], recola_layouts.OWN, SHORT)
 
 
 def test_says_where_it_cannot_write(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(errors.InputError, match="cannot be written"):
-        synthesis.generate(tmp_path / "file" / "demo", ["P16"], SHORT)
+        synthesis.generate(tmp_path / "file" / "demo", ["P16"], recola_layouts.OWN, SHORT)
 
 
 @pytest.mark.parametrize("wrong", [{"seed": -1}, {"seconds": 0.5}, {"frame_rate": 0}])
 def test_refuses_settings_that_make_no_video(wrong):
     with pytest.raises(errors.InputError, match="expected a seed"):
-        synthesis.Settings(**wrong)
+        synthesis.DemoSettings(**wrong)
 
 
 def test_mtcnn_finds_the_face():

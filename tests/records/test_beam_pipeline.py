@@ -13,7 +13,7 @@ import pytest
 import test_making as plain
 
 from ast_net import errors
-from ast_net.datasets import recola
+from ast_net.datasets import recola_layouts
 from ast_net.demo import synthesis
 from ast_net.records import making, store
 
@@ -25,30 +25,34 @@ TWO_PROCESSES = f"{HERE},direct_num_workers=2,direct_running_mode=multi_processi
 
 
 def prepare(folder, data_dir, options=HERE):
-    return store.prepare(
-        "recola", plain.settings(), str(data_dir), str(folder), beam_pipeline_options=options
-    )
+    return store.prepare(plain.settings(folder, data_dir), options)
 
 
 def test_a_pipeline_makes_the_same_files_and_loads_the_networks_once(source, whole, tmp_path):
-    maker = mock.Mock(wraps=making.Maker)
-    with plain.cheap_networks() as begun, mock.patch.object(making, "Maker", maker):
-        builder = prepare(source, tmp_path)
+    made = []
+    init = making.VideoMaker.__init__
+
+    def counted(self, settings):
+        made.append(self)
+        init(self, settings)
+
+    with plain.cheap_networks() as begun, mock.patch.object(making.VideoMaker, "__init__", counted):
+        records = prepare(source, tmp_path)
     # It is the maker that holds them, and loads them at most once.
-    assert maker.call_count == 1
+    assert len(made) == 1
     assert sorted(begun) == list(plain.NAMES)
-    assert plain.made(builder) == whole
+    assert plain.made(records) == whole
 
 
 def test_failed_recordings_are_reported_at_the_end_and_the_others_kept(folder, whole, tmp_path):
-    good = (folder / recola.VIDEOS / "P2.mp4").read_bytes()
-    (folder / recola.VIDEOS / "P2.mp4").write_bytes(b"no video")
+    good = (folder / recola_layouts.OWN.videos[0] / "P2.mp4").read_bytes()
+    (folder / recola_layouts.OWN.videos[0] / "P2.mp4").write_bytes(b"no video")
     with plain.cheap_networks() as begun, pytest.raises(errors.InputError) as caught:
         prepare(folder, tmp_path / "data")
     assert sorted(begun) == ["P1", "P2", "P2", "P3", "P4"]
     assert "P2.mp4: no video that can be read" in str(caught.value)
-    assert plain.unfinished(tmp_path / "data") == ["P1", "P3", "P4"]
-    (folder / recola.VIDEOS / "P2.mp4").write_bytes(good)
+    assert plain.finished(tmp_path / "data") == ["P1", "P3", "P4"]
+    (folder / recola_layouts.OWN.videos[0] / "P2.mp4").write_bytes(good)
     with plain.cheap_networks() as begun:
         assert plain.made(prepare(folder, tmp_path / "data")) == whole
     assert begun == ["P2"]
@@ -56,7 +60,7 @@ def test_failed_recordings_are_reported_at_the_end_and_the_others_kept(folder, w
 
 def test_two_processes_that_are_killed_continue_and_make_the_same_files(tmp_path):
     folder = tmp_path / "source"
-    synthesis.generate(folder, plain.NAMES, synthesis.Settings(seconds=4.0))
+    synthesis.generate(folder, plain.NAMES, recola_layouts.OWN, synthesis.DemoSettings(seconds=4.0))
     flags = ["--dataset=recola", f"--manual_dir={folder}", "--clip_frames=5", "--clip_stride=2"]
     flags += ["--train_recordings=P1,P2,P3", "--dev_recordings=P4"]
 
@@ -70,7 +74,7 @@ def test_two_processes_that_are_killed_continue_and_make_the_same_files(tmp_path
             return subprocess.Popen(command, cwd=root, start_new_session=True, stderr=file)
 
     def finished(data_dir):
-        return {p.name: p.stat().st_ino for p in (data_dir / "unfinished").rglob("P*.tfrecord")}
+        return {p.name: p.stat().st_ino for p in (data_dir / "segments").rglob("P*.tfrecord")}
 
     def made(data_dir):
         return {p.name: p for p in (data_dir / "recola").rglob("*.tfrecord-*")}

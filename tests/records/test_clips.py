@@ -131,7 +131,7 @@ def raw_segment(frames=40, later=25, rate=25.0):
 @pytest.mark.parametrize("delay", [0.0, 0.04, 0.5, 0.513])
 def test_reaction_delay_moves_labels_by_time(delay):
     segment = raw_segment()
-    prepared = clips.prepare_segment(segment, [delay], [0, 1])
+    prepared = clips.prepare_segment(segment, [delay, delay])
     times = segment["timestamps"].numpy()
     np.testing.assert_allclose(prepared["labels"][:, 0], times + delay, atol=1e-6)
     np.testing.assert_allclose(prepared["labels"][:, 1], -2 * (times + delay), atol=1e-6)
@@ -140,17 +140,15 @@ def test_reaction_delay_moves_labels_by_time(delay):
 
 def test_each_target_has_its_own_reaction_delay():
     segment = raw_segment()
-    prepared = clips.prepare_segment(segment, [0.6, 0.2], [1, 0])
+    prepared = clips.prepare_segment(segment, [0.2, 0.6])
     times = segment["timestamps"].numpy()
-    np.testing.assert_allclose(prepared["labels"][:, 0], -2 * (times + 0.6), atol=1e-6)
-    np.testing.assert_allclose(prepared["labels"][:, 1], times + 0.2, atol=1e-6)
-    with pytest.raises(ValueError, match="zip"):
-        clips.prepare_segment(segment, [0.6, 0.2], [1])
+    np.testing.assert_allclose(prepared["labels"][:, 0], times + 0.2, atol=1e-6)
+    np.testing.assert_allclose(prepared["labels"][:, 1], -2 * (times + 0.6), atol=1e-6)
 
 
 def test_frames_without_a_rating_are_masked_and_keep_their_face():
     segment = raw_segment()
-    prepared = clips.prepare_segment(segment, [2.0], [1])
+    prepared = clips.prepare_segment(segment, [2.0, 2.0])
     # The last rating is at 64/25 s: frames after 14/25 s have none two seconds later.
     np.testing.assert_array_equal(prepared["mask"], np.arange(40) <= 14)
     np.testing.assert_array_equal(prepared["present"], segment["mask"])
@@ -166,19 +164,26 @@ def test_every_recording_however_short_has_clips_in_every_epoch():
     ]
     first, *others = map(tf.data.Dataset.from_tensors, recordings)
     segments = functools.reduce(tf.data.Dataset.concatenate, others, first)
-    training = config.Training(clip=config.Clip(5, 3), clip_hop=20)
     for epoch in range(6):
-        (batch,) = clips.batches(segments, training, [0, 1], epoch).as_numpy_iterator()
+        (batch,) = clips.batches(segments, experiment(clip_hop=20), epoch).as_numpy_iterator()
         assert batch["mask"].shape == (6, 5)
         assert sorted(batch["features"].max(axis=(1, 2))) == [0, *lengths[1:]]
+
+
+def experiment(**training):
+    return config.Experiment(
+        clip=config.Clip(5, 3),
+        reaction_delay=config.ReactionDelay((0.0,)),
+        training=config.Training(**training),
+    )
 
 
 def batches_of_epoch(epoch, **settings):
     segments = tf.data.Dataset.from_tensors(raw_segment(60)).concatenate(
         tf.data.Dataset.from_tensors(raw_segment(31))
     )
-    training = config.Training(clip=config.Clip(5, 3), batch_size=4, clip_hop=4, **settings)
-    return list(clips.batches(segments, training, [0, 1], epoch).as_numpy_iterator())
+    settings = experiment(batch_size=4, clip_hop=4, **settings)
+    return list(clips.batches(segments, settings, epoch).as_numpy_iterator())
 
 
 def test_batches_have_the_models_shapes():

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ast_net import config, datasets, errors
-from ast_net.datasets import recola
-from ast_net.faces import alignment, tracking, video, video_writer
-from ast_net.records import example_format, making, shards, store
+import ast_net.records
+from ast_net import config, errors
+from ast_net.datasets import recola_layouts
+from ast_net.faces import track, video, video_writer
+from ast_net.records import making, shards, store
 
 NAMES = ("P1", "P2", "P3", "P4")
 PARTITIONS = {"train": ("P1", "P2", "P3"), "dev": ("P4",)}
@@ -32,12 +33,12 @@ def cheap_networks(fail=lambda name, frame: None):
     """
     begun: list[str] = []
 
-    def track(path, *_):
-        begun.append(pathlib.Path(path).stem)
-        times = np.array([frame.timestamp for frame in video.read_frames(path)])
+    def follow(film, *_):
+        begun.append(pathlib.Path(film.path).stem)
+        times = np.array([frame.timestamp for frame in film.frames()])
         eyes = np.array([[20, 20], [44, 20], [32, 30], [24, 38], [40, 38]], np.float32)
         count = len(times)
-        return tracking.Track(
+        return track.Track(
             times,
             np.ones(count, bool),
             np.ones(count, np.float32),
@@ -51,7 +52,7 @@ def cheap_networks(fail=lambda name, frame: None):
             yield np.full(512, image.mean() / 8 + k, np.float16)
 
     with (
-        mock.patch.object(making.tracking, "cached_track", track),
+        mock.patch.object(making.track, "cached_track", follow),
         mock.patch.object(making.runtime, "extract", extract),
         mock.patch.object(making.runtime, "load"),
         mock.patch.object(making.detection, "FaceDetector"),
@@ -59,23 +60,29 @@ def cheap_networks(fail=lambda name, frame: None):
         yield begun
 
 
-def settings(**partitions):
-    return example_format.RecordsConfig(
-        clip=config.Clip(4, 2), partitions={**PARTITIONS, **partitions}
+def settings(folder, data_dir, **partitions):
+    named = {f"{split}_recordings": names for split, names in (PARTITIONS | partitions).items()}
+    return config.Preparation(
+        dataset="recola",
+        data_dir=str(data_dir),
+        manual_dir=str(folder),
+        clip=config.Clip(4, 2),
+        **named,
     )
 
 
 def prepare(folder, data_dir, **partitions):
-    return store.prepare("recola", settings(**partitions), str(data_dir), str(folder))
+    return store.prepare(settings(folder, data_dir, **partitions))
 
 
-def made(builder) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in pathlib.Path(builder.data_dir).glob("*.tf*")}
+def made(records) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in records.folder.glob("*.tf*")}
 
 
-def unfinished(data_dir):
+def finished(data_dir):
+    """The names of the recordings whose own files are whole."""
     return sorted(
-        path.name.split("-")[0] for path in (data_dir / "unfinished").rglob("[!.]*.tfrecord")
+        path.name.split("-")[0] for path in (data_dir / "segments").rglob("[!.]*.tfrecord")
     )
 
 
@@ -85,11 +92,11 @@ def source(tmp_path_factory):
     folder, rng = tmp_path_factory.mktemp("four"), np.random.default_rng(0)
     for number, name in enumerate(NAMES):
         images = [np.full((48, 64, 3), 20 + 40 * number + k // 4, np.uint8) for k in range(FRAMES)]
-        (folder / recola.VIDEOS).mkdir(exist_ok=True)
-        video_writer.write_video(folder / recola.VIDEOS / f"{name}.mp4", images, 25)
+        (folder / recola_layouts.OWN.videos[0]).mkdir(exist_ok=True)
+        video_writer.write_video(folder / recola_layouts.OWN.videos[0] / f"{name}.mp4", images, 25)
         for target in config.TARGETS:
             rows = rng.uniform(-0.5, 0.5, (FRAMES + 1, 1)) + rng.normal(0, 0.1, (FRAMES + 1, 6))
-            path = folder / recola.RATINGS / target / f"{name}.csv"
+            path = folder / recola_layouts.OWN.ratings / target / f"{name}.csv"
             path.parent.mkdir(parents=True, exist_ok=True)
             lines = ["time;FM1;FM2;FM3;FF1;FF2;FF3"]
             lines += [
@@ -138,13 +145,12 @@ def test_a_killed_preparation_continues_where_it_stopped(source, whole, tmp_path
         check=False,
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert unfinished(tmp_path) == ["P1", "P2"]
+    assert finished(tmp_path) == ["P1", "P2"]
     assert not list((tmp_path / "recola").rglob("dataset_info.json"))
     with cheap_networks() as begun:
-        builder = prepare(source, tmp_path)
+        records = prepare(source, tmp_path)
     assert begun == ["P3", "P4"]
-    assert made(builder) == whole
-    assert not list((tmp_path / "unfinished/recola").iterdir())
+    assert made(records) == whole
 
 
 def test_a_failure_that_does_not_come_again_is_overcome(source, whole, tmp_path):
@@ -155,14 +161,14 @@ def test_a_failure_that_does_not_come_again_is_overcome(source, whole, tmp_path)
             raise failures.pop()
 
     with cheap_networks(fail) as begun:
-        builder = prepare(source, tmp_path)
+        records = prepare(source, tmp_path)
     assert begun == ["P1", "P2", "P2", "P3", "P4"]
-    assert made(builder) == whole
+    assert made(records) == whole
 
 
 def test_failed_recordings_are_reported_at_the_end_and_the_others_kept(folder, whole, tmp_path):
-    good = (folder / recola.VIDEOS / "P1.mp4").read_bytes()
-    (folder / recola.VIDEOS / "P1.mp4").write_bytes(b"no video")
+    good = (folder / recola_layouts.OWN.videos[0] / "P1.mp4").read_bytes()
+    (folder / recola_layouts.OWN.videos[0] / "P1.mp4").write_bytes(b"no video")
 
     def fail(name, frame):
         if name == "P3":
@@ -172,43 +178,23 @@ def test_failed_recordings_are_reported_at_the_end_and_the_others_kept(folder, w
         prepare(folder, tmp_path / "data")
     assert begun == ["P1", "P1", "P2", "P3", "P3", "P4"]
     said = str(caught.value)
-    assert "2 of 4 recordings failed, each 2 times" in said
+    assert "recordings that failed, each 2 times: 2 of 4" in said
     assert "P1.mp4: no video that can be read" in said
     assert "P3.mp4: MemoryError: no room" in said
-    assert "--train_recordings=P2 --dev_recordings=P4" in said
-    assert unfinished(tmp_path / "data") == ["P2", "P4"]
+    assert "`train_recordings=P2` `dev_recordings=P4`" in said
+    assert finished(tmp_path / "data") == ["P2", "P4"]
     assert not list((tmp_path / "data/recola").rglob("*.tfrecord*"))
     # Left out, nothing is done again, and what the others left stays.
     shutil.copytree(tmp_path / "data", tmp_path / "left_out")
     with cheap_networks() as begun:
         without = prepare(folder, tmp_path / "left_out", train=("P2",))
     assert begun == []
-    assert without.info.splits["train"].num_examples == 2
+    assert without.splits["train"] == ["P2"]
     # Repaired, it alone is done again.
-    (folder / recola.VIDEOS / "P1.mp4").write_bytes(good)
+    (folder / recola_layouts.OWN.videos[0] / "P1.mp4").write_bytes(good)
     with cheap_networks() as begun:
         assert made(prepare(folder, tmp_path / "data")) == whole
     assert begun == ["P1", "P3"]
-
-
-def test_int8_is_calibrated_on_faces_of_the_first_recordings(face_video, monkeypatch, tmp_path):
-    monkeypatch.setattr(making, "CALIBRATION_STEP", 5)
-    monkeypatch.setattr(making, "CALIBRATION_FACES_EACH", 3)
-    monkeypatch.setattr(making, "CALIBRATION_FACES", 5)
-    asked = []
-    load = mock.Mock(side_effect=lambda *how: asked.append(how[-1]()))
-    int8 = config.Runtime("openvino", "int8")
-    made = example_format.RecordsConfig(runtime=int8)
-    videos = [tmp_path / "missing.mp4", face_video, face_video, face_video]
-    with cheap_networks() as begun, mock.patch.object(making.runtime, "load", load):
-        # The fixture that shares one extractor among tests has taken the property's place.
-        making.Maker(made, tmp_path / "tracks", videos).load_extractor()
-    assert load.call_args.args[:4] == ("compact", None, int8, tmp_path)
-    images = [frame.image for frame in video.read_frames(face_video)]
-    eyes = np.array([[20, 20], [44, 20]], np.float32)
-    expected = [alignment.align_face(images[k], eyes, config.Alignment()) for k in (0, 5, 10)]
-    np.testing.assert_array_equal(asked[0], expected + expected[:2])
-    assert begun == ["missing", "face", "face"]
 
 
 def test_a_full_disk_ends_the_preparation_at_once(source, tmp_path):
@@ -232,21 +218,20 @@ def interrupted(folder, data_dir):
 
 def test_only_what_is_whole_and_of_the_same_files_is_kept(folder, tmp_path):
     data_dir = interrupted(folder, tmp_path / "data")
-    (first,) = (data_dir / "unfinished").rglob("P1-*.tfrecord")
+    (first,) = (data_dir / "segments").rglob("P1-*.tfrecord")
     first.write_bytes(first.read_bytes()[:-3])
-    ratings = folder / recola.RATINGS / "arousal/P2.csv"
+    ratings = folder / recola_layouts.OWN.ratings / "arousal/P2.csv"
     ratings.write_text(ratings.read_text().replace("0.04;", "0.04; "))
     with cheap_networks() as begun:
         prepare(folder, data_dir)
     assert begun == ["P1", "P2", "P3", "P4"]
-    assert not list((data_dir / "unfinished/recola").iterdir())
 
 
 def test_what_another_preparation_has_finished_stays(folder, tmp_path):
     data_dir = interrupted(folder, tmp_path / "data")
     with cheap_networks():
         prepare(folder, data_dir, train=("P3",))
-    assert unfinished(data_dir) == ["P1", "P2"]
+    assert finished(data_dir) == ["P1", "P2"]
 
 
 def test_examples_are_counted_without_reading_them(tmp_path):
@@ -267,7 +252,7 @@ def test_examples_are_counted_without_reading_them(tmp_path):
 
 def test_without_beam_its_flag_says_what_to_install(source, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "apache_beam", None)
-    monkeypatch.delitem(sys.modules, "ast_net.datasets.beam_pipeline", raising=False)
-    monkeypatch.delattr(datasets, "beam_pipeline", raising=False)
+    monkeypatch.delitem(sys.modules, "ast_net.records.beam_pipeline", raising=False)
+    monkeypatch.delattr(ast_net.records, "beam_pipeline", raising=False)
     with pytest.raises(errors.InputError, match=r"pip install -e '.\[beam\]'"):
-        store.prepare("recola", settings(), str(tmp_path), str(source), "runner=Direct")
+        store.prepare(settings(source, tmp_path), "runner=Direct")

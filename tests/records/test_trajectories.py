@@ -1,13 +1,14 @@
 """FER2013's faces along trajectories: courses, draws, and the records made of them."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy import spatial
 
 from ast_net import config, errors
 from ast_net.cnn import backbone, expression_head
-from ast_net.datasets import fer2013
-from ast_net.records import example_format, expression_pictures, store, trajectories
+from ast_net.records import expression_pictures, store, trajectories
 
 TIMES = np.arange(3000) / 25
 
@@ -68,47 +69,64 @@ def faces(monkeypatch, rng):
         for name in ("train", "public_test", "private_test")
     }
     monkeypatch.setattr(expression_pictures, "load", lambda data_dir, manual_dir: splits)
-    monkeypatch.setattr(fer2013, "find_source", lambda folder: folder)
-    monkeypatch.setattr(fer2013, "source_id", lambda source: "made up")
     return splits
 
 
-def settings(**changes):
-    partitions = {"train": ("T1",), "dev": ("T2",), "test": ("T3",)}
-    return example_format.RecordsConfig(clip=config.Clip(4, 2), partitions=partitions, **changes)
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/fer2013.csv").write_text("emotion,pixels,Usage\n")
+    return tmp_path / "source"
 
 
-def prepare(tmp_path):
-    return store.prepare("fer2013_trajectories", settings(), str(tmp_path / "data"), str(tmp_path))
+def settings(folder, **changes):
+    return config.Preparation(
+        dataset="fer2013_trajectories",
+        data_dir=str(folder.parent / "data"),
+        manual_dir=str(folder),
+        train_recordings=("train1",),
+        dev_recordings=("dev1",),
+        clip=config.Clip(4, 2),
+        **changes,
+    )
 
 
-def test_records_hold_the_features_of_public_test_s_faces_for_dev(faces, tmp_path):
-    builder = prepare(tmp_path)
+def test_records_hold_the_features_of_public_test_s_faces_for_dev(faces, folder):
+    records = store.prepare(settings(folder))
     cnn = backbone.load("compact", None)
     known = backbone.extract_pictures(cnn, faces["public_test"][0]).astype(np.float32)
-    first = next(store.segments(builder, "dev").as_numpy_iterator())
+    examples = list(records.segments("dev").as_numpy_iterator())
+    first = examples[0]
     assert first["mask"].all() and np.abs(first["labels"]).max() <= 0.81
     distances = np.abs(first["features"][:, np.newaxis] - known).max(axis=2)
     assert distances.min(axis=1).max() < 0.01
-    frames = max(
-        example["first_frame"] + len(example["mask"])
-        for example in store.segments(builder, "dev").as_numpy_iterator()
-    )
-    assert frames == 3000
+    assert max(example["first_frame"] + len(example["mask"]) for example in examples) == 3000
 
 
-def test_pictures_without_the_official_splits_are_refused(faces, tmp_path):
-    del faces["public_test"]
-    with pytest.raises(errors.InputError, match="have no public_test; expected one of fer2013.csv"):
-        prepare(tmp_path)
+def test_a_recording_is_the_same_whatever_the_others_are(faces, folder):
+    alone = store.prepare(settings(folder))
+    more = dataclasses.replace(settings(folder), train_recordings=("train2", "train1"))
+    files = [
+        {path.name: path.stat().st_ino for path in records.folder.glob("*-train.tfrecord*")}
+        for records in (alone, store.prepare(more))
+    ]
+    assert set(files[0].values()) < set(files[1].values()), "train1 was not made again"
 
 
-def test_another_runtime_is_refused_and_not_ignored(tmp_path):
-    bfloat16 = settings(runtime=config.Runtime("tensorflow", "bfloat16"))
-    with pytest.raises(errors.InputError, match="--precision=bfloat16: .* is not made of videos"):
-        store.prepare("fer2013_trajectories", bfloat16, str(tmp_path), None)
+def test_pictures_without_the_official_splits_are_refused(folder):
+    (folder / "fer2013.csv").unlink()
+    for split in ("train", "test"):
+        (folder / split).mkdir()
+    with pytest.raises(errors.InputError, match="expected one of fer2013.csv"):
+        store.prepare(settings(folder))
 
 
-def test_beam_is_refused_and_not_ignored(tmp_path):
+def test_another_runtime_is_refused_and_not_ignored(folder):
+    bfloat16 = settings(folder, runtime=config.Runtime("tensorflow", "bfloat16"))
+    with pytest.raises(errors.InputError, match="`precision=bfloat16`: .* is not made of videos"):
+        store.prepare(bfloat16)
+
+
+def test_beam_is_refused_and_not_ignored(folder):
     with pytest.raises(errors.InputError, match="is not made of videos"):
-        store.prepare("fer2013_trajectories", settings(), str(tmp_path), None, "runner=Any")
+        store.prepare(settings(folder), "runner=Any")

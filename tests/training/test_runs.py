@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import tensorflow_datasets as tfds
 
 from ast_net import config
 from ast_net.records import store
@@ -17,8 +16,9 @@ def settings(folder, **changes):
         data_dir=str(folder.parent / f"data_of_{folder.name}"),
         workdir=str(folder.parent / "run"),
         manual_dir=str(folder),
-        partitions={"train": TRAIN, "dev": ("P5", "P6", "P7")},
-        training=config.Training(clip=config.Clip(5, 2)),
+        train_recordings=TRAIN,
+        dev_recordings=("P5", "P6", "P7"),
+        clip=config.Clip(5, 2),
         **changes,
     )
 
@@ -28,23 +28,23 @@ def test_dev_does_not_change_the_reaction_delay(planted_recola):
     curves = []
     for name, dev in (("a", 0.8), ("b", 3.6)):
         run = settings(planted_recola(name, lags | dict.fromkeys(("P5", "P6", "P7"), dev)))
-        curves.append(runs.find_reaction_delay(run, runs.prepare(run)))
-    assert curves[0].found == pytest.approx([0.8, 0.8])
+        curves.append(runs.find_reaction_delay(store.prepare(run)))
+    assert curves[0].seconds == pytest.approx([0.8, 0.8])
     np.testing.assert_array_equal(curves[0].cc, curves[1].cc)
 
 
 def test_the_reaction_delay_is_searched_in_train_alone(planted_recola, monkeypatch):
     run = settings(planted_recola("a", {f"P{number}": 0.8 for number in range(1, 8)}))
-    builder = runs.prepare(run)
+    records = store.prepare(run)
     asked = []
-    read = tfds.core.DatasetBuilder.as_dataset
+    read = store.Records.segments
 
-    def spy(self, split, **arguments):
+    def spy(self, split):
         asked.append(split)
-        return read(self, split, **arguments)
+        return read(self, split)
 
-    monkeypatch.setattr(tfds.core.DatasetBuilder, "as_dataset", spy)
-    runs.find_reaction_delay(run, builder)
+    monkeypatch.setattr(store.Records, "segments", spy)
+    runs.find_reaction_delay(records)
     assert set(asked) == {"train"}
 
 
@@ -52,9 +52,9 @@ def test_a_gap_between_ratings_is_bridged_up_to_a_setting(planted_recola):
     folder = planted_recola("a", {f"P{number}": 0.0 for number in range(1, 8)}, gap=(4.0, 6.0))
     unrated, names = {}, set()
     for gap in (1.0, 2.5):
-        builder = runs.prepare(settings(folder, max_rating_gap=gap))
-        names.add(builder.builder_config.name)
-        examples = list(store.segments(builder, "dev").as_numpy_iterator())
+        records = store.prepare(settings(folder, max_rating_gap=gap))
+        names.add(records.folder)
+        examples = list(records.segments("dev").as_numpy_iterator())
         times = np.concatenate([example["timestamps"] for example in examples])
         labels = np.concatenate([example["labels"] for example in examples])
         unrated[gap] = np.unique(times[np.isnan(labels).any(axis=1)])

@@ -1,0 +1,202 @@
+"""Settings: their bounds, their flags, and the way from one to the other and back."""
+
+import dataclasses
+import math
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+
+from ast_net import cli, config, errors
+
+GROUPS = sorted({group for verb in cli.VERBS.values() for group in verb.groups}, key=str)
+LEAVES = [(group, leaf) for group in GROUPS for leaf in cli.settings_of(group)]
+
+
+def ids(value):
+    return value.__name__ if isinstance(value, type) else value.name
+
+
+@pytest.mark.parametrize(("group", "leaf"), LEAVES, ids=ids)
+def test_every_setting_is_described(group, leaf):
+    metadata = leaf.field.metadata
+    text = metadata["help"]
+    assert text[0].isupper() and text.rstrip().endswith((".", ")")), text
+    assert len(text) > 12 and "At most." not in text
+    if leaf.hint in (int, float):
+        assert metadata["bounds"] is not None
+    assert (leaf.group.__doc__ or "").strip(), "a group has a title in --help"
+    # The default is one of the values that are allowed.
+    getattr(leaf.group(), leaf.field.name)
+
+
+def test_every_dataclass_field_of_config_is_a_setting_or_a_group():
+    for group in vars(config).values():
+        if isinstance(group, type) and issubclass(group, config.Settings):
+            for field in dataclasses.fields(group) if dataclasses.is_dataclass(group) else ():
+                assert field.metadata.get("help") or isinstance(field.default, config.Settings)
+
+
+def test_a_name_is_one_setting_within_a_verb():
+    for verb in cli.VERBS.values():
+        names = [leaf.name for group in verb.groups for leaf in cli.settings_of(group)]
+        assert len(names) == len(set(names))
+
+
+text = st.text(st.characters(blacklist_categories=("Cs", "Cc", "Zl", "Zp")), max_size=12)
+names = st.lists(st.from_regex(r"\A\w[\w.+-]{0,9}\Z"), max_size=4, unique=True).map(tuple)
+
+
+def values_of(leaf) -> st.SearchStrategy:
+    """Values that a setting may have, its default among them."""
+    bounds, choices = leaf.field.metadata["bounds"], leaf.field.metadata["choices"]
+    default = st.just(leaf.field.default)
+    if leaf.name == "targets":
+        order = config.ALL_TARGETS
+        subsets = st.sets(st.sampled_from(order), min_size=1)
+        return subsets.map(lambda chosen: tuple(t for t in order if t in chosen))
+    if leaf.name == "reaction_delay":
+        return st.one_of(st.sampled_from([None, "auto"]), st.tuples(st.floats(0, 10)))
+    if leaf.name == "lstm_units":
+        return st.lists(st.integers(1, 10**6), min_size=1, max_size=4).map(tuple)
+    if choices is not None:
+        return st.sampled_from(list(choices)) if not isinstance(leaf.field.default, tuple) else default
+    if leaf.hint is bool:
+        return st.booleans()
+    if leaf.hint is int:
+        high = None if bounds.high == math.inf else int(bounds.high)
+        return st.integers(int(bounds.low), high)
+    if leaf.hint is float:
+        numbers = st.floats(bounds.low, bounds.high, allow_nan=False, allow_infinity=False)
+        return numbers.filter(lambda value: value in bounds)
+    if leaf.hint is str:
+        return st.one_of(default, text)
+    return names
+
+
+@pytest.mark.parametrize("group", [config.Experiment, config.Finetuning], ids=ids)
+@hypothesis.given(data=st.data())
+@hypothesis.settings(max_examples=60, deadline=None, derandomize=True)
+def test_a_run_s_flags_parse_back_to_it(group, data):
+    drawn = {leaf.name: data.draw(values_of(leaf), leaf.name) for leaf in cli.settings_of(group)}
+    try:
+        run = config.changed(group(), drawn)
+    except errors.InputError:
+        hypothesis.reject()  # settings that do not go together
+    assert cli.deserialise(group, cli.serialise(run), "run.flags") == run
+
+
+def parse(verb, *flags):
+    return cli.parse(verb, flags)
+
+
+def test_words_stand_for_values():
+    faces = parse("predict", "--max_faces=all").read(config.Prediction).max_faces
+    assert faces is None
+    assert parse("train", "--reaction_delay=auto").read(config.ReactionDelay).seconds == "auto"
+    delays = parse("train", "--reaction_delay=2,2.5").read(config.ReactionDelay)
+    assert delays.seconds == (2.0, 2.5) and delays.each(2) == (2.0, 2.5)
+    assert config.ReactionDelay((1.5,)).each(2) == (1.5, 1.5)
+    with pytest.raises(ValueError, match="still auto"):
+        config.ReactionDelay("auto").each(2)
+
+
+def test_a_file_s_name_may_hold_a_comma():
+    inputs = parse("predict", "--video=a,b.mp4", "--video=c.mp4").read(config.Inputs)
+    assert inputs.video == ("a,b.mp4", "c.mp4")
+
+
+@pytest.mark.parametrize(
+    ("verb", "flag", "message"),
+    [
+        ("predict", "--epochs=3", "--epochs is not used by predict, but by train, finetune"),
+        ("predict", "--targets=arousal", "--targets is not used by predict"),
+        ("predict", "--batch_size=64", "--batch_size is not used by predict"),
+        ("prepare", "--siamese_weight=0", "--siamese_weight is not used by prepare, but by train"),
+        ("train", "--nocnn", "--nocnn is not used by train, but by export"),
+        ("train", "--joy=3", "Unknown command line flag 'joy'"),
+        ("train", "--epochs=3.5", "--epochs=3.5: found '3.5', expected a whole number"),
+        ("train", "--learning_rate=fast", "found 'fast', expected a number"),
+        ("train", "--lstm_units=50,x", "found '50,x', expected numbers"),
+        ("train", "--flagfile=/nowhere.flags", "/nowhere.flags"),
+        ("train", "P1", "unexpected arguments: P1; the values of a list"),
+        ("train", "--reaction_delay_origin=found", "reaction_delay_origin"),
+    ],
+)
+def test_what_a_verb_does_not_use_is_refused(verb, flag, message):
+    with pytest.raises(errors.InputError) as raised:
+        parse(verb, flag)
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("verb", "group", "flags", "message"),
+    [
+        ("train", config.Experiment, ["--epochs=0"], "`epochs` must be at least 1, found 0"),
+        ("train", config.Experiment, ["--dataset=imagenet"], "`dataset` must be one of demo, "),
+        ("train", config.Experiment, ["--targets=joy"], "`targets` must be some of valence, "),
+        ("train", config.Experiment, ["--targets=arousal,valence"], "in the order valence,arousal"),
+        ("train", config.Experiment, ["--seed=4294967296"], "at least 0 and at most 4294967295"),
+        ("train", config.Experiment, ["--learning_rate=nan"], "`learning_rate` must be more than 0"),
+        ("train", config.Experiment, ["--reaction_delay=nan"], "at most 10 seconds"),
+        ("train", config.Experiment, ["--reaction_delay=1,2,3"], "or one for each of valence, aro"),
+        ("train", config.Experiment, ["--clip_frames=4"], "lower `local_intervals`"),
+        ("train", config.Experiment, ["--lstm_units="], "must name at least one layer"),
+        ("train", config.Experiment, ["--max_rating_gap=0"], "more than 0 seconds, found 0"),
+        ("train", config.Experiment, ["--precision=int8"], "not available with `runtime=tensorflow`"),
+        (
+            "train",
+            config.Experiment,
+            [f"--{term}_weight=0" for term in ("label", "trend", "local", "global", "siamese")],
+            "the weights of all loss terms are 0",
+        ),
+        ("finetune", config.Finetuning, ["--frozen_epochs=40"], "less than the 40 `epochs`"),
+        ("predict", config.Prediction, ["--max_faces=0"], "`max_faces` must be at least 1"),
+        ("predict", config.Prediction, ["--hold_seconds=9"], "at most `identity_seconds` (2)"),
+        ("predict", config.Inputs, ["--video=a", "--camera=0"], "exclude each other"),
+        ("predict", config.Inputs, ["--video=a", "--max_seconds=2"], "`max_seconds` is for a camera"),
+        ("predict", config.Outputs, ["--outputs=csv,gif"], "`outputs` must be some of csv, parquet"),
+        ("predict", config.Outputs, ["--outputs="], "found none"),
+    ],
+)
+def test_values_out_of_bounds_are_named(verb, group, flags, message):
+    with pytest.raises(errors.InputError) as raised:
+        parse(verb, *flags).read(group)
+    assert message in str(raised.value)
+
+
+def test_a_flagfile_serves_several_verbs(tmp_path):
+    path = tmp_path / "study.flags"
+    path.write_text("# A study\n--dataset=recola\n--epochs=7\n--nomixed_precision\n--faces=3\n")
+    more = tmp_path / "more.flags"
+    more.write_text(f"--flagfile={path}\n--seed=4\n")
+    assert parse("train", f"--flagfile={more}").read(config.Experiment).training.seed == 4
+    assert parse("train", f"--flagfile={path}", "--epochs=8").read(config.Training).epochs == 8
+    assert parse("describe", f"--flagfile={path}").read(config.Description).faces == 3
+    assert parse("prepare", f"--flagfile={path}").read(config.Preparation).dataset == "recola"
+    path.write_text("--joy=1\n")
+    with pytest.raises(errors.InputError, match="joy"):
+        parse("train", f"--flagfile={path}")
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_help_shows_examples_and_every_flag_in_groups(verb):
+    with pytest.raises(cli.HelpRequest) as request:
+        parse(verb, "--help")
+    text = str(request.value)
+    assert text.index("Examples:") < text.index("\n  --")
+    for example in cli.VERBS[verb].examples:
+        assert f"python -m ast_net.{verb} {example}" in text
+    for group in cli.VERBS[verb].groups:
+        for leaf in cli.settings_of(group):
+            shown = f"--[no]{leaf.name}\n" if leaf.hint is bool else f"--{leaf.name}="
+            assert (shown in text) != leaf.field.metadata["derived"], leaf.name
+    assert max(map(len, text.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_examples_of_help_are_right(verb):
+    for example in cli.VERBS[verb].examples:
+        arguments = parse(verb, *example.partition("#")[0].split())
+        for group in cli.VERBS[verb].groups:
+            arguments.read(group)
