@@ -15,7 +15,7 @@ from absl import logging
 from ast_net import config, errors
 from ast_net.cnn import backbone
 from ast_net.datasets import annotations
-from ast_net.faces import picture_sequence, tracking
+from ast_net.faces import face_track, video
 from ast_net.records import example_format, making, shards
 
 
@@ -184,7 +184,8 @@ class SegmentsBuilder(RecordsBuilder):
             read = functools.partial(_held, gold) if hold_ratings else source.read_gold
             paths = [_relative(path, folder) for path in (source.video, *source.ratings)]
             content = [(path, made_of[path]) for path in paths]
-            key = [tracking.TRACK_VERSION, _changed(source.video), content]
+            modified = video.open_video(source.video).fingerprint.modified
+            key = [face_track.TRACK_VERSION, modified, content]
             digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()
             file = unfinished / shards.file_name(source.name, digest)
             return making.Job(source.name, source.video, read, file)
@@ -236,26 +237,11 @@ class SegmentsBuilder(RecordsBuilder):
             )
         result = {}
         for source in sources:
-            result[_relative(source.video, folder)] = _size(source.video)
+            size = video.open_video(source.video).fingerprint.size
+            result[_relative(source.video, folder)] = size
             for path in source.ratings:
                 result[_relative(path, folder)] = hashlib.sha256(path.read_bytes()).hexdigest()
         return result
-
-
-def _size(path: pathlib.Path) -> str:
-    """Of a video file, or of a folder of pictures."""
-    if not path.is_dir():
-        return f"{path.stat().st_size} bytes"
-    sizes = [picture.path.stat().st_size for picture in picture_sequence.listing(path)]
-    return f"{len(sizes)} pictures, {sum(sizes)} bytes"
-
-
-def _changed(path: pathlib.Path) -> int:
-    """When a video file, or one of a folder of pictures, was last written."""
-    paths = (
-        [picture.path for picture in picture_sequence.listing(path)] if path.is_dir() else [path]
-    )
-    return max(path.stat().st_mtime_ns for path in paths)
 
 
 def _relative(path: pathlib.Path, folder: pathlib.Path) -> str:

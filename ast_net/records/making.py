@@ -21,7 +21,7 @@ from absl import logging
 from ast_net import config, errors, files
 from ast_net.cnn import backbone, runtime
 from ast_net.datasets import annotations
-from ast_net.faces import alignment, detection, tracking
+from ast_net.faces import alignment, detection, face_track, video
 from ast_net.records import example_format
 
 ATTEMPTS = 2
@@ -70,12 +70,13 @@ class Maker:
           OSError: nothing can be written.
         """
         settings = self._settings
-        track = self._track(job.video)
+        source = video.open_video(job.video)
+        track = self._track(source)
         times, gold = job.read_gold()
         _check_length(job, times, track)
         labels = annotations.resample(times, gold, track.timestamps, settings.max_rating_gap)
         _report(job, times, track, labels)
-        faces = alignment.aligned_faces(job.video, track, settings.alignment)
+        faces = alignment.aligned_faces(source, track, settings.alignment)
         progress = tqdm.tqdm(
             faces, f"{job.name}: features", len(track.valid), unit="frame", leave=False
         )
@@ -112,17 +113,21 @@ class Maker:
             self._calibration_faces,
         )
 
-    def _track(self, video: pathlib.Path) -> tracking.Track:
-        return tracking.cached_track(video, self._tracks, self._settings.tracking, self._detector)
+    def _track(self, source: video.VideoSource) -> face_track.Track:
+        return face_track.cached_track(
+            source, self._tracks, self._settings.tracking, self._detector
+        )
 
     def _calibration_faces(self) -> np.ndarray:
         """Faces of the first recordings, uint8 [n, 224, 224, 3]."""
         size = self._settings.alignment.size
         found: list[np.ndarray] = []
-        for video in self._videos:
+        for path in self._videos:
             # A video that cannot be read is reported when its own turn comes.
             with contextlib.suppress(errors.InputError):
-                faces = alignment.aligned_faces(video, self._track(video), self._settings.alignment)
+                source = video.open_video(path)
+                track = self._track(source)
+                faces = alignment.aligned_faces(source, track, self._settings.alignment)
                 valid = (face.image for face in faces if face.valid)
                 end = CALIBRATION_FACES_EACH * CALIBRATION_STEP
                 found.extend(itertools.islice(valid, 0, end, CALIBRATION_STEP))
@@ -175,24 +180,24 @@ def _disk_errors(path: pathlib.Path) -> Iterator[None]:
         raise OSError(errno.ENOSPC, f"cannot be written ({error.message})", str(path)) from error
 
 
-def _check_length(job: Job, times: np.ndarray, track: tracking.Track) -> None:
+def _check_length(job: Job, times: np.ndarray, track: face_track.Track) -> None:
     """Warns of ratings that go on after the video, and refuses those whose times cannot be its seconds."""
-    video, ratings = track.timestamps[-1], times[-1]
-    if ratings > _FAR_TOO_LONG * (video + 1):
+    end, ratings = track.timestamps[-1], times[-1]
+    if ratings > _FAR_TOO_LONG * (end + 1):
         raise errors.InputError(
-            f"{job.video}: the video ends at {video:.2f} s and its ratings ({job.name}) at {ratings:.2f} s: "
+            f"{job.video}: the video ends at {end:.2f} s and its ratings ({job.name}) at {ratings:.2f} s: "
             "expected times in seconds, and a video that is whole"
         )
-    if ratings > video + config.MAX_RATING_GAP:
+    if ratings > end + config.MAX_RATING_GAP:
         logging.warning(
             "%s: its ratings go on to %.2f s, but the video ends at %.2f s: is it cut off?",
             job.name,
             ratings,
-            video,
+            end,
         )
 
 
-def _report(job: Job, times: np.ndarray, track: tracking.Track, labels: np.ndarray) -> None:
+def _report(job: Job, times: np.ndarray, track: face_track.Track, labels: np.ndarray) -> None:
     """Says what of a recording cannot be learned from."""
     frames, faces = len(track.valid), int(track.valid.sum())
     if faces == 0:

@@ -12,7 +12,7 @@ from absl import logging
 from ast_net import config, errors
 from ast_net.cnn import runtime
 from ast_net.datasets import annotations, gold_standard, recola, recola_layouts
-from ast_net.faces import alignment, tracking, video_writer
+from ast_net.faces import alignment, face_track, video, video_writer
 from ast_net.records import example_format, store
 
 CLIP = config.Clip(4, 2)
@@ -48,11 +48,11 @@ def prepared(recola_folder, tmp_path_factory):
 
 
 def test_records_hold_features_and_gold_standard_of_every_frame(prepared, recola_folder):
-    path = recola_folder / recola.VIDEOS / "P1.mp4"
-    track = tracking.track_video(path, config.Tracking(), progress=False)
+    source = video.Video(recola_folder / recola.VIDEOS / "P1.mp4")
+    track = face_track.track_video(source, config.Tracking())
     ratings = annotations.read_ratings(rating_file(recola_folder, "P1", "arousal"))
     gold = gold_standard.gold_standard(ratings.values)
-    faces = alignment.aligned_faces(path, track, config.Alignment())
+    faces = alignment.aligned_faces(source, track, config.Alignment())
     features = np.stack(
         list(
             runtime.extract(

@@ -39,7 +39,7 @@ def recording(features, present, slots=None, dropped=()):
         faces = [types.SimpleNamespace(face_id=face_id, face="seen") for face_id in ids]
         rows = np.array([features[face_id, number] for face_id in ids]).reshape(-1, 6)
         made.append(
-            streams.Described(number, slot / RATE, None, number in dropped, faces, rows, None)
+            streams.FrameFeatures(number, slot / RATE, None, number in dropped, faces, rows, None)
         )
     return made
 

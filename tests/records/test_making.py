@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from ast_net import config, datasets, errors
 from ast_net.datasets import recola
-from ast_net.faces import alignment, tracking, video, video_writer
+from ast_net.faces import alignment, face_track, video, video_writer
 from ast_net.records import example_format, making, shards, store
 
 NAMES = ("P1", "P2", "P3", "P4")
@@ -32,12 +32,12 @@ def cheap_networks(fail=lambda name, frame: None):
     """
     begun: list[str] = []
 
-    def track(path, *_):
-        begun.append(pathlib.Path(path).stem)
-        times = np.array([frame.timestamp for frame in video.read_frames(path)])
+    def track(source, *_):
+        begun.append(source.path.stem)
+        times = np.array([frame.timestamp for frame in source.frames()])
         eyes = np.array([[20, 20], [44, 20], [32, 30], [24, 38], [40, 38]], np.float32)
         count = len(times)
-        return tracking.Track(
+        return face_track.Track(
             times,
             np.ones(count, bool),
             np.ones(count, np.float32),
@@ -51,7 +51,7 @@ def cheap_networks(fail=lambda name, frame: None):
             yield np.full(512, image.mean() / 8 + k, np.float16)
 
     with (
-        mock.patch.object(making.tracking, "cached_track", track),
+        mock.patch.object(making.face_track, "cached_track", track),
         mock.patch.object(making.runtime, "extract", extract),
         mock.patch.object(making.runtime, "load"),
         mock.patch.object(making.detection, "FaceDetector"),
@@ -173,7 +173,7 @@ def test_failed_recordings_are_reported_at_the_end_and_the_others_kept(folder, w
     assert begun == ["P1", "P1", "P2", "P3", "P3", "P4"]
     said = str(caught.value)
     assert "2 of 4 recordings failed, each 2 times" in said
-    assert "P1.mp4: no video that can be read" in said
+    assert "P1.mp4: not a readable video" in said
     assert "P3.mp4: MemoryError: no room" in said
     assert "--train_recordings=P2 --dev_recordings=P4" in said
     assert unfinished(tmp_path / "data") == ["P2", "P4"]
@@ -204,7 +204,7 @@ def test_int8_is_calibrated_on_faces_of_the_first_recordings(face_video, monkeyp
         # The fixture that shares one extractor among tests has taken the property's place.
         making.Maker(made, tmp_path / "tracks", videos).load_extractor()
     assert load.call_args.args[:4] == ("compact", None, int8, tmp_path)
-    images = [frame.image for frame in video.read_frames(face_video)]
+    images = [frame.image for frame in video.Video(face_video).frames()]
     eyes = np.array([[20, 20], [44, 20]], np.float32)
     expected = [alignment.align_face(images[k], eyes, config.Alignment()) for k in (0, 5, 10)]
     np.testing.assert_array_equal(asked[0], expected + expected[:2])
