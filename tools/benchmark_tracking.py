@@ -2,13 +2,13 @@
 
     tools/run tools/benchmark_tracking.py VIDEO...
 
-Eye error and jitter are in pixels of the aligned crop, where the eyes are 73 pixels apart. The reference is
-the unchanged mtcnn package. Jitter is the standard deviation of an eye's position that its second
-difference in time implies, so that smooth motion does not count. Milliseconds are processor time, all
-threads together. It takes about 0.3 s a frame on two cores.
+Eye error and jitter are in pixels of the aligned crop, where the eyes are 73 pixels apart. The
+reference is the unchanged mtcnn package. Jitter is the standard deviation of an eye's position that
+its second difference in time implies, so that smooth motion does not count. Milliseconds are
+processor time, all threads together. It takes about 0.3 s a frame on two cores.
 
-Required: eye error of at most 2 pixels at the median and 5 at the 95th percentile; at most 2 % of the frames
-differ in whether they show a face.
+Required: eye error of at most 2 pixels at the median and 5 at the 95th percentile; at most 2 % of
+the frames differ in whether they show a face.
 """
 
 import argparse

@@ -2,8 +2,9 @@
 
     tools/run tools/compare_side_by_side.py LEFT RIGHT [--mirror_right]
 
-For each clip, prints how many frames have another identity than the first, and how far its valence and
-arousal are from those of the clip alone. Both are scaled to the smaller height and cut to the shorter length.
+For each clip, prints how many frames have another identity than the first, and how far its valence
+and arousal are from those of the clip alone. Both are scaled to the smaller height and cut to the
+shorter length.
 """
 
 import argparse

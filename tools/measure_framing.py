@@ -63,8 +63,8 @@ def main() -> None:
     ):
         x, y = MARGIN + MIDDLE * row - 0.5
         print(
-            f"| {name} | {row[0]:.3f}, {row[1]:.3f} | {deviation[0]:.3f}, {deviation[1]:.3f} | {x:.1f}, {y:.1f} "
-            f"| {target[0]:g}, {target[1]:g} |"
+            f"| {name} | {row[0]:.3f}, {row[1]:.3f} | {deviation[0]:.3f}, {deviation[1]:.3f} "
+            f"| {x:.1f}, {y:.1f} | {target[0]:g}, {target[1]:g} |"
         )
 
 

@@ -25,9 +25,9 @@ class AlignedFace(NamedTuple):
 def eye_transform(
     left_eye: npt.ArrayLike, right_eye: npt.ArrayLike, alignment: config.Alignment
 ) -> np.ndarray:
-    """Computes the similarity transform, float64 [2, 3], that puts both eyes at their places in the crop.
+    """Computes the similarity transform, float64 [2, 3], from a picture to its aligned crop.
 
-    Two points determine it: turning and scaling together are a multiplication by one complex number.
+    It is determined by the two eyes: turning and scaling are one complex multiplication.
 
     Args:
       left_eye: x, y in the picture, in pixels; left as seen in the picture.
@@ -51,8 +51,8 @@ def eye_transform(
 def align_face(image: np.ndarray, landmarks: np.ndarray, alignment: config.Alignment) -> np.ndarray:
     """Cuts a face out of a picture, both eyes at their places; black beyond the picture's edges.
 
-    A face that is larger than in the crop is sampled several times a pixel and averaged: one sample a
-    pixel would show patterns that are not there (4K video has up to eight times as many pixels each way).
+    A face that is larger than in the crop is sampled several times a pixel and averaged: one sample
+    a pixel would show patterns that are not there (4K video: up to eight times as many each way).
 
     Args:
       image: uint8 RGB [H, W, 3].
@@ -80,7 +80,7 @@ def align_face(image: np.ndarray, landmarks: np.ndarray, alignment: config.Align
 
 
 def _warped(image: np.ndarray, transform: np.ndarray, size: int) -> np.ndarray:
-    """Calls cv2.warpAffine, to [size, size, 4]; OpenCV takes half as long for four channels as for three.
+    """Warps to [size, size, 4]: OpenCV takes half as long for four channels as for three.
 
     Only the part of the picture that the crop shows gets a fourth channel.
     """
@@ -132,6 +132,6 @@ def _mismatch(
     source: video.VideoSource, track: face_track.Track, difference: str
 ) -> errors.InputError:
     return errors.InputError(
-        f"{source.path}: the track of {len(track)} frames belongs to another video: {difference}; track "
-        "this one"
+        f"{source.path}: the track of {len(track)} frames belongs to another video: {difference}; "
+        "track this one"
     )

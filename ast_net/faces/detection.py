@@ -10,7 +10,7 @@ from mtcnn.utils import bboxes
 
 from ast_net.faces import lite_network, patches
 
-# The mtcnn package's values. P-Net sees faces of 12 pixels, in pictures shrunk by this factor again and again.
+# The mtcnn package's values. P-Net sees faces of 12 pixels, in ever smaller copies of the picture.
 _PNET_SIZE, _RNET_SIZE, _ONET_SIZE = 12, 24, 48
 _SCALE_FACTOR = 0.709
 _PNET_THRESHOLD, _RNET_THRESHOLD, _ONET_THRESHOLD = 0.6, 0.7, 0.8
@@ -18,9 +18,10 @@ _PNET_THRESHOLD, _RNET_THRESHOLD, _ONET_THRESHOLD = 0.6, 0.7, 0.8
 # Bounds the memory, whatever the picture shows.
 _MAX_CANDIDATES = 1000
 
-# O-Net's output jitters with the position of its square. The mean over four squares, moved along the
-# diagonals by this fraction of their side, two of them mirrored, jitters a third as much (eyes: 0.15
-# instead of 0.45 pixels of the aligned crop), and non-faces that pass in one position fail in others.
+# O-Net's output jitters with the position of its square. The mean over four squares, moved along
+# the diagonals by this fraction of their side, two of them mirrored, jitters a third as much (eyes:
+# 0.15 instead of 0.45 pixels of the aligned crop), and non-faces that pass in one position fail in
+# others.
 _SHIFTS = 0.03 * np.array([[1, 1], [-1, -1], [1, -1], [-1, 1]])
 _MIRRORED = np.array([False, False, True, True])
 _MIRRORED_LANDMARKS = [1, 0, 2, 4, 3]
@@ -33,7 +34,7 @@ class Face:
     """A face in a picture, in pixels.
 
     Attributes:
-      box: x and y of its upper left corner, width, height, float32 [4]; may reach beyond the picture.
+      box: x, y of the upper left corner, width, height, float32 [4]; may exceed the picture.
       confidence: the probability of a face, in [0, 1].
       landmarks: x and y of left eye, right eye, nose, left and right corner of the mouth, float32
         [5, 2]; left and right as seen in the picture.
@@ -48,12 +49,12 @@ class FaceDetector:
     """MTCNN (Zhang et al., 2016): P-Net proposes squares, R-Net filters them, O-Net adds landmarks.
 
     The networks and weights are those of the mtcnn package. Its `detect_faces` is not used: with a
-    min_face_size well above 20 its picture pyramid goes below the 12 pixels that P-Net needs, and it
-    takes the resulting error for a picture without faces. Here crops are also shrunk by averaging areas,
-    not by sampling, which steadies the landmarks.
+    min_face_size well above 20 its picture pyramid goes below the 12 pixels that P-Net needs, and
+    it takes the resulting error for a picture without faces. Here crops are also shrunk by
+    averaging areas, not by sampling, which steadies the landmarks.
 
-    The networks are small and called once a frame: they run on one core of the CPU even if there is a
-    GPU (`lite_network.LiteNetwork`). The detector may run in one thread and a CNN in another.
+    The networks are small and called once a frame: they run on one core of the CPU even if there is
+    a GPU (`lite_network.LiteNetwork`). The detector may run in one thread and a CNN in another.
     """
 
     def __init__(self) -> None:
@@ -140,7 +141,7 @@ class FaceDetector:
     def _describe(
         self, pixels: np.ndarray, squares: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """O-Net: corners [n, 4], landmarks [n, 5, 2] and confidence [n] of the faces in squares [n, 4]."""
+        """O-Net: corners [n, 4], landmarks [n, 5, 2], confidence [n] of faces in squares [n, 4]."""
         offsets, points, confidence = self._onet(pixels)
         sides = squares[:, 2:] - squares[:, :2]
         corners = squares + offsets * np.tile(sides, 2)
@@ -152,7 +153,7 @@ class FaceDetector:
     def _mean_over_shifts(
         self, image: np.ndarray, squares: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The same as _describe, averaged over shifted and mirrored copies of each square, [K, 4]."""
+        """_describe, averaged over shifted and mirrored copies of each of the squares [K, 4]."""
         shifts = np.tile(_SHIFTS, 2) * (squares[:, 2] - squares[:, 0])[:, np.newaxis, np.newaxis]
         shifted = np.rint(squares[:, np.newaxis] + shifts)
         mirrored = np.tile(_MIRRORED, len(squares))
@@ -175,9 +176,9 @@ class FaceDetector:
 
 
 def _candidates(offsets: np.ndarray, confidence: np.ndarray) -> np.ndarray:
-    """P-Net's squares as _rows, the most confident first, from offsets [h, w, 4], confidence [h, w].
+    """P-Net's squares as _rows, best first, from its offsets [h, w, 4] and confidence [h, w].
 
-    As in the mtcnn package, a square begins at pixel 1 of its 12, and the next one 2 pixels further.
+    As in the mtcnn package, the first square begins at pixel 1, the next ones 2 pixels further.
     """
     y, x = np.nonzero(confidence > _PNET_THRESHOLD)
     first = 2 * np.stack([x, y], axis=1) + 1
@@ -186,7 +187,7 @@ def _candidates(offsets: np.ndarray, confidence: np.ndarray) -> np.ndarray:
 
 
 def _rows(corners: np.ndarray, confidence: np.ndarray) -> np.ndarray:
-    """The mtcnn package's form, [n, 6]: picture (always the only one, 0), x1, y1, x2, y2, confidence."""
+    """As the mtcnn package takes them, [n, 6]: picture (always 0), x1, y1, x2, y2, confidence."""
     return np.column_stack([np.zeros(len(corners)), corners, confidence])
 
 

@@ -102,14 +102,15 @@ def load_track(path: str | os.PathLike) -> Track:
     # A damaged zip file shows in many ways: wrong checksum, unknown compression, short array ...
     except Exception as error:
         raise errors.InputError(
-            f"{path}: not a readable face track ({type(error).__name__}: {error}); track the video again"
+            f"{path}: not a readable face track ({type(error).__name__}: {error}); "
+            "track the video again"
         ) from error
     for name, (dtype, shape) in _LAYOUT.items():
         array, expected = arrays[name], (length, *shape)
         if array.dtype != dtype or array.shape != expected:
             raise errors.InputError(
-                f"{path}: {name} is {array.dtype} {array.shape}, expected {np.dtype(dtype)} {expected}; "
-                "track the video again"
+                f"{path}: {name} is {array.dtype} {array.shape}, expected {np.dtype(dtype)} "
+                f"{expected}; track the video again"
             )
     return Track(**arrays)
 
@@ -122,8 +123,8 @@ def cached_track(
 ) -> Track:
     """Returns the track of a video from the cache, or follows the face and puts the track there.
 
-    The key is the video's content, the settings and TRACK_VERSION; the video's name does not matter. A
-    damaged file in the cache is replaced.
+    The key is the video's content, the settings and TRACK_VERSION; the video's name does not
+    matter. A damaged file in the cache is replaced.
 
     Args:
       source: the video.

@@ -1,4 +1,4 @@
-"""Decides whether a face was there before: by its place, its size and, among several, its appearance."""
+"""Recognises faces that were there before: by place, size and, among several, appearance."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ import scipy.optimize
 
 from ast_net.faces import detection, patches
 
-# A face may come back at a distance of this many times its own size, plus so many for every second that it
-# was away; and larger or smaller by this factor, which grows in the same way.
+# A face may come back at a distance of this many times its own size, plus so many for every second
+# that it was away; and larger or smaller by this factor, which grows in the same way.
 _REACH, _REACH_GROWTH = 1.0, 1.0
 _RATIO, _RATIO_GROWTH = 1.5, 0.25
 # Pixels. A coarse picture, so that an expression or an uncertain box changes little.
@@ -41,8 +41,8 @@ class FollowedFace:
 def appearance(image: np.ndarray, face: detection.Face) -> np.ndarray:
     """What a face looks like: its grey values as a vector [256] of mean 0 and length 1.
 
-    The product of two of them is their correlation. In a film that was tried it was above 0.9 from frame
-    to frame for one person, and about 0 between people; light and pose can bring one person's to 0.3.
+    The product of two of them is their correlation. In a film that was tried it was above 0.9 from
+    frame to frame for one person, and about 0 between people; light and pose can bring it to 0.3.
     """
     corners = np.concatenate([face.box[:2], face.box[:2] + face.box[2:]])
     square = patches.squares_around(corners[np.newaxis].astype(float), _APPEARANCE_SIZE)[0]
@@ -67,9 +67,10 @@ def recognise(
 ) -> list[FollowedFace | None]:
     """Matches each new face to the lost face that it is; None if it is none of them.
 
-    A face must be near where it was lost and about as large. Where several come into question, all are
-    assigned at once (the Hungarian method), so that place and appearance fit best. Appearance decides
-    between faces but excludes none: whoever takes a lost face's place in time, and alone, is taken for it.
+    A face must be near where it was lost and about as large. Where several come into question, all
+    are assigned at once (the Hungarian method), so that place and appearance fit best. Appearance
+    decides between faces but excludes none: whoever takes a lost face's place in time, and alone,
+    is taken for it.
 
     Args:
       lost: the faces that were lost.

@@ -13,8 +13,8 @@ class LiteNetwork:
 
     For networks this small TensorFlow's own executor costs more than the arithmetic: O-Net on four
     squares takes 1.9 ms of one core with TensorFlow Lite and 8 ms of two cores without; the numbers
-    agree to 1e-6. One thread is enough and leaves the other cores to the CNN; Python's lock is released
-    meanwhile. Calls from several threads wait for each other.
+    agree to 1e-6. One thread is enough and leaves the other cores to the CNN; Python's lock is
+    released meanwhile. Calls from several threads wait for each other.
 
     Args:
       network: takes float32 pictures [n, size, size, 3], which are (uint8 - 127.5) / 128.
@@ -29,10 +29,12 @@ class LiteNetwork:
         with tf.device("CPU:0"):
             function = run.get_concrete_function()
         converter = tf.lite.TFLiteConverter.from_concrete_functions([function], network)
-        # Through a saved model the conversion takes a second longer and loses a Keras network's weights.
+        # Through a saved model the conversion takes a second longer and loses a Keras network's
+        # weights.
         converter.experimental_lower_to_saved_model = False
         with warnings.catch_warnings():
-            # It announces the package that replaces it; setup.cfg pins a TensorFlow that still has it.
+            # It announces the package that replaces it; setup.cfg pins a TensorFlow that still has
+            # it.
             warnings.simplefilter("ignore", UserWarning)
             self._interpreter = tf.lite.Interpreter(
                 model_content=converter.convert(), num_threads=1
@@ -45,7 +47,7 @@ class LiteNetwork:
         self._lock = threading.Lock()
 
     def __call__(self, images: np.ndarray) -> list[np.ndarray]:
-        """Returns the network's outputs, float32 [n, ...], for uint8 pictures [n, height, width, 3]."""
+        """Returns the outputs, float32 [n, ...], for uint8 pictures [n, height, width, 3]."""
         with self._lock:
             if images.shape != self._shape:
                 self._interpreter.resize_tensor_input(self._input, images.shape)

@@ -8,7 +8,7 @@ _GREY = 127
 
 
 def squares_around(corners: np.ndarray, least: int) -> np.ndarray:
-    """Returns the squares around boxes, both x1, y1, x2, y2 [n, 4]; on whole pixels, sides >= least."""
+    """Returns the squares around boxes, x1, y1, x2, y2 [n, 4], on whole pixels, sides >= least."""
     sides = np.rint(np.maximum(least, (corners[:, 2:] - corners[:, :2]).max(axis=1)))
     first = np.rint((corners[:, :2] + corners[:, 2:] - sides[:, np.newaxis]) / 2)
     return np.hstack([first, first + sides[:, np.newaxis]])
@@ -31,8 +31,8 @@ def cut(image: np.ndarray, square: np.ndarray, size: int) -> np.ndarray:
 def cut_together(image: np.ndarray, squares: np.ndarray, size: int) -> np.ndarray:
     """Does the same as `cut` for squares [n, 4] of one size that lie close together.
 
-    Areas are differences of one integral image, so that each pixel is read once, not n times. Between
-    whole rows and columns the sum from the origin is linear, so interpolating it is exact.
+    Areas are differences of one integral image, so that each pixel is read once, not n times.
+    Between whole rows and columns the sum from the origin is linear, so interpolating it is exact.
 
     Returns:
       uint8 [n, size, size, 3].

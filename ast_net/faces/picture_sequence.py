@@ -22,13 +22,14 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 class PictureSequence:
     """The pictures of a folder or of a pattern, in the order of their numbers: 2.png before 10.png.
 
-    It has the attributes and methods of `video.Video`. The folder is listed when the object is made;
-    other files, hidden files and subfolders are ignored.
+    It has the attributes and methods of `video.Video`. The folder is listed when the object is
+    made; other files, hidden files and subfolders are ignored.
 
     Attributes:
       path: the folder, or a pattern such as frames/*.png.
       numbers: the T numbers that the file names end with.
-      timestamps: seconds from the first picture on, float64 [T]; a gap in the numbers is a gap in time.
+      timestamps: seconds from the first picture on, float64 [T]; a gap in the numbers is a gap in
+        time.
       frame_count: T.
       frame_rate: FRAME_RATE.
       duration: when the last picture ends, in seconds.
@@ -57,7 +58,8 @@ class PictureSequence:
         missing = last - first + 1 - self.frame_count
         if missing:
             logging.warning(
-                "%s: %d pictures are missing between numbers %d and %d; the others keep their times",
+                "%s: %d pictures are missing between numbers %d and %d; the others keep their "
+                "times",
                 self.path,
                 missing,
                 first,
@@ -70,7 +72,7 @@ class PictureSequence:
             if image.shape != shape:
                 raise errors.InputError(
                     f"{file}: {image.shape[1]}x{image.shape[0]} pixels, the first of its folder "
-                    f"{shape[1]}x{shape[0]}; expected one size: these are pictures of different videos"
+                    f"{shape[1]}x{shape[0]}; expected one size: these are different videos"
                 )
             yield video_frame.Frame(index, float(timestamp), image)
 
@@ -123,17 +125,19 @@ def _pictures(folder: pathlib.Path) -> dict[int, pathlib.Path]:
         number = re.search(r"[0-9]{1,15}$", path.stem)
         if number is None:
             raise errors.InputError(
-                f"{path}: no number at the end of its name; expected names such as 00012.png: remove it, "
-                "or give it its number"
+                f"{path}: no number at the end of its name; expected names such as 00012.png: "
+                "remove it, or give it its number"
             )
         other = pictures.setdefault(int(number[0]), path)
         if other != path:
             raise errors.InputError(
-                f"{path}: has the same number as {other.name}; expected each number once: remove one of them"
+                f"{path}: has the same number as {other.name}; expected each number once: "
+                "remove one of them"
             )
     if not pictures:
         raise errors.InputError(
-            f"{folder}: no pictures in this folder; expected {', '.join(SUFFIXES)} with numbers for names"
+            f"{folder}: no pictures in this folder; expected {', '.join(SUFFIXES)} with numbers "
+            "for names"
         )
     return pictures
 
@@ -148,7 +152,7 @@ def _decode(path: pathlib.Path) -> np.ndarray:
     image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
     if image is None:
         raise errors.InputError(
-            f"{path}: not a readable picture ({len(content)} bytes): it is something else, or was cut "
-            "off; copy it again"
+            f"{path}: not a readable picture ({len(content)} bytes): it is something else, or was "
+            "cut off; copy it again"
         )
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

@@ -27,27 +27,26 @@ class TrackedFace(NamedTuple):
 class FaceTracker:
     """Follows the faces of a video, one frame after the other, and never looks ahead.
 
-    A frame costs one small network: O-Net looks where the faces were. MTCNN searches the whole picture
-    - when O-Net no longer sees one of the faces;
-    - every `redetect_every` frames, to find others and to check that what is followed is still a face;
-    - every `search_every` frames while there is no face, or while there is room for one that was lost.
-    A face that is confirmed keeps its box, as a jump of the box would move the landmarks. If a detection
-    does not find a face, there is another one `search_every` frames later; if that fails, too, the face
-    is given up.
+    A frame costs one small network: O-Net looks where the faces were. MTCNN searches the whole
+    picture when O-Net no longer sees one of the faces; every `redetect_every` frames, to find others
+    and to check those that are followed; and every `search_every` frames while there is no face, or
+    room for one that was lost. A face that is confirmed keeps its box, as a jump of the box would
+    move the landmarks. If a detection does not find a face, there is another one `search_every`
+    frames later; if that fails, too, the face is given up.
 
-    A single face (max_faces=1) is the most prominent one, and remains it even if another one grows. It
-    is given up as soon as one detection does not find it; then the most prominent of the others follows.
+    A single face (max_faces=1) is the most prominent one, and is kept even if another one grows. It
+    is given up as soon as one detection misses it; then the most prominent of the others is next.
 
     A face that comes back within `identity_seconds`, near where it was and about as large, gets its
-    number again (`identities.recognise`); later than that it gets a new one. If two faces run into one
-    place, one hides the other: what is seen there keeps the number of the face it looks like, if that is
-    clear, otherwise the older one's. If one face takes another's place from one frame to the next, as at
-    a film's cuts, this is not noticed.
+    number again (`identities.recognise`); later than that it gets a new one. If two faces run into
+    one place, one hides the other: what is seen there keeps the number of the face it looks like,
+    if that is clear, otherwise the older one's. If one face takes another's place from one frame to
+    the next, as at a film's cuts, this is not noticed.
 
     Args:
       detector: finds faces.
       settings: when to detect, and what counts as a face.
-      max_faces: how many faces are followed, the most prominent ones as long as there is room; None for all.
+      max_faces: how many faces are followed at most, the most prominent ones first; None for all.
       identity_seconds: how long a face may be away and still be the same.
     """
 
@@ -74,8 +73,8 @@ class FaceTracker:
           image: uint8 RGB [H, W, 3].
           timestamp: of the frame, in seconds.
         """
-        # Before this frame's faces are followed: one that it loses may be found again in it, however
-        # short `identity_seconds` is.
+        # Before this frame's faces are followed: one that it loses may be found again in it,
+        # however short `identity_seconds` is.
         self._lost = [
             lost for lost in self._lost if timestamp - lost.last_seen <= self._identity_seconds
         ]
@@ -161,8 +160,8 @@ class FaceTracker:
 def prominence(face: detection.Face, shape: tuple[int, ...]) -> float:
     """How much a face is the subject of a picture of shape [H, W, ...]; the largest value wins.
 
-    The geometric mean of its width and height, times its confidence, times a centrality that falls from
-    1 in the middle of the picture to 1/2 in its corners.
+    The geometric mean of its width and height, times its confidence, times a centrality that falls
+    from 1 in the middle of the picture to 1/2 in its corners.
     """
     size = np.array(shape[1::-1], np.float64)
     centre = face.box[:2] + face.box[2:] / 2

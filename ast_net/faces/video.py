@@ -22,10 +22,11 @@ from absl import logging
 from ast_net import errors
 from ast_net.faces import picture_sequence, video_frame
 
-# Seconds. In files with sound the container's duration and the end of the last frame differ by a few frames.
+# Seconds. In files with sound the container's duration and the end of the last frame differ by a
+# few frames.
 _DURATION_TOLERANCE = 0.5
-# Pixels. Decoding with several threads takes half as much processor time again, which only pays off for
-# larger pictures.
+# Pixels. Decoding with several threads takes half as much processor time again, which only pays off
+# for larger pictures.
 _LARGE = 1920 * 1088
 # The frame rate is measured over the first packets, this many at most.
 _RATE_PACKETS = 250
@@ -36,9 +37,9 @@ _DEFAULT_RATE = 25.0
 class Video:
     """A video file.
 
-    Making the object reads nothing. The container is opened once for all that it says (`frame_count`,
-    `frame_rate`, `duration`), when the first of these is asked for, and once for each pass over the
-    frames. A missing or unreadable file raises InputError then.
+    Making the object reads nothing. The container is opened once for all that it says
+    (`frame_count`, `frame_rate`, `duration`), when the first of these is asked for, and once for
+    each pass over the frames. A missing or unreadable file raises InputError then.
 
     Attributes:
       path: the file.
@@ -49,16 +50,16 @@ class Video:
 
     @property
     def frame_count(self) -> int | None:
-        """About how many frames the container promises, for progress bars; None if it does not say."""
+        """Roughly how many frames there are, for progress bars; None if the container is silent."""
         return self._header.frame_count
 
     @property
     def frame_rate(self) -> float:
         """Frames a second.
 
-        The container's number if its first pictures are that far apart, otherwise their measured rate:
-        containers with a variable rate, and those of screen recorders, may say anything. 25 for a
-        single picture.
+        The container's number if its first pictures are that far apart, otherwise their measured
+        rate: containers with a variable rate, and those of screen recorders, may say anything. 25
+        for a single picture.
         """
         return self._header.frame_rate
 
@@ -100,15 +101,15 @@ class Video:
     def frames(self) -> Iterator[video_frame.Frame]:
         """Yields the frames one by one, upright, with their presentation times.
 
-        Time 0 is where a player starts: the earliest time of all streams according to the container (or
-        the container's own zero if it gives none), not always the first picture's. If the pictures start
-        half a second after the sound, the first frame is at 0.5 s, as the raters saw it; a file cut out
-        of a broadcast, whose clock shows hours, starts at 0. A frame without a time, or with one that is
-        not after its predecessor's, is put one nominal frame after it, so that timestamps increase
-        strictly.
+        Time 0 is where a player starts: the earliest time of all streams according to the container
+        (or the container's own zero if it gives none), not always the first picture's. If the
+        pictures start half a second after the sound, the first frame is at 0.5 s, as the raters saw
+        it; a file cut out of a broadcast, whose clock shows hours, starts at 0. A frame without a
+        time, or with one that is not after its predecessor's, is put one nominal frame after it, so
+        that timestamps increase strictly.
 
-        A truncated file gives all that can be decoded, and then a warning that says what could not be
-        decoded, and what the container promises beyond the last frame.
+        A truncated file gives all that can be decoded, and then a warning that says what could not
+        be decoded, and what the container promises beyond the last frame.
 
         Raises:
           InputError: the file is missing, empty or not a video, or no frame of it can be decoded.
@@ -133,8 +134,8 @@ class Video:
             promised = _promised_end(container, stream)
         if not count:
             raise errors.InputError(
-                f"{self.path}: not one frame can be decoded ({'; '.join(problems) or 'it has none'}); "
-                "copy the video again"
+                f"{self.path}: not one frame can be decoded "
+                f"({'; '.join(problems) or 'it has none'}); copy the video again"
             )
         end = timestamp + step
         if promised - end > _DURATION_TOLERANCE:
@@ -185,8 +186,9 @@ def _open(
         container = av.open(str(path))
     except av.error.FFmpegError as error:
         raise errors.InputError(
-            f"{path}: not a readable video ({error.strerror}): it is something else, or was cut off "
-            "before its index was written; expected a video as mp4, mov, avi, mkv or the like: copy it again"
+            f"{path}: not a readable video ({error.strerror}): it is something else, or was cut "
+            "off before its index was written; expected a video in mp4, mov, avi, mkv or the like: "
+            "copy it again"
         ) from error
     with container:
         cover = av.stream.Disposition.attached_pic
@@ -232,7 +234,7 @@ def _pictures(
 def _frame_rate(
     container: av.container.InputContainer, stream: av.video.stream.VideoStream
 ) -> float:
-    """Frames a second, as of `Video.frame_rate`; reads the first packets, up to the first damage."""
+    """As `Video.frame_rate`; reads the first packets, up to the first damage."""
     times: list[int] = []
     with contextlib.suppress(av.error.FFmpegError):
         for packet in itertools.islice(container.demux(stream), _RATE_PACKETS):

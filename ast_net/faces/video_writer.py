@@ -19,7 +19,7 @@ from ast_net import errors, files
 # Times are kept to half a tick of the usual clock of MPEG streams.
 _TICK = fractions.Fraction(1, 90_000)
 _NOMINAL_RATE = 25
-# A frame of 1280x720 takes 11 ms of one core; with _REPRODUCIBLE twice that, for a file a fifth larger.
+# 11 ms of one core for a frame of 1280x720; _REPRODUCIBLE takes twice as long, its file 1.2 times.
 _FAST = {"crf": "23", "preset": "ultrafast"}
 # Presets that look ahead do not always make the same file from the same pictures.
 _REPRODUCIBLE = {"crf": "20", "preset": "superfast"}
@@ -45,12 +45,12 @@ def write_video(path: str | os.PathLike, images: Iterable[np.ndarray], frame_rat
 class VideoWriter:
     """Writes an H.264 mp4 frame by frame, each at its own time; a context manager.
 
-    The file appears when the `with` block ends normally; otherwise nothing is left of it. A player shows
-    each frame from its timestamp until the next one's, and the last frame as long as the one before it.
-    If the first frame is later than 0, there is silence before it, as players skip an empty beginning.
+    The file appears when the `with` block ends normally; otherwise nothing is left of it. A player
+    shows each frame from its timestamp until the next one's, and the last frame as long as the one
+    before it. Before a first frame later than 0 there is silence, as players skip an empty start.
 
-    With a frame rate, time is counted in frames, and the same frames always give the same bytes, as for
-    generated data sets, whose videos are checked by their digests.
+    With a frame rate, time is counted in frames, and the same frames always give the same bytes, as
+    for generated data sets, whose videos are checked by their digests.
     """
 
     def __init__(self, path: str | os.PathLike, frame_rate: float | None = None) -> None:
@@ -83,8 +83,8 @@ class VideoWriter:
         """Adds a frame.
 
         Args:
-          image: uint8 RGB [H, W, 3], as large as the first one. An odd width or height is made even by
-            repeating the last pixels.
+          image: uint8 RGB [H, W, 3], as large as the first one. An odd width or height is made even
+            by repeating the last pixels.
           timestamp: seconds, at least 0 and later than the last frame's.
 
         Raises:
@@ -97,12 +97,13 @@ class VideoWriter:
             self._add_streams(image.shape, timestamp)
         if image.shape != self._shape or image.dtype != np.uint8:
             raise errors.InputError(
-                f"{self._path}: an image is {image.dtype} {image.shape}, the first uint8 {self._shape}; "
-                "a video needs images of one size"
+                f"{self._path}: an image is {image.dtype} {image.shape}, the first uint8 "
+                f"{self._shape}; a video needs images of one size"
             )
         if timestamp <= self._timestamp or timestamp < 0:
             raise ValueError(
-                f"a frame at {timestamp} s after one at {self._timestamp} s; expected later times, from 0 on"
+                f"a frame at {timestamp} s after one at {self._timestamp} s; expected later times, "
+                "from 0 on"
             )
         # Frames with the same tick are moved apart.
         tick = max(round(timestamp / self._time_base), self._tick + 1)
@@ -136,7 +137,7 @@ class VideoWriter:
             self._add_silence()
 
     def _add_silence(self) -> None:
-        """Adds a moment of silence at time 0; without it, players take the first frame's time for 0."""
+        """Adds a moment of silence at time 0; without it, the first frame's time counts as 0."""
         stream = self._container.add_stream("aac", 8000, layout="mono")
         samples = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
         samples.sample_rate, samples.pts = 8000, 0
@@ -178,6 +179,6 @@ def _check_writable(path: str | os.PathLike, image: np.ndarray, even: bool) -> N
         )
     if even and (image.shape[0] % 2 or image.shape[1] % 2):
         raise errors.InputError(
-            f"{path}: images of {image.shape[1]}x{image.shape[0]} pixels; H.264 needs an even width and "
-            "height, so crop or pad by one pixel"
+            f"{path}: images of {image.shape[1]}x{image.shape[0]} pixels; H.264 needs an even "
+            "width and height, so crop or pad by one pixel"
         )

@@ -1,4 +1,4 @@
-"""A camera's frames at the times they were taken; those that come too fast are dropped, not delayed."""
+"""A camera's frames at the times they were taken; those that come too fast are dropped."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ from ast_net.faces import video_frame
 
 # Frames a second, if the camera does not say.
 USUAL_RATE = 30.0
-# Seconds: how often `stop` is checked while no picture comes, and how long the thread may take to end.
+# Seconds: how often `stop` is checked while no picture comes; how long the thread may take to end.
 _PATIENCE, _LAST_PICTURE = 0.1, 5.0
 # The image of a frame that is dropped.
 DROPPED = np.zeros((0, 0, 3), np.uint8)
@@ -39,8 +39,9 @@ def connect(camera: str) -> tuple[cv2.VideoCapture, float]:
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
     if not capture.isOpened() or not capture.read()[0]:
         raise errors.InputError(
-            f"camera {camera}: gives no picture; expected a number such as 0 or the address of a stream: "
-            "check that it is plugged in, that no other program uses it, and that you have access to it"
+            f"camera {camera}: gives no picture; expected a number such as 0 or the address of a "
+            "stream: check that it is plugged in, that no other program uses it, and that you have "
+            "access to it"
         )
     rate = capture.get(cv2.CAP_PROP_FPS)
     return capture, rate if 1 <= rate <= 240 else USUAL_RATE
@@ -54,8 +55,8 @@ def newest_frames(
 ) -> Generator[video_frame.Frame, None, None]:
     """Yields the newest frame whenever one is asked for, and before it those that were missed.
 
-    A thread takes every frame of the camera and notes its time. Frames that were replaced by newer ones
-    before they were asked for are yielded with an empty image: they keep their index and time.
+    A thread takes every frame of the camera and notes its time. Frames that were replaced by newer
+    ones before they were asked for are yielded with an empty image: they keep their index and time.
 
     Args:
       capture: gives pictures in BGR, and False when there are no more.

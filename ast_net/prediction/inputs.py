@@ -28,10 +28,10 @@ class Input:
 def find(arguments: Iterable[str]) -> list[Input]:
     """Finds the recordings that the arguments stand for, each once, in the order of the arguments.
 
-    A folder stands for the videos in it, or if there are none for the sequence of its numbered pictures.
-    A pattern with *, ? or [] stands for the files that it matches, unless these are pictures
-    (frames/*.png, frames/%05d.png), which are one sequence. A file that does not exist stays in the
-    list, so that it is reported beside the others.
+    A folder stands for the videos in it, or if there are none for the sequence of its numbered
+    pictures. A pattern with *, ? or [] stands for the files that it matches, unless these are
+    pictures (frames/*.png, frames/%05d.png), which are one sequence. A file that does not exist
+    stays in the list, so that it is reported beside the others.
 
     Raises:
       InputError: there are no arguments, or nothing is found for a folder or a pattern.
@@ -41,7 +41,7 @@ def find(arguments: Iterable[str]) -> list[Input]:
         paths.update(dict.fromkeys(_paths(argument)))
     if not paths:
         raise errors.InputError(
-            "no input: give `video=FILE`, where FILE may also be a folder or a pattern, or `camera=0`"
+            "no input: give `video=FILE` (a folder or a pattern works, too), or `camera=0`"
         )
     names: dict[str, pathlib.Path] = {}
     for path in paths:

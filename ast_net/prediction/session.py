@@ -118,7 +118,7 @@ def predict_camera(
 
 @contextlib.contextmanager
 def _stopped_by_signal() -> Iterator[threading.Event]:
-    """Ctrl-C is the usual end of a camera's recording, which is to be kept; the second one ends the program."""
+    """Ctrl-C usually ends a camera's recording, which is kept; a second one ends the program."""
     stop = threading.Event()
     before: dict[int, Any] = {}
 

@@ -12,7 +12,7 @@ from ast_net.prediction import frames
 
 
 class Predictor(Protocol):
-    """The interface of `streaming.StreamingPredictor` and of a server's model (`serving.remote`)."""
+    """The interface of `streaming.StreamingPredictor` and `remote.RemotePredictor`."""
 
     def another(self) -> "Predictor": ...
 
@@ -61,9 +61,9 @@ class _FaceState:
 class FaceStreams:
     """Predictions of a recording's faces, frame after frame.
 
-    Time is counted in slots of one frame at the recording's frame rate. A frame belongs to the slot of its
-    timestamp, so that frames which are missing, dropped or late do not shift the LSTM's phases; two frames
-    of one slot come after each other.
+    Time is counted in slots of one frame at the recording's frame rate. A frame belongs to the slot
+    of its timestamp, so that frames which are missing, dropped or late do not shift the LSTM's
+    phases; two frames of one slot come after each other.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class FaceStreams:
         self._slot = -1
 
     def predict(self, chunk: Sequence[FrameFeatures]) -> list[frames.FramePrediction]:
-        """Predicts consecutive frames; how a recording is divided into chunks makes no difference."""
+        """Predicts consecutive frames; the size of the chunks makes no difference."""
         slots = np.array([self._next_slot(frame.timestamp) for frame in chunk])
         values: dict[tuple[int, int], np.ndarray] = {}
         for face_id in sorted({face.face_id for frame in chunk for face in frame.faces}):
@@ -120,7 +120,7 @@ class FaceStreams:
     def _assemble(
         self, number: int, frame: FrameFeatures, values: dict[tuple[int, int], np.ndarray]
     ) -> frames.FramePrediction:
-        """A frame's predictions: of the faces it shows, and held ones of those that have just left."""
+        """A frame's predictions: of the faces it shows, and held ones of those that just left."""
         faces = []
         for k, face in enumerate(frame.faces):
             state = self._states[face.face_id]

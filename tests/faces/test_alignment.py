@@ -1,4 +1,4 @@
-"""Alignment against a fit of its own kind, ideal sampling, and what the detector sees in the crop."""
+"""Alignment against a least-squares fit, ideal sampling, and what the detector sees in the crop."""
 
 import dataclasses
 

@@ -12,7 +12,7 @@ FPS = 10
 
 @pytest.fixture(scope="module")
 def people(portrait) -> dict[str, np.ndarray]:
-    """Two faces, uint8 RGB [144, 144, 3]: the portrait, and the other way round with lighter skin."""
+    """Two faces, uint8 RGB [144, 144, 3]: the portrait, and a mirrored one with lighter skin."""
     face = cv2.resize(portrait, (144, 144), interpolation=cv2.INTER_AREA)
     other = (255 * (face[:, ::-1] / 255.0) ** [0.4, 0.6, 0.8]).astype(np.uint8)
     other[90:] = other[90:] // 3
@@ -31,7 +31,7 @@ def scene(people, places, shape=(200, 480, 3)) -> np.ndarray:
 
 
 def ids_at(tracker, people, frames, start=0.0) -> list[dict[str, int]]:
-    """The number of each face shown, frame by frame: {name: id}; every face found must be one shown."""
+    """The number of each face shown, frame by frame: {name: id}; no other face may be found."""
     found = []
     for k, places in enumerate(frames):
         faces = tracker.update(scene(people, places), start + k / FPS)
@@ -160,7 +160,7 @@ def test_pictures_of_all_kinds(detector, portrait, max_faces):
 
 
 class Script:
-    """Finds, in place of a detector, what a test writes down: boxes by name, on pictures without meaning."""
+    """Takes the place of a detector: finds the boxes, by name, that a test writes down."""
 
     def __init__(self) -> None:
         self.shown: dict[str, tuple[float, float, float, float]] = {}

@@ -105,7 +105,7 @@ def test_rotation(tmp_path, matrix, clockwise):
     path = tmp_path / "turned.mp4"
     video_writer.write_video(path, [gradient()] * 2, 25)
     content = path.read_bytes()
-    # After "tkhd": 4 bytes version, 20 ids and times, 16 others; then a b u c d v, 16.16 fixed point.
+    # After "tkhd": 4 bytes version, 20 ids and times, 16 others; then a b u c d v, 16.16 bits.
     start = content.index(b"tkhd") + 4 + 4 + 20 + 16
     a, b, c, d = (round(entry * 65536).to_bytes(4, "big", signed=True) for entry in matrix)
     header = a + b + bytes(4) + c + d

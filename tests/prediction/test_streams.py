@@ -122,4 +122,4 @@ def test_nobody_is_remembered_for_ever(predictor, features):
     present = np.array([np.arange(40) < 5, np.arange(40) < 30])
     for frame in recording(features, present):
         stream.predict([frame])
-    assert not stream._known
+    assert not stream._states
