@@ -5,7 +5,9 @@ from ast_net import cli, config, main
 
 def prepare(arguments: cli.Arguments) -> None:
     """Prepares the data set of the flags."""
-    from ast_net.records import store  # --help and mistakes in flags need not wait for TensorFlow
+    from ast_net.records import (
+        store,  # --help and mistakes in flags need not wait for TensorFlow
+    )
 
     options = arguments.read(config.BeamOptions).beam_pipeline_options
     prepared = store.prepare(arguments.read(config.Preparation), options)

@@ -5,7 +5,9 @@ from ast_net import cli, config, main, workdir
 
 def train(arguments: cli.Arguments) -> None:
     """Does the whole run that the flags describe, or goes on with the one in the workdir."""
-    from ast_net.training import runs  # --help and mistakes in flags need not wait for TensorFlow
+    from ast_net.training import (
+        runs,  # --help and mistakes in flags need not wait for TensorFlow
+    )
 
     if arguments.has("dataset") or not arguments.has("workdir"):
         runs.train_and_evaluate(arguments.read(config.Experiment))

@@ -17,7 +17,7 @@ from ast_net import config
 from ast_net.cnn import backbone, expression_head, runtime
 from ast_net.datasets import recola_layouts
 from ast_net.demo import synthesis, synthetic_face
-from ast_net.faces import alignment, detection, tracking, video_writer
+from ast_net.faces import alignment, detection, face_track, video_writer
 from ast_net.prediction import prediction_model
 from ast_net.records import making
 from ast_net.reports import figures
@@ -149,14 +149,14 @@ def planted_recola(tmp_path, monkeypatch) -> Callable[..., pathlib.Path]:
             [synthetic_face.smooth_noise(rng, every, (4.0, 12.0)) for _ in "va"], axis=1
         )
 
-    def cached_track(path, *_, **__):
+    def cached_track(*_, **__):
         zeros = np.zeros(len(times), np.float32)
         valid = np.ones(len(times), bool)
-        return tracking.Track(times, valid, zeros, np.zeros((160, 4)), np.zeros((160, 5, 2)))
+        return face_track.Track(times, valid, zeros, np.zeros((160, 4)), np.zeros((160, 5, 2)))
 
-    def aligned_faces(path, *_):
-        for index, value in enumerate(curves(path.stem)[50:-1]):
-            yield alignment.AlignedFace(index, times[index], value, True)
+    def aligned_faces(source, *_):
+        for value in curves(source.path.stem)[50:-1]:
+            yield alignment.AlignedFace(value, True)
 
     def extract(_, faces):
         rng = np.random.default_rng(0)
@@ -165,7 +165,7 @@ def planted_recola(tmp_path, monkeypatch) -> Callable[..., pathlib.Path]:
             noise = rng.normal(size=mixing.shape[1])
             yield (value @ mixing + noise).astype(np.float16)
 
-    monkeypatch.setattr(tracking, "cached_track", cached_track)
+    monkeypatch.setattr(face_track, "cached_track", cached_track)
     monkeypatch.setattr(alignment, "aligned_faces", aligned_faces)
     monkeypatch.setattr(runtime, "extract", extract)
     monkeypatch.setattr(runtime, "load", lambda *_: None)

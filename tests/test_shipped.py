@@ -14,7 +14,7 @@ FILES = (shipped.COMPACT, shipped.COMPACT_HEAD, shipped.STACKED_LSTM)
 @pytest.fixture(scope="module")
 def features(portrait, detector):
     """fc6 of the portrait, who smiles broadly, as seen in a video."""
-    face = detector.detect([portrait])[0][0]
+    face = detector.detect(portrait)[0]
     crop = alignment.align_face(portrait, face.landmarks, config.Alignment())
     return runtime.load("compact", None, config.FLOAT32, "unused")(crop[np.newaxis])
 

@@ -369,7 +369,7 @@ def test_predict_with_a_run_of_one_s_own(face_video, trained, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
-        ([], "give --video=FILE"),
+        ([], "video=FILE"),
         (["--video=a.mp4", "--camera=0"], "expected one of them"),
         (["--video=a.mp4", "--outputs=csv,gif"], "--outputs: found csv,gif, expected some of"),
         (

@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from ast_net import config, errors
 from ast_net.cnn import backbone, runtime, vgg16
-from ast_net.faces import alignment, tracking
+from ast_net.faces import alignment, face_track, video
 from ast_net.temporal import streaming, temporal_model
 
 BATCHES = (1, 8, 16, 32)
@@ -46,9 +46,10 @@ def random_vgg16(path: pathlib.Path) -> str:
 
 def faces_of(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray, float]:
     """Of a video's T frames: faces uint8 [T, 224, 224, 3], whether there is one [T], and frames a second."""
-    track = tracking.track_video(path, config.Tracking())
+    source = video.open_video(path)
+    track = face_track.track_video(source, config.Tracking())
     faces = np.stack(
-        [face.image for face in alignment.aligned_faces(path, track, config.Alignment())]
+        [face.image for face in alignment.aligned_faces(source, track, config.Alignment())]
     )
     return faces, track.valid, 1 / float(np.median(np.diff(track.timestamps)))
 

@@ -24,7 +24,14 @@ import tensorflow as tf
 
 from ast_net import config, errors
 from ast_net.cnn import backbone, runtime, vgg16
-from ast_net.faces import alignment, detection, tracking, video, video_writer
+from ast_net.faces import (
+    alignment,
+    detection,
+    tracking,
+    video,
+    video_frame,
+    video_writer,
+)
 from ast_net.prediction import camera, pipeline, prediction_model
 from ast_net.temporal import stacked_lstm, streaming, temporal_model
 
@@ -93,7 +100,7 @@ def stages(
 ):
     """Each stage alone, on 200 frames."""
     images = list(repeated(images, 200))
-    frames = video.read_frames(path)
+    frames = video.Video(path).frames()
     next(frames)
     yield measured("decoding", range(199), lambda _: next(frames, None))
     tracker = tracking.FaceTracker(loaded.detector, config.Tracking())
@@ -145,13 +152,12 @@ def from_file(
     predictor: pipeline.Pipeline, path: pathlib.Path, repeats: int, plain: Callable[[], float]
 ) -> list[str]:
     """Machines change from minute to minute: each repetition has plain Keras and the ceiling beside it."""
+    source = video.Video(path)
     rates, cores, ceilings, ratios = [], [], [], []
     before = plain()
     for _ in range(repeats):
         with Timer() as timer:
-            frames = sum(
-                1 for _ in predictor.predict(video.read_frames(path), video.frame_rate(path))
-            )
+            frames = sum(1 for _ in predictor.predict(source.frames(), source.frame_rate))
         rates.append(frames / timer.wall)
         cores.append(1e3 * timer.cores / frames)
         ceilings.append(matrix_ceiling("bfloat16"))
@@ -199,7 +205,7 @@ def resident() -> float:
 def over_time(predictor: pipeline.Pipeline, images: list[np.ndarray], frames: int) -> str:
     """Whether memory or time grow over a long recording."""
     recording = (
-        video.Frame(index, index / 25, image)
+        video_frame.Frame(index, index / 25, image)
         for index, image in enumerate(repeated(images, frames))
     )
     memory, times = [], [time.perf_counter()]
@@ -277,7 +283,8 @@ def main() -> None:
 
 
 def report(arguments: argparse.Namespace) -> str:
-    images = [frame.image for frame in itertools.islice(video.read_frames(arguments.video), 100)]
+    frames = itertools.islice(video.open_video(arguments.video).frames(), 100)
+    images = [frame.image for frame in frames]
     if arguments.size:
         width, height = map(int, arguments.size.split("x"))
         images = [cv2.resize(image, (width, height)) for image in images]
@@ -287,7 +294,7 @@ def report(arguments: argparse.Namespace) -> str:
         loaded, weights = build(arguments, path)
         settings = config.Prediction(batch_size=arguments.batch)
         predictor = pipeline.Pipeline(loaded, settings)
-        for _ in predictor.predict(itertools.islice(video.read_frames(path), 50), 25.0):
+        for _ in predictor.predict(itertools.islice(video.Video(path).frames(), 50), 25.0):
             pass  # traces what there is to trace
         height, width = images[0].shape[:2]
         lines = [

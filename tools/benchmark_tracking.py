@@ -1,14 +1,14 @@
-"""Compares face tracking with MTCNN on every frame and prints a Markdown table.
+"""Compares face tracking with MTCNN on every frame; prints a Markdown table.
 
     tools/run tools/benchmark_tracking.py VIDEO...
 
-Eye error and jitter are in pixels of the aligned crop, where the eyes are 73 pixels apart. The reference is
-the mtcnn package as it is shipped. Jitter is the standard deviation of an eye's position that its second
-difference in time implies, so that smooth motion does not count. Milliseconds are of the processor's time,
-all threads together. It takes about 0.3 s a frame on two cores.
+Eye error and jitter are in pixels of the aligned crop, where the eyes are 73 pixels apart. The
+reference is the unchanged mtcnn package. Jitter is the standard deviation of an eye's position that
+its second difference in time implies, so that smooth motion does not count. Milliseconds are
+processor time, all threads together. It takes about 0.3 s a frame on two cores.
 
-Required: eye error of at most 2 pixels at the median and 5 at the 95th percentile; at most 2 % of the frames
-differ in whether they show a face.
+Required: eye error of at most 2 pixels at the median and 5 at the 95th percentile; at most 2 % of
+the frames differ in whether they show a face.
 """
 
 import argparse
@@ -30,9 +30,9 @@ class TimedDetector(detection.FaceDetector):
         super().__init__()
         self.seconds: list[float] = []
 
-    def detect(self, images, min_face_fraction=0.1):
+    def detect(self, image, min_face_fraction=0.1):
         start = time.process_time()
-        faces = super().detect(images, min_face_fraction)
+        faces = super().detect(image, min_face_fraction)
         self.seconds.append(time.process_time() - start)
         return faces
 
@@ -51,10 +51,10 @@ def run(images: list[np.ndarray], landmarks_of: Callable) -> tuple[np.ndarray, l
     landmarks, seconds = np.full((len(images), 5, 2), np.nan), []
     for k, image in enumerate(tqdm.tqdm(images, leave=False)):
         start = time.process_time()
-        found = landmarks_of(image)
+        row = landmarks_of(image)
         seconds.append(time.process_time() - start)
-        if found is not None:
-            landmarks[k] = found
+        if row is not None:
+            landmarks[k] = row
     return landmarks, seconds
 
 
@@ -79,11 +79,11 @@ def changes(landmarks: np.ndarray) -> str:
 
 def measure(path: str, package: mtcnn.MTCNN, detector: TimedDetector) -> dict[str, str]:
     """A row of the table: column to cell."""
-    frames = list(video.read_frames(path))
+    frames = list(video.open_video(path).frames())
     images = [frame.image for frame in frames]
     timestamps = iter(frame.timestamp for frame in frames)
     tracker = tracking.FaceTracker(detector, config.Tracking())
-    detector.detect(images[:1])  # the first call of a network takes longer
+    detector.detect(images[0])  # the first call of a network takes longer
     detector.refine(images[0], np.array([[0.0, 0.0, 20.0, 20.0]]))
     detector.seconds.clear()
 

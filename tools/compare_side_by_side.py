@@ -1,9 +1,10 @@
-"""Whether two faces in one video are predicted as each alone: two clips, side by side in one picture.
+"""Checks that two faces in one video are predicted as each alone: two clips, side by side.
 
     tools/run tools/compare_side_by_side.py LEFT RIGHT [--mirror_right]
 
-Prints, for each, the frames whose identity is not the first one's, and how far its valence and arousal are from
-what the clip has alone. Both are shown at the height of the lower one, as long as the shorter one lasts.
+For each clip, prints how many frames have another identity than the first, and how far its valence
+and arousal are from those of the clip alone. Both are scaled to the smaller height and cut to the
+shorter length.
 """
 
 import argparse
@@ -15,12 +16,12 @@ import cv2
 import numpy as np
 
 from ast_net import config, errors
-from ast_net.faces import video
+from ast_net.faces import video, video_frame
 from ast_net.prediction import frames, pipeline, prediction_model
 
 
-def read(path: pathlib.Path) -> list[np.ndarray]:
-    return [frame.image for frame in video.read_frames(path)]
+def read(source: video.VideoSource) -> list[np.ndarray]:
+    return [frame.image for frame in source.frames()]
 
 
 def at_height(images: list[np.ndarray], height: int) -> list[np.ndarray]:
@@ -29,40 +30,43 @@ def at_height(images: list[np.ndarray], height: int) -> list[np.ndarray]:
 
 
 def predict(
-    learned: prediction_model.Networks, images: list[np.ndarray], rate: float, max_faces: int | None
+    networks: prediction_model.Networks,
+    images: list[np.ndarray],
+    rate: float,
+    max_faces: int | None,
 ) -> list[frames.FramePrediction]:
-    predictor = pipeline.Pipeline(learned, config.Prediction(max_faces=max_faces))
-    recording = (video.Frame(k, k / rate, image) for k, image in enumerate(images))
+    predictor = pipeline.Pipeline(networks, config.Prediction(max_faces=max_faces))
+    recording = (video_frame.Frame(k, k / rate, image) for k, image in enumerate(images))
     return list(predictor.predict(recording, rate))
 
 
-def seen(frame: frames.FramePrediction) -> dict[int, tuple[float, np.ndarray]]:
-    """Of each face that a frame shows: where its middle lies across, and its valence and arousal."""
+def faces_of(frame: frames.FramePrediction) -> dict[int, tuple[float, np.ndarray]]:
+    """For each face that a frame shows: x of its middle, and its valence and arousal."""
     return {
-        each.face_id: (float(each.face.box[0] + each.face.box[2] / 2), each.values)
-        for each in frame.faces
-        if each.face is not None and each.values is not None
+        face.face_id: (float(face.face.box[0] + face.face.box[2] / 2), face.values)
+        for face in frame.faces
+        if face.face is not None and face.values is not None
     }
 
 
 def compare(left: list[np.ndarray], right: list[np.ndarray], rate: float) -> list[str]:
-    learned = prediction_model.load()
+    networks = prediction_model.load()
     together = [np.hstack(pair) for pair in zip(left, right, strict=True)]
-    everybody = predict(learned, together, rate, None)
+    everybody = predict(networks, together, rate, None)
     border, lines = left[0].shape[1], []
     for name, images, is_left in (("left", left, True), ("right", right, False)):
-        alone = predict(learned, images, rate, 1)
+        alone = predict(networks, images, rate, 1)
         differences: list[np.ndarray] = []
         ids: list[int] = []
         frames_alone = frames_together = 0
         for one, all_ in zip(alone, everybody, strict=True):
-            mine = seen(one)
-            here = {k: v for k, v in seen(all_).items() if (v[0] < border) == is_left}
+            mine = faces_of(one)
+            here = {k: v for k, v in faces_of(all_).items() if (v[0] < border) == is_left}
             frames_alone += len(mine)
             frames_together += len(here)
             if len(mine) == len(here) == 1:
-                [(_, expected)], [(face_id, (_, found))] = mine.values(), here.items()
-                differences.append(np.abs(expected - found))
+                [(_, expected)], [(face_id, (_, values))] = mine.values(), here.items()
+                differences.append(np.abs(expected - values))
                 ids.append(face_id)
         worst = np.max(differences, axis=0) if differences else np.full(2, np.nan)
         others = sum(face_id != ids[0] for face_id in ids)
@@ -79,10 +83,14 @@ def main() -> None:
     )
     parser.add_argument("left", type=pathlib.Path)
     parser.add_argument("right", type=pathlib.Path)
-    parser.add_argument("--mirror_right", action="store_true", help="as another person, of a kind")
+    parser.add_argument(
+        "--mirror_right", action="store_true", help="so that it looks like another person"
+    )
     arguments = parser.parse_args()
     try:
-        left, right = read(arguments.left), read(arguments.right)
+        sources = [video.open_video(path) for path in (arguments.left, arguments.right)]
+        left, right = map(read, sources)
+        rate = sources[0].frame_rate
     except errors.InputError as error:
         sys.exit(f"error: {error}")
     height = min(left[0].shape[0], right[0].shape[0])
@@ -92,7 +100,6 @@ def main() -> None:
     count = min(len(left), len(right))
     print("| clip | frames | with its face: alone, together | of another id | largest difference |")
     print("|---|---|---|---|---|")
-    rate = video.frame_rate(arguments.left)
     pairs = list(itertools.islice(zip(left, right, strict=False), count))
     for line in compare([a for a, _ in pairs], [b for _, b in pairs], rate):
         print(line)

@@ -1,4 +1,4 @@
-"""Measures where the eyes lie in FER2013's pictures, and in the crop that they are the middle of.
+"""Measures where the eyes are in FER2013's pictures, which are the middle of the aligned crop.
 
     tools/run tools/measure_framing.py --manual_dir=FOLDER_OF_fer2013.csv
 
@@ -24,11 +24,11 @@ MIDDLE, MARGIN = 192, 16
 
 
 def eyes(detector: detection.FaceDetector, picture: np.ndarray) -> np.ndarray | None:
-    """Left and right eye of a picture uint8 [48, 48, 1], in parts of its side, [2, 2]."""
+    """Left and right eye of a picture uint8 [48, 48, 1], as fractions of its side, [2, 2]."""
     large = cv2.resize(picture[..., 0], (ENLARGED, ENLARGED), interpolation=cv2.INTER_CUBIC)
     large = cv2.copyMakeBorder(large, BORDER, BORDER, BORDER, BORDER, cv2.BORDER_REPLICATE)
-    faces = detector.detect([np.repeat(large[..., np.newaxis], 3, axis=2)], min_face_fraction=0.3)
-    sure = [face for face in faces[0] if face.confidence >= MIN_CONFIDENCE]
+    faces = detector.detect(np.repeat(large[..., np.newaxis], 3, axis=2), min_face_fraction=0.3)
+    sure = [face for face in faces if face.confidence >= MIN_CONFIDENCE]
     if not sure:
         return None
     # The crop's coordinates are those of pixel centres.
@@ -49,20 +49,22 @@ def main() -> None:
     except errors.InputError as error:
         sys.exit(f"error: {error}")
     detector = detection.FaceDetector()
-    found = [eyes(detector, image) for image in tqdm.tqdm(images[: arguments.pictures])]
-    places = np.stack([place for place in found if place is not None])
+    results = [eyes(detector, image) for image in tqdm.tqdm(images[: arguments.pictures])]
+    places = np.stack([place for place in results if place is not None])
     medians, spread = np.median(places, axis=0), places.std(axis=0)
-    print(f"a face of confidence {MIN_CONFIDENCE} in {len(places)} of {len(found)} pictures\n")
-    print("| eye | x, y in parts of the picture | deviation | x, y in the crop | the template |")
+    print(f"a face of confidence {MIN_CONFIDENCE} in {len(places)} of {len(results)} pictures\n")
+    print(
+        "| eye | x, y as fractions of the picture | deviation | x, y in the crop | the template |"
+    )
     print("|---|---|---|---|---|")
     alignment = config.Alignment()
-    for name, row, own, target in zip(
+    for name, row, deviation, target in zip(
         ("left", "right"), medians, spread, (alignment.left_eye, alignment.right_eye), strict=True
     ):
         x, y = MARGIN + MIDDLE * row - 0.5
         print(
-            f"| {name} | {row[0]:.3f}, {row[1]:.3f} | {own[0]:.3f}, {own[1]:.3f} | {x:.1f}, {y:.1f} "
-            f"| {target[0]:g}, {target[1]:g} |"
+            f"| {name} | {row[0]:.3f}, {row[1]:.3f} | {deviation[0]:.3f}, {deviation[1]:.3f} "
+            f"| {x:.1f}, {y:.1f} | {target[0]:g}, {target[1]:g} |"
         )
 
 

@@ -17,13 +17,13 @@ import numpy as np
 import tqdm
 
 from ast_net import config, errors
-from ast_net.faces import alignment, detection, tracking, video
+from ast_net.faces import alignment, detection, tracking, video, video_frame
 from ast_net.prediction import background, frame_table, frames, streams
 from ast_net.serving import remote, transports
 
 
 def predictions(
-    recording: Iterable[video.Frame],
+    recording: Iterable[video_frame.Frame],
     frame_rate: float,
     predictor: remote.RemotePredictor,
     detector: detection.FaceDetector,
@@ -39,7 +39,7 @@ def predictions(
       settings: as for predict, but `inference` is always stream.
     """
     face_streams = streams.FaceStreams(predictor, frame_rate, settings)
-    chunk: list[streams.Described] = []
+    chunk: list[streams.FrameFeatures] = []
     for frame in background.run(_look(recording, detector, settings), settings.batch_size):
         chunk.append(frame)
         if len(chunk) == settings.batch_size:
@@ -50,10 +50,10 @@ def predictions(
 
 
 def _look(
-    recording: Iterable[video.Frame],
+    recording: Iterable[video_frame.Frame],
     detector: detection.FaceDetector,
     settings: config.Prediction,
-) -> Iterator[streams.Described]:
+) -> Iterator[streams.FrameFeatures]:
     """Each frame with its faces, aligned; these take the place of features."""
     tracker = tracking.FaceTracker(
         detector, settings.tracking, settings.max_faces, settings.identity_seconds
@@ -63,7 +63,7 @@ def _look(
         crops = np.zeros((len(faces), 224, 224, 3), np.uint8)
         for crop, each in zip(crops, faces, strict=True):
             crop[:] = alignment.align_face(frame.image, each.face.landmarks, settings.alignment)
-        yield streams.Described(frame.index, frame.timestamp, None, False, faces, crops, None)
+        yield streams.FrameFeatures(frame.index, frame.timestamp, None, False, faces, crops, None)
 
 
 def predict(
@@ -79,13 +79,14 @@ def predict(
     Raises:
       InputError: the video cannot be read, or as of `remote.Server`.
     """
-    rate, count = video.frame_rate(path), 0
+    source, count = video.open_video(path), 0
+    rate = source.frame_rate
     stride = server.stride(rate)
     predictor = remote.RemotePredictor(server, stride, jpeg_quality)
     # As many frames as one request takes.
     settings = config.Prediction(max_faces=max_faces, batch_size=min(stride, remote.MOST_FRAMES))
-    found = predictions(video.read_frames(path), rate, predictor, detector, settings)
-    progress = tqdm.tqdm(found, path.name, video.expected_frames(path), unit="frame", leave=False)
+    found = predictions(source.frames(), rate, predictor, detector, settings)
+    progress = tqdm.tqdm(found, path.name, source.frame_count, unit="frame", leave=False)
     with contextlib.closing(found), frame_table.CsvWriter(output, predictor.targets) as writer:
         for frame in progress:
             writer.write(frame)

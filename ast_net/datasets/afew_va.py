@@ -88,7 +88,8 @@ def read_gold(
     Raises:
       InputError: the json is missing or not what it should be, or there are no pictures.
     """
-    numbers = [picture.number for picture in picture_sequence.listing(folder)]
+    pictures = picture_sequence.PictureSequence(folder)
+    numbers = pictures.numbers
     ratings = _read_ratings(path, targets)
     unrated = sum(number not in ratings for number in numbers)
     unseen = len(ratings.keys() - set(numbers))
@@ -102,7 +103,7 @@ def read_gold(
         )
     nothing = [np.nan] * len(targets)
     gold = np.array([ratings.get(number, nothing) for number in numbers])
-    return picture_sequence.times(numbers), gold
+    return pictures.timestamps, gold
 
 
 def _read_ratings(path: pathlib.Path, targets: Sequence[str]) -> dict[int, list[float]]:

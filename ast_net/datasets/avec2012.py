@@ -119,7 +119,8 @@ def label_rate(name: str, labels: int, video_file: pathlib.Path) -> float:
 
     If labels and video then differ by more than a second in length, a warning says so.
     """
-    frames, seconds = video.expected_frames(video_file), video.expected_duration(video_file)
+    source = video.Video(video_file)
+    frames, seconds = source.frame_count, source.duration
     if not frames or not seconds:
         logging.warning(
             "%s: the file does not say how long it is; its labels are taken as %g a second",

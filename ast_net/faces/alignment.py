@@ -1,7 +1,6 @@
-"""Faces brought to one place, size and upright: both eyes at fixed places of the crop (section 3.1)."""
+"""Aligns faces: turned, scaled and cropped so that the eyes are at fixed places (section 3.1)."""
 
 import math
-import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -10,17 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ast_net import config, errors
-from ast_net.faces import tracking, video
+from ast_net.faces import face_track, video
 
-# Beyond this more samples a pixel cost time and show nothing.
+# More samples a pixel than this cost time and improve nothing.
 _MAX_SAMPLING = 8
 
 
 class AlignedFace(NamedTuple):
-    """The face of one frame: uint8 RGB [224, 224, 3], all zeros where valid is False; time in seconds."""
+    """The face of one frame: uint8 RGB [224, 224, 3], all zeros where valid is False."""
 
-    index: int  # type: ignore[assignment]  # a tuple's method of this name is not missed
-    timestamp: float
     image: np.ndarray
     valid: bool
 
@@ -28,14 +25,14 @@ class AlignedFace(NamedTuple):
 def eye_transform(
     left_eye: npt.ArrayLike, right_eye: npt.ArrayLike, alignment: config.Alignment
 ) -> np.ndarray:
-    """The similarity transform, float64 [2, 3], that puts both eyes at their places in the crop.
+    """Computes the similarity transform, float64 [2, 3], from a picture to its aligned crop.
 
-    Two points determine it: turning and scaling is the multiplication by one complex number.
+    It is determined by the two eyes: turning and scaling are one complex multiplication.
 
     Args:
       left_eye: x, y in the picture, in pixels; left as seen in the picture.
-      right_eye: the same of the other eye.
-      alignment: where the eyes shall be.
+      right_eye: the same for the other eye.
+      alignment: where the eyes belong in the crop.
 
     Raises:
       InputError: both eyes are at the same point, or one is not finite.
@@ -52,15 +49,15 @@ def eye_transform(
 
 
 def align_face(image: np.ndarray, landmarks: np.ndarray, alignment: config.Alignment) -> np.ndarray:
-    """Cuts a face out of a picture, both eyes at their places; black beyond the picture.
+    """Cuts a face out of a picture, both eyes at their places; black beyond the picture's edges.
 
-    A face larger than in the crop is sampled several times a pixel and averaged: a single sample would
-    show patterns that are not there (4K video: up to eight times too many pixels each way).
+    A face that is larger than in the crop is sampled several times a pixel and averaged: one sample
+    a pixel would show patterns that are not there (4K video: up to eight times as many each way).
 
     Args:
       image: uint8 RGB [H, W, 3].
       landmarks: x, y of left eye, right eye, ..., [5, 2], in pixels.
-      alignment: where the eyes shall be.
+      alignment: where the eyes belong in the crop.
 
     Returns:
       uint8 RGB [224, 224, 3].
@@ -70,7 +67,7 @@ def align_face(image: np.ndarray, landmarks: np.ndarray, alignment: config.Align
     """
     transform = eye_transform(landmarks[0], landmarks[1], alignment)
     scale = math.hypot(transform[0, 0], transform[1, 0])
-    # Eyes in the crop's own scale up to rounding must not double the work.
+    # 0.01: a face of the crop's scale, up to rounding, must not double the work.
     sampling = max(1, min(_MAX_SAMPLING, math.ceil(1 / scale - 0.01)))
     # Pixel centres are at whole numbers: the first pixel's samples lie around 0.
     transform = transform * sampling
@@ -83,14 +80,14 @@ def align_face(image: np.ndarray, landmarks: np.ndarray, alignment: config.Align
 
 
 def _warped(image: np.ndarray, transform: np.ndarray, size: int) -> np.ndarray:
-    """cv2.warpAffine to [size, size, 4]; on four channels OpenCV takes half the time it takes on three.
+    """Warps to [size, size, 4]: OpenCV takes half as long for four channels as for three.
 
-    Only the part of the picture that will be seen gets a fourth channel.
+    Only the part of the picture that the crop shows gets a fourth channel.
     """
     corners = np.array([[0, 0], [size, 0], [0, size], [size, size]])
     seen = (corners - transform[:, 2]) @ np.linalg.inv(transform[:, :2]).T
     height, width = image.shape[:2]
-    # With a margin, as a pixel is interpolated from its neighbours.
+    # With a margin, as pixels are interpolated from their neighbours.
     left, top = np.clip(np.floor(seen.min(axis=0)) - 2, 0, (width - 1, height - 1)).astype(int)
     right, bottom = np.clip(
         np.ceil(seen.max(axis=0)) + 3, (left + 1, top + 1), (width, height)
@@ -102,36 +99,39 @@ def _warped(image: np.ndarray, transform: np.ndarray, size: int) -> np.ndarray:
 
 
 def aligned_faces(
-    path: str | os.PathLike,
-    track: tracking.Track,
+    source: video.VideoSource,
+    track: face_track.Track,
     alignment: config.Alignment,
 ) -> Iterator[AlignedFace]:
-    """Reads a video again and yields the aligned face of every frame, also of those without one.
+    """Yields the aligned face of every frame of a video, zeros for frames without a face.
 
     Args:
-      path: the video.
+      source: the video, which is read again.
       track: where its face is, T frames.
-      alignment: where the eyes shall be.
+      alignment: where the eyes belong in the crop.
 
     Raises:
       InputError: the video cannot be read, or the track is not that of this video.
     """
     count = 0
-    for frame in video.read_frames(path):
+    for frame in source.frames():
         if count >= len(track) or frame.timestamp != track.timestamps[count]:
-            raise _mismatch(path, track, f"frame {count} at {frame.timestamp} s is not in it")
+            raise _mismatch(source, track, f"frame {count} at {frame.timestamp} s is not in it")
         valid = bool(track.valid[count])
         if valid:
             face = align_face(frame.image, track.landmarks[count], alignment)
         else:
             face = np.zeros((alignment.size, alignment.size, 3), np.uint8)
-        yield AlignedFace(count, frame.timestamp, face, valid)
+        yield AlignedFace(face, valid)
         count += 1
     if count < len(track):
-        raise _mismatch(path, track, f"the video has only {count} frames")
+        raise _mismatch(source, track, f"the video has only {count} frames")
 
 
-def _mismatch(path: str | os.PathLike, track: tracking.Track, found: str) -> errors.InputError:
+def _mismatch(
+    source: video.VideoSource, track: face_track.Track, difference: str
+) -> errors.InputError:
     return errors.InputError(
-        f"{path}: the track of {len(track)} frames belongs to another video: {found}; track this one"
+        f"{source.path}: the track of {len(track)} frames belongs to another video: {difference}; "
+        "track this one"
     )

@@ -8,17 +8,17 @@ import numpy as np
 import tensorflow as tf
 
 
-class Network:
+class LiteNetwork:
     """A Keras network on uint8 pictures, computed by TensorFlow Lite.
 
-    For networks this small TensorFlow's own executor costs more than their arithmetic: O-Net on four
-    squares takes 1.9 ms of one core here and 8 ms of two there, with the same numbers to 1e-6. One
-    thread is enough, and leaves the other cores to the CNN; Python's lock is released meanwhile. Calls
-    from several threads wait for each other.
+    For networks this small TensorFlow's own executor costs more than the arithmetic: O-Net on four
+    squares takes 1.9 ms of one core with TensorFlow Lite and 8 ms of two cores without; the numbers
+    agree to 1e-6. One thread is enough and leaves the other cores to the CNN; Python's lock is
+    released meanwhile. Calls from several threads wait for each other.
 
     Args:
-      network: of float32 pictures [n, size, size, 3], which are (uint8 - 127.5) / 128.
-      size: their side in pixels; None if the network takes any, also oblong ones.
+      network: takes float32 pictures [n, size, size, 3], which are (uint8 - 127.5) / 128.
+      size: the pictures' side in pixels; None if the network takes any size, not only squares.
     """
 
     def __init__(self, network: keras.Model, size: int | None) -> None:
@@ -29,23 +29,25 @@ class Network:
         with tf.device("CPU:0"):
             function = run.get_concrete_function()
         converter = tf.lite.TFLiteConverter.from_concrete_functions([function], network)
-        # By way of a saved model it takes a second longer, and loses a Keras network's weights.
+        # Through a saved model the conversion takes a second longer and loses a Keras network's
+        # weights.
         converter.experimental_lower_to_saved_model = False
         with warnings.catch_warnings():
-            # It announces the package that succeeds it; setup.cfg holds TensorFlow at a version that has it.
+            # It announces the package that replaces it; setup.cfg pins a TensorFlow that still has
+            # it.
             warnings.simplefilter("ignore", UserWarning)
             self._interpreter = tf.lite.Interpreter(
                 model_content=converter.convert(), num_threads=1
             )
         self._input = self._interpreter.get_input_details()[0]["index"]
-        # They are listed in any order; their names end with the place that they have in the model.
+        # They are listed in any order; their names end with their position in the model.
         outputs = sorted(self._interpreter.get_output_details(), key=lambda output: output["name"])
         self._outputs = [output["index"] for output in outputs]
         self._shape: tuple[int, ...] | None = None
         self._lock = threading.Lock()
 
     def __call__(self, images: np.ndarray) -> list[np.ndarray]:
-        """The network's outputs, float32 [n, ...], of uint8 pictures [n, height, width, 3]."""
+        """Returns the outputs, float32 [n, ...], for uint8 pictures [n, height, width, 3]."""
         with self._lock:
             if images.shape != self._shape:
                 self._interpreter.resize_tensor_input(self._input, images.shape)

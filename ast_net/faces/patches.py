@@ -1,23 +1,23 @@
-"""Squares cut out of a picture and brought to the size that a network takes."""
+"""Squares cut out of a picture and resized for a network."""
 
 import cv2
 import numpy as np
 
-# What lies beyond the picture.
+# The colour beyond the picture's edges.
 _GREY = 127
 
 
 def squares_around(corners: np.ndarray, least: int) -> np.ndarray:
-    """The squares around boxes, x1, y1, x2, y2 [n, 4], on whole pixels, of at least that side."""
+    """Returns the squares around boxes, x1, y1, x2, y2 [n, 4], on whole pixels, sides >= least."""
     sides = np.rint(np.maximum(least, (corners[:, 2:] - corners[:, :2]).max(axis=1)))
     first = np.rint((corners[:, :2] + corners[:, 2:] - sides[:, np.newaxis]) / 2)
     return np.hstack([first, first + sides[:, np.newaxis]])
 
 
 def cut(image: np.ndarray, square: np.ndarray, size: int) -> np.ndarray:
-    """A square, x1, y1, x2, y2 on whole pixels, as uint8 [size, size, 3]; shrunk by area.
+    """Cuts out a square, x1, y1, x2, y2 on whole pixels, as uint8 [size, size, 3].
 
-    Shrinking by area, not by sampling, steadies what the networks say.
+    It is shrunk by averaging areas, not by sampling, which steadies the networks' outputs.
     """
     inside = _region(image, *square.astype(int))
     if inside is None:
@@ -29,17 +29,20 @@ def cut(image: np.ndarray, square: np.ndarray, size: int) -> np.ndarray:
 
 
 def cut_together(image: np.ndarray, squares: np.ndarray, size: int) -> np.ndarray:
-    """The same as `cut` of squares [n, 4] of one size that lie close together, uint8 [n, size, size, 3].
+    """Does the same as `cut` for squares [n, 4] of one size that lie close together.
 
-    Areas come from one integral image, so that the picture's pixels are gone through once, not n times.
-    The sum from the origin is linear between whole rows and columns: it is exact.
+    Areas are differences of one integral image, so that each pixel is read once, not n times.
+    Between whole rows and columns the sum from the origin is linear, so interpolating it is exact.
+
+    Returns:
+      uint8 [n, size, size, 3].
     """
     whole = squares.astype(int)
     left, top = whole[:, :2].min(axis=0)
     right, bottom = whole[:, 2:].max(axis=0)
     side = whole[0, 2] - whole[0, 0]
     inside = _region(image, left, top, right, bottom) if side > size else None
-    # Beyond this a sum of bytes may not fit into 31 bits.
+    # The sum of more bytes than this may not fit into 31 bits.
     if inside is None or inside.size > 3 * 2**23:
         return np.stack([cut(image, square, size) for square in squares])
     sums = cv2.integral(inside, sdepth=cv2.CV_32S)
@@ -65,7 +68,7 @@ def cut_together(image: np.ndarray, squares: np.ndarray, size: int) -> np.ndarra
 
 
 def _region(image: np.ndarray, x1: int, y1: int, x2: int, y2: int) -> np.ndarray | None:
-    """A part of a picture, grey beyond it; None if it lies wholly beyond."""
+    """A part of a picture, grey beyond the picture's edges; None if all of it is beyond them."""
     height, width = image.shape[:2]
     inside = image[max(0, y1) : max(0, y2), max(0, x1) : max(0, x2)]
     if inside.size == 0:

@@ -1,28 +1,106 @@
-"""A folder of numbered pictures as a video: how AFEW-VA is released."""
+"""A folder of numbered pictures as a video, as AFEW-VA is released."""
 
+import functools
 import hashlib
 import os
 import pathlib
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 from absl import logging
 
 from ast_net import errors
+from ast_net.faces import video_frame
 
-# Frames a second: pictures carry no time. That of the films that AFEW-VA is taken from.
+# Frames a second. Pictures carry no time; the films that AFEW-VA is taken from have this rate.
 FRAME_RATE = 25.0
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 
 
-class Picture(NamedTuple):
-    """A file, and the number that its name ends with."""
+class PictureSequence:
+    """The pictures of a folder or of a pattern, in the order of their numbers: 2.png before 10.png.
 
-    number: int
-    path: pathlib.Path
+    It has the attributes and methods of `video.Video`. The folder is listed when the object is
+    made; other files, hidden files and subfolders are ignored.
+
+    Attributes:
+      path: the folder, or a pattern such as frames/*.png.
+      numbers: the T numbers that the file names end with.
+      timestamps: seconds from the first picture on, float64 [T]; a gap in the numbers is a gap in
+        time.
+      frame_count: T.
+      frame_rate: FRAME_RATE.
+      duration: when the last picture ends, in seconds.
+
+    Raises:
+      InputError: there are no pictures, one has no number, or two have the same.
+    """
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self.path = pathlib.Path(path)
+        pictures = _pictures(self.path)
+        self.numbers = sorted(pictures)
+        self._files = [pictures[number] for number in self.numbers]
+        self.timestamps = (np.array(self.numbers) - self.numbers[0]) / FRAME_RATE
+        self.frame_count = len(self.numbers)
+        self.frame_rate = FRAME_RATE
+        self.duration = float(self.timestamps[-1] + 1 / FRAME_RATE)
+
+    def frames(self) -> Iterator[video_frame.Frame]:
+        """Yields the frames one by one. A gap in the numbers is reported with a warning.
+
+        Raises:
+          InputError: a picture cannot be read, or its size differs from the first one's.
+        """
+        first, last = self.numbers[0], self.numbers[-1]
+        missing = last - first + 1 - self.frame_count
+        if missing:
+            logging.warning(
+                "%s: %d pictures are missing between numbers %d and %d; the others keep their "
+                "times",
+                self.path,
+                missing,
+                first,
+                last,
+            )
+        shape = None
+        for index, (timestamp, file) in enumerate(zip(self.timestamps, self._files, strict=True)):
+            image = _decode(file)
+            shape = shape or image.shape
+            if image.shape != shape:
+                raise errors.InputError(
+                    f"{file}: {image.shape[1]}x{image.shape[0]} pixels, the first of its folder "
+                    f"{shape[1]}x{shape[0]}; expected one size: these are different videos"
+                )
+            yield video_frame.Frame(index, float(timestamp), image)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of the pictures' contents and of their numbers, counted from the first, as hex.
+
+        Raises:
+          InputError: a picture cannot be read.
+        """
+        result = hashlib.sha256()
+        for number, file in zip(self.numbers, self._files, strict=True):
+            content = hashlib.sha256(_content(file)).hexdigest()
+            result.update(f"{number - self.numbers[0]} {content}\n".encode())
+        return result.hexdigest()
+
+    @property
+    def fingerprint(self) -> video_frame.Fingerprint:
+        """The number of pictures, their size together, and when one was last written.
+
+        Raises:
+          InputError: a picture is gone.
+        """
+        with video_frame.reading(self.path):
+            status = [file.stat() for file in self._files]
+        size = sum(file.st_size for file in status)
+        modified = max(file.st_mtime_ns for file in status)
+        return video_frame.Fingerprint(f"{len(status)} pictures, {size} bytes", modified)
 
 
 def is_pattern(path: str | os.PathLike) -> bool:
@@ -32,97 +110,49 @@ def is_pattern(path: str | os.PathLike) -> bool:
     return several and path.suffix.lower() in SUFFIXES and not path.exists()
 
 
-def listing(folder: str | os.PathLike) -> list[Picture]:
-    """The pictures of a folder, or of a pattern, in the order of their numbers: 2.png before 10.png.
-
-    Other files, hidden ones and subfolders do not matter.
-
-    Raises:
-      InputError: there is no picture, one without a number, or a number twice.
-    """
-    found: dict[int, pathlib.Path] = {}
-    folder = pathlib.Path(folder)
-    if is_pattern(folder):
-        paths = folder.parent.glob(re.sub(r"%0?[0-9]*d", "*", folder.name))
-    else:
-        paths = folder.iterdir()
-    for path in sorted(paths):
+def _pictures(folder: pathlib.Path) -> dict[int, pathlib.Path]:
+    """The picture files of a folder or a pattern by their numbers."""
+    with video_frame.reading(folder):
+        if is_pattern(folder):
+            paths = sorted(folder.parent.glob(re.sub(r"%0?[0-9]*d", "*", folder.name)))
+        else:
+            paths = sorted(folder.iterdir())
+    pictures: dict[int, pathlib.Path] = {}
+    for path in paths:
         hidden = path.name.startswith(".")
         if hidden or path.suffix.lower() not in SUFFIXES or not path.is_file():
             continue
         number = re.search(r"[0-9]{1,15}$", path.stem)
         if number is None:
             raise errors.InputError(
-                f"{path}: no number at the end of its name; expected names such as 00012.png: remove it, "
-                "or give it its number"
+                f"{path}: no number at the end of its name; expected names such as 00012.png: "
+                "remove it, or give it its number"
             )
-        other = found.setdefault(int(number[0]), path)
+        other = pictures.setdefault(int(number[0]), path)
         if other != path:
             raise errors.InputError(
-                f"{path}: has the number of {other.name}; expected each number once: remove one of them"
+                f"{path}: has the same number as {other.name}; expected each number once: "
+                "remove one of them"
             )
-    if not found:
+    if not pictures:
         raise errors.InputError(
-            f"{folder}: no pictures in this folder; expected {', '.join(SUFFIXES)} with numbers for names"
+            f"{folder}: no pictures in this folder; expected {', '.join(SUFFIXES)} with numbers "
+            "for names"
         )
-    return [Picture(number, found[number]) for number in sorted(found)]
+    return pictures
 
 
-def times(numbers: list[int]) -> np.ndarray:
-    """Seconds, float64 [T], from the first picture's number on; a gap in the numbers is one in time."""
-    return (np.array(numbers) - numbers[0]) / FRAME_RATE
-
-
-def read(folder: str | os.PathLike) -> Iterator[tuple[float, np.ndarray]]:
-    """Yields the time in seconds and the picture, uint8 RGB [H, W, 3], one by one.
-
-    A gap in the numbers is left out and reported; the pictures after it keep their times.
-
-    Raises:
-      InputError: as `listing`; or a picture cannot be read, or has another size than the first.
-    """
-    found = listing(folder)
-    numbers = [picture.number for picture in found]
-    missing = numbers[-1] - numbers[0] + 1 - len(numbers)
-    if missing:
-        logging.warning(
-            "%s: %d pictures are missing between numbers %d and %d; the others keep their times",
-            folder,
-            missing,
-            numbers[0],
-            numbers[-1],
-        )
-    first = None
-    for timestamp, picture in zip(times(numbers), found, strict=True):
-        image = _decode(picture.path)
-        first = first or image.shape
-        if image.shape != first:
-            raise errors.InputError(
-                f"{picture.path}: {image.shape[1]}x{image.shape[0]} pixels, the first of its folder "
-                f"{first[1]}x{first[0]}; expected one size: these are pictures of different videos"
-            )
-        yield float(timestamp), image
-
-
-def digest(folder: str | os.PathLike) -> str:
-    """SHA-256 over the pictures' contents in order, and their numbers from the first on, as hex."""
-    found = listing(folder)
-    result = hashlib.sha256()
-    for picture in found:
-        content = hashlib.sha256(picture.path.read_bytes()).hexdigest()
-        result.update(f"{picture.number - found[0].number} {content}\n".encode())
-    return result.hexdigest()
+def _content(path: pathlib.Path) -> bytes:
+    with video_frame.reading(path):
+        return path.read_bytes()
 
 
 def _decode(path: pathlib.Path) -> np.ndarray:
-    try:
-        content = np.frombuffer(path.read_bytes(), np.uint8)
-    except OSError as error:
-        raise errors.InputError(f"{path}: cannot be read ({error.strerror})") from error
+    content = np.frombuffer(_content(path), np.uint8)
     image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
     if image is None:
         raise errors.InputError(
-            f"{path}: no picture that can be read ({len(content)} bytes): it is something else, or was "
+            f"{path}: not a readable picture ({len(content)} bytes): it is something else, or was "
             "cut off; copy it again"
         )
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

@@ -1,6 +1,7 @@
 """Video files as frames with true timestamps."""
 
 import contextlib
+import functools
 import hashlib
 import itertools
 import os
@@ -19,176 +20,175 @@ import numpy as np
 from absl import logging
 
 from ast_net import errors
-from ast_net.faces import picture_sequence
+from ast_net.faces import picture_sequence, video_frame
 
-# Seconds: a container's duration and its last frame's end differ by a few frames in sound files.
+# Seconds. In files with sound the container's duration and the end of the last frame differ by a
+# few frames.
 _DURATION_TOLERANCE = 0.5
-# Pixels; with several threads the decoder takes half as much processor time again, which only larger pictures
-# are worth.
+# Pixels. Decoding with several threads takes half as much processor time again, which only pays off
+# for larger pictures.
 _LARGE = 1920 * 1088
-# From which the frame rate is taken.
+# The frame rate is measured over the first packets, this many at most.
 _RATE_PACKETS = 250
+# Frames a second, where nothing else is known: a single picture, a bare stream.
+_DEFAULT_RATE = 25.0
 
 
-class Frame(NamedTuple):
-    """One picture of a video: its index, its time in seconds, and uint8 RGB [H, W, 3]."""
+class Video:
+    """A video file.
 
-    index: int  # type: ignore[assignment]  # a tuple's method of this name is not missed
-    timestamp: float
-    image: np.ndarray
+    Making the object reads nothing. The container is opened once for all that it says
+    (`frame_count`, `frame_rate`, `duration`), when the first of these is asked for, and once for
+    each pass over the frames. A missing or unreadable file raises InputError then.
 
-
-def read_frames(path: str | os.PathLike) -> Iterator[Frame]:
-    """Yields the frames of a video one by one, upright, with their presentation times.
-
-    Time 0 is where a player starts: the earliest time of all streams, as the container gives it (or
-    its own zero if it gives none), not always the first picture's. Pictures that start half a second
-    after the sound have their first frame at 0.5 s, as raters saw it; a file cut out of a broadcast,
-    whose clock shows hours, starts at 0. A frame without a time, or with one not after its
-    predecessor's, is put one nominal frame after it, so that timestamps increase strictly.
-
-    A file that breaks off gives all that can be decoded; then a warning is logged that says what cannot
-    be, and what the container promises beyond the last frame.
-
-    A folder of numbered pictures is a video, too, and so is a pattern that they match (`picture_sequence.read`).
-
-    Raises:
-      InputError: the file is missing, empty or no video, or not one frame of it can be decoded.
+    Attributes:
+      path: the file.
     """
-    if _is_sequence(path):
-        for index, (time, image) in enumerate(picture_sequence.read(path)):
-            yield Frame(index, time, image)
-        return
-    problems: list[str] = []
-    count, guessed = 0, 0
-    with _open(path) as (container, stream):
-        origin = (container.start_time or 0) / av.time_base
-        step = 1.0 / float(stream.average_rate or stream.guessed_rate or 25)
-        timestamp = -step
-        # One for all frames: it takes a while to make.
-        to_rgb = av.video.reformatter.VideoReformatter()
-        for picture in _pictures(container, stream, problems):
-            own = None if picture.time is None else picture.time - origin
-            if own is None or (count and own <= timestamp):
-                timestamp += step
-                guessed += 1
-            else:
-                timestamp = own
-            yield Frame(count, timestamp, _upright(picture, to_rgb))
-            count += 1
-        end = _promised_end(container, stream, origin)
-    if not count:
-        raise errors.InputError(
-            f"{path}: not one frame can be decoded ({'; '.join(problems) or 'it holds none'}); "
-            "copy the video again"
-        )
-    if end - (timestamp + step) > _DURATION_TOLERANCE:
-        problems.append(f"its pictures end at {timestamp + step:.2f} of {end:.2f} s")
-    if problems:
-        logging.warning("%s: %s; frames that are used: %d", path, "; ".join(problems), count)
-    if guessed:
-        logging.warning(
-            "%s: %d of %d frames have no usable time of their own", path, guessed, count
-        )
 
+    def __init__(self, path: str | os.PathLike) -> None:
+        self.path = pathlib.Path(path)
 
-def expected_frames(path: str | os.PathLike) -> int | None:
-    """About how many frames the container promises, for progress bars; None if it does not say.
+    @property
+    def frame_count(self) -> int | None:
+        """Roughly how many frames there are, for progress bars; None if the container is silent."""
+        return self._header.frame_count
 
-    Raises:
-      InputError: the file is missing, empty or no video.
-    """
-    if _is_sequence(path):
-        return len(picture_sequence.listing(path))
-    with _open(path) as (container, stream):
-        if stream.frames:
-            return stream.frames
-        if container.duration and stream.average_rate:
-            return round(container.duration / av.time_base * float(stream.average_rate))
-    return None
+    @property
+    def frame_rate(self) -> float:
+        """Frames a second.
 
+        The container's number if its first pictures are that far apart, otherwise their measured
+        rate: containers with a variable rate, and those of screen recorders, may say anything. 25
+        for a single picture.
+        """
+        return self._header.frame_rate
 
-def frame_rate(path: str | os.PathLike) -> float:
-    """Frames a second: as the container says if its first pictures are that far apart, else as they are.
+    @property
+    def duration(self) -> float | None:
+        """When the pictures end according to the container, in seconds; None if it does not say."""
+        return self._header.duration
 
-    Containers of a variable rate, and screen recorders', may say anything. 25 for a single picture.
+    @functools.cached_property
+    def _header(self) -> "_Header":
+        with _open(self.path) as (container, stream):
+            count = stream.frames or None
+            if count is None and container.duration and stream.average_rate:
+                count = round(container.duration / av.time_base * float(stream.average_rate))
+            duration = _promised_end(container, stream) or None
+            return _Header(count, _frame_rate(container, stream), duration)
 
-    Raises:
-      InputError: the file is missing, empty or no video.
-    """
-    if _is_sequence(path):
-        return picture_sequence.FRAME_RATE
-    with _open(path) as (container, stream):
-        packets = itertools.islice(_packets(container, stream), _RATE_PACKETS)
-        times = sorted(packet.pts for packet in packets if packet.pts is not None)
-        steps = np.diff(times)
-        steps = steps[steps > 0]
-        if not len(steps) or stream.time_base is None:
-            return picture_sequence.FRAME_RATE
-        # Pauses and hiccups say nothing of the rate.
-        usual = steps[np.abs(steps / np.median(steps) - 1) < 0.5]
-        found = 1 / float(usual.mean() * stream.time_base)
-        promised = float(stream.average_rate or 0)
-        return promised if abs(promised / found - 1) < 0.02 else found
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of the content as hex, whatever the file's name.
 
-
-def _packets(
-    container: av.container.InputContainer, stream: av.video.stream.VideoStream
-) -> Iterator[av.Packet]:
-    """The packets up to the first damage."""
-    with contextlib.suppress(av.error.FFmpegError):
-        yield from container.demux(stream)
-
-
-def expected_duration(path: str | os.PathLike) -> float | None:
-    """When the pictures end by the container's own account, in seconds; None if it does not say.
-
-    Raises:
-      InputError: the file is missing, empty or no video.
-    """
-    with _open(path) as (container, stream):
-        origin = (container.start_time or 0) / av.time_base
-        return _promised_end(container, stream, origin) or None
-
-
-def content_digest(path: str | os.PathLike) -> str:
-    """SHA-256 of a video's content as hex, whatever its name.
-
-    Raises:
-      InputError: it cannot be read.
-    """
-    try:
-        if _is_sequence(path):
-            return picture_sequence.digest(path)
-        with pathlib.Path(path).open("rb") as file:
+        Raises:
+          InputError: it cannot be read.
+        """
+        with video_frame.reading(self.path), self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise errors.InputError(
-            f"{path}: cannot be read ({error.strerror}); check the path"
-        ) from error
+
+    @property
+    def fingerprint(self) -> video_frame.Fingerprint:
+        """The file's size, and when it was last written.
+
+        Raises:
+          InputError: there is no such file.
+        """
+        with video_frame.reading(self.path):
+            status = self.path.stat()
+        return video_frame.Fingerprint(f"{status.st_size} bytes", status.st_mtime_ns)
+
+    def frames(self) -> Iterator[video_frame.Frame]:
+        """Yields the frames one by one, upright, with their presentation times.
+
+        Time 0 is where a player starts: the earliest time of all streams according to the container
+        (or the container's own zero if it gives none), not always the first picture's. If the
+        pictures start half a second after the sound, the first frame is at 0.5 s, as the raters saw
+        it; a file cut out of a broadcast, whose clock shows hours, starts at 0. A frame without a
+        time, or with one that is not after its predecessor's, is put one nominal frame after it, so
+        that timestamps increase strictly.
+
+        A truncated file gives all that can be decoded, and then a warning that says what could not
+        be decoded, and what the container promises beyond the last frame.
+
+        Raises:
+          InputError: the file is missing, empty or not a video, or no frame of it can be decoded.
+        """
+        problems: list[str] = []
+        count, guessed = 0, 0
+        with _open(self.path) as (container, stream):
+            origin = _origin(container)
+            step = 1.0 / float(stream.average_rate or stream.guessed_rate or _DEFAULT_RATE)
+            timestamp = -step
+            # One for all frames, as it takes a while to make.
+            to_rgb = av.video.reformatter.VideoReformatter()
+            for picture in _pictures(container, stream, problems):
+                time = None if picture.time is None else picture.time - origin
+                if time is None or (count and time <= timestamp):
+                    timestamp += step
+                    guessed += 1
+                else:
+                    timestamp = time
+                yield video_frame.Frame(count, timestamp, _upright(picture, to_rgb))
+                count += 1
+            promised = _promised_end(container, stream)
+        if not count:
+            raise errors.InputError(
+                f"{self.path}: not one frame can be decoded "
+                f"({'; '.join(problems) or 'it has none'}); copy the video again"
+            )
+        end = timestamp + step
+        if promised - end > _DURATION_TOLERANCE:
+            problems.append(f"its pictures end at {end:.2f} of {promised:.2f} s")
+        if problems:
+            logging.warning(
+                "%s: %s; frames that are used: %d", self.path, "; ".join(problems), count
+            )
+        if guessed:
+            logging.warning(
+                "%s: %d of %d frames have no usable time of their own", self.path, guessed, count
+            )
 
 
-def _is_sequence(path: str | os.PathLike) -> bool:
-    return pathlib.Path(path).is_dir() or picture_sequence.is_pattern(path)
+VideoSource = Video | picture_sequence.PictureSequence
+
+
+def open_video(path: str | os.PathLike) -> VideoSource:
+    """A video file, or the sequence of numbered pictures that a folder or a pattern stands for.
+
+    Raises:
+      InputError: it is a folder or a pattern without numbered pictures.
+    """
+    if pathlib.Path(path).is_dir() or picture_sequence.is_pattern(path):
+        return picture_sequence.PictureSequence(path)
+    return Video(path)
+
+
+class _Header(NamedTuple):
+    """What a container says; attributes as of `Video`."""
+
+    frame_count: int | None
+    frame_rate: float
+    duration: float | None
 
 
 @contextlib.contextmanager
 def _open(
-    path: str | os.PathLike,
+    path: pathlib.Path,
 ) -> Iterator[tuple[av.container.InputContainer, av.video.stream.VideoStream]]:
-    """Opens a file and finds its picture track; cover art of a sound file is none."""
-    file = pathlib.Path(path)
-    if not file.is_file():
-        kind = "it is no file" if file.exists() else "there is no such file"
+    """Opens a file and selects its video stream, not the cover picture of a sound file."""
+    if not path.is_file():
+        kind = "it is not a file" if path.exists() else "there is no such file"
         raise errors.InputError(f"{path}: expected a video, but {kind}; check the path")
-    if file.stat().st_size == 0:
+    if path.stat().st_size == 0:
         raise errors.InputError(f"{path}: the file is empty (0 bytes); copy the video again")
     try:
-        container = av.open(str(file))
+        container = av.open(str(path))
     except av.error.FFmpegError as error:
         raise errors.InputError(
-            f"{path}: no video that can be read ({error.strerror}): it is something else, or was cut off "
-            "before its index was written; expected mp4, mov, avi, mkv or the like, so copy it again"
+            f"{path}: not a readable video ({error.strerror}): it is something else, or was cut "
+            "off before its index was written; expected a video in mp4, mov, avi, mkv or the like: "
+            "copy it again"
         ) from error
     with container:
         cover = av.stream.Disposition.attached_pic
@@ -198,8 +198,8 @@ def _open(
                 stream.thread_type = "AUTO" if large else "NONE"
                 yield container, stream
                 return
-        found = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-    raise errors.InputError(f"{path}: no pictures in this file, only {found}; expected a video")
+        types = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+    raise errors.InputError(f"{path}: no pictures in this file, only {types}; expected a video")
 
 
 def _pictures(
@@ -207,7 +207,7 @@ def _pictures(
     stream: av.video.stream.VideoStream,
     problems: list[str],
 ) -> Iterator[av.VideoFrame]:
-    """Every picture that can be decoded; what stands in the way is appended to problems."""
+    """Yields every picture that can be decoded; what goes wrong is appended to problems."""
     damaged = 0
     packets = container.demux(stream)
     while True:
@@ -231,19 +231,43 @@ def _pictures(
         problems.append(f"damaged packets: {damaged}")
 
 
-def _promised_end(
-    container: av.container.InputContainer,
-    stream: av.video.stream.VideoStream,
-    origin: float,
+def _frame_rate(
+    container: av.container.InputContainer, stream: av.video.stream.VideoStream
 ) -> float:
-    """When the pictures end by the container's own account, in seconds; 0 if it gives none."""
+    """As `Video.frame_rate`; reads the first packets, up to the first damage."""
+    times: list[int] = []
+    with contextlib.suppress(av.error.FFmpegError):
+        for packet in itertools.islice(container.demux(stream), _RATE_PACKETS):
+            if packet.pts is not None:
+                times.append(packet.pts)
+    steps = np.diff(sorted(times))
+    steps = steps[steps > 0]
+    if not len(steps) or stream.time_base is None:
+        return _DEFAULT_RATE
+    # Pauses and hiccups say nothing about the rate.
+    usual = steps[np.abs(steps / np.median(steps) - 1) < 0.5]
+    measured = 1 / float(usual.mean() * stream.time_base)
+    promised = float(stream.average_rate or 0)
+    return promised if abs(promised / measured - 1) < 0.02 else measured
+
+
+def _origin(container: av.container.InputContainer) -> float:
+    """The container's time of the moment at which a player starts, in seconds."""
+    return (container.start_time or 0) / av.time_base
+
+
+def _promised_end(
+    container: av.container.InputContainer, stream: av.video.stream.VideoStream
+) -> float:
+    """When the pictures end according to the container, in seconds; 0 if it does not say."""
     if stream.duration is not None and stream.time_base is not None:
-        return float(((stream.start_time or 0) + stream.duration) * stream.time_base) - origin
+        end = ((stream.start_time or 0) + stream.duration) * stream.time_base
+        return float(end) - _origin(container)
     return (container.duration or 0) / av.time_base
 
 
 def _upright(picture: av.VideoFrame, to_rgb: av.video.reformatter.VideoReformatter) -> np.ndarray:
-    """A picture as uint8 RGB, turned as its display matrix says (anticlockwise, in degrees)."""
+    """A picture as uint8 RGB, turned by its display matrix (anticlockwise, in degrees)."""
     image = to_rgb.reformat(picture, format="rgb24", threads=1).to_ndarray()
     quarter_turns = round(picture.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(image, quarter_turns)) if quarter_turns else image

@@ -1,4 +1,4 @@
-"""Frames as video files, each at its own time."""
+"""Writes frames to video files, each at its own time."""
 
 import contextlib
 import fractions
@@ -16,17 +16,17 @@ import numpy as np
 
 from ast_net import errors, files
 
-# Times are kept to half a tick of the clock that MPEG streams have.
+# Times are kept to half a tick of the usual clock of MPEG streams.
 _TICK = fractions.Fraction(1, 90_000)
 _NOMINAL_RATE = 25
-# 11 ms of one core for a frame of 1280x720; _REPRODUCIBLE takes twice that for a file a fifth larger.
+# 11 ms of one core for a frame of 1280x720; _REPRODUCIBLE takes twice as long, its file 1.2 times.
 _FAST = {"crf": "23", "preset": "ultrafast"}
-# Presets that look ahead do not always make the same of the same pictures.
+# Presets that look ahead do not always make the same file from the same pictures.
 _REPRODUCIBLE = {"crf": "20", "preset": "superfast"}
 
 
 def write_video(path: str | os.PathLike, images: Iterable[np.ndarray], frame_rate: float) -> None:
-    """Writes an H.264 mp4 of a constant frame rate, whole or not at all.
+    """Writes an H.264 mp4 with a constant frame rate, whole or not at all.
 
     Args:
       path: the file.
@@ -34,7 +34,7 @@ def write_video(path: str | os.PathLike, images: Iterable[np.ndarray], frame_rat
       frame_rate: frames a second.
 
     Raises:
-      InputError: there is no image, or one of another shape or type.
+      InputError: there is no image, or one has another shape or type.
       OSError: the disk is full or read-only.
     """
     with VideoWriter(path, frame_rate) as writer:
@@ -43,32 +43,32 @@ def write_video(path: str | os.PathLike, images: Iterable[np.ndarray], frame_rat
 
 
 class VideoWriter:
-    """Writes an H.264 mp4 frame by frame, each at its own time; to be used in a `with`.
+    """Writes an H.264 mp4 frame by frame, each at its own time; a context manager.
 
-    The file takes its place when the `with` is left normally; else nothing is left of it. A player shows
-    each frame from its timestamp until the next one's, and the last as long as the one before it. Before
-    a first frame that is later than 0 there is silence, for players skip what is merely empty.
+    The file appears when the `with` block ends normally; otherwise nothing is left of it. A player
+    shows each frame from its timestamp until the next one's, and the last frame as long as the one
+    before it. Before a first frame later than 0 there is silence, as players skip an empty start.
 
-    With a frame rate, time is counted in frames, and the encoder's settings are those that generated data
-    sets have always had, whose videos are known by the digest of their bytes.
+    With a frame rate, time is counted in frames, and the same frames always give the same bytes, as
+    for generated data sets, whose videos are checked by their digests.
     """
 
     def __init__(self, path: str | os.PathLike, frame_rate: float | None = None) -> None:
-        """Takes the file, and frames a second if that is constant; sizes must be even then."""
+        """Takes the path, and frames a second if the rate is constant; then sizes must be even."""
         self._path = pathlib.Path(path)
         self._frame_rate = frame_rate
         self._shape: tuple[int, ...] = ()
         self._pending: av.VideoFrame | None = None
         self._timestamp = -math.inf
-        # Of the frame that is pending, and how long the last one was.
+        # The time of the pending frame, and the length of the last one.
         self._tick, self._ticks = -1, 0
 
     def __enter__(self) -> "VideoWriter":
         with contextlib.ExitStack() as stack:
             temporary = stack.enter_context(files.whole(self._path))
-            # The index in front lets a copy that breaks off still be read.
+            # With the index in front, a truncated copy can still be read.
             options = {"movflags": "faststart"}
-            if self._frame_rate is None:  # else the first frame's time is kept to a millisecond
+            if self._frame_rate is None:  # else the first frame's time is rounded to 1 ms
                 options["movie_timescale"] = str(_TICK.denominator)
             self._container = av.open(str(temporary), "w", format="mp4", options=options)
             stack.enter_context(self._container)
@@ -83,8 +83,8 @@ class VideoWriter:
         """Adds a frame.
 
         Args:
-          image: uint8 RGB [H, W, 3], of the first one's size. An odd width or height is made even by
-            repeating the last pixels.
+          image: uint8 RGB [H, W, 3], as large as the first one. An odd width or height is made even
+            by repeating the last pixels.
           timestamp: seconds, at least 0 and later than the last frame's.
 
         Raises:
@@ -97,14 +97,15 @@ class VideoWriter:
             self._add_streams(image.shape, timestamp)
         if image.shape != self._shape or image.dtype != np.uint8:
             raise errors.InputError(
-                f"{self._path}: an image is {image.dtype} {image.shape}, the first uint8 {self._shape}; "
-                "a video needs images of one size"
+                f"{self._path}: an image is {image.dtype} {image.shape}, the first uint8 "
+                f"{self._shape}; a video needs images of one size"
             )
         if timestamp <= self._timestamp or timestamp < 0:
             raise ValueError(
-                f"a frame at {timestamp} s follows one at {self._timestamp} s; expected later ones, from 0 on"
+                f"a frame at {timestamp} s after one at {self._timestamp} s; expected later times, "
+                "from 0 on"
             )
-        # Times that share a tick are moved apart.
+        # Frames with the same tick are moved apart.
         tick = max(round(timestamp / self._time_base), self._tick + 1)
         if self._pending is not None:
             self._ticks = tick - self._tick
@@ -130,13 +131,13 @@ class VideoWriter:
         encoder = self._stream.codec_context
         encoder.time_base = _TICK
         encoder.flags |= av.codec.context.Flags.frame_duration
-        # Untagged, large pictures are taken for BT.709.
+        # Players take large pictures without a tag for BT.709.
         encoder.colorspace = av.video.reformatter.Colorspace.SMPTE170M
         if timestamp > 0:
             self._add_silence()
 
     def _add_silence(self) -> None:
-        """A moment of it at time 0, without which the first frame's time would be taken for 0."""
+        """Adds a moment of silence at time 0; without it, the first frame's time counts as 0."""
         stream = self._container.add_stream("aac", 8000, layout="mono")
         samples = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
         samples.sample_rate, samples.pts = 8000, 0
@@ -148,7 +149,7 @@ class VideoWriter:
         height, width = image.shape[:2]
         if height % 2 or width % 2:
             image = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
-        # An eighth of the time that FFmpeg's own conversion takes.
+        # Eight times as fast as FFmpeg's own conversion.
         planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), np.uint8)
         return av.VideoFrame.from_ndarray(planes, format="yuv420p")
 
@@ -161,7 +162,7 @@ class VideoWriter:
         self._container.mux(self._stream.encode(picture))
 
     def _finish(self, error: type[BaseException] | None, *_) -> None:
-        """Empties the encoder, if the `with` was left normally."""
+        """Empties the encoder if the `with` block ended normally."""
         if error is not None:
             return
         if self._pending is None:
@@ -178,6 +179,6 @@ def _check_writable(path: str | os.PathLike, image: np.ndarray, even: bool) -> N
         )
     if even and (image.shape[0] % 2 or image.shape[1] % 2):
         raise errors.InputError(
-            f"{path}: images of {image.shape[1]}x{image.shape[0]} pixels; H.264 needs an even width and "
-            "height, so crop or pad by one pixel"
+            f"{path}: images of {image.shape[1]}x{image.shape[0]} pixels; H.264 needs an even "
+            "width and height, so crop or pad by one pixel"
         )

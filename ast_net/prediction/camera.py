@@ -1,4 +1,4 @@
-"""A camera's frames at the times they were taken; what cannot be looked at in time is dropped, not delayed."""
+"""A camera's frames at the times they were taken; those that come too fast are dropped."""
 
 import threading
 import time
@@ -10,37 +10,38 @@ import numpy as np
 from absl import logging
 
 from ast_net import errors
-from ast_net.faces import video
+from ast_net.faces import video_frame
 
-# Frames a second, if a camera does not say.
+# Frames a second, if the camera does not say.
 USUAL_RATE = 30.0
-# Seconds: between two looks at `stop` while no picture comes, and until the last one is given up.
+# Seconds: how often `stop` is checked while no picture comes; how long the thread may take to end.
 _PATIENCE, _LAST_PICTURE = 0.1, 5.0
 # The image of a frame that is dropped.
 DROPPED = np.zeros((0, 0, 3), np.uint8)
 
 
 class Capture(Protocol):
-    """What is needed of cv2.VideoCapture."""
+    """The part of cv2.VideoCapture that is used."""
 
     def read(self) -> tuple[bool, np.ndarray]: ...
 
 
 def connect(camera: str) -> tuple[cv2.VideoCapture, float]:
-    """A camera, and how many frames a second it gives.
+    """Opens a camera; returns it and its frames a second.
 
     Args:
       camera: its number, or the address of a stream such as rtsp://...
 
     Raises:
-      InputError: it is not there, or gives no picture.
+      InputError: there is no such camera, or it gives no picture.
     """
     capture = cv2.VideoCapture(int(camera) if camera.isdigit() else camera)
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
     if not capture.isOpened() or not capture.read()[0]:
         raise errors.InputError(
-            f"camera {camera}: gives no picture; expected a number such as 0 or the address of a stream: "
-            "check that it is plugged in, that no other program uses it, and that you may read it"
+            f"camera {camera}: gives no picture; expected a number such as 0 or the address of a "
+            "stream: check that it is plugged in, that no other program uses it, and that you have "
+            "access to it"
         )
     rate = capture.get(cv2.CAP_PROP_FPS)
     return capture, rate if 1 <= rate <= 240 else USUAL_RATE
@@ -51,36 +52,36 @@ def newest_frames(
     stop: threading.Event,
     max_seconds: float | None = None,
     clock: Callable[[], float] = time.monotonic,
-) -> Generator[video.Frame, None, None]:
-    """Yields each time the newest frame, and before it those that came and went since the last time.
+) -> Generator[video_frame.Frame, None, None]:
+    """Yields the newest frame whenever one is asked for, and before it those that were missed.
 
-    A thread takes every frame the camera gives and notes its time. Frames that nobody asked for before
-    the next one came are yielded with an empty image: they keep their index and time.
+    A thread takes every frame of the camera and notes its time. Frames that were replaced by newer
+    ones before they were asked for are yielded with an empty image: they keep their index and time.
 
     Args:
       capture: gives pictures in BGR, and False when there are no more.
-      stop: ends it when set.
-      max_seconds: after which it ends; None for as long as the camera gives pictures.
-      clock: seconds.
+      stop: ends the recording when set.
+      max_seconds: length of the recording; None for as long as the camera gives pictures.
+      clock: gives the time in seconds.
     """
     changed = threading.Condition()
-    dropped: list[video.Frame] = []
-    newest: list[video.Frame] = []
+    dropped: list[video_frame.Frame] = []
+    newest: list[video_frame.Frame] = []
     ended = threading.Event()
     start = clock()
 
     def take() -> None:
         index, last = 0, -1.0
         while not ended.is_set():
-            found, picture = capture.read()
+            success, picture = capture.read()
             now = clock() - start
-            if not found or (max_seconds is not None and now > max_seconds):
+            if not success or (max_seconds is not None and now > max_seconds):
                 break
             last = max(now, np.nextafter(last, np.inf))  # clocks may be coarse
             with changed:
                 if newest:
                     dropped.append(newest.pop()._replace(image=DROPPED))
-                newest.append(video.Frame(index, last, picture))
+                newest.append(video_frame.Frame(index, last, picture))
                 changed.notify()
             index += 1
         with changed:
@@ -94,14 +95,16 @@ def newest_frames(
             with changed:
                 while not (newest or ended.is_set() or stop.is_set()):
                     changed.wait(_PATIENCE)
-                passed, dropped[:] = list(dropped), []
+                missed, dropped[:] = list(dropped), []
                 frame = newest.pop() if newest else None
-            yield from passed
+            yield from missed
             if frame is not None:
                 yield frame._replace(image=cv2.cvtColor(frame.image, cv2.COLOR_BGR2RGB))
             elif not stop.is_set():
                 if max_seconds is None:
-                    logging.warning("the camera gives no more pictures; what was predicted is kept")
+                    logging.warning(
+                        "the camera gives no more pictures; what was predicted so far is kept"
+                    )
                 break
     finally:
         ended.set()

@@ -1,4 +1,4 @@
-"""What a user names as input: video files, folders of them, patterns, sequences of pictures."""
+"""The recordings that a user names: video files, folders, patterns, sequences of pictures."""
 
 import dataclasses
 import glob
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from ast_net import errors
 from ast_net.faces import picture_sequence
 
-# What is taken for a video in a folder; a file that is named may be called anything.
+# The files of a folder that are taken for videos; a file that is named itself may have any name.
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv")
 
 
@@ -17,7 +17,7 @@ class Input:
     """One recording to predict.
 
     Attributes:
-      name: of its results, different for each input.
+      name: of its results, unique among the inputs.
       path: a file, a folder of pictures, or a pattern that pictures match.
     """
 
@@ -25,35 +25,36 @@ class Input:
     path: pathlib.Path
 
 
-def find(named: Iterable[str]) -> list[Input]:
-    """The recordings that are meant, each once, in the order they are named.
+def find(arguments: Iterable[str]) -> list[Input]:
+    """Finds the recordings that the arguments stand for, each once, in the order of the arguments.
 
-    A folder means the videos in it, or if there are none the sequence of its numbered pictures. A pattern with
-    *, ? or [] means each file it matches, unless it asks for pictures (frames/*.png, frames/%05d.png),
-    which are one sequence. A file that does not exist stays in the list, to be reported beside the others.
+    A folder stands for the videos in it, or if there are none for the sequence of its numbered
+    pictures. A pattern with *, ? or [] stands for the files that it matches, unless these are
+    pictures (frames/*.png, frames/%05d.png), which are one sequence. A file that does not exist
+    stays in the list, so that it is reported beside the others.
 
     Raises:
-      InputError: nothing is named, or a folder or pattern stands for nothing.
+      InputError: there are no arguments, or nothing is found for a folder or a pattern.
     """
     paths: dict[pathlib.Path, None] = {}
-    for each in named:
-        paths.update(dict.fromkeys(_meant(each)))
+    for argument in arguments:
+        paths.update(dict.fromkeys(_paths(argument)))
     if not paths:
         raise errors.InputError(
-            "no input: give --video=FILE (a folder or a pattern will do, too), or --camera=0"
+            "no input: give `video=FILE` (a folder or a pattern works, too), or `camera=0`"
         )
     names: dict[str, pathlib.Path] = {}
     for path in paths:
-        stem = _stem(path)
-        name, number = stem, 2
+        first = _name(path)
+        name, number = first, 2
         while name in names:
-            name, number = f"{stem}_{number}", number + 1
+            name, number = f"{first}_{number}", number + 1
         names[name] = path
     return [Input(name, path) for name, path in names.items()]
 
 
-def _meant(named: str) -> list[pathlib.Path]:
-    path = pathlib.Path(named)
+def _paths(argument: str) -> list[pathlib.Path]:
+    path = pathlib.Path(argument)
     if picture_sequence.is_pattern(path):
         return [path]
     if path.is_dir():
@@ -64,19 +65,19 @@ def _meant(named: str) -> list[pathlib.Path]:
         if any(p.suffix.lower() in picture_sequence.SUFFIXES for p in path.iterdir()):
             return [path]
         raise errors.InputError(
-            f"{named}: neither videos ({', '.join(VIDEO_SUFFIXES)}) nor pictures "
+            f"{argument}: neither videos ({', '.join(VIDEO_SUFFIXES)}) nor pictures "
             f"({', '.join(picture_sequence.SUFFIXES)}) in this folder; name the files"
         )
-    if not path.exists() and glob.has_magic(named):
-        matches = [pathlib.Path(match) for match in sorted(glob.glob(named, recursive=True))]
+    if not path.exists() and glob.has_magic(argument):
+        matches = [pathlib.Path(match) for match in sorted(glob.glob(argument, recursive=True))]
         if not matches:
-            raise errors.InputError(f"{named}: no file matches this pattern; check the path")
+            raise errors.InputError(f"{argument}: no file matches this pattern; check the path")
         return [match for match in matches if match.is_file()]
     return [path]
 
 
-def _stem(path: pathlib.Path) -> str:
-    """What the results of a path are called."""
+def _name(path: pathlib.Path) -> str:
+    """The name of a recording's results."""
     if picture_sequence.is_pattern(path):
         return path.parent.resolve().name or "pictures"
     return path.resolve().name if path.is_dir() else path.stem

@@ -7,7 +7,7 @@ import numpy as np
 import scipy.special
 
 from ast_net import config
-from ast_net.faces import alignment, tracking, video
+from ast_net.faces import alignment, tracking, video_frame
 from ast_net.prediction import background, frames, prediction_model, streams
 from ast_net.temporal import streaming
 
@@ -35,7 +35,7 @@ class Pipeline:
 
     def predict(
         self,
-        recording: Iterable[video.Frame],
+        recording: Iterable[video_frame.Frame],
         frame_rate: float,
         keep_images: bool = False,
         live: bool = False,
@@ -57,8 +57,8 @@ class Pipeline:
             yield from face_streams.predict(chunk)
 
     def _described(
-        self, recording: Iterable[video.Frame], keep_images: bool, live: bool
-    ) -> Iterator[list[streams.Described]]:
+        self, recording: Iterable[video_frame.Frame], keep_images: bool, live: bool
+    ) -> Iterator[list[streams.FrameFeatures]]:
         if live:
             return self._describe(_batches(self._align(self._look(recording), keep_images), 1))
         looked_at = background.run(self._look(background.run(recording, _AHEAD)), _AHEAD)
@@ -67,8 +67,8 @@ class Pipeline:
         return background.run(self._describe(background.run(batches, 1)), 1)
 
     def _look(
-        self, recording: Iterable[video.Frame]
-    ) -> Iterator[tuple[video.Frame, list[tracking.TrackedFace]]]:
+        self, recording: Iterable[video_frame.Frame]
+    ) -> Iterator[tuple[video_frame.Frame, list[tracking.TrackedFace]]]:
         """Finds and follows the faces; a frame that was dropped has none."""
         tracker = tracking.FaceTracker(
             self._networks.detector,
@@ -82,7 +82,7 @@ class Pipeline:
 
     def _align(
         self,
-        looked_at: Iterable[tuple[video.Frame, list[tracking.TrackedFace]]],
+        looked_at: Iterable[tuple[video_frame.Frame, list[tracking.TrackedFace]]],
         keep_images: bool,
     ) -> Iterator["_Seen"]:
         """Cuts the faces out, and lets go of pictures that nobody needs."""
@@ -95,12 +95,12 @@ class Pipeline:
             kept = frame.image if keep_images and not dropped else None
             yield _Seen(frame.index, frame.timestamp, kept, dropped, faces, crops)
 
-    def _describe(self, batches: Iterable[list["_Seen"]]) -> Iterator[list[streams.Described]]:
+    def _describe(self, batches: Iterable[list["_Seen"]]) -> Iterator[list[streams.FrameFeatures]]:
         """Brings the faces through the CNN."""
         for batch in batches:
             yield self._describe_batch(batch)
 
-    def _describe_batch(self, batch: list["_Seen"]) -> list[streams.Described]:
+    def _describe_batch(self, batch: list["_Seen"]) -> list[streams.FrameFeatures]:
         crops = [crop for frame in batch for crop in frame.crops]
         extractor, head = self._networks.extractor, self._networks.head
         features = np.zeros((0, extractor.feature_size), np.float16)
@@ -115,7 +115,7 @@ class Pipeline:
             rows = slice(first, first + len(frame.crops))
             of_faces = None if posteriors is None else posteriors[rows]
             result.append(
-                streams.Described(
+                streams.FrameFeatures(
                     frame.index,
                     frame.timestamp,
                     frame.image,

@@ -125,7 +125,7 @@ def calibration_faces(
 
 def _every_fifth_face(path: pathlib.Path, detector: detection.FaceDetector) -> Iterator[np.ndarray]:
     tracker = tracking.FaceTracker(detector, config.Tracking())
-    for frame in itertools.islice(video.read_frames(path), _CALIBRATION_FRAMES):
+    for frame in itertools.islice(video.open_video(path).frames(), _CALIBRATION_FRAMES):
         seen = tracker.update(frame.image, frame.timestamp)
         if seen and frame.index % 5 == 0:
             yield alignment.align_face(frame.image, seen[0].face.landmarks, config.Alignment())

@@ -70,11 +70,12 @@ def _predict_file(
     summary: outputs.Summary,
     stop: threading.Event,
 ) -> None:
-    rate, frames_expected = video.frame_rate(recording.path), video.expected_frames(recording.path)
-    source = video.read_frames(recording.path)
-    with contextlib.closing(predictor.predict(source, rate, wanted.images)) as predictions:
+    source = video.open_video(recording.path)
+    with contextlib.closing(
+        predictor.predict(source.frames(), source.frame_rate, wanted.images)
+    ) as predictions:
         progress = tqdm.tqdm(
-            predictions, recording.name, frames_expected, unit="frame", leave=False
+            predictions, recording.name, source.frame_count, unit="frame", leave=False
         )
         folder = wanted.output_dir / recording.name
         outputs.write(progress, folder, wanted, predictor.targets, summary, stop)
@@ -117,7 +118,7 @@ def predict_camera(
 
 @contextlib.contextmanager
 def _stopped_by_signal() -> Iterator[threading.Event]:
-    """Ctrl-C is the usual end of a camera's recording, which is to be kept; the second one ends the program."""
+    """Ctrl-C usually ends a camera's recording, which is kept; a second one ends the program."""
     stop = threading.Event()
     before: dict[int, Any] = {}
 

@@ -12,7 +12,7 @@ from ast_net.prediction import frames
 
 
 class Predictor(Protocol):
-    """What `streaming.StreamingPredictor` offers; a server's model does so, too (`serving.remote`)."""
+    """The interface of `streaming.StreamingPredictor` and `remote.RemotePredictor`."""
 
     def another(self) -> "Predictor": ...
 
@@ -22,8 +22,8 @@ class Predictor(Protocol):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Described:
-    """A frame, the K faces seen in it, and what the CNN says of them.
+class FrameFeatures:
+    """A frame, the K faces seen in it, and the CNN's output for them.
 
     Attributes:
       index, timestamp, image, dropped: as of `frames.FramePrediction`.
@@ -42,21 +42,28 @@ class Described:
 
 
 @dataclasses.dataclass(eq=False)
-class _Known:
-    """A face seen not long ago: its state, the slot after its last one, when it was seen, what was said."""
+class _FaceState:
+    """What is remembered of a face that is there or has left lately.
+
+    Attributes:
+      predictor: with the LSTM's state for this face.
+      next_slot: the slot after its last one.
+      last_seen: timestamp of its last frame, in seconds.
+      values: the last prediction, [D].
+    """
 
     predictor: Predictor
     next_slot: int
-    seen: float
+    last_seen: float
     values: np.ndarray
 
 
 class FaceStreams:
     """Predictions of a recording's faces, frame after frame.
 
-    Time is counted in slots of one frame at the recording's frame rate. A frame belongs to the slot of its
-    timestamp, so that frames which are missing, dropped or late do not shift the LSTM's phases; two frames
-    of one slot come after each other.
+    Time is counted in slots of one frame at the recording's frame rate. A frame belongs to the slot
+    of its timestamp, so that frames which are missing, dropped or late do not shift the LSTM's
+    phases; two frames of one slot come after each other.
     """
 
     def __init__(
@@ -73,11 +80,11 @@ class FaceStreams:
         self._predictor = predictor
         self._frame_rate = frame_rate
         self._settings = settings
-        self._known: dict[int, _Known] = {}
+        self._states: dict[int, _FaceState] = {}
         self._slot = -1
 
-    def predict(self, chunk: Sequence[Described]) -> list[frames.FramePrediction]:
-        """What is predicted of consecutive frames; how a recording is divided into chunks changes nothing."""
+    def predict(self, chunk: Sequence[FrameFeatures]) -> list[frames.FramePrediction]:
+        """Predicts consecutive frames; the size of the chunks makes no difference."""
         slots = np.array([self._next_slot(frame.timestamp) for frame in chunk])
         values: dict[tuple[int, int], np.ndarray] = {}
         for face_id in sorted({face.face_id for frame in chunk for face in frame.faces}):
@@ -89,8 +96,8 @@ class FaceStreams:
             ]
             features = np.stack([chunk[number].features[k] for number, k in places])
             numbers = [number for number, _ in places]
-            found = self._advance(face_id, slots[numbers], features)
-            values.update({(number, face_id): row for number, row in zip(numbers, found)})
+            rows = self._advance(face_id, slots[numbers], features)
+            values.update({(number, face_id): row for number, row in zip(numbers, rows)})
         return [self._assemble(number, frame, values) for number, frame in enumerate(chunk)]
 
     def _next_slot(self, timestamp: float) -> int:
@@ -99,39 +106,40 @@ class FaceStreams:
 
     def _advance(self, face_id: int, slots: np.ndarray, features: np.ndarray) -> np.ndarray:
         """fc6 of a face [n, F] in increasing slots [n] -> its predictions [n, D]."""
-        if face_id not in self._known:
+        if face_id not in self._states:
             another = self._predictor.another()
-            self._known[face_id] = _Known(another, int(slots[0]), -np.inf, np.zeros(0))
-        known = self._known[face_id]
+            self._states[face_id] = _FaceState(another, int(slots[0]), -np.inf, np.zeros(0))
+        state = self._states[face_id]
         parts = []
         for run in np.split(np.arange(len(slots)), np.flatnonzero(np.diff(slots) > 1) + 1):
-            known.predictor.skip(int(slots[run[0]]) - known.next_slot)
-            parts.append(known.predictor.predict(features[run]))
-            known.next_slot = int(slots[run[-1]]) + 1
+            state.predictor.skip(int(slots[run[0]]) - state.next_slot)
+            parts.append(state.predictor.predict(features[run]))
+            state.next_slot = int(slots[run[-1]]) + 1
         return np.concatenate(parts)
 
     def _assemble(
-        self, number: int, frame: Described, values: dict[tuple[int, int], np.ndarray]
+        self, number: int, frame: FrameFeatures, values: dict[tuple[int, int], np.ndarray]
     ) -> frames.FramePrediction:
-        """A frame's predictions: of the faces it shows, and held ones of those just gone."""
-        found = []
+        """A frame's predictions: of the faces it shows, and held ones of those that just left."""
+        faces = []
         for k, face in enumerate(frame.faces):
-            known = self._known[face.face_id]
-            known.seen, known.values = frame.timestamp, values[number, face.face_id]
+            state = self._states[face.face_id]
+            state.last_seen, state.values = frame.timestamp, values[number, face.face_id]
             posteriors = None if frame.posteriors is None else frame.posteriors[k]
-            found.append(frames.FacePrediction(face.face_id, face.face, known.values, posteriors))
-        seen = {face.face_id for face in frame.faces}
-        for face_id, known in list(self._known.items()):
-            gone = frame.timestamp - known.seen
-            if face_id in seen or gone == np.inf:
+            faces.append(frames.FacePrediction(face.face_id, face.face, state.values, posteriors))
+        present = {face.face_id for face in frame.faces}
+        for face_id, state in list(self._states.items()):
+            absence = frame.timestamp - state.last_seen
+            if face_id in present or absence == np.inf:
                 continue
-            if gone <= self._settings.hold_seconds:
-                found.append(frames.FacePrediction(face_id, None, known.values))
-            if gone > self._settings.identity_seconds and not self._comes_again(face_id, values):
-                del self._known[face_id]
-        found.sort(key=lambda face: face.face_id)
+            if absence <= self._settings.hold_seconds:
+                faces.append(frames.FacePrediction(face_id, None, state.values))
+            forgotten = absence > self._settings.identity_seconds
+            if forgotten and not self._comes_again(face_id, values):
+                del self._states[face_id]
+        faces.sort(key=lambda face: face.face_id)
         return frames.FramePrediction(
-            frame.index, frame.timestamp, tuple(found), frame.image, frame.dropped
+            frame.index, frame.timestamp, tuple(faces), frame.image, frame.dropped
         )
 
     @staticmethod

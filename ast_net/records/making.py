@@ -17,7 +17,7 @@ from absl import logging
 from ast_net import config, errors, files
 from ast_net.cnn import backbone, runtime
 from ast_net.datasets import annotations, reader
-from ast_net.faces import alignment, detection, track, video
+from ast_net.faces import alignment, detection, face_track, video
 from ast_net.records import example_format
 
 ATTEMPTS = 2
@@ -81,7 +81,7 @@ class VideoMaker:
         """
         film = video.open_video(job.video)
         cache = pathlib.Path(self._settings.data_dir) / "tracks"
-        faces = track.cached_track(film, cache, config.Tracking(), self._detector)
+        faces = face_track.cached_track(film, cache, config.Tracking(), self._detector)
         times, gold = job.read_gold()
         _check_length(job, times, faces)
         labels = annotations.resample(
@@ -195,7 +195,7 @@ def _serialized(layout: tfds.features.FeaturesDict, example: dict) -> bytes:
     return message.SerializeToString(deterministic=True)
 
 
-def _check_length(job: Job, times: np.ndarray, faces: track.Track) -> None:
+def _check_length(job: Job, times: np.ndarray, faces: face_track.Track) -> None:
     """Warns of ratings that go on after the video, and refuses those whose times cannot be its seconds."""
     end, ratings = faces.timestamps[-1], times[-1]
     if ratings > _FAR_TOO_LONG * (end + 1):
@@ -212,7 +212,7 @@ def _check_length(job: Job, times: np.ndarray, faces: track.Track) -> None:
         )
 
 
-def _report(job: Job, times: np.ndarray, faces: track.Track, labels: np.ndarray) -> None:
+def _report(job: Job, times: np.ndarray, faces: face_track.Track, labels: np.ndarray) -> None:
     """Says what of a recording cannot be learned from."""
     frames, valid = len(faces.valid), int(faces.valid.sum())
     if valid == 0:

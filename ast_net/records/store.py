@@ -22,7 +22,7 @@ from absl import logging
 from ast_net import config, errors, files
 from ast_net.cnn import backbone, runtime
 from ast_net.datasets import reader
-from ast_net.faces import track
+from ast_net.faces import face_track
 from ast_net.records import catalogue, example_format, making, shards
 
 # Raised whenever the same settings would give other records.
@@ -246,7 +246,7 @@ def _key(settings: config.Preparation, backbone_digest: str) -> dict[str, Any]:
         "backbone_digest": backbone_digest,
         "runtime": dataclasses.asdict(settings.runtime),
         "alignment": dataclasses.asdict(config.Alignment()),
-        "tracking": [track.TRACK_VERSION, dataclasses.asdict(config.Tracking())],
+        "tracking": [face_track.TRACK_VERSION, dataclasses.asdict(config.Tracking())],
     }
     return json.loads(json.dumps(key))
 

@@ -1,6 +1,5 @@
 """Aligned faces of a recording on one page, so that a person sees at once if they are right."""
 
-import os
 import pathlib
 
 import cv2
@@ -8,7 +7,7 @@ import matplotlib.figure
 import numpy as np
 
 from ast_net import config
-from ast_net.faces import alignment, tracking, video
+from ast_net.faces import alignment, face_track, video
 
 _COLUMNS = 6
 # Of the tiles on a page, at most this part shows frames without a face.
@@ -18,8 +17,8 @@ _GOOD, _MISSING = "tab:green", "tab:red"
 
 def make(
     name: str,
-    path: str | os.PathLike,
-    track: tracking.Track,
+    source: video.VideoSource,
+    track: face_track.Track,
     settings: config.Alignment,
     faces: int = 24,
 ) -> matplotlib.figure.Figure:
@@ -30,7 +29,7 @@ def make(
 
     Args:
       name: the recording's.
-      path: its video.
+      source: its video.
       track: where its face is, T frames.
       settings: where the eyes shall be.
       faces: tiles on the page, if there are as many frames.
@@ -39,7 +38,7 @@ def make(
       InputError: the video cannot be read.
     """
     chosen = choose(track.valid, faces)
-    tiles = _tiles(path, track, settings, set(chosen.tolist()))
+    tiles = _tiles(source, track, settings, set(chosen.tolist()))
     rows = max(1, -(-len(chosen) // _COLUMNS))
     figure = matplotlib.figure.Figure(figsize=(2 * _COLUMNS, 2.3 * rows + 0.6))
     # Constrained layout takes seconds for so many tiles.
@@ -78,11 +77,11 @@ def _spread(frames: np.ndarray, count: int) -> np.ndarray:
 
 
 def _tiles(
-    path: str | os.PathLike, track: tracking.Track, settings: config.Alignment, chosen: set[int]
+    source: video.VideoSource, track: face_track.Track, settings: config.Alignment, chosen: set[int]
 ) -> dict[int, np.ndarray]:
     """The pictures to show, uint8 RGB."""
     result: dict[int, np.ndarray] = {}
-    for frame in video.read_frames(path):
+    for frame in source.frames():
         if frame.index in chosen:
             if track.valid[frame.index]:
                 face = alignment.align_face(frame.image, track.landmarks[frame.index], settings)

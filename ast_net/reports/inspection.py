@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import tqdm
 
 from ast_net import config, files
-from ast_net.faces import tracking
+from ast_net.faces import face_track, video
 from ast_net.records import builder
 from ast_net.reports import contact_sheet, description, figures, rater_report, tables
 from ast_net.training import runs
@@ -55,8 +55,9 @@ def _pages(prepared, sources: Sequence[builder.Source], folder: pathlib.Path, fa
     settings = prepared.builder_config
     for source in tqdm.tqdm(sources, "faces", unit="recording", disable=not faces, leave=False):
         if faces:
-            track = tracking.cached_track(source.video, prepared.tracks, settings.tracking)
-            page = contact_sheet.make(source.name, source.video, track, settings.alignment, faces)
+            recording = video.open_video(source.video)
+            track = face_track.cached_track(recording, prepared.tracks, settings.tracking)
+            page = contact_sheet.make(source.name, recording, track, settings.alignment, faces)
             figures.save(page, contact_sheet.path_of(folder, source.name))
 
 

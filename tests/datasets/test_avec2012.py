@@ -45,7 +45,7 @@ def test_a_label_has_its_frames_time_at_either_rate(rate, labels, tmp_path, capl
     with caplog.at_level(logging.WARNING, logger="absl"):
         found = avec2012.label_rate("train001", labels, path)
     assert found == pytest.approx(rate, abs=1e-3)
-    times = [frame.timestamp for frame in video.read_frames(path)]
+    times = [frame.timestamp for frame in video.Video(path).frames()]
     np.testing.assert_allclose(np.arange(200) / found, times, atol=1e-3)
     assert not caplog.records
 

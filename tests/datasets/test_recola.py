@@ -14,7 +14,7 @@ from absl import logging
 from ast_net import config, errors
 from ast_net.cnn import runtime
 from ast_net.datasets import annotations, gold_standard, recola, recola_layouts
-from ast_net.faces import alignment, track, tracking, video, video_writer
+from ast_net.faces import alignment, face_track, tracking, video, video_writer
 from ast_net.records import example_format, making, store
 
 
@@ -52,7 +52,7 @@ def prepared(recola_folder, tmp_path_factory):
 
 def test_records_hold_features_and_gold_standard_of_every_frame(prepared, recola_folder):
     film = video.open_video(recola_folder / VIDEOS / "P1.mp4")
-    followed = track.track_video(film, config.Tracking(), progress=False)
+    followed = face_track.track_video(film, config.Tracking(), progress=False)
     ratings = annotations.read_ratings(rating_file(recola_folder, "P1", "arousal"))
     gold = gold_standard.gold_standard(ratings.values)
     faces = alignment.aligned_faces(film, followed, config.Alignment())
@@ -111,7 +111,7 @@ def test_records_of_other_settings_never_mix(prepared):
     ):
         assert store.find(settings(None, data_dir, **changes)) is None
     assert store.find(settings(None, data_dir)) is not None
-    with mock.patch.object(track, "TRACK_VERSION", -1):
+    with mock.patch.object(face_track, "TRACK_VERSION", -1):
         assert store.find(settings(None, data_dir)) is None
 
 

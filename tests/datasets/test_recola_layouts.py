@@ -8,8 +8,7 @@ import pytest
 from absl import logging
 
 from ast_net import config, errors
-from ast_net.datasets import recola, recola_layouts
-from ast_net.datasets import reader
+from ast_net.datasets import reader, recola, recola_layouts
 from ast_net.records import store
 
 WRITERS = {

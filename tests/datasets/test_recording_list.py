@@ -10,6 +10,7 @@ from ast_net import errors
 from ast_net.datasets import recording_list
 from ast_net.records import making, store
 
+
 @pytest.fixture
 def folder(tmp_path):
     layouts.recordings(tmp_path / "source")

@@ -19,7 +19,9 @@ def contents(folder):
     """Each file's text, or the number of pictures in a video: its bytes are the encoder's affair."""
     return {
         path.relative_to(folder).as_posix(): (
-            sum(1 for _ in video.read_frames(path)) if path.suffix == ".mp4" else path.read_text()
+            sum(1 for _ in video.Video(path).frames())
+            if path.suffix == ".mp4"
+            else path.read_text()
         )
         for path in sorted(folder.rglob("*"))
         if path.is_file()
@@ -39,7 +41,7 @@ def test_generates_what_recola_s_readers_read(tmp_path):
         np.testing.assert_allclose(ratings.times, np.arange(301) / 25, atol=1e-12)
         said = synthesis.rate("P16", target, SHORT)
         np.testing.assert_allclose(ratings.values, said.values, atol=5.1e-5)
-    frames = list(video.read_frames(tmp_path / "RECOLA-Video-recordings" / "P16.mp4"))
+    frames = list(video.Video(tmp_path / "RECOLA-Video-recordings" / "P16.mp4").frames())
     np.testing.assert_allclose([f.timestamp for f in frames], np.arange(12), atol=1e-6)
     filmed = list(synthesis.film("P16", SHORT))
     assert len(filmed) == 12
@@ -180,6 +182,6 @@ def test_refuses_settings_that_make_no_video(wrong):
 def test_mtcnn_finds_the_face():
     detector = detection.FaceDetector()
     for name in ("P16", "P17", "P18"):
-        for faces in detector.detect(list(synthesis.film(name, SHORT))[::3]):
-            assert len(faces) == 1 and faces[0].confidence > 0.9
-            assert 85 < faces[0].box[2] < 130
+        for image in list(synthesis.film(name, SHORT))[::3]:
+            (face,) = detector.detect(image)
+            assert face.confidence > 0.9 and 85 < face.box[2] < 130

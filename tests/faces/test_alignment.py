@@ -1,4 +1,4 @@
-"""Alignment against a fit of its own kind, ideal sampling, and what the detector sees in the crop."""
+"""Alignment against a least-squares fit, ideal sampling, and what the detector sees in the crop."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ast_net import config, errors
-from ast_net.faces import alignment, tracking
+from ast_net.faces import alignment, face_track, video
 
 TEMPLATE = config.Alignment(left_eye=(74.0, 90.0), right_eye=(150.0, 90.0))
 EYES = np.array([TEMPLATE.left_eye, TEMPLATE.right_eye])
@@ -62,7 +62,7 @@ def test_detector_finds_the_eyes_at_their_places(detector, portrait, scale, angl
     pupils = np.array([[123, 101], [166.5, 103.3]]) @ turn[:, :2].T + turn[:, 2]
     crop = alignment.align_face(image, landmarks_at(*pupils), TEMPLATE)
     assert crop.shape == (224, 224, 3) and crop.dtype == np.uint8
-    (face,) = detector.detect([crop])[0]
+    (face,) = detector.detect(crop)
     np.testing.assert_allclose(face.landmarks[:2], EYES, atol=3)
 
 
@@ -101,31 +101,29 @@ def test_beyond_the_picture_is_black(rng):
 
 @pytest.fixture(scope="module")
 def track(face_video, detector):
-    return tracking.track_video(face_video, config.Tracking(), detector, progress=False)
+    return face_track.track_video(video.Video(face_video), config.Tracking(), detector)
 
 
 def test_aligned_faces_keep_every_frame(face_video, track, detector):
     valid = track.valid.copy()
     valid[3:5] = False
-    faces = list(
-        alignment.aligned_faces(face_video, dataclasses.replace(track, valid=valid), TEMPLATE)
-    )
-    assert [face.index for face in faces] == list(range(20))
-    np.testing.assert_allclose([face.timestamp for face in faces], np.arange(20) / 25, atol=1e-6)
+    track = dataclasses.replace(track, valid=valid)
+    faces = list(alignment.aligned_faces(video.Video(face_video), track, TEMPLATE))
     assert [face.valid for face in faces] == list(valid)
     assert all((face.image == 0).all() for face in faces[3:5])
-    for found in detector.detect([face.image for face in faces if face.valid]):
-        np.testing.assert_allclose(found[0].landmarks[:2], EYES, atol=3)
+    for face in faces:
+        if face.valid:
+            np.testing.assert_allclose(detector.detect(face.image)[0].landmarks[:2], EYES, atol=3)
 
 
-def cut(track: tracking.Track, frames: slice) -> tracking.Track:
-    return tracking.Track(
+def cut(track: face_track.Track, frames: slice) -> face_track.Track:
+    return face_track.Track(
         *(getattr(track, field.name)[frames] for field in dataclasses.fields(track))
     )
 
 
 def test_track_of_another_video(face_video, track):
-    longer = tracking.Track(
+    longer = face_track.Track(
         np.arange(21) / 25,
         *(
             np.concatenate([getattr(track, name), getattr(track, name)[:1]])
@@ -140,4 +138,4 @@ def test_track_of_another_video(face_video, track):
         (later, "frame 0"),
     ]:
         with pytest.raises(errors.InputError, match=f"{face_video}.*{reason}"):
-            list(alignment.aligned_faces(face_video, other, TEMPLATE))
+            list(alignment.aligned_faces(video.Video(face_video), other, TEMPLATE))

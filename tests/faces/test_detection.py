@@ -1,4 +1,4 @@
-"""The detector against hand-marked eyes, and in the batches on which the package fails."""
+"""The detector against hand-marked eyes, and on pictures of all kinds."""
 
 import cv2
 import keras
@@ -12,8 +12,7 @@ LANDMARKS = np.array([[123, 101], [166.5, 103.3], [144, 126], [122, 140], [166, 
 
 
 def test_finds_the_marked_landmarks(detector, portrait):
-    (faces,) = detector.detect([portrait])
-    (face,) = faces
+    (face,) = detector.detect(portrait)
     assert face.confidence > 0.99
     np.testing.assert_allclose(face.landmarks, LANDMARKS, atol=4)
     np.testing.assert_allclose(face.landmarks[:2], LANDMARKS[:2], atol=2)
@@ -22,7 +21,7 @@ def test_finds_the_marked_landmarks(detector, portrait):
 
 
 def test_left_and_right_are_those_of_the_picture(detector, portrait):
-    (face,) = detector.detect([np.ascontiguousarray(portrait[:, ::-1])])[0]
+    (face,) = detector.detect(np.ascontiguousarray(portrait[:, ::-1]))
     mirrored = LANDMARKS[[1, 0, 2, 4, 3]] * [-1, 1] + [portrait.shape[1] - 1, 0]
     np.testing.assert_allclose(face.landmarks, mirrored, atol=4)
 
@@ -32,57 +31,47 @@ def test_follows_scale_and_place(detector, portrait, scale):
     moved = cv2.warpAffine(
         portrait, np.array([[scale, 0, 30], [0, scale, 20.0]]), (640, 480), flags=cv2.INTER_AREA
     )
-    (face,) = detector.detect([moved])[0]
+    (face,) = detector.detect(moved)
     np.testing.assert_allclose(
         face.landmarks[:2], LANDMARKS[:2] * scale + [30, 20], atol=2.5 * scale
     )
 
 
-def test_mixed_batch(detector, portrait, rng):
-    blank = np.zeros_like(portrait)
+def test_nothing_in_blank_pictures_and_noise(detector, portrait, rng):
     noise = rng.integers(0, 255, portrait.shape, dtype=np.uint8)
-    small = np.ascontiguousarray(portrait[40:200, 60:220])
-    alone = detector.detect([portrait])[0][0]
-    batch = detector.detect([blank, portrait, noise, small, portrait[:200], blank])
-    assert [len(faces) for faces in batch] == [0, 1, 0, 1, 1, 0]
-    np.testing.assert_allclose(batch[1][0].landmarks, alone.landmarks, atol=0.01)
-    np.testing.assert_allclose(batch[3][0].landmarks + [60, 40], LANDMARKS, atol=4)
-    np.testing.assert_allclose(batch[4][0].landmarks, LANDMARKS, atol=4)
+    assert detector.detect(np.zeros_like(portrait)) == detector.detect(noise) == []
 
 
-def test_batches_of_only_blank_pictures(detector):
-    assert detector.detect([np.zeros((100, 100, 3), np.uint8)] * 2) == [[], []]
-    assert detector.detect([]) == []
+def test_the_same_face_in_parts_of_the_picture(detector, portrait):
+    (small,) = detector.detect(np.ascontiguousarray(portrait[40:200, 60:220]))
+    np.testing.assert_allclose(small.landmarks + [60, 40], LANDMARKS, atol=4)
+    (upper,) = detector.detect(portrait[:200])
+    np.testing.assert_allclose(upper.landmarks, LANDMARKS, atol=4)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (11, 300, 3), (12, 12, 3), (13, 200, 3)])
 def test_tiny_pictures(detector, shape):
-    assert detector.detect([np.full(shape, 128, np.uint8)]) == [[]]
-
-
-def test_more_pictures_than_a_batch(detector, portrait):
-    images = [portrait if k in (0, 17) else np.zeros_like(portrait) for k in range(18)]
-    assert [len(faces) for faces in detector.detect(images)] == [1] + [0] * 16 + [1]
+    assert detector.detect(np.full(shape, 128, np.uint8)) == []
 
 
 def test_min_face_fraction(detector, portrait):
     image = np.full((720, 960, 3), 128, np.uint8)
     image[300:444, 300:444] = cv2.resize(portrait, (144, 144), interpolation=cv2.INTER_AREA)
     # The face is 50 pixels high: 7 % of 720.
-    assert detector.detect([image], min_face_fraction=0.15) == [[]]
-    (face,) = detector.detect([image], min_face_fraction=0.04)[0]
+    assert detector.detect(image, min_face_fraction=0.15) == []
+    (face,) = detector.detect(image, min_face_fraction=0.04)
     np.testing.assert_allclose(face.landmarks[:2], LANDMARKS[:2] / 2 + 300, atol=2)
 
 
 def test_two_faces_in_one_picture(detector, portrait):
     both = np.hstack([portrait, portrait])
-    faces = sorted(detector.detect([both])[0], key=lambda face: face.box[0])
+    faces = sorted(detector.detect(both), key=lambda face: face.box[0])
     assert len(faces) == 2
     np.testing.assert_allclose(faces[1].landmarks, LANDMARKS + [288, 0], atol=4)
 
 
 def test_refine_finds_the_face_from_a_box_that_is_off(detector, portrait):
-    box = detector.detect([portrait])[0][0].box
+    box = detector.detect(portrait)[0].box
     right, off, wrong = detector.refine(
         portrait, np.stack([box, box + [-20, 5, 0, 0], box + [200, 0, 0, 0]])
     )
@@ -97,7 +86,7 @@ def test_refine_finds_the_face_from_a_box_that_is_off(detector, portrait):
 
 def test_refine_trembles_little(detector, portrait):
     """In pixels of the aligned crop, while a face moves slowly; a single look gives 0.26."""
-    (face,) = detector.detect([portrait])[0]
+    (face,) = detector.detect(portrait)
     eyes = []
     for shift in np.linspace(0, 6, 13):
         moved = cv2.warpAffine(portrait, np.array([[1, 0, shift], [0, 1, shift / 2]]), (288, 288))
@@ -110,7 +99,7 @@ def test_refine_trembles_little(detector, portrait):
 def test_faces_do_not_change_each_other(detector, portrait):
     """One that has to be looked at twice leaves another one as it is alone."""
     both = np.hstack([portrait, portrait])
-    box = detector.detect([portrait])[0][0].box
+    box = detector.detect(portrait)[0].box
     (alone,) = detector.refine(both, box[np.newaxis])
     together, off = detector.refine(both, np.stack([box, box + [288 - 20, 5, 0, 0]]))
     np.testing.assert_allclose(together.landmarks, alone.landmarks, atol=1e-3)
@@ -122,16 +111,14 @@ def test_mixed_precision_leaves_the_detector_alone(detector, portrait):
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        (face,) = detection.FaceDetector().detect([portrait])[0]
+        (face,) = detection.FaceDetector().detect(portrait)
         assert keras.config.dtype_policy().name == "mixed_bfloat16"
     finally:
         keras.config.set_dtype_policy(policy)
-    np.testing.assert_allclose(
-        face.landmarks, detector.detect([portrait])[0][0].landmarks, atol=1e-3
-    )
+    np.testing.assert_allclose(face.landmarks, detector.detect(portrait)[0].landmarks, atol=1e-3)
 
 
 @pytest.mark.parametrize("image", [np.zeros((20, 20), np.uint8), np.zeros((20, 20, 3), np.float32)])
 def test_other_arrays_are_refused(detector, image):
     with pytest.raises(ValueError, match="expected uint8"):
-        detector.detect([image])
+        detector.detect(image)

@@ -12,7 +12,7 @@ FPS = 10
 
 @pytest.fixture(scope="module")
 def people(portrait) -> dict[str, np.ndarray]:
-    """Two faces, uint8 RGB [144, 144, 3]: the portrait, and the other way round with lighter skin."""
+    """Two faces, uint8 RGB [144, 144, 3]: the portrait, and a mirrored one with lighter skin."""
     face = cv2.resize(portrait, (144, 144), interpolation=cv2.INTER_AREA)
     other = (255 * (face[:, ::-1] / 255.0) ** [0.4, 0.6, 0.8]).astype(np.uint8)
     other[90:] = other[90:] // 3
@@ -31,7 +31,7 @@ def scene(people, places, shape=(200, 480, 3)) -> np.ndarray:
 
 
 def ids_at(tracker, people, frames, start=0.0) -> list[dict[str, int]]:
-    """The number of each face shown, frame by frame: {name: id}; every face found must be one shown."""
+    """The number of each face shown, frame by frame: {name: id}; no other face may be found."""
     found = []
     for k, places in enumerate(frames):
         faces = tracker.update(scene(people, places), start + k / FPS)
@@ -88,7 +88,7 @@ def test_crossing_paths(detector, people, behind, older):
     assert 2 <= sum(hidden) <= 14, "one is hidden for a while"
 
 
-def test_who_changes_places_unseen_is_known_by_looks(detector, people):
+def test_who_changes_places_unseen_is_known_by_appearance(detector, people):
     tracker = tracking.FaceTracker(detector, config.Tracking(), max_faces=None)
     (first,) = ids_at(tracker, people, [{"a": (100, 20), "b": (170, 20)}])
     gone, *_, swapped = ids_at(
@@ -133,7 +133,7 @@ def test_two_faces_of_a_video(detector, people, tmp_path):
     images = [scene(people, {"a": (20 + k, 20), "b": (300, 20 + k)}) for k in range(12)]
     video_writer.write_video(path, images, 25)
     tracker = tracking.FaceTracker(detector, config.Tracking(), max_faces=None)
-    found = [tracker.update(frame.image, frame.timestamp) for frame in video.read_frames(path)]
+    found = [tracker.update(frame.image, frame.timestamp) for frame in video.Video(path).frames()]
     assert [[face.face_id for face in faces] for faces in found] == [[0, 1]] * 12
     moved = [now.face.box[:2] - then.face.box[:2] for then, now in zip(found[0], found[11])]
     left = int(found[0][1].face.box[0] < 200)
@@ -160,7 +160,7 @@ def test_pictures_of_all_kinds(detector, portrait, max_faces):
 
 
 class Script:
-    """Finds, in place of a detector, what a test writes down: boxes by name, on pictures without meaning."""
+    """Takes the place of a detector: finds the boxes, by name, that a test writes down."""
 
     def __init__(self) -> None:
         self.shown: dict[str, tuple[float, float, float, float]] = {}
@@ -170,10 +170,10 @@ class Script:
     def _face(self, box) -> detection.Face:
         return detection.Face(np.array(box, np.float32), 1.0, np.zeros((5, 2), np.float32))
 
-    def detect(self, images, min_face_fraction):
+    def detect(self, image, min_face_fraction):
         self.searches += 1
-        found = [box for name, box in self.shown.items() if name not in self.hidden_from_search]
-        return [[self._face(box) for box in found]]
+        hidden = self.hidden_from_search
+        return [self._face(box) for name, box in self.shown.items() if name not in hidden]
 
     def refine(self, image, boxes):
         """The face nearest to each box, if they share anything."""
@@ -232,8 +232,8 @@ def test_absence_is_counted_in_seconds():
         assert ids(tracker, 5.0 + step) == [expected]
 
 
-def known(face_id, box, seen=0.0, looks=(1.0, 0.0)) -> identities.Known:
-    return identities.Known(face_id, face(box), seen, np.array(looks))
+def followed(face_id, box, last_seen=0.0, appearance=(1.0, 0.0)) -> identities.FollowedFace:
+    return identities.FollowedFace(face_id, face(box), last_seen, np.array(appearance))
 
 
 def face(box) -> detection.Face:
@@ -256,14 +256,14 @@ def face(box) -> detection.Face:
     ],
 )
 def test_who_comes_back_is_near_and_as_large(box, timestamp, same):
-    before = known(7, (100, 100, 40, 40))
+    before = followed(7, (100, 100, 40, 40))
     found = identities.recognise([before], [face(box)], [np.array([0.0, 1.0])], timestamp)
     assert found == [before if same else None]
 
 
 def test_all_are_recognised_together():
     """To each its nearest would leave the second face without a number."""
-    left, right = known(0, (100, 0, 40, 40)), known(1, (130, 0, 40, 40))
+    left, right = followed(0, (100, 0, 40, 40)), followed(1, (130, 0, 40, 40))
     faces = [face((112, 0, 40, 40)), face((75, 0, 40, 40))]
     same = [np.array([1.0, 0.0])] * 2
     assert identities.recognise([left, right], faces, same, 0.0) == [right, left]
@@ -271,19 +271,22 @@ def test_all_are_recognised_together():
     assert identities.recognise([left], [], [], 0.0) == []
 
 
-def test_looks_decide_between_faces_at_one_place():
-    light, dark = known(0, (100, 0, 40, 40)), known(1, (104, 0, 40, 40), looks=(0.0, 1.0))
+def test_appearance_decides_between_faces_at_one_place():
+    light, dark = (
+        followed(0, (100, 0, 40, 40)),
+        followed(1, (104, 0, 40, 40), appearance=(0.0, 1.0)),
+    )
     faces = [face((101, 0, 40, 40)), face((105, 0, 40, 40))]
     of_faces = [np.array([0.1, 0.9]), np.array([0.9, 0.1])]
     assert identities.recognise([light, dark], faces, of_faces, 0.5) == [dark, light]
 
 
-def test_looks_are_a_correlation(rng):
+def test_appearance_is_a_correlation(rng):
     image = rng.integers(0, 255, (60, 60, 3), dtype=np.uint8)
-    first = identities.looks(image, face((10, 10, 40, 40)))
-    darker = identities.looks(image // 2, face((10, 10, 40, 40)))
-    other = identities.looks(np.roll(image, 17, axis=1), face((10, 10, 40, 40)))
+    first = identities.appearance(image, face((10, 10, 40, 40)))
+    darker = identities.appearance(image // 2, face((10, 10, 40, 40)))
+    other = identities.appearance(np.roll(image, 17, axis=1), face((10, 10, 40, 40)))
     assert first.shape == (256,) and first @ first == pytest.approx(1)
     assert first @ darker > 0.99
     assert abs(first @ other) < 0.3
-    assert not identities.looks(np.zeros_like(image), face((10, 10, 40, 40))).any()
+    assert not identities.appearance(np.zeros_like(image), face((10, 10, 40, 40))).any()

@@ -25,7 +25,7 @@ def expected(model, pictures) -> list[np.ndarray]:
 
 
 def test_same_as_keras_for_any_shape(model, rng):
-    network = lite_network.Network(model, None)
+    network = lite_network.LiteNetwork(model, None)
     for shape in [(1, 12, 12, 3), (3, 20, 31, 3), (1, 12, 12, 3)]:
         pictures = rng.integers(0, 255, shape, dtype=np.uint8)
         for found, wanted in zip(network(pictures), expected(model, pictures), strict=True):
@@ -34,7 +34,7 @@ def test_same_as_keras_for_any_shape(model, rng):
 
 
 def test_several_threads(model, rng):
-    network = lite_network.Network(model, None)
+    network = lite_network.LiteNetwork(model, None)
     pictures = [rng.integers(0, 255, (n, 16, 16, 3), dtype=np.uint8) for n in (1, 2, 3, 4)]
     found: dict[int, list[list[np.ndarray]]] = {}
 

@@ -2,6 +2,7 @@
 
 import fractions
 import logging
+import os
 
 import av
 import numpy as np
@@ -49,7 +50,7 @@ def test_round_trip(tmp_path):
     path = tmp_path / "new" / "a.mp4"
     images = [gradient(), 255 - gradient()] * 3
     video_writer.write_video(path, images, 30000 / 1001)
-    frames = list(video.read_frames(path))
+    frames = list(video.Video(path).frames())
     assert [frame.index for frame in frames] == list(range(6))
     np.testing.assert_allclose(
         [f.timestamp for f in frames], np.arange(6) * 1001 / 30000, atol=1e-4
@@ -58,7 +59,7 @@ def test_round_trip(tmp_path):
         assert frame.image.dtype == np.uint8
         # Lossy, and colour has half the resolution; the corners differ by up to 255.
         assert np.abs(frame.image.astype(float) - image).mean() < 6
-    assert video.expected_frames(path) == 6
+    assert video.Video(path).frame_count == 6
     assert list(path.parent.iterdir()) == [path]
 
 
@@ -68,18 +69,18 @@ def test_variable_frame_rate(tmp_path, suffix):
     path = tmp_path / f"a.{suffix}"
     write(path, times, gradient())
     np.testing.assert_allclose(
-        [frame.timestamp for frame in video.read_frames(path)], np.array(times) / 1000, atol=1e-6
+        [frame.timestamp for frame in video.Video(path).frames()], np.array(times) / 1000, atol=1e-6
     )
 
 
 def test_time_starts_with_the_container(tmp_path):
     # A broadcast's clock does not count ...
     write(tmp_path / "clock.ts", [5000, 5040, 5080], gradient())
-    found = [frame.timestamp for frame in video.read_frames(tmp_path / "clock.ts")]
+    found = [frame.timestamp for frame in video.Video(tmp_path / "clock.ts").frames()]
     np.testing.assert_allclose(found, [0, 0.04, 0.08], atol=1e-6)
     # ... but pictures that start after the sound do so in the file's time.
     write(tmp_path / "late.mkv", [500, 540, 580], gradient(), sound_first=True)
-    found = [frame.timestamp for frame in video.read_frames(tmp_path / "late.mkv")]
+    found = [frame.timestamp for frame in video.Video(tmp_path / "late.mkv").frames()]
     np.testing.assert_allclose(found, [0.5, 0.54, 0.58], atol=1e-6)
 
 
@@ -87,7 +88,7 @@ def test_frames_without_a_time_follow_one_nominal_step_apart(tmp_path, caplog):
     path = tmp_path / "raw.h264"  # a bare stream has no times
     write(path, [0, 40, 80, 120], gradient(), format="h264")
     with caplog.at_level(logging.WARNING, logger="absl"):
-        found = np.array([frame.timestamp for frame in video.read_frames(path)])
+        found = np.array([frame.timestamp for frame in video.Video(path).frames()])
     assert len(found) == 4 and found[0] == 0
     np.testing.assert_allclose(np.diff(found), found[1], atol=1e-9)
     assert found[1] > 0
@@ -104,12 +105,12 @@ def test_rotation(tmp_path, matrix, clockwise):
     path = tmp_path / "turned.mp4"
     video_writer.write_video(path, [gradient()] * 2, 25)
     content = path.read_bytes()
-    # After "tkhd": 4 bytes version, 20 ids and times, 16 others; then a b u c d v, 16.16 fixed point.
+    # After "tkhd": 4 bytes version, 20 ids and times, 16 others; then a b u c d v, 16.16 bits.
     start = content.index(b"tkhd") + 4 + 4 + 20 + 16
     a, b, c, d = (round(entry * 65536).to_bytes(4, "big", signed=True) for entry in matrix)
     header = a + b + bytes(4) + c + d
     path.write_bytes(content[:start] + header + content[start + len(header) :])
-    image = next(video.read_frames(path)).image
+    image = next(video.Video(path).frames()).image
     expected = np.rot90(gradient(), -clockwise)
     assert image.shape == expected.shape
     assert image.flags.c_contiguous
@@ -123,7 +124,7 @@ def test_grey_odd_and_single_frame(tmp_path, pixels, size):
     path = tmp_path / "a.mkv"
     image = gradient(*size)
     write(path, [0], image, codec="ffv1", pixels=pixels)
-    (frame,) = video.read_frames(path)
+    (frame,) = video.Video(path).frames()
     assert frame.image.shape == image.shape
     if pixels == "gray":
         assert (frame.image == frame.image[..., :1]).all()
@@ -135,7 +136,7 @@ def test_equal_times_are_moved_apart(tmp_path, caplog):
     path = tmp_path / "a.mkv"
     write(path, [0, 40, 40, 200], gradient(), codec="ffv1", pixels="bgr0")
     with caplog.at_level(logging.WARNING, logger="absl"):
-        found = [frame.timestamp for frame in video.read_frames(path)]
+        found = [frame.timestamp for frame in video.Video(path).frames()]
     np.testing.assert_allclose(found, [0, 0.04, 0.08, 0.2], atol=1e-6)
     assert "1 of 4 frames" in caplog.text
 
@@ -151,7 +152,7 @@ def test_cover_art_is_no_video(tmp_path):
         samples.sample_rate, samples.pts = 8000, 0
         container.mux([*sound.encode(samples), *sound.encode(None)])
     with pytest.raises(errors.InputError, match="no pictures in this file"):
-        next(video.read_frames(path))
+        next(video.Video(path).frames())
 
 
 def test_text_empty_missing_folder_sound(tmp_path):
@@ -164,15 +165,16 @@ def test_text_empty_missing_folder_sound(tmp_path):
         samples.sample_rate, samples.pts = 8000, 0
         container.mux(stream.encode(samples))
     for path, reason in [
-        (text, "no video that can be read"),
+        (text, "not a readable video"),
         (empty, "empty"),
         (sound, "only audio"),
         (tmp_path / "missing.mp4", "no such file"),
         (tmp_path, "no pictures in this folder"),
     ]:
-        for read in (video.read_frames, video.expected_frames):
-            with pytest.raises(errors.InputError, match=f"{path}.*{reason}"):
-                list(read(path) or [])
+        with pytest.raises(errors.InputError, match=f"{path}.*{reason}"):
+            next(video.open_video(path).frames())
+        with pytest.raises(errors.InputError, match=f"{path}.*{reason}"):
+            _ = video.open_video(path).frame_count
 
 
 def test_cut_off_before_its_index(tmp_path, rng):
@@ -186,7 +188,7 @@ def test_cut_off_before_its_index(tmp_path, rng):
     assert content.index(b"moov") > content.index(b"mdat")
     path.write_bytes(content[: content.index(b"moov") - 100])
     with pytest.raises(errors.InputError, match="cut off before its index"):
-        list(video.read_frames(path))
+        list(video.Video(path).frames())
 
 
 @pytest.mark.parametrize("kept", [0.99, 0.5])
@@ -196,7 +198,7 @@ def test_cut_off_data_gives_what_is_there_and_a_report(tmp_path, rng, caplog, ke
     content = path.read_bytes()
     path.write_bytes(content[: round(kept * len(content))])
     with caplog.at_level(logging.WARNING, logger="absl"):
-        frames = list(video.read_frames(path))
+        frames = list(video.Video(path).frames())
     assert 50 * kept - 8 < len(frames) < 50
     np.testing.assert_allclose(
         [f.timestamp for f in frames], np.arange(len(frames)) / 25, atol=1e-6
@@ -215,7 +217,7 @@ def test_damage_in_the_middle_keeps_the_rest_in_time(tmp_path, rng, caplog):
     content[middle : middle + 20_000] = bytes(20_000)
     path.write_bytes(content)
     with caplog.at_level(logging.WARNING, logger="absl"):
-        frames = list(video.read_frames(path))
+        frames = list(video.Video(path).frames())
     assert 30 < len(frames) < 50
     assert frames[-1].timestamp == pytest.approx(49 / 25)
     assert "damaged packets" in caplog.text
@@ -223,5 +225,41 @@ def test_damage_in_the_middle_keeps_the_rest_in_time(tmp_path, rng, caplog):
 
 def test_whole_file_gives_no_warning(face_video, caplog):
     with caplog.at_level(logging.WARNING, logger="absl"):
-        assert len(list(video.read_frames(face_video))) == 20
+        assert len(list(video.Video(face_video).frames())) == 20
     assert not caplog.records
+
+
+def test_a_container_is_opened_once_for_what_it_says(tmp_path, monkeypatch):
+    path = tmp_path / "a.mp4"
+    video_writer.write_video(path, [gradient()] * 6, 30000 / 1001)
+    opened = []
+    monkeypatch.setattr(
+        av, "open", lambda *arguments, open=av.open: opened.append(1) or open(*arguments)
+    )
+    source = video.Video(path)
+    assert not opened
+    assert source.frame_count == 6
+    assert source.frame_rate == pytest.approx(30000 / 1001)
+    assert source.duration == pytest.approx(6 * 1001 / 30000, abs=1e-3)
+    assert len(opened) == 1
+    for passes in (2, 3):
+        assert len(list(source.frames())) == 6
+        assert len(opened) == passes
+
+
+def test_the_rate_is_measured_where_the_container_does_not_know(tmp_path):
+    path = tmp_path / "a.mkv"
+    # A pause after 0.8 s: 21 frames in 2 s, but 40 ms apart.
+    write(path, [*range(0, 840, 40), 2000], gradient())
+    assert video.Video(path).frame_rate == pytest.approx(25)
+    write(path, [0], gradient())
+    assert video.Video(path).frame_rate == 25
+
+
+def test_fingerprint_follows_size_and_time(tmp_path):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"not a video, which does not matter")
+    os.utime(path, ns=(5, 7))
+    assert video.Video(path).fingerprint == ("34 bytes", 7)
+    with pytest.raises(errors.InputError, match=r"nowhere\.mp4: cannot be read"):
+        _ = video.Video("nowhere.mp4").fingerprint

@@ -59,14 +59,14 @@ def test_writer_keeps_the_times(tmp_path, times, caplog):
     with video_writer.VideoWriter(path) as writer:
         for image, time in zip(images, times):
             writer.write(image, time)
-    frames = list(video.read_frames(path))
+    frames = list(video.Video(path).frames())
     np.testing.assert_allclose([frame.timestamp for frame in frames], times, atol=1e-4)
     np.testing.assert_allclose(
         [frame.image.mean() for frame in frames], [image.mean() for image in images], atol=3
     )
     # The last frame is seen as long as the one before it.
     last = times[-1] - times[-2] if len(times) > 1 else 1 / 25
-    assert video.expected_duration(path) == pytest.approx(times[-1] + last, abs=1e-4)
+    assert video.Video(path).duration == pytest.approx(times[-1] + last, abs=1e-4)
     assert not caplog.records
 
 
@@ -78,7 +78,7 @@ def test_writer_pads_odd_sizes(tmp_path, size):
         for k in range(3):
             writer.write(image, k / 25)
     expected = np.pad(image, ((0, size[0] % 2), (0, size[1] % 2), (0, 0)), "edge")
-    for frame in video.read_frames(path):
+    for frame in video.Video(path).frames():
         assert frame.image.shape == expected.shape
         assert np.abs(frame.image.astype(float) - expected).mean() < 6
 

@@ -25,39 +25,40 @@ def folder(tmp_path):
     return tmp_path
 
 
-def found(*named):
-    return [(each.name, each.path) for each in inputs.find([str(name) for name in named])]
+def find(*arguments):
+    recordings = inputs.find([str(argument) for argument in arguments])
+    return [(recording.name, recording.path) for recording in recordings]
 
 
 def test_files_folders_and_patterns(folder):
     a, b = folder / "a.mp4", folder / "b.MOV"
-    assert found(a) == [("a", a)]
-    assert found(folder) == [("a", a), ("b", b)]
-    assert found(folder / "*.mp4") == [("a", a)]
-    assert found(b, folder) == [("b", b), ("a", a)], "each once, as named"
+    assert find(a) == [("a", a)]
+    assert find(folder) == [("a", a), ("b", b)]
+    assert find(folder / "*.mp4") == [("a", a)]
+    assert find(b, folder) == [("b", b), ("a", a)], "each once, as named"
 
 
 def test_names_differ(folder):
-    assert found(folder / "**/*.mp4") == [("a", folder / "a.mp4"), ("a_2", folder / "deep/a.mp4")]
+    assert find(folder / "**/*.mp4") == [("a", folder / "a.mp4"), ("a_2", folder / "deep/a.mp4")]
 
 
 def test_pictures_are_one_sequence(folder):
     shots = folder / "shots"
-    assert found(shots) == [("shots", shots)]
-    assert found(shots / "%02d.png") == [("shots", shots / "%02d.png")]
-    assert found(shots / "*.png") == [("shots", shots / "*.png")]
+    assert find(shots) == [("shots", shots)]
+    assert find(shots / "%02d.png") == [("shots", shots / "%02d.png")]
+    assert find(shots / "*.png") == [("shots", shots / "*.png")]
 
 
 def test_a_missing_file_is_left_to_be_reported(folder):
-    assert found("nowhere.mp4") == [("nowhere", pathlib.Path("nowhere.mp4"))]
+    assert find("nowhere.mp4") == [("nowhere", pathlib.Path("nowhere.mp4"))]
 
 
 def test_what_stands_for_nothing(folder):
     (folder / "empty").mkdir()
-    for named, reason in (
-        ([], "give --video=FILE"),
+    for arguments, reason in (
+        ([], "give `video=FILE`"),
         ([folder / "*.avi"], "no file matches"),
         ([folder / "empty"], "neither videos"),
     ):
         with pytest.raises(errors.InputError, match=reason):
-            found(*named)
+            find(*arguments)

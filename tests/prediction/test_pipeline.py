@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ast_net import config
-from ast_net.faces import alignment, tracking, video
+from ast_net.faces import alignment, face_track, video, video_frame
 from ast_net.prediction import camera, pipeline
 from ast_net.temporal import streaming
 
@@ -17,7 +17,7 @@ def predictor(learned):
 
 
 def of_images(images, rate=25.0):
-    return [video.Frame(number, number / rate, image) for number, image in enumerate(images)]
+    return [video_frame.Frame(number, number / rate, image) for number, image in enumerate(images)]
 
 
 def values(predicted):
@@ -29,15 +29,16 @@ def values(predicted):
 @pytest.fixture(scope="module")
 def expected(face_video, learned):
     """The predictions of face_video, step by step, the whole video at once each time."""
-    track = tracking.track_video(face_video, config.Tracking(), learned.detector)
-    crops = [f.image for f in alignment.aligned_faces(face_video, track, config.Alignment())]
+    source = video.Video(face_video)
+    track = face_track.track_video(source, config.Tracking(), learned.detector)
+    crops = [face.image for face in alignment.aligned_faces(source, track, config.Alignment())]
     features = learned.extractor(np.stack(crops)).astype(np.float32)
     return streaming.StreamingPredictor(learned.stacked_lstm, 10).predict(features)
 
 
 @pytest.mark.parametrize("live", [False, True])
 def test_equals_the_steps_one_after_the_other(predictor, face_video, expected, live):
-    predicted = list(predictor.predict(video.read_frames(face_video), 25.0, live=live))
+    predicted = list(predictor.predict(video.Video(face_video).frames(), 25.0, live=live))
     assert [frame.index for frame in predicted] == list(range(20))
     assert [frame.timestamp for frame in predicted] == pytest.approx(np.arange(20) / 25)
     assert all(frame.faces[0].valid and frame.image is None for frame in predicted)
@@ -78,7 +79,7 @@ def test_the_time_step_is_the_model_s_at_any_rate(predictor, learned, drifting_f
 
 
 def crop_of(learned, image):
-    face = learned.detector.detect([image])[0][0]
+    face = learned.detector.detect(image)[0]
     return alignment.align_face(image, face.landmarks, config.Alignment())
 
 
@@ -86,7 +87,7 @@ def test_holds_a_bounded_number_of_frames(predictor, drifting_face):
     made = []
     images = itertools.cycle(drifting_face([True] * 4))
     recording = (
-        made.append(number) or video.Frame(number, number / 25, next(images))
+        made.append(number) or video_frame.Frame(number, number / 25, next(images))
         for number in itertools.count()
     )
     predictions = predictor.predict(recording, 25.0)
@@ -102,7 +103,8 @@ def test_large_pictures_that_are_kept_make_small_batches(learned, drifting_face,
     patient = pipeline.Pipeline(learned, config.Prediction(batch_size=100))
     made = []
     recording = (
-        made.append(number) or video.Frame(number, number / 25, image) for number in range(200)
+        made.append(number) or video_frame.Frame(number, number / 25, image)
+        for number in range(200)
     )
     predictions = patient.predict(recording, 25.0, keep_images=True)
     next(predictions)

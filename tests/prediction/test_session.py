@@ -40,8 +40,8 @@ def test_a_video_leaves_a_table_a_figure_and_a_video(predictor, face_video, tmp_
     assert [row["frame"] for row in table] == [str(number) for number in range(20)]
     assert all(row["valid"] == "1" and -1 < float(row["valence"]) < 1 for row in table)
     before, after = (
-        list(video.read_frames(face_video)),
-        list(video.read_frames(folder / "annotated.mp4")),
+        list(video.Video(face_video).frames()),
+        list(video.Video(folder / "annotated.mp4").frames()),
     )
     assert [f.timestamp for f in after] == pytest.approx([f.timestamp for f in before], abs=1e-3)
     assert np.abs(after[0].image.astype(int) - before[0].image).max() > 50, "something is drawn"

@@ -39,7 +39,7 @@ def recording(features, present, slots=None, dropped=()):
         faces = [types.SimpleNamespace(face_id=face_id, face="seen") for face_id in ids]
         rows = np.array([features[face_id, number] for face_id in ids]).reshape(-1, 6)
         made.append(
-            streams.Described(number, slot / RATE, None, number in dropped, faces, rows, None)
+            streams.FrameFeatures(number, slot / RATE, None, number in dropped, faces, rows, None)
         )
     return made
 
@@ -122,4 +122,4 @@ def test_nobody_is_remembered_for_ever(predictor, features):
     present = np.array([np.arange(40) < 5, np.arange(40) < 30])
     for frame in recording(features, present):
         stream.predict([frame])
-    assert not stream._known
+    assert not stream._states

@@ -17,7 +17,7 @@ import tensorflow as tf
 import ast_net.records
 from ast_net import config, errors
 from ast_net.datasets import recola_layouts
-from ast_net.faces import track, video, video_writer
+from ast_net.faces import face_track, video, video_writer
 from ast_net.records import making, shards, store
 
 NAMES = ("P1", "P2", "P3", "P4")
@@ -38,7 +38,7 @@ def cheap_networks(fail=lambda name, frame: None):
         times = np.array([frame.timestamp for frame in film.frames()])
         eyes = np.array([[20, 20], [44, 20], [32, 30], [24, 38], [40, 38]], np.float32)
         count = len(times)
-        return track.Track(
+        return face_track.Track(
             times,
             np.ones(count, bool),
             np.ones(count, np.float32),
@@ -52,7 +52,7 @@ def cheap_networks(fail=lambda name, frame: None):
             yield np.full(512, image.mean() / 8 + k, np.float16)
 
     with (
-        mock.patch.object(making.track, "cached_track", follow),
+        mock.patch.object(making.face_track, "cached_track", follow),
         mock.patch.object(making.runtime, "extract", extract),
         mock.patch.object(making.runtime, "load"),
         mock.patch.object(making.detection, "FaceDetector"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ast_net import config
-from ast_net.faces import alignment, tracking, video
+from ast_net.faces import alignment, face_track, video
 from ast_net.reports import contact_sheet, figures
 
 
@@ -36,7 +36,8 @@ def test_a_short_recording_is_shown_whole():
 
 
 def test_the_page_has_aligned_faces_with_their_times(face_video, tmp_path):
-    frames = list(video.read_frames(face_video))
+    source = video.Video(face_video)
+    frames = list(source.frames())
     valid = np.arange(len(frames)) != 10
     # The portrait's eyes, moved as the pictures are (see drifting_face).
     eyes = 0.8 * np.array([[123, 101], [166.5, 103.3], [145, 125], [128, 145], [160, 145]])
@@ -44,9 +45,9 @@ def test_the_page_has_aligned_faces_with_their_times(face_video, tmp_path):
     landmarks = (eyes + shift[:, np.newaxis]).astype(np.float32)
     times = np.array([frame.timestamp for frame in frames])
     ones = np.ones(len(frames), np.float32)
-    track = tracking.Track(times, valid, ones, np.zeros((len(frames), 4), np.float32), landmarks)
+    track = face_track.Track(times, valid, ones, np.zeros((len(frames), 4), np.float32), landmarks)
     settings = config.Alignment()
-    page = contact_sheet.make("P1", face_video, track, settings, faces=4)
+    page = contact_sheet.make("P1", source, track, settings, faces=4)
     titles = [axes.get_title() for axes in page.axes]
     assert titles == ["0.12 s", "0.36 s", "0.40 s, no face", "0.64 s"]
     for axes, index in zip(page.axes, (3, 9, 10, 16)):

@@ -130,7 +130,7 @@ def expected(videos, networks, detector):
     for rate, path in videos.items():
         output = path.with_suffix(".csv")
         with frame_table.CsvWriter(output, predictor.targets) as writer:
-            for frame in predictor.predict(video.read_frames(path), rate):
+            for frame in predictor.predict(video.Video(path).frames(), rate):
                 writer.write(frame)
         found[rate] = _rows(output)
     return found
