@@ -61,7 +61,10 @@ VERBS = {
     "finetune": Verb(
         "Trains the CNN on discrete expressions.",
         (config.Finetuning,),
-        ("--dataset=fer2013 --manual_dir=FOLDER", "--workdir=runs/fer2013-compact   # goes on with a run"),
+        (
+            "--dataset=fer2013 --manual_dir=FOLDER",
+            "--workdir=runs/fer2013-compact   # goes on with a run",
+        ),
     ),
 }
 
@@ -171,7 +174,9 @@ def settings_of(group: type[config.Settings]) -> Iterator[_Leaf]:
         if "help" not in field.metadata:
             yield from settings_of(hints[field.name])
             continue
-        owner = next(c for c in group.__mro__ if field.name in c.__dict__.get("__annotations__", {}))
+        owner = next(
+            c for c in group.__mro__ if field.name in c.__dict__.get("__annotations__", {})
+        )
         yield _Leaf(field, _without_none(hints[field.name]), owner)
 
 
@@ -242,7 +247,11 @@ def _given(defined: flags.FlagValues) -> dict[str, Any]:
     """The values of the flags that were given, by name."""
     values = {name: defined[name].value for name in defined if defined[name].present}
     return {
-        name: value.value if isinstance(value, _Word) else tuple(value) if isinstance(value, list) else value
+        name: value.value
+        if isinstance(value, _Word)
+        else tuple(value)
+        if isinstance(value, list)
+        else value
         for name, value in values.items()
     }
 
@@ -290,7 +299,9 @@ def _refuse_unused(
     users = [other for other in others if _name(others[other], argument)]
     if users and not _name(defined, argument):
         name = argument.partition("=")[0]
-        raise errors.InputError(f"{name} is not used by {verb}, but by {', '.join(users)}: leave it out")
+        raise errors.InputError(
+            f"{name} is not used by {verb}, but by {', '.join(users)}: leave it out"
+        )
 
 
 def _name(defined: flags.FlagValues, argument: str) -> str | None:
@@ -328,7 +339,9 @@ def _help_of(leaf: _Leaf) -> str:
         value += ",..."
     flag = f"--[no]{leaf.name}" if leaf.hint is bool else f"--{leaf.name}={value}"
     shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
-    defaults = f" Default: {shown} {metadata['unit']}".rstrip() + "." if shown not in (None, "") else ""
+    defaults = (
+        f" Default: {shown} {metadata['unit']}".rstrip() + "." if shown not in (None, "") else ""
+    )
     text = metadata["help"].replace("`", "")
     if metadata["choices"] is config.DATASETS:
         text += " " + "; ".join(f"{name}: {what}" for name, what in config.DATASETS.items()) + "."

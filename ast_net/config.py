@@ -65,42 +65,31 @@ class Bounds(NamedTuple):
 def setting(
     default: Any,
     help: str,
-    *,
-    flag: str | None = None,
-    unit: str = "",
     bounds: Bounds | None = None,
+    unit: str = "",
+    flag: str | None = None,
     choices: Any = None,
     words: dict[str, Any] | None = None,
-    repeated: bool = False,
     identity: bool = True,
-    derived: bool = False,
+    **others: bool,
 ) -> Any:
     """Returns a dataclass field with all that is known about a setting.
 
     Args:
-      default: the default; `dataclasses.MISSING` where a value must be given.
+      default: the default.
       help: what it does, for people; without unit and default, which `--help` adds.
-      flag: its name on the command line, if it is not the field's.
-      unit: of a number, such as seconds.
       bounds: of a number, or of each number of a tuple.
+      unit: of a number, such as seconds.
+      flag: its name on the command line, if it is not the field's.
       choices: the values that are allowed, or the elements of a tuple.
       words: further values by the word that stands for them, as {"all": None}.
-      repeated: whether the flag is given once for each element, as names of files may have commas.
       identity: whether another value makes another run (`differences`).
-      derived: whether it is worked out and stands in run.flags, but is not for people to give.
+      others: repeated, whether the flag is given once for each element, as names of files may have
+        commas; derived, whether it stands in run.flags but is not for people to give.
     """
-    metadata = {
-        "help": help,
-        "flag": flag,
-        "unit": unit,
-        "bounds": bounds,
-        "choices": choices,
-        "words": words or {},
-        "repeated": repeated,
-        "identity": identity,
-        "derived": derived,
-    }
-    return dataclasses.field(default=default, metadata=metadata)
+    metadata = {"repeated": False, "derived": False, **others, "help": help, "bounds": bounds}
+    metadata |= {"unit": unit, "flag": flag, "choices": choices, "words": words or {}}
+    return dataclasses.field(default=default, metadata={**metadata, "identity": identity})
 
 
 class Settings:
@@ -151,7 +140,9 @@ def changed(settings: _Settings, values: Mapping[str, Any]) -> _Settings:
     Raises:
       InputError: the values do not go together.
     """
-    changes = {group.name: changed(getattr(settings, group.name), values) for group in groups(settings)}
+    changes = {
+        group.name: changed(getattr(settings, group.name), values) for group in groups(settings)
+    }
     for field in leaves(settings):
         if flag_name(field) in values:
             changes[field.name] = values[flag_name(field)]
@@ -192,29 +183,22 @@ def _require(condition: bool, message: str) -> None:
         raise errors.InputError(message)
 
 
-_AT_LEAST_1, _AT_LEAST_0, _POSITIVE = Bounds(1), Bounds(0), Bounds(0, open="(")
-_PART, _SEED = Bounds(0, 1, ")"), Bounds(0, 2**32 - 1)
+_NATURAL, _NOT_NEGATIVE, _POSITIVE = Bounds(1), Bounds(0), Bounds(0, open="(")
+_FRACTION, _PART, _SEED = Bounds(0, 1, "()"), Bounds(0, 1, ")"), Bounds(0, 2**32 - 1)
 
 
 @dataclasses.dataclass(frozen=True)
 class Alignment:
     """Where a face lies in its crop, in pixels (section 3.1 aligns by the eyes; the places are ours).
 
-    The eyes lie where MTCNN finds them in FER2013's pictures, when these are the middle 192 pixels of the
-    crop (tools/measure_framing.py), so that a CNN sees faces in videos as large as those it was trained on.
+    The eyes lie where MTCNN finds them in FER2013's pictures, when these are the middle 192 pixels of
+    the crop (tools/measure_framing.py), so that a CNN sees faces in videos as large as those it was
+    trained on.
     """
 
     size: int = 224
     left_eye: tuple[float, float] = (75.0, 90.0)
     right_eye: tuple[float, float] = (148.0, 90.0)
-
-    def __post_init__(self) -> None:
-        _require(self.size > 0, f"size must be positive, found {self.size}")
-        _require(
-            self.left_eye[0] < self.right_eye[0],
-            f"left_eye must lie left of right_eye in the picture, found {self.left_eye} and "
-            f"{self.right_eye}",
-        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -222,18 +206,12 @@ class Tracking(Settings):
     """When faces are detected anew, and when a followed face counts as lost."""
 
     redetect_every: int = setting(
-        25, "Time between two detections while a face is followed.", unit="frames", bounds=_AT_LEAST_1
+        25, "From detection to detection, with a face.", _NATURAL, "frames"
     )
-    search_every: int = setting(
-        3, "Time between two detections while there is no face.", unit="frames", bounds=_AT_LEAST_1
-    )
-    min_confidence: float = setting(
-        0.9, "Probability of a face below which a frame has none.", bounds=Bounds(0, 1, "()")
-    )
+    search_every: int = setting(3, "From detection to detection, without one.", _NATURAL, "frames")
+    min_confidence: float = setting(0.9, "Least probability of a face.", _FRACTION)
     min_face_fraction: float = setting(
-        0.1,
-        "Smallest face looked for, as a fraction of the picture's shorter side.",
-        bounds=Bounds(0, 1, "()"),
+        0.1, "Smallest face looked for, as a part of the picture's shorter side.", _FRACTION
     )
 
 
@@ -248,7 +226,7 @@ class Cache(Settings):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Places(Cache):
-    """Folders."""
+    """Where the data set lies."""
 
     manual_dir: str | None = setting(
         None, "Folder of the data set, as its owners release it.", identity=False
@@ -266,15 +244,10 @@ class DataSource(Places):
     dev_recordings: tuple[str, ...] = setting((), "Recordings to choose the best epoch by.")
     test_recordings: tuple[str, ...] = setting((), "Recordings to test on.")
     video_pattern: str | None = setting(
-        None,
-        "How the video files are called, where a data set leaves that open, as in "
-        "videos/**/{split}*{number}.avi.",
+        None, "Names of the video files where a data set leaves them open: **/{split}*{number}.avi."
     )
     max_rating_gap: float = setting(
-        1.0,
-        "Longest gap between two ratings that is interpolated; frames in longer gaps are not rated.",
-        unit="seconds",
-        bounds=_POSITIVE,
+        1.0, "Longest gap between two ratings that is interpolated.", _POSITIVE, "seconds"
     )
 
     @property
@@ -288,9 +261,7 @@ class DataSource(Places):
 class Runtime(Settings):
     """How the CNN is computed; the paper does not say."""
 
-    name: str = setting(
-        "tensorflow", "What runs the CNN; openvino is an extra.", flag="runtime", choices=RUNTIMES
-    )
+    name: str = setting("tensorflow", "What runs the CNN.", flag="runtime", choices=RUNTIMES)
     precision: str = setting(
         "auto",
         "Precision of the CNN. int8 needs `runtime=openvino`; auto takes what is fastest on this "
@@ -314,15 +285,9 @@ FLOAT32 = Runtime("tensorflow", "float32")
 class Clip(Settings):
     """Clips (section 3.1: N = 50 frames, every 10th)."""
 
-    frames: int = setting(
-        50, "Frames of a clip (N).", flag="clip_frames", unit="frames", bounds=Bounds(2)
-    )
+    frames: int = setting(50, "Frames of a clip (N).", Bounds(2), "frames", "clip_frames")
     stride: int = setting(
-        10,
-        "Distance between two frames of a clip (S).",
-        flag="clip_stride",
-        unit="frames",
-        bounds=_AT_LEAST_1,
+        10, "Distance between two frames of a clip (S).", _NATURAL, "frames", "clip_stride"
     )
 
     @property
@@ -336,18 +301,18 @@ class Backbone(Settings):
     """The CNN (section 3.2)."""
 
     backbone: str = setting("compact", "The CNN that the features come from.", choices=BACKBONES)
+    # Records and model.json hold the digest of its content.
     backbone_weights: str | None = setting(
         None,
         "Weights file of the CNN: what finetune leaves, or one of VGG-Face's files. Default: the "
         "weights that come with the package.",
-        # Records and model.json hold the digest of its content.
         identity=False,
     )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Preparation(Backbone, DataSource):
-    """What records are made of and hold."""
+    """What records hold."""
 
     targets: tuple[str, ...] = setting(TARGETS, "What to learn.", choices=ALL_TARGETS)
     clip: Clip = Clip()
@@ -367,9 +332,7 @@ class BeamOptions(Settings):
     """Preparing on several cores, or on a cluster."""
 
     beam_pipeline_options: str | None = setting(
-        None,
-        "Options of Apache Beam, such as runner=FlinkRunner,parallelism=8; Beam then makes the "
-        "recordings. Default: they are made here, one after the other.",
+        None, "Have Apache Beam make the recordings, as runner=FlinkRunner,parallelism=8."
     )
 
 
@@ -380,9 +343,7 @@ class Description(Settings):
     output_dir: str | None = setting(
         None, "Folder for tables and figures. Default: DATA_DIR/description/DATASET."
     )
-    faces: int = setting(
-        24, "Faces on each recording's page; 0 for no pages.", bounds=_AT_LEAST_0
-    )
+    faces: int = setting(24, "Faces on each recording's page; 0 for no pages.", _NOT_NEGATIVE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -393,14 +354,14 @@ class ReactionDelay(Settings):
         None,
         "Time by which ratings lag behind the face: one number, one for each target, or auto to find "
         "it on the training recordings. Default: the data set's own, 0 for most.",
-        flag="reaction_delay",
-        unit="seconds",
-        bounds=Bounds(0, 10),
+        Bounds(0, 10),
+        "seconds",
+        "reaction_delay",
         words={"auto": "auto"},
     )
     origin: str = setting(
         "given",
-        "Where the delay comes from.",
+        "Whether the delay was given or found.",
         flag="reaction_delay_origin",
         choices=("given", "found"),
         identity=False,
@@ -423,55 +384,36 @@ class StackedLSTM(Settings):
     """The temporal model (section 4.3: two stacked layers of 50 and 40 cells)."""
 
     units: tuple[int, ...] = setting(
-        (50, 40), "Cells of each LSTM layer.", flag="lstm_units", bounds=_AT_LEAST_1
+        (50, 40), "Cells of each LSTM layer.", _NATURAL, "", "lstm_units"
     )
 
     def check(self) -> None:
         _require(bool(self.units), "`lstm_units` must name at least one layer, found none")
 
 
+def _weight(default: float, help: str, flag: str) -> Any:
+    return setting(default, help, _NOT_NEGATIVE, flag=flag)
+
+
 @dataclasses.dataclass(frozen=True)
 class LossWeights(Settings):
     """The loss (section 4.3: w1 = w2 = w3 = 10, lambda = 1000). A weight of 0 switches a term off."""
 
-    label: float = setting(
-        1.0, "Weight of the label term (equation 2).", flag="label_weight", bounds=_AT_LEAST_0
+    label: float = _weight(1.0, "Weight of the label term (equation 2).", "label_weight")
+    trend: float = _weight(10.0, "Weight of the trend term (w1; equation 3).", "trend_weight")
+    local: float = _weight(10.0, "Weight of the local term (w2; equation 4).", "local_weight")
+    global_: float = _weight(10.0, "Weight of the global term (w3; equation 5).", "global_weight")
+    siamese: float = _weight(
+        1000.0, "Weight of the Siamese term (lambda; equation 6).", "siamese_weight"
     )
-    trend: float = setting(
-        10.0,
-        "Weight of the trend term (w1; equation 3).",
-        flag="trend_weight",
-        bounds=_AT_LEAST_0,
-    )
-    local: float = setting(
-        10.0,
-        "Weight of the local term (w2; equation 4).",
-        flag="local_weight",
-        bounds=_AT_LEAST_0,
-    )
-    global_: float = setting(
-        10.0,
-        "Weight of the global term (w3; equation 5).",
-        flag="global_weight",
-        bounds=_AT_LEAST_0,
-    )
-    siamese: float = setting(
-        1000.0,
-        "Weight of the Siamese term (lambda; equation 6).",
-        flag="siamese_weight",
-        bounds=_AT_LEAST_0,
-    )
-    ccc: float = setting(
-        0.0,
-        "Weight of 1 - concordance correlation, which is not in the paper.",
-        flag="ccc_weight",
-        bounds=_AT_LEAST_0,
+    ccc: float = _weight(
+        0.0, "Weight of 1 - concordance correlation, which is not in the paper.", "ccc_weight"
     )
     num_intervals: int = setting(
         5,
         "Number of local-loss intervals (M in equation 4; the paper gives none).",
+        _NATURAL,
         flag="local_intervals",
-        bounds=_AT_LEAST_1,
     )
 
     def check(self) -> None:
@@ -493,46 +435,32 @@ class Arithmetic(Settings):
 class Training(Arithmetic):
     """Training of the temporal model. The paper gives no optimizer; these numbers are ours."""
 
-    epochs: int = setting(
-        100,
-        "Maximum number of epochs; an epoch has every clip_hop-th clip of each recording.",
-        bounds=_AT_LEAST_1,
-        identity=False,
-    )
-    batch_size: int = setting(32, "Pairs of twin clips in a batch.", bounds=_AT_LEAST_1)
-    learning_rate: float = setting(
-        2e-3, "Learning rate of the Adam optimizer.", bounds=_POSITIVE
-    )
+    epochs: int = setting(100, "Maximum number of epochs.", _NATURAL, identity=False)
+    batch_size: int = setting(32, "Pairs of twin clips in a batch.", _NATURAL)
+    learning_rate: float = setting(2e-3, "Learning rate of the Adam optimizer.", _POSITIVE)
     warmup_epochs: int = setting(
-        5,
-        "Epochs over which the weights of the local, global and Siamese terms rise from 0.",
-        bounds=_AT_LEAST_0,
+        5, "Epochs over which local, global and Siamese weights rise from 0.", _NOT_NEGATIVE
     )
     patience: int = setting(
         10,
-        "Training stops after this many epochs without a better mean CC on dev.",
-        unit="epochs",
-        bounds=_AT_LEAST_1,
+        "Epochs without a better mean CC on dev before training stops.",
+        _NATURAL,
         identity=False,
     )
     clip_hop: int = setting(
-        5, "Distance between the starts of an epoch's clips.", unit="frames", bounds=_AT_LEAST_1
+        5, "Distance between the starts of an epoch's clips.", _NATURAL, "frames"
     )
     feature_dropout: float = setting(
-        0.0,
-        "Part of the features that is set to 0 in a pair of clips, for data with few faces.",
-        bounds=_PART,
+        0.0, "Part of the features set to 0 in a pair of clips, for data with few faces.", _PART
     )
-    seed: int = setting(0, "Seed of the initial weights and the order of the clips.", bounds=_SEED)
+    seed: int = setting(0, "Seed of the initial weights and the order of the clips.", _SEED)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Experiment(Preparation):
     """A run: a data set, its features, and the model trained on them."""
 
-    workdir: str | None = setting(
-        None, "Folder of the run. Default: runs/DATASET.", identity=False
-    )
+    workdir: str | None = setting(None, "Folder of the run. Default: runs/DATASET.", identity=False)
     reaction_delay: ReactionDelay = ReactionDelay()
     lstm: StackedLSTM = StackedLSTM()
     training: Training = Training()
@@ -587,33 +515,22 @@ class Finetuning(Arithmetic, Backbone, Places):
     workdir: str | None = setting(
         None, "Folder of the run. Default: runs/DATASET-BACKBONE.", identity=False
     )
-    epochs: int = setting(
-        40, "Number of epochs; the weights of the best are kept.", bounds=_AT_LEAST_1
-    )
-    batch_size: int = setting(64, "Pictures in a batch.", bounds=_AT_LEAST_1)
+    epochs: int = setting(40, "Number of epochs; the weights of the best are kept.", _NATURAL)
+    batch_size: int = setting(64, "Pictures in a batch.", _NATURAL)
     learning_rate: float = setting(
-        0.05, "Highest learning rate of the SGD optimizer's cosine schedule.", bounds=_POSITIVE
+        0.05, "Highest learning rate of SGD's cosine schedule.", _POSITIVE
     )
     warmup_epochs: int = setting(
-        2, "Epochs over which the learning rate rises from 0.", bounds=_AT_LEAST_0
+        2, "Epochs over which the learning rate rises from 0.", _NOT_NEGATIVE
     )
-    frozen_epochs: int = setting(
-        0, "First epochs, in which only the head is trained.", bounds=_AT_LEAST_0
-    )
-    weight_decay: float = setting(
-        5e-3, "Decoupled weight decay; a step takes learning rate times this off each weight.",
-        bounds=_AT_LEAST_0,
-    )
-    label_smoothing: float = setting(
-        0.1, "Part of a label that is spread over all classes.", bounds=_PART
-    )
-    dropout: float = setting(0.5, "Dropout between the features and the head.", bounds=_PART)
-    ema: float = setting(
-        0.999, "Decay of the weights' exponential moving average; 0 for none.", bounds=_PART
-    )
+    frozen_epochs: int = setting(0, "First epochs, which train the head alone.", _NOT_NEGATIVE)
+    weight_decay: float = setting(5e-3, "Decoupled weight decay.", _NOT_NEGATIVE)
+    label_smoothing: float = setting(0.1, "Part of a label that is spread over all classes.", _PART)
+    dropout: float = setting(0.5, "Dropout between the features and the head.", _PART)
+    ema: float = setting(0.999, "Decay of the weights' moving average; 0 for none.", _PART)
     class_weights: bool = setting(False, "Whether rare classes weigh more.")
     seed: int = setting(
-        0, "Seed of the initial weights, the order of the pictures and their changes.", bounds=_SEED
+        0, "Seed of the initial weights and of the pictures' order and changes.", _SEED
     )
 
     def check(self) -> None:
@@ -637,10 +554,7 @@ class Inputs(Settings):
     )
     camera: str | None = setting(None, "A camera's number, or the address of a stream.")
     max_seconds: float | None = setting(
-        None,
-        "Time after which the camera is switched off. Default: Ctrl-C ends it.",
-        unit="seconds",
-        bounds=_POSITIVE,
+        None, "Time after which the camera is switched off. Default: Ctrl-C.", _POSITIVE, "seconds"
     )
 
     def check(self) -> None:
@@ -660,9 +574,7 @@ class Outputs(Settings):
 
     output_dir: str = setting("predictions", "Folder that gets a folder for each input.")
     outputs: tuple[str, ...] = setting(
-        ("csv", "figure", "video"),
-        "What is written; jsonl goes to standard output.",
-        choices=OUTPUTS,
+        ("csv", "figure", "video"), "What to write; jsonl is for standard output.", choices=OUTPUTS
     )
     posteriors: bool = setting(False, "Also write the probabilities of the expressions.")
 
@@ -686,26 +598,15 @@ class Prediction(Settings):
         choices=("stream", "clip"),
     )
     max_faces: int | None = setting(
-        1,
-        "Maximum number of faces followed, the most prominent ones, or all.",
-        bounds=_AT_LEAST_1,
-        words={"all": None},
+        1, "Maximum number of faces followed, the most prominent.", _NATURAL, words={"all": None}
     )
     identity_seconds: float = setting(
-        2.0,
-        "Time that a face may be away and keep its id.",
-        unit="seconds",
-        bounds=_AT_LEAST_0,
+        2.0, "Time that a face may be away and keep its id.", _NOT_NEGATIVE, "seconds"
     )
     hold_seconds: float = setting(
-        0.5,
-        "Time that a prediction stands after its face is gone.",
-        unit="seconds",
-        bounds=_AT_LEAST_0,
+        0.5, "Time that a prediction stands after its face is gone.", _NOT_NEGATIVE, "seconds"
     )
-    batch_faces: int = setting(
-        32, "Faces of a file that pass through the CNN at once.", bounds=_AT_LEAST_1
-    )
+    batch_faces: int = setting(32, "Faces of a file that pass through the CNN at once.", _NATURAL)
 
     def check(self) -> None:
         _require(

@@ -6,6 +6,7 @@ import importlib
 import io
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -17,11 +18,11 @@ from unittest import mock
 import keras
 import numpy as np
 import pytest
-from absl.testing import flagsaver
 
-from ast_net import cli, config
+from ast_net import cli, config, main, workdir
 from ast_net.cnn import runtime
 from ast_net.reports import figures
+from ast_net.training import runs
 
 TINY = [
     "--train_recordings=P1",
@@ -44,20 +45,14 @@ class Call(NamedTuple):
 
 def call(verb: str, *flags: str) -> Call:
     """Runs a verb in this process, with its flags as on a command line."""
-    main = importlib.import_module(f"ast_net.{verb}").main
-    printed, complained = io.StringIO(), io.StringIO()
-    with (
-        mock.patch.object(sys, "argv", [verb, *flags]),
-        flagsaver.flagsaver(),
-        contextlib.redirect_stdout(printed),
-        contextlib.redirect_stderr(complained),
-        pytest.raises(SystemExit) as ended,
-    ):
-        cli.run(main)
-    code = ended.value.code
-    if code and not isinstance(code, str):
-        code = printed.getvalue() + complained.getvalue()
-    return Call(code or 0, printed.getvalue())
+    function = getattr(importlib.import_module(f"ast_net.{verb}"), verb)
+    printed = io.StringIO()
+    with mock.patch.object(sys, "argv", [verb, *flags]), contextlib.redirect_stdout(printed):
+        try:
+            main.run(verb, function)
+        except SystemExit as ended:
+            return Call(ended.code or 0, printed.getvalue())
+    return Call(0, printed.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -85,17 +80,23 @@ def test_train_goes_the_whole_way(trained):
     files = {str(path.relative_to(workdir)) for path in workdir.rglob("*") if path.is_file()}
     assert {
         "run.flags",
-        "best.keras",
-        "last.keras",
+        "best.weights.h5",
+        "last.weights.h5",
+        "model.json",
         "history.csv",
         "checkpoints/checkpoint",
-        "evaluation/metrics.json",
-        "evaluation/recordings.csv",
-        "evaluation/predictions.csv",
-        "evaluation/figures/P2.png",
-        "evaluation/figures/cc_distribution.png",
+        *(
+            f"evaluation/recola_dev/{name}"
+            for name in (
+                "metrics.json",
+                "recordings.csv",
+                "predictions.csv",
+                "figures/P2.png",
+                "figures/cc_distribution.png",
+            )
+        ),
     } <= files
-    metrics = json.loads((workdir / "evaluation/metrics.json").read_text())
+    metrics = json.loads((workdir / "evaluation/recola_dev/metrics.json").read_text())
     assert set(metrics) == {"valence", "arousal"}
     assert set(metrics["valence"]) == {"cc", "ccc", "rmse", "recordings"}
     assert set(metrics["valence"]["cc"]) == {"mean", "min", "max", "concatenated"}
@@ -117,13 +118,13 @@ def test_killed_in_an_epoch_it_resumes_and_ends_the_same(places, trained, tmp_pa
             if line.startswith("epoch 2/"):
                 os.kill(process.pid, signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
-    assert not (tmp_path / "run/last.keras").exists()
+    assert not (tmp_path / "run/last.weights.h5").exists()
     with mock.patch.object(figures, "write"):
         done = call("train", *flags)
     assert done.ended == 0
     epochs = [line.split()[1] for line in done.printed.splitlines() if line.startswith("epoch")]
     assert epochs[0] in ("2/3", "3/3"), "finished epochs are not done again"
-    for name in ("last.keras", "best.keras"):
+    for name in ("last.weights.h5", "best.weights.h5"):
         found, expected = (
             keras.models.load_model(folder / name).get_weights()
             for folder in (tmp_path / "run", trained[0])
@@ -134,14 +135,14 @@ def test_killed_in_an_epoch_it_resumes_and_ends_the_same(places, trained, tmp_pa
 
 def test_run_flags_reproduce_the_run_and_evaluate_finds_them(trained, tmp_path):
     workdir, _ = trained
-    before = (workdir / "evaluation/metrics.json").read_text()
-    (workdir / "evaluation/metrics.json").unlink()
+    before = (workdir / "evaluation/recola_dev/metrics.json").read_text()
+    (workdir / "evaluation/recola_dev/metrics.json").unlink()
     done = call("evaluate", f"--workdir={workdir}")
     assert done.ended == 0
-    assert (workdir / "evaluation/metrics.json").read_text() == before
+    assert (workdir / "evaluation/recola_dev/metrics.json").read_text() == before
     assert "concatenated" in done.printed
     assert call("evaluate", f"--workdir={workdir}", "--split=train", "--model=last").ended == 0
-    assert (workdir / "evaluation_train/figures/P1.png").exists()
+    assert (workdir / "evaluation/recola_train/figures/P1.png").exists()
     done = call("train", f"--flagfile={workdir}/run.flags", f"--workdir={workdir}")
     assert done.ended == 0
     assert "epoch" not in done.printed, "a finished run is not trained again"
@@ -152,10 +153,10 @@ def test_run_flags_reproduce_the_run_and_evaluate_finds_them(trained, tmp_path):
     [
         ("train", [], "no data set: give --dataset="),
         ("train", ["--dataset=recola", "--data_dir={new}", "--workdir={new}/w"], "--manual_dir"),
-        ("train", ["--dataset=imagenet"], "should be one of <demo|"),
+        ("train", ["--dataset=imagenet"], "--dataset must be one of demo, "),
         ("train", ["--dataset=demo", "--epochs=many"], "--epochs=many"),
-        ("train", ["--dataset=demo", "--epochs=0"], "epochs must be >= 1, found 0"),
-        ("train", ["--dataset=demo", "--targets=joy"], "targets ['joy'] are unknown"),
+        ("train", ["--dataset=demo", "--epochs=0"], "--epochs must be at least 1, found 0"),
+        ("train", ["--dataset=demo", "--targets=joy"], "--targets must be some of valence, "),
         ("train", ["--dataset=demo", "--targets=arousal,valence"], "must be in the order"),
         ("train", ["--dataset=demo", "--targets=valence,power"], "demo has no ratings of power"),
         ("train", ["--dataset=demo", "--video_pattern=*"], "files of demo have names of their own"),
@@ -168,18 +169,18 @@ def test_run_flags_reproduce_the_run_and_evaluate_finds_them(trained, tmp_path):
             ],
             "labels_continuous_train001_valence.dat",
         ),
-        ("train", ["--dataset=demo", "--seed=4294967296"], "seed must be from 0"),
+        ("train", ["--dataset=demo", "--seed=4294967296"], "--seed must be at least 0"),
         ("train", ["--dataset=demo", "--clip_frames=4"], "lower --local_intervals"),
-        ("train", ["--dataset=demo", "--reaction_delay=soon"], "found soon, expected seconds"),
-        ("train", ["--dataset=demo", "--reaction_delay=auto,2"], "found auto,2, expected seconds"),
+        ("train", ["--dataset=demo", "--reaction_delay=soon"], "found 'soon', expected seconds or auto"),
+        ("train", ["--dataset=demo", "--reaction_delay=auto,2"], "found 'auto,2', expected seconds or auto"),
         ("train", ["--dataset=demo", "--reaction_delay=1,2,3"], "one for each of valence, arousal"),
-        ("train", ["--dataset=demo", "--reaction_delay=nan"], "from 0 to 10 seconds"),
+        ("train", ["--dataset=demo", "--reaction_delay=nan"], "at least 0 and at most 10 seconds"),
         (
             "train",
             ["--dataset=demo", "--max_rating_gap=0"],
-            "a positive number of seconds, found 0",
+            "--max_rating_gap must be more than 0 seconds, found 0",
         ),
-        ("train", ["--dataset=demo", "P1", "P2"], "P1 P2: these belong to no flag"),
+        ("train", ["--dataset=demo", "P1", "P2"], "unexpected arguments: P1 P2"),
         ("evaluate", ["--workdir={new}"], "run.flags: no such file"),
         ("prepare", ["--dataset=demo", "--data_dir=/proc/nowhere"], "error: /proc/nowhere"),
     ],
@@ -206,7 +207,7 @@ def test_a_full_disk_is_said_and_what_was_finished_is_kept(places, tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert ended.startswith("error: ")
     assert "Traceback" not in ended
-    assert (tmp_path / "run/best.keras").exists()
+    assert (tmp_path / "run/best.weights.h5").exists()
 
 
 def test_damaged_records_are_named(places, tmp_path):
@@ -224,8 +225,8 @@ def test_damaged_records_are_named(places, tmp_path):
 
 def test_damage_to_what_a_run_left_is_named(trained, tmp_path):
     folder = shutil.copytree(trained[0], tmp_path / "run")
-    (folder / "best.keras").write_bytes(b"PK")
-    assert "best.keras: no model" in str(call("evaluate", f"--workdir={folder}").ended)
+    (folder / "best.weights.h5").write_bytes(b"PK")
+    assert "best.weights.h5: no model" in str(call("evaluate", f"--workdir={folder}").ended)
     (folder / "run.flags").write_text("--epochs=x\n")
     assert "run.flags: " in str(call("evaluate", f"--workdir={folder}").ended)
 
@@ -234,34 +235,59 @@ def test_a_run_that_failed_for_a_file_may_be_called_again(places, tmp_path):
     flags = [*places, f"--workdir={tmp_path / 'run'}", "--epochs=1", "--mixed_precision"]
     assert "P9.csv" in str(call("train", *flags, "--dev_recordings=P9").ended)
     assert call("train", *flags, "--targets=arousal").ended == 0
-    metrics = json.loads((tmp_path / "run/evaluation/metrics.json").read_text())
+    metrics = json.loads((tmp_path / "run/evaluation/recola_dev/metrics.json").read_text())
     assert set(metrics) == {"arousal"}
 
 
-def test_runs_of_before_there_were_precisions_stay_in_float32(tmp_path, monkeypatch):
+def test_a_run_states_the_precision_it_found(monkeypatch):
     monkeypatch.setattr(runtime, "has_bfloat16", lambda: True)
-    (tmp_path / "run.flags").write_text("--dataset=recola\n--backbone=vgg16\n")
-    with flagsaver.flagsaver(), mock.patch.object(sys, "argv", ["evaluate"]):
-        cli.restore(str(tmp_path / "run.flags"))
-        assert cli.experiment().runtime == config.FLOAT32
     for given, precision in (
-        (["--backbone=vgg16"], "bfloat16"),
-        (["--backbone=compact"], "float32"),
-        (["--backbone=vgg16", "--precision=float32"], "float32"),
-        (["--backbone=compact", "--runtime=openvino"], "int8"),
+        (["--dataset=recola", "--backbone=vgg16"], "bfloat16"),
+        (["--dataset=recola", "--backbone=compact"], "float32"),
+        (["--dataset=recola", "--backbone=vgg16", "--precision=float32"], "float32"),
+        (["--dataset=recola", "--backbone=compact", "--runtime=openvino"], "int8"),
+        (["--dataset=fer2013_trajectories", "--backbone=vgg16"], "float32"),
     ):
-        with flagsaver.flagsaver():
-            cli.FLAGS(["train", "--dataset=recola", *given])
-            assert cli.experiment().runtime.precision == precision
-            assert f"\n--precision={precision}\n" in cli.run_flags()
-    with flagsaver.flagsaver():
-        cli.FLAGS(["train", "--dataset=fer2013_trajectories", "--backbone=vgg16"])
-        assert cli.experiment().runtime == config.FLOAT32
+        run = runs.completed(cli.parse("train", given).read(config.Experiment))
+        assert run.runtime.precision == precision
+        assert f"\n--precision={precision}\n" in cli.serialise(run)
+
+
+def test_a_run_goes_on_and_is_evaluated_by_its_workdir_alone(places, trained, tmp_path):
+    folder = shutil.copytree(trained[0], tmp_path / "run")
+    data_dir = next(flag for flag in places if flag.startswith("--data_dir"))
+    done = call("train", f"--workdir={folder}")
+    assert done.ended == 0 and "epoch" not in done.printed
+    with mock.patch.object(figures, "write"):
+        done = call("train", f"--workdir={folder}", "--epochs=4")
+    assert done.ended == 0
+    assert [line.split()[1] for line in done.printed.splitlines() if "epoch" in line] == ["4/4"]
+    assert workdir.find(folder, config.Experiment).training.epochs == 4
+    # Fewer epochs than were done change nothing.
+    done = call("train", f"--workdir={folder}", "--epochs=2", data_dir)
+    assert done.ended == 0 and "epoch" not in done.printed
+    # Records that are gone are not made again where run.flags says they were.
+    path = folder / workdir.RUN_FLAGS
+    path.write_text(re.sub("(?m)^--data_dir=.*$", f"--data_dir={tmp_path}/away", path.read_text()))
+    ended = str(call("evaluate", f"--workdir={folder}").ended)
+    assert "the records of this run are not here: give --data_dir" in ended
+    assert not (tmp_path / "away").exists()
+
+
+def test_evaluate_on_another_data_set_leaves_the_run_s_own_alone(trained, tmp_path, face_video):
+    folder = shutil.copytree(trained[0], tmp_path / "run")
+    before = {p: p.read_bytes() for p in (folder / "evaluation").rglob("*") if p.is_file()}
+    layouts.recordings(tmp_path / "mine", face_video)
+    flags = ["--dataset=recordings", f"--manual_dir={tmp_path / 'mine'}"]
+    done = call("evaluate", f"--workdir={folder}", *flags, f"--data_dir={tmp_path / 'data'}")
+    assert done.ended == 0 and "1 recordings of recordings, dev" in done.printed
+    assert (folder / "evaluation/recordings_dev/figures/ben.png").exists()
+    assert {p: p.read_bytes() for p in before} == before
 
 
 def test_another_configuration_is_refused(places, trained):
     done = call("train", *places, "--seed=5", f"--workdir={trained[0]}")
-    assert "there: --seed=0" in str(done.ended)
+    assert "--seed: 0 there, 5 now" in str(done.ended)
 
 
 PLANTED = [
@@ -282,12 +308,12 @@ def test_a_run_finds_its_reaction_delay_once_and_keeps_it(planted_recola, tmp_pa
     assert first.ended == 0
     assert "reaction delay: valence 2.0 s, arousal 2.0 s" in first.printed
     run_flags = (workdir / "run.flags").read_text()
-    assert "\n# found by --reaction_delay=auto\n--reaction_delay=2.0,2.0\n" in run_flags
+    assert "\n--reaction_delay=2.0,2.0\n--reaction_delay_origin=found\n" in run_flags
     assert (workdir / "reaction_delay.png").exists()
     with (workdir / "reaction_delay.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 31
     # Ratings 2.0 s after a frame are what its prediction is compared with: 140 of 160 frames have them.
-    with (workdir / "evaluation/recordings.csv").open() as file:
+    with (workdir / "evaluation/recola_dev/recordings.csv").open() as file:
         assert {row["valid_frames"] for row in csv.DictReader(file)} == {"140"}
     monkeypatch.setattr(figures, "write", lambda *_: None)
     again = call("train", *PLANTED, *places)
@@ -296,10 +322,11 @@ def test_a_run_finds_its_reaction_delay_once_and_keeps_it(planted_recola, tmp_pa
     assert (workdir / "run.flags").read_text() == run_flags
     assert call("train", f"--flagfile={workdir}/run.flags", *places).ended == 0
     assert call("train", *PLANTED, *places, "--reaction_delay=2").ended != 0
-    assert "there: --seed=0" in str(call("train", *PLANTED, *places, "--seed=1").ended)
-    metrics = (workdir / "evaluation/metrics.json").read_text()
+    refused = call("train", *PLANTED, *places, "--seed=1")
+    assert str(refused.ended).splitlines()[1:-1] == ["  --seed: 0 there, 1 now"]
+    metrics = (workdir / "evaluation/recola_dev/metrics.json").read_text()
     assert call("evaluate", f"--workdir={workdir}").ended == 0
-    assert (workdir / "evaluation/metrics.json").read_text() == metrics
+    assert (workdir / "evaluation/recola_dev/metrics.json").read_text() == metrics
     refused = call("evaluate", f"--workdir={workdir}", "--reaction_delay=auto")
     assert "--reaction_delay=auto is for train" in str(refused.ended)
 
@@ -358,7 +385,7 @@ def test_predict_with_a_run_of_one_s_own(face_video, trained, tmp_path):
     assert origin["targets"] == ["valence", "arousal"]
     assert (origin["stride"], origin["frame_rate"]) == (2, 25.0)
     (tmp_path / "other").mkdir()
-    for name in ("best.keras", "model.json"):
+    for name in ("best.weights.h5", "model.json"):
         shutil.copy(workdir / name, tmp_path / "other" / name)
     origin["weights_id"] = "00000000"
     (tmp_path / "other/model.json").write_text(json.dumps(origin))
@@ -370,14 +397,14 @@ def test_predict_with_a_run_of_one_s_own(face_video, trained, tmp_path):
     ("flags", "expected"),
     [
         ([], "video=FILE"),
-        (["--video=a.mp4", "--camera=0"], "expected one of them"),
-        (["--video=a.mp4", "--outputs=csv,gif"], "--outputs: found csv,gif, expected some of"),
+        (["--video=a.mp4", "--camera=0"], "exclude each other: give one of them"),
+        (["--video=a.mp4", "--outputs=csv,gif"], "--outputs must be some of csv, "),
         (
             ["--video=a.mp4", "--max_faces=none"],
-            "--max_faces: found 'none', expected a number or all",
+            "found 'none', expected a whole number or all",
         ),
-        (["--video=a.mp4", "--max_faces=0"], "max_faces must be >= 1"),
-        (["--video=a.mp4", "--hold_seconds=9"], "hold_seconds must be from 0 to identity_seconds"),
+        (["--video=a.mp4", "--max_faces=0"], "--max_faces must be at least 1"),
+        (["--video=a.mp4", "--hold_seconds=9"], "--hold_seconds must be at most --identity_seconds"),
         (["--video=a.mp4", "--workdir=nowhere"], "no such model; train first"),
     ],
 )

@@ -20,9 +20,8 @@ SCALE = 10
 
 
 class AfewVa(reader.Reader):
-    """AFEW-VA's clips of films."""
+    """AFEW-VA's clips of films.
 
-    INSTRUCTIONS = """
     AFEW-VA is handed out at https://ibug.doc.ic.ac.uk/resources/afew-va-database/ for research. Unpack
     it, and give the folder that holds 001 to 600, each with
       001/00000.png and so on, numbered pictures, 25 a second
@@ -41,10 +40,8 @@ class AfewVa(reader.Reader):
             )
         if len(names) != CLIPS:
             logging.warning(
-                "%s: %d clips, AFEW-VA has %d; figures do not compare with those of others",
-                folder,
-                len(names),
-                CLIPS,
+                f"{folder}: {len(names)} clips, AFEW-VA has {CLIPS}; figures do not compare with "
+                "those of others"
             )
         return folders.by_subject({name: _actor(folder, name) or name for name in names})
 
@@ -95,11 +92,8 @@ def read_gold(
     unseen = len(ratings.keys() - set(numbers))
     if unrated or unseen:
         logging.warning(
-            "%s: of %d pictures %d have no rating; %d ratings have no picture, and are not used",
-            path,
-            len(numbers),
-            unrated,
-            unseen,
+            f"{path}: of {len(numbers)} pictures {unrated} have no rating; {unseen} ratings "
+            "have no picture, and are not used"
         )
     nothing = [np.nan] * len(targets)
     gold = np.array([ratings.get(number, nothing) for number in numbers])

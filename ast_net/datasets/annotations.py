@@ -166,5 +166,5 @@ def _increasing(table: separated_text.Table, numbers: np.ndarray) -> list[int]:
             )
         kept.append(row)
     if len(kept) < len(table.rows):
-        logging.warning("%s: %d rows are there twice", table.path, len(table.rows) - len(kept))
+        logging.warning(f"{table.path}: {len(table.rows) - len(kept)} rows are there twice")
     return kept

@@ -25,23 +25,23 @@ _SESSIONS = {"train": 31, "devel": 32, "test": 32}
 
 
 class Avec2012(reader.Reader):
-    """AVEC2012's sessions."""
+    """AVEC2012's sessions.
 
-    TARGETS = config.ALL_TARGETS
-    VIDEO_PATTERN = "**/{split}*{number}.avi"
-    INSTRUCTIONS = f"""
     AVEC2012 is handed out by the owners of SEMAINE (semaine-db.eu) to those who sign their agreement.
     Give the folder that holds, for train, devel and test,
       emotion labels/train/FC_train_labels/labels_continuous_train001_valence.dat
     and the same for arousal (and for expectancy and power, with
     `targets=valence,arousal,expectancy,power`), one number a line, and the sessions' videos. These are
-    looked for as {VIDEO_PATTERN}, such as
+    looked for as **/{split}*{number}.avi, such as
       video/train_video001.avi
     If yours have other names, say which with `video_pattern`: a path in that folder, with * for
-    anything, ** for any folders, {{split}} for train, devel or test, and {{number}} for 001. It must fit
+    anything, ** for any folders, {split} for train, devel or test, and {number} for 001. It must fit
     one file a session. Without labels of test there is no test split. Choose sessions with
     `train_recordings=train001,train002` and so on.
     """
+
+    TARGETS = config.ALL_TARGETS
+    VIDEO_PATTERN = "**/{split}*{number}.avi"
 
     def partitions(self, folder: pathlib.Path) -> reader.Partitions:
         """Returns the sessions that have labels; test is left out if it has none."""
@@ -56,11 +56,8 @@ class Avec2012(reader.Reader):
                 )
             if names and len(names) != _SESSIONS[on_disk]:
                 logging.warning(
-                    "%s: labels of %d sessions, the challenge has %d; figures do not compare with "
-                    "those of others",
-                    _labels(folder, on_disk),
-                    len(names),
-                    _SESSIONS[on_disk],
+                    f"{_labels(folder, on_disk)}: labels of {len(names)} sessions, the challenge has "
+                    f"{_SESSIONS[on_disk]}; figures do not compare with those of others"
                 )
             if names:
                 result[split] = tuple(sorted(names))
@@ -123,23 +120,16 @@ def label_rate(name: str, labels: int, video_file: pathlib.Path) -> float:
     frames, seconds = source.frame_count, source.duration
     if not frames or not seconds:
         logging.warning(
-            "%s: the file does not say how long it is; its labels are taken as %g a second",
-            video_file,
-            LABEL_RATE,
+            f"{video_file}: the file does not say how long it is; its labels are taken as "
+            f"{LABEL_RATE:g} a second"
         )
         return LABEL_RATE
     own = frames / seconds
     rate = own if frames == labels or abs(own / LABEL_RATE - 1) <= _SAME_RATE else LABEL_RATE
     if abs(labels / rate - seconds) > _LENGTH_TOLERANCE:
         logging.warning(
-            "%s: %d labels, at %.3f a second %.2f s, but %s has %d frames in %.2f s: frames without a label "
-            "are not used; check that the video is this session's, and whole",
-            name,
-            labels,
-            rate,
-            labels / rate,
-            video_file,
-            frames,
-            seconds,
+            f"{name}: {labels} labels, at {rate:.3f} a second {labels / rate:.2f} s, but "
+            f"{video_file} has {frames} frames in {seconds:.2f} s: frames without a label are "
+            "not used; check that the video is this session's, and whole"
         )
     return rate

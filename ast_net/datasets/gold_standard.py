@@ -30,14 +30,14 @@ def of_targets(name: str, ratings: dict[str, annotations.Ratings]) -> tuple[np.n
             rated.values, f"{name}, {target}"
         )
         if np.isnan(rated.values).all():
-            logging.warning("%s: nobody has rated its %s", name, target)
+            logging.warning(f"{name}: nobody has rated its {target}")
     ends = {target: rated.times[-1] for target, rated in ratings.items()}
     if max(ends.values()) - min(ends.values()) > _ENDS_TOGETHER:
         listed = ", ".join(f"{target} at {end:.2f} s" for target, end in ends.items())
-        logging.warning("%s: ratings end at different times, %s: is a file cut off?", name, listed)
+        logging.warning(f"{name}: ratings end at different times, {listed}: is a file cut off?")
     beyond = int((np.abs(gold) > 1).sum())
     if beyond:
-        logging.warning("%s: %d values of the gold standard cut off at -1 or 1", name, beyond)
+        logging.warning(f"{name}: {beyond} values of the gold standard cut off at -1 or 1")
     return times, np.clip(gold, -1, 1)
 
 
@@ -90,12 +90,8 @@ def _level(means: np.ndarray, weights: np.ndarray, name: str) -> float:
         level = float(means.mean())
     if total <= 0 or not inside:
         logging.warning(
-            "%s: the raters do not agree (concordance with the others %s), so the gold standard's level, "
-            "%.3f of raters' means from %.3f to %.3f, means little; check the ratings",
-            name,
-            ", ".join(f"{weight:.3f}" for weight in weights),
-            level,
-            means.min(),
-            means.max(),
+            f"{name}: the raters do not agree (concordance with the others {', '.join(f'{weight:.3f}' for weight in weights)}), "
+            f"so the gold standard's level, {level:.3f} of raters' means from {means.min():.3f} "
+            f"to {means.max():.3f}, means little; check the ratings"
         )
     return level

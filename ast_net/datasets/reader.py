@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import inspect
 import pathlib
 from collections.abc import Callable, Sequence
 
@@ -39,20 +40,20 @@ class Source:
 
 
 class Reader(abc.ABC):
-    """A data set on disk. Its own reader says which recordings there are, and where each of them lies.
+    """A data set on disk. A data set's class says which recordings there are, and where each one lies.
+
+    Its docstring is for users: where to get the data set, and what its folder holds.
 
     Attributes:
       TARGETS: what it has ratings of.
       REACTION_DELAY: seconds by which its raters lag behind the face, where no other number is given.
       VIDEO_PATTERN: how its video files are called, where that is a setting.
-      INSTRUCTIONS: where to get it, and what its folder holds.
       OF_VIDEOS: whether its recordings are videos.
     """
 
     TARGETS: tuple[str, ...] = config.TARGETS
     REACTION_DELAY = 0.0
     VIDEO_PATTERN: str | None = None
-    INSTRUCTIONS = ""
     OF_VIDEOS = True
 
     def __init__(self, settings: config.Preparation) -> None:
@@ -73,6 +74,11 @@ class Reader(abc.ABC):
                 f"`video_pattern={settings.video_pattern}`: the files of {settings.dataset} have names "
                 "of their own; leave it out"
             )
+
+    @classmethod
+    def instructions(cls) -> str:
+        """Returns where to get the data set, and what its folder holds."""
+        return inspect.getdoc(cls) or ""
 
     @abc.abstractmethod
     def partitions(self, folder: pathlib.Path) -> Partitions:
@@ -101,13 +107,15 @@ class Reader(abc.ABC):
             raise errors.InputError(
                 f"{self.settings.dataset} is not prepared yet, and its source folder is "
                 f"{'not given' if given is None else f'missing: {given}'}: give `manual_dir=FOLDER`."
-                f"\n{self.INSTRUCTIONS}"
+                f"\n{self.instructions()}"
             )
         return pathlib.Path(given)
 
     def has_folder(self) -> bool:
         """Whether the folder of the data set is there."""
-        return self.settings.manual_dir is not None and pathlib.Path(self.settings.manual_dir).is_dir()
+        return (
+            self.settings.manual_dir is not None and pathlib.Path(self.settings.manual_dir).is_dir()
+        )
 
     def sources(self, folder: pathlib.Path) -> dict[str, list[Source]]:
         """Returns the recordings of each split: those that the settings name, or the data set's own.
@@ -161,8 +169,6 @@ def _warn_of_shared_subjects(sources: dict[str, list[Source]]) -> None:
     shared = sorted(subject for subject, where in splits.items() if len(where) > 1)
     if shared:
         logging.warning(
-            "people in more than one of the partitions, which makes the figures look better than "
-            "they are: %s",
-            ", ".join(shared),
+            "people in more than one of the partitions, which makes the figures look better "
+            f"than they are: {', '.join(shared)}"
         )
-

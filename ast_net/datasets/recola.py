@@ -14,25 +14,25 @@ RATINGS = recola_layouts.OWN.ratings
 
 
 class Recola(reader.Reader):
-    """RECOLA's recordings."""
+    """RECOLA's recordings.
 
-    INSTRUCTIONS = f"""
     RECOLA is handed out by its owners, https://diuf.unifr.ch/main/diva/recola/, to those who sign their
-    agreement. Give the folder that holds, for every recording, the files of one of{recola_layouts.EXPECTED}
-    Of several the first in this list is read.
+    agreement. Give the folder that holds, for every recording, the files of one of these layouts; of
+    several the first in this list is read.
     """
+
+    @classmethod
+    def instructions(cls) -> str:
+        return super().instructions() + recola_layouts.EXPECTED
 
     def folder(self) -> pathlib.Path:
         folder = super().folder()
         layout, *others = recola_layouts.recognise(folder)
-        logging.info("%s: %s, ratings in %s", folder, layout.name, layout.ratings)
+        logging.info(f"{folder}: {layout.name}, ratings in {layout.ratings}")
         for other in others:
             logging.warning(
-                "%s: not read: %s, ratings in %s. Give a folder without %s to read these",
-                folder,
-                other.name,
-                other.ratings,
-                layout.ratings,
+                f"{folder}: not read: {other.name}, ratings in {other.ratings}. Give a folder "
+                f"without {layout.ratings} to read these"
             )
         return folder
 
@@ -49,7 +49,7 @@ class Recola(reader.Reader):
             list(files.values()),
             functools.partial(read_gold, name, files, layout.read),
             functools.partial(read_raters, rated) if rated else None,
-            )
+        )
 
 
 def read_gold(

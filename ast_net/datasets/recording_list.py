@@ -18,11 +18,9 @@ _NAME = re.compile(r"\w[\w .+-]{0,99}")
 
 
 class RecordingList(reader.Reader):
-    """Anybody's own recordings."""
+    """Anybody's own recordings.
 
-    TARGETS = config.ALL_TARGETS
-    INSTRUCTIONS = f"""
-    Give the folder that holds {LIST}, with a line for each recording:
+    Give the folder that holds recordings.csv, with a line for each recording:
       recording,video,split,ratings
       anna,videos/anna.mp4,train,ratings/anna.csv
       ben,videos/ben.mp4,dev,ratings/ben.csv
@@ -31,6 +29,8 @@ class RecordingList(reader.Reader):
       time,valence,arousal             or   time,valence_kim,valence_lee,arousal_kim,arousal_lee
       0.00,0.12,-0.3                        0.00,0.1,0.2,-0.3,-0.4
     """
+
+    TARGETS = config.ALL_TARGETS
 
     def partitions(self, folder: pathlib.Path) -> reader.Partitions:
         listed = _read_list(folder / LIST)
@@ -110,7 +110,7 @@ def read_targets(path: pathlib.Path, targets: Sequence[str]) -> dict[str, annota
 def _read_list(path: pathlib.Path) -> dict[str, dict[str, str]]:
     """Of each recording: its line, video, split and ratings, as the list has them."""
     if not path.is_file():
-        raise errors.InputError(f"{path}: no such file.\n{RecordingList.INSTRUCTIONS}")
+        raise errors.InputError(f"{path}: no such file.\n{RecordingList.instructions()}")
     table = separated_text.read(path, _COLUMNS)
     columns = {name: separated_text.column(table, name) for name in _COLUMNS}
     result: dict[str, dict[str, str]] = {}

@@ -24,23 +24,23 @@ _LATEST = 24 * 3600.0
 
 
 class Semaine(reader.Reader):
-    """SEMAINE's sessions."""
+    """SEMAINE's sessions.
 
-    TARGETS = config.ALL_TARGETS
-    VIDEO_PATTERN = "?*User?*.avi"
-    INSTRUCTIONS = f"""
     SEMAINE is handed out at https://semaine-db.eu to those who sign its agreement. Give the folder that
     holds
-      {SESSIONS}/1/session.xml, which names the subjects and the traces
-      {SESSIONS}/1/R1S1TUCPoDV.txt and so on, FeelTrace of the user
-      {SESSIONS}/1/2008.12.05.16.03.15_User_AV_lowQ_Poppy.avi, the user's video
-    and the same for the other sessions. The video is looked for as {VIDEO_PATTERN} in the session's
+      Sessions/1/session.xml, which names the subjects and the traces
+      Sessions/1/R1S1TUCPoDV.txt and so on, FeelTrace of the user
+      Sessions/1/2008.12.05.16.03.15_User_AV_lowQ_Poppy.avi, the user's video
+    and the same for the other sessions. The video is looked for as ?*User?*.avi in the session's
     folder; where several fit, say which with `video_pattern`, such as *User*lowQ*.avi. Sessions that
     lack such a video, or a trace of one of `targets`, are left out, and that is reported.
     There is no one public split. By default, sessions go to train, dev and test 60 : 20 : 20, all those
     of a user into one of them. Split otherwise with `train_recordings=1,2,5` and so on (names of
     folders).
     """
+
+    TARGETS = config.ALL_TARGETS
+    VIDEO_PATTERN = "?*User?*.avi"
 
     def partitions(self, folder: pathlib.Path) -> reader.Partitions:
         """Returns the sessions that have all that is needed, split by user; the others are reported."""
@@ -58,12 +58,8 @@ class Semaine(reader.Reader):
         usable = by_reason.pop("", [])
         for reason, those in by_reason.items():
             logging.warning(
-                "%s: %d of %d sessions are left out, %s: %s",
-                folder / SESSIONS,
-                len(those),
-                len(names),
-                reason,
-                ", ".join(those),
+                f"{folder / SESSIONS}: {len(those)} of {len(names)} sessions are left out, "
+                f"{reason}: {', '.join(those)}"
             )
         if not usable:
             raise errors.InputError(

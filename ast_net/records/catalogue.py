@@ -29,9 +29,7 @@ DATA_SETS = {
     "semaine": DataSet(semaine.Semaine),
     "afew_va": DataSet(afew_va.AfewVa),
     "recordings": DataSet(recording_list.RecordingList),
-    "fer2013_trajectories": DataSet(
-        trajectories.TrajectoryReader, trajectories.TrajectoryMaker
-    ),
+    "fer2013_trajectories": DataSet(trajectories.TrajectoryReader, trajectories.TrajectoryMaker),
 }
 
 

@@ -63,7 +63,9 @@ class Moments:
     def load(cls, file: pathlib.Path) -> "Moments":
         """Reads the moments beside a recording's file."""
         with np.load(file.with_suffix(".npz")) as stored:
-            return cls(int(stored["frames"]), stored["total"], stored["squares"], float(stored["step"]))
+            return cls(
+                int(stored["frames"]), stored["total"], stored["squares"], float(stored["step"])
+            )
 
 
 class VideoMaker:
@@ -84,9 +86,7 @@ class VideoMaker:
         faces = face_track.cached_track(film, cache, config.Tracking(), self._detector)
         times, gold = job.read_gold()
         _check_length(job, times, faces)
-        labels = annotations.resample(
-            times, gold, faces.timestamps, self._settings.max_rating_gap
-        )
+        labels = annotations.resample(times, gold, faces.timestamps, self._settings.max_rating_gap)
         _report(job, times, faces, labels)
         progress = tqdm.tqdm(
             alignment.aligned_faces(film, faces, config.Alignment()),
@@ -140,14 +140,14 @@ def write(
             yield row
 
     with files.whole(file) as temporary:
-        with files.disk_errors(file):
+        with files.tensorflow_output(file):
             writer = tf.io.TFRecordWriter(str(temporary))
         for example in example_format.examples(
             frames, summed(), example_format.overlap(settings.clip)
         ):
-            with files.disk_errors(file):
+            with files.tensorflow_output(file):
                 writer.write(_serialized(layout, example))
-        with files.disk_errors(file):
+        with files.tensorflow_output(file):
             writer.close()
         steps = np.diff(frames.timestamps)
         with files.whole(file.with_suffix(".npz")) as path:
@@ -179,7 +179,7 @@ def attempt(maker: VideoMaker, job: Job) -> str | None:
                 raise
             problem = f"{job.video}: {type(error).__name__}: {error}"
             logging.debug("%s", job.name, exc_info=True)
-        logging.info("%s: %s", job.name, problem)
+        logging.info(f"{job.name}: {problem}")
     return problem
 
 
@@ -205,10 +205,8 @@ def _check_length(job: Job, times: np.ndarray, faces: face_track.Track) -> None:
         )
     if ratings > end + _LATE:
         logging.warning(
-            "%s: its ratings go on to %.2f s, but the video ends at %.2f s: is it cut off?",
-            job.name,
-            ratings,
-            end,
+            f"{job.name}: its ratings go on to {ratings:.2f} s, but the video ends at {end:.2f} "
+            "s: is it cut off?"
         )
 
 
@@ -216,18 +214,12 @@ def _report(job: Job, times: np.ndarray, faces: face_track.Track, labels: np.nda
     """Says what of a recording cannot be learned from."""
     frames, valid = len(faces.valid), int(faces.valid.sum())
     if valid == 0:
-        logging.warning("%s: no face in any of its %d frames", job.video, frames)
+        logging.warning(f"{job.video}: no face in any of its {frames} frames")
     elif valid < frames:
-        logging.info("%s: no face in %d of its %d frames", job.video, frames - valid, frames)
+        logging.info(f"{job.video}: no face in {frames - valid} of its {frames} frames")
     missing = int(np.isnan(labels).any(axis=1).sum())
     if missing:
         logging.warning(
-            "%s: %d of its %d frames have no rating (the ratings run from %.2f s to %.2f s, the video "
-            "to %.2f s)",
-            job.name,
-            missing,
-            frames,
-            times[0],
-            times[-1],
-            faces.timestamps[-1],
+            f"{job.name}: {missing} of its {frames} frames have no rating (the ratings run from "
+            f"{times[0]:.2f} s to {times[-1]:.2f} s, the video to {faces.timestamps[-1]:.2f} s)"
         )

@@ -121,9 +121,7 @@ def _recordings(
             yield x - x.mean(axis=0), y - y.mean(axis=0)
 
 
-def _rated_frames(
-    piece: example_format.Piece, delays: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _rated_frames(piece: example_format.Piece, delays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The features of a piece's frames that count, and their ratings at all delays."""
     segment, new = piece
     times = segment["timestamps"].numpy()

@@ -22,7 +22,7 @@ from absl import logging
 from ast_net import config, errors, files
 from ast_net.cnn import backbone, runtime
 from ast_net.datasets import reader
-from ast_net.faces import face_track
+from ast_net.faces import face_track, video
 from ast_net.records import catalogue, example_format, making, shards
 
 # Raised whenever the same settings would give other records.
@@ -158,10 +158,12 @@ def prepare(settings: config.Preparation, beam_pipeline_options: str | None = No
         for source in part
     }
     splits = {split: [source.name for source in part] for split, part in sources.items()}
-    target = _folder(settings, key, {split: [digests[n] for n in part] for split, part in splits.items()})
+    target = _folder(
+        settings, key, {split: [digests[n] for n in part] for split, part in splits.items()}
+    )
     if target.is_dir():
         return Records(target)
-    logging.info("preparing %s in %s", settings.dataset, target)
+    logging.info(f"preparing {settings.dataset} in {target}")
     beam = _beam_options(beam_pipeline_options) if beam_pipeline_options else None
     place = pathlib.Path(settings.data_dir) / "segments" / str(settings.dataset)
     jobs = {
@@ -252,13 +254,16 @@ def _key(settings: config.Preparation, backbone_digest: str) -> dict[str, Any]:
 
 
 def _recording_digest(
-    key: Mapping[str, Any], settings: config.Preparation, source: reader.Source, folder: pathlib.Path
+    key: Mapping[str, Any],
+    settings: config.Preparation,
+    source: reader.Source,
+    folder: pathlib.Path,
 ) -> str:
     """The digest of all that a recording's records depend on, whatever the partitions are."""
     content: list = [key | {"partitions": {}}, source.name]
     if settings.runtime.precision == "int8":
         content.append(_int8_digest(settings))
-    content.append([_relative(source.video, folder), *_fingerprint(source.video)])
+    content.append([_relative(source.video, folder), *video.open_video(source.video).fingerprint])
     for path in source.ratings:
         content.append([_relative(path, folder), hashlib.sha256(path.read_bytes()).hexdigest()])
     return _digest(content)
@@ -269,13 +274,6 @@ def _int8_digest(settings: config.Preparation) -> str:
     return runtime.network_digest(
         settings.backbone, settings.backbone_weights, settings.runtime, settings.data_dir
     )
-
-
-def _fingerprint(path: pathlib.Path) -> tuple[int, int, int]:
-    """What shows without reading it that a video changed: how many files, their bytes, the newest's time."""
-    paths = [file for file in path.iterdir() if file.is_file()] if path.is_dir() else [path]
-    stats = [file.stat() for file in paths]
-    return len(stats), sum(s.st_size for s in stats), max((s.st_mtime_ns for s in stats), default=0)
 
 
 def _digest(content: Any) -> str:
@@ -308,11 +306,13 @@ def _held(gold: reader.Gold) -> reader.Gold:
     return gold
 
 
-def _make(maker: type, settings: config.Preparation, jobs: Sequence[making.Job], beam: Any) -> dict[str, str]:
+def _make(
+    maker: type, settings: config.Preparation, jobs: Sequence[making.Job], beam: Any
+) -> dict[str, str]:
     """Makes the recordings that are not finished; the errors of those that failed, by name."""
     missing = [job for job in jobs if shards.sizes(job.file) is None]
     if len(missing) < len(jobs):
-        logging.info("%d of %d recordings are finished", len(jobs) - len(missing), len(jobs))
+        logging.info(f"{len(jobs) - len(missing)} of {len(jobs)} recordings are finished")
     if not missing:
         return {}
     make_maker = functools.partial(maker, settings)
@@ -356,7 +356,7 @@ def _write(
     }
     size = backbone.FEATURE_SIZE[settings.backbone]
     features = example_format.features_dict(size, len(settings.targets))
-    with files.whole_folder(target) as temporary, files.disk_errors(target):
+    with files.whole_folder(target) as temporary, files.tensorflow_output(target):
         shards.assemble(temporary, str(settings.dataset), VERSION, features, paths)
         np.savez(
             temporary / "moments.npz",

@@ -49,8 +49,11 @@ _FACES = {"train": "train", "dev": "public_test", "test": "private_test"}
 class TrajectoryReader(reader.Reader):
     """Made-up recordings of FER2013's faces, rated by the trajectory that they were drawn along."""
 
-    INSTRUCTIONS = expression_pictures.Fer2013.MANUAL_DOWNLOAD_INSTRUCTIONS
     OF_VIDEOS = False
+
+    @classmethod
+    def instructions(cls) -> str:
+        return expression_pictures.Fer2013.MANUAL_DOWNLOAD_INSTRUCTIONS
 
     def partitions(self, folder: pathlib.Path) -> reader.Partitions:
         counts = {"train": 192, "dev": 12, "test": 12}
