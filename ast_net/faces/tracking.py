@@ -28,11 +28,11 @@ class FaceTracker:
     """Follows the faces of a video, one frame after the other, and never looks ahead.
 
     A frame costs one small network: O-Net looks where the faces were. MTCNN searches the whole
-    picture when O-Net no longer sees one of the faces; every `redetect_every` frames, to find others
-    and to check those that are followed; and every `search_every` frames while there is no face, or
-    room for one that was lost. A face that is confirmed keeps its box, as a jump of the box would
-    move the landmarks. If a detection does not find a face, there is another one `search_every`
-    frames later; if that fails, too, the face is given up.
+    picture when O-Net no longer sees one of the faces; every `redetect_every` frames, to find
+    others and to check those that are followed; and every `search_every` frames while there is no
+    face, or room for one that was lost. A face that is confirmed keeps its box, as a jump of the
+    box would move the landmarks. If a detection does not find a face, there is another one
+    `search_every` frames later; if that fails, too, the face is given up.
 
     A single face (max_faces=1) is the most prominent one, and is kept even if another one grows. It
     is given up as soon as one detection misses it; then the most prominent of the others is next.
