@@ -6,6 +6,7 @@ from absl import flags
 
 from ast_net import cli
 from ast_net.reports import inspection
+from ast_net.training import runs
 
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir",
@@ -25,7 +26,8 @@ def main() -> None:
     experiment = cli.experiment()
     default = pathlib.Path(experiment.data_dir) / "description" / experiment.dataset
     folder = pathlib.Path(_OUTPUT_DIR.value) if _OUTPUT_DIR.value else default
-    inspection.describe(experiment, folder, _FACES.value)
+    prepared = runs.prepare(experiment)
+    inspection.describe(prepared, experiment.manual_dir, folder, _FACES.value)
 
 
 if __name__ == "__main__":

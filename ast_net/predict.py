@@ -62,7 +62,7 @@ def _max_faces(faces: str) -> int | None:
 
 def main() -> None:
     """Predicts what the flags name."""
-    wanted = outputs.Wanted(
+    wanted = outputs.OutputSettings(
         pathlib.Path(_OUTPUT_DIR.value), tuple(_OUTPUTS.value), _POSTERIORS.value
     )
     if _CAMERA.value is not None and _VIDEO.value:

@@ -1,70 +1,77 @@
-"""A prepared data set as a person inspects it: tables, agreement between raters, contact sheets."""
+"""A prepared data set for inspection: tables, agreement between raters, contact sheets."""
 
-import json
 import pathlib
 from collections.abc import Sequence
 
+import tensorflow_datasets as tfds
 import tqdm
 
-from ast_net import config, files
 from ast_net.faces import tracking
 from ast_net.records import builder
 from ast_net.reports import contact_sheet, description, figures, rater_report, tables
-from ast_net.training import runs
 
 
-def describe(settings: config.Experiment, folder: pathlib.Path, faces: int) -> None:
-    """Prints what is in a data set and writes it to a folder, preparing the data set if need be.
+def describe(
+    prepared: tfds.core.DatasetBuilder, manual_dir: str | None, folder: pathlib.Path, faces: int
+) -> None:
+    """Prints a description of a prepared data set and writes it to a folder.
 
-    Left there: recordings.csv, splits.csv, description.json; where the source is known and has ratings of
-    each rater, agreement.csv, pairs.csv and agreement.png; and a page of faces a recording, faces/NAME.png.
+    Writes recordings.csv, splits.csv and description.json; if the source is there and has the
+    ratings of each rater, also agreement.csv, pairs.csv and agreement.png; and a page of faces for
+    each recording, faces/NAME.png.
 
     Args:
-      settings: the data set, as for training.
-      folder: where to write, made if need be.
-      faces: on each page; 0 for no pages.
+      prepared: the data set.
+      manual_dir: the source folder of the data set, if there is one.
+      folder: where to write; made if need be.
+      faces: the number of faces on each page; 0 for no pages.
     """
-    prepared = runs.prepare(settings)
     rows = description.recordings(prepared)
     targets = prepared.builder_config.targets
     splits = description.splits(rows, targets)
     tables.write(folder / "recordings.csv", rows)
     tables.write(folder / "splits.csv", splits)
-    print(f"{settings.dataset}, prepared in {prepared.data_dir}\n")
+    print(f"{prepared.name}, prepared in {prepared.data_dir}\n")
     for table in (splits, rows):
         print(tables.text([_compact(row, targets) for row in table]) + "\n")
-    document = {"dataset": settings.dataset, "records": str(prepared.data_dir)}
-    parts: dict[str, list[description.Row]] = {"splits": splits, "recordings": rows}
+    document = {
+        "dataset": prepared.name,
+        "records": str(prepared.data_dir),
+        "splits": splits,
+        "recordings": rows,
+    }
     source = None
     if isinstance(prepared, builder.SegmentsBuilder):
-        source = prepared.source_folder(settings.manual_dir)
+        source = prepared.source_folder(manual_dir)
     if source is None:
-        print("no agreement of raters and no faces: they take the source folder, --manual_dir")
+        print("no rater agreement and no faces: they need the source folder, --manual_dir")
     else:
-        sources = [each for part in prepared.recordings(source).values() for each in part]
-        parts["agreement"] = _agreement(sources, folder)
-        _pages(prepared, sources, folder / "faces", faces)
-    with files.whole(folder / "description.json") as path:
-        path.write_text(
-            json.dumps(document | tables.without_nan(parts), indent=2, allow_nan=False) + "\n"
-        )
+        sources = [item for part in prepared.recordings(source).values() for item in part]
+        document["agreement"] = _agreement(sources, folder)
+        if faces:
+            _draw_pages(prepared, sources, folder / "faces", faces)
+    tables.write_json(folder / "description.json", document)
     print(f"\nsee {folder}")
 
 
-def _pages(prepared, sources: Sequence[builder.Source], folder: pathlib.Path, faces: int) -> None:
+def _draw_pages(
+    prepared: builder.SegmentsBuilder,
+    sources: Sequence[builder.Source],
+    folder: pathlib.Path,
+    faces: int,
+) -> None:
     settings = prepared.builder_config
-    for source in tqdm.tqdm(sources, "faces", unit="recording", disable=not faces, leave=False):
-        if faces:
-            track = tracking.cached_track(source.video, prepared.tracks, settings.tracking)
-            page = contact_sheet.make(source.name, source.video, track, settings.alignment, faces)
-            figures.save(page, contact_sheet.path_of(folder, source.name))
+    for source in tqdm.tqdm(sources, "faces", unit="recording", leave=False):
+        track = tracking.cached_track(source.video, prepared.tracks, settings.tracking)
+        page = contact_sheet.make(source.name, source.video, track, settings.alignment, faces)
+        figures.save(page, contact_sheet.path_of(folder, source.name))
 
 
-def _agreement(sources: Sequence[builder.Source], folder: pathlib.Path) -> list[description.Row]:
-    """Prints and writes how well the raters agree; a row for each recording and target."""
+def _agreement(sources: Sequence[builder.Source], folder: pathlib.Path) -> list[tables.Row]:
+    """Prints and writes how well the raters agree: a row for each recording and target."""
     rated = {s.name: s.read_raters() for s in sources if s.read_raters is not None}
     if not rated:
-        print("no agreement of raters: this data set has no ratings of each")
+        print("no rater agreement: this data set lacks the ratings of each rater")
         return []
     rows, pairs = rater_report.summary(rated), rater_report.pairs(rated)
     tables.write(folder / "agreement.csv", rows)
@@ -75,10 +82,10 @@ def _agreement(sources: Sequence[builder.Source], folder: pathlib.Path) -> list[
     return rows
 
 
-def _compact(row: description.Row, targets: Sequence[str]) -> description.Row:
-    """A row with the numbers of a target in one cell, for a terminal."""
-    short = {k: v for k, v in row.items() if not k.startswith(tuple(f"{t}_" for t in targets))}
+def _compact(row: tables.Row, targets: Sequence[str]) -> tables.Row:
+    """Brings the moments of each target into one cell, for a terminal."""
+    compact = {k: v for k, v in row.items() if not k.startswith(tuple(f"{t}_" for t in targets))}
     for target in targets:
         values = [row[f"{target}_{kind}"] for kind in ("min", "mean", "max", "sd")]
-        short[f"{target}: min mean max sd"] = " ".join(f"{value:6.3f}" for value in values)
-    return short
+        compact[f"{target}: min mean max sd"] = " ".join(f"{value:6.3f}" for value in values)
+    return compact

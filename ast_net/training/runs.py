@@ -197,7 +197,7 @@ def _evaluate(experiment: config.Experiment, builder, split: str, model: str) ->
 
 def _predict(
     experiment: config.Experiment, builder, split: str, predictor: streaming.StreamingPredictor
-) -> list[evaluation.Prediction]:
+) -> list[evaluation.RecordingPrediction]:
     training = experiment.training
     return list(
         evaluation.predict(

@@ -44,7 +44,7 @@ frame,timestamp_s,face_id,x,y,width,height,confidence,valid,valence,arousal
 """
 
 
-@pytest.fixture(params=["CsvWriter", "ParquetWriter"])
+@pytest.fixture(params=["FrameCsvWriter", "ParquetWriter"])
 def writer_type(request):
     if request.param == "ParquetWriter":
         pytest.importorskip("pyarrow", reason="pyarrow is optional")
@@ -53,7 +53,7 @@ def writer_type(request):
 
 def test_csv_is_what_is_written_by_hand(tmp_path):
     path = tmp_path / "new" / "a.csv"
-    with frame_table.CsvWriter(path, config.TARGETS) as writer:
+    with frame_table.FrameCsvWriter(path, config.TARGETS) as writer:
         for frame in RECORDING:
             writer.write(frame)
     assert path.read_text() == CSV
@@ -62,7 +62,7 @@ def test_csv_is_what_is_written_by_hand(tmp_path):
 
 def test_columns_follow_the_targets_and_posteriors(tmp_path):
     seen = prediction(0, (1, 2, 3, 4), (0.5,), [0.7] + 6 * [0.05])
-    with frame_table.CsvWriter(tmp_path / "a.csv", ("arousal",), posteriors=True) as writer:
+    with frame_table.FrameCsvWriter(tmp_path / "a.csv", ("arousal",), posteriors=True) as writer:
         writer.write(frames.FramePrediction(0, 0.0, (seen,)))
         writer.write(frames.FramePrediction(1, 0.1, (prediction(0, None, (0.5,)),)))
     header, first, second = (tmp_path / "a.csv").read_text().splitlines()
@@ -170,7 +170,7 @@ def test_no_frames_make_a_table_without_rows(tmp_path, writer_type):
     path = tmp_path / "a"
     with writer_type(path, config.TARGETS):
         pass
-    if writer_type is frame_table.CsvWriter:
+    if writer_type is frame_table.FrameCsvWriter:
         assert path.read_text() == CSV.splitlines(keepends=True)[0]
     else:
         from pyarrow import parquet

@@ -129,7 +129,7 @@ def expected(videos, networks, detector):
     found = {}
     for rate, path in videos.items():
         output = path.with_suffix(".csv")
-        with frame_table.CsvWriter(output, predictor.targets) as writer:
+        with frame_table.FrameCsvWriter(output, predictor.targets) as writer:
             for frame in predictor.predict(video.read_frames(path), rate):
                 writer.write(frame)
         found[rate] = _rows(output)
