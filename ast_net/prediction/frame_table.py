@@ -5,7 +5,7 @@ import json
 import math
 import os
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
 from ast_net import errors, files
@@ -57,91 +57,68 @@ def rows(
     return result
 
 
-class FrameCsvWriter:
-    """Writes predictions as CSV; to be used in a `with`, as `tables.CsvWriter`."""
+@contextlib.contextmanager
+def csv_writer(
+    path: str | os.PathLike, targets: Sequence[str], posteriors: bool = False
+) -> Iterator[Callable[[frames.FramePrediction], None]]:
+    """Gives a function that adds the rows of a frame to a CSV file; see `tables.csv_writer`."""
+    names = columns(targets, posteriors)
+    digits = dict.fromkeys(names, _DIGITS) | _FEWER_DIGITS
+    with tables.csv_writer(path, names, digits) as write_row:
 
-    def __init__(
-        self, path: str | os.PathLike, targets: Sequence[str], posteriors: bool = False
-    ) -> None:
-        self._targets, self._posteriors = targets, posteriors
-        names = columns(targets, posteriors)
-        self._table = tables.CsvWriter(path, names, dict.fromkeys(names, _DIGITS) | _FEWER_DIGITS)
+        def write(frame: frames.FramePrediction) -> None:
+            for row in rows(frame, targets, posteriors):
+                write_row(row)
 
-    def __enter__(self) -> "FrameCsvWriter":
-        self._table.__enter__()
-        return self
-
-    def __exit__(self, *error) -> None:
-        self._table.__exit__(*error)
-
-    def write(self, frame: frames.FramePrediction) -> None:
-        """Adds the rows of a frame.
-
-        Raises:
-          OSError: the disk is full or read-only.
-        """
-        for row in rows(frame, self._targets, self._posteriors):
-            self._table.write(row)
+        yield write
 
 
-class ParquetWriter:
-    """Writes predictions as Parquet, null for None; to be used in a `with`, as FrameCsvWriter.
+@contextlib.contextmanager
+def parquet_writer(
+    path: str | os.PathLike, targets: Sequence[str], posteriors: bool = False
+) -> Iterator[Callable[[frames.FramePrediction], None]]:
+    """Gives a function that adds the rows of a frame to a Parquet file, with null for None.
+
+    As with `csv_writer`, the file appears when the `with` ends without an error.
 
     Raises:
-      InputError: the package pyarrow is not installed; raised before the `with` begins.
+      InputError: the package pyarrow is not installed.
+      OSError: the disk is full or read-only.
     """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise errors.InputError(
+            f"{path}: Parquet needs the package pyarrow, which is not installed ({error}); "
+            "pip install pyarrow, or ask for CSV"
+        ) from error
+    types = {
+        "frame": pyarrow.int64(),
+        "timestamp_s": pyarrow.float64(),
+        "face_id": pyarrow.int32(),
+        "valid": pyarrow.bool_(),
+    }
+    names = columns(targets, posteriors)
+    schema = pyarrow.schema((name, types.get(name, pyarrow.float32())) for name in names)
+    group: list[tables.Row] = []
+    with (
+        files.whole(pathlib.Path(path)) as temporary,
+        pyarrow.parquet.ParquetWriter(temporary, schema) as parquet,
+    ):
 
-    def __init__(
-        self, path: str | os.PathLike, targets: Sequence[str], posteriors: bool = False
-    ) -> None:
-        try:
-            import pyarrow
-            import pyarrow.parquet
-        except ImportError as error:
-            raise errors.InputError(
-                f"{path}: Parquet needs the package pyarrow, which is not installed ({error}); "
-                "pip install pyarrow, or ask for CSV"
-            ) from error
-        self._arrow: Any = pyarrow
-        self._path, self._targets, self._posteriors = pathlib.Path(path), targets, posteriors
-        types = {
-            "frame": pyarrow.int64(),
-            "timestamp_s": pyarrow.float64(),
-            "face_id": pyarrow.int32(),
-            "valid": pyarrow.bool_(),
-        }
-        self._schema = pyarrow.schema(
-            (name, types.get(name, pyarrow.float32())) for name in columns(targets, posteriors)
-        )
-        self._rows: list[tables.Row] = []
+        def write(frame: frames.FramePrediction) -> None:
+            group.extend(rows(frame, targets, posteriors))
+            if len(group) >= _ROW_GROUP:
+                write_group()
 
-    def __enter__(self) -> "ParquetWriter":
-        with contextlib.ExitStack() as stack:
-            temporary = stack.enter_context(files.whole(self._path))
-            writer = self._arrow.parquet.ParquetWriter(temporary, self._schema)
-            self._writer = stack.enter_context(writer)
-            stack.callback(self._write_row_group)
-            self._stack = stack.pop_all()
-        return self
+        def write_group() -> None:
+            parquet.write_table(pyarrow.Table.from_pylist(group, schema=schema))
+            group.clear()
 
-    def __exit__(self, *error) -> None:
-        self._stack.__exit__(*error)
-
-    def write(self, frame: frames.FramePrediction) -> None:
-        """Adds the rows of a frame.
-
-        Raises:
-          OSError: the disk is full or read-only.
-        """
-        self._rows += rows(frame, self._targets, self._posteriors)
-        if len(self._rows) >= _ROW_GROUP:
-            self._write_row_group()
-
-    def _write_row_group(self) -> None:
-        if not self._rows:
-            return
-        self._writer.write_table(self._arrow.Table.from_pylist(self._rows, schema=self._schema))
-        self._rows.clear()
+        yield write
+        if group:
+            write_group()
 
 
 class JsonLinesWriter:

@@ -2,11 +2,11 @@
 
 import contextlib
 import dataclasses
+import functools
 import pathlib
 import sys
 import threading
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
 
 from ast_net import errors
 from ast_net.faces import video_writer
@@ -99,26 +99,26 @@ def write(
     series, annotator = timeline.Series(*columns), annotation.Annotator(*columns)
     faces: set[int] = set()
     with contextlib.ExitStack() as stack:
-        writers: dict[str, Any] = {}
+        writers: list[Callable[[frames.FramePrediction], None]] = []
         if "csv" in settings.outputs:
-            table = frame_table.FrameCsvWriter(folder / OUTPUTS["csv"], *columns)
-            writers["csv"] = stack.enter_context(table)
+            table = frame_table.csv_writer(folder / OUTPUTS["csv"], *columns)
+            writers.append(stack.enter_context(table))
         if "parquet" in settings.outputs:
-            parquet = frame_table.ParquetWriter(folder / OUTPUTS["parquet"], *columns)
-            writers["parquet"] = stack.enter_context(parquet)
+            table = frame_table.parquet_writer(folder / OUTPUTS["parquet"], *columns)
+            writers.append(stack.enter_context(table))
         if "jsonl" in settings.outputs:
-            writers["jsonl"] = frame_table.JsonLinesWriter(sys.stdout, *columns)
+            writers.append(frame_table.JsonLinesWriter(sys.stdout, *columns).write)
         if "figure" in settings.outputs:
-            writers["figure"] = series
+            writers.append(series.write)
         if "window" in settings.outputs:
             shown = window.Window(folder.name, annotator, stop)
-            writers["window"] = stack.enter_context(shown)
+            writers.append(stack.enter_context(shown).write)
         if "video" in settings.outputs:
-            annotated = video_writer.VideoWriter(folder / OUTPUTS["video"])
-            writers["video"] = _Annotated(stack.enter_context(annotated), annotator)
+            video = stack.enter_context(video_writer.VideoWriter(folder / OUTPUTS["video"]))
+            writers.append(functools.partial(_write_annotated, video, annotator))
         for frame in predictions:
-            for writer in writers.values():
-                writer.write(frame)
+            for write_frame in writers:
+                write_frame(frame)
             summary.frames += 1
             summary.dropped_frames += frame.dropped
             summary.valid_frames += any(face.valid for face in frame.faces)
@@ -130,13 +130,10 @@ def write(
         figures.save(series.draw(folder.name), folder / OUTPUTS["figure"])
 
 
-@dataclasses.dataclass(frozen=True)
-class _Annotated:
-    """Draws predictions into the pictures of a video and writes it."""
-
-    writer: video_writer.VideoWriter
-    annotator: annotation.Annotator
-
-    def write(self, frame: frames.FramePrediction) -> None:
-        if frame.image is not None:
-            self.writer.write(self.annotator.draw(frame.image, frame), frame.timestamp)
+def _write_annotated(
+    video: video_writer.VideoWriter,
+    annotator: annotation.Annotator,
+    frame: frames.FramePrediction,
+) -> None:
+    if frame.image is not None:
+        video.write(annotator.draw(frame.image, frame), frame.timestamp)

@@ -70,13 +70,8 @@ def confusion_figure(table: dict, title: str) -> matplotlib.figure.Figure:
 def format_table(table: dict) -> str:
     """Formats the scores for a terminal."""
     rows: list[tables.Row] = [
-        {
-            "class": name,
-            "F1": table["f1"][name],
-            "recall": table["recall"][name],
-            "pictures": sum(counts),
-        }
-        for name, counts in zip(table["classes"], table["confusion"], strict=True)
+        {"class": name, "F1": table["f1"][name], "recall": recall, "pictures": sum(counts)}
+        for (name, recall), counts in zip(table["recall"].items(), table["confusion"], strict=True)
     ]
     summary = f"accuracy {table['accuracy']:.4f}, macro F1 {table['macro_f1']:.4f}"
     return f"{tables.text(rows, digits=3)}\n{summary}"

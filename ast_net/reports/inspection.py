@@ -2,6 +2,7 @@
 
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow_datasets as tfds
 import tqdm
@@ -27,44 +28,31 @@ def describe(
       faces: the number of faces on each page; 0 for no pages.
     """
     rows = description.recordings(prepared)
-    targets = prepared.builder_config.targets
+    settings = prepared.builder_config
+    targets = settings.targets
     splits = description.splits(rows, targets)
     tables.write(folder / "recordings.csv", rows)
     tables.write(folder / "splits.csv", splits)
     print(f"{prepared.name}, prepared in {prepared.data_dir}\n")
     for table in (splits, rows):
         print(tables.text([_compact(row, targets) for row in table]) + "\n")
-    document = {
-        "dataset": prepared.name,
-        "records": str(prepared.data_dir),
-        "splits": splits,
-        "recordings": rows,
-    }
+    document: dict[str, Any] = {"dataset": prepared.name, "records": str(prepared.data_dir)}
+    document |= {"splits": splits, "recordings": rows}
     source = None
     if isinstance(prepared, builder.SegmentsBuilder):
         source = prepared.source_folder(manual_dir)
     if source is None:
         print("no rater agreement and no faces: they need the source folder, --manual_dir")
     else:
-        sources = [item for part in prepared.recordings(source).values() for item in part]
-        document["agreement"] = _agreement(sources, folder)
-        if faces:
-            _draw_pages(prepared, sources, folder / "faces", faces)
+        recordings = [item for part in prepared.recordings(source).values() for item in part]
+        document["agreement"] = _agreement(recordings, folder)
+        for item in tqdm.tqdm(recordings, "faces", disable=not faces, leave=False):
+            if faces:
+                track = tracking.cached_track(item.video, prepared.tracks, settings.tracking)
+                page = contact_sheet.make(item.name, item.video, track, settings.alignment, faces)
+                figures.save(page, contact_sheet.path_of(folder / "faces", item.name))
     tables.write_json(folder / "description.json", document)
     print(f"\nsee {folder}")
-
-
-def _draw_pages(
-    prepared: builder.SegmentsBuilder,
-    sources: Sequence[builder.Source],
-    folder: pathlib.Path,
-    faces: int,
-) -> None:
-    settings = prepared.builder_config
-    for source in tqdm.tqdm(sources, "faces", unit="recording", leave=False):
-        track = tracking.cached_track(source.video, prepared.tracks, settings.tracking)
-        page = contact_sheet.make(source.name, source.video, track, settings.alignment, faces)
-        figures.save(page, contact_sheet.path_of(folder, source.name))
 
 
 def _agreement(sources: Sequence[builder.Source], folder: pathlib.Path) -> list[tables.Row]:

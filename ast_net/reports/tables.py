@@ -7,7 +7,7 @@ import json
 import math
 import os
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ast_net import files
@@ -19,51 +19,43 @@ Row = dict[str, Any]
 Digits = int | Mapping[str, int] | None
 
 
-class CsvWriter:
-    """Writes rows as CSV one by one, in constant memory; use it in a `with`.
+@contextlib.contextmanager
+def csv_writer(
+    path: str | os.PathLike, columns: Sequence[str], digits: Digits = None
+) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """Gives a function that adds a row of these columns to a CSV file, in constant memory.
 
     None and NaN give an empty cell, True and False give 1 and 0. The file appears when the `with`
     ends without an error; otherwise nothing of it remains, and an older file stays as it was.
+
+    Raises:
+      ValueError: a row has other columns.
+      OSError: the disk is full or read-only.
     """
+    by_column = {name: _digits_of(digits, name) for name in columns}
+    with (
+        files.whole(pathlib.Path(path)) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(by_column)
 
-    def __init__(
-        self, path: str | os.PathLike, columns: Sequence[str], digits: Digits = None
-    ) -> None:
-        self._path = pathlib.Path(path)
-        self._digits = {name: _digits_of(digits, name) for name in columns}
+        def write_row(row: Mapping[str, Any]) -> None:
+            if row.keys() != by_column.keys():
+                raise ValueError(f"expected the columns {list(by_column)}, found {list(row)}")
+            writer.writerow(_cell(row[name], n, "") for name, n in by_column.items())
 
-    def __enter__(self) -> "CsvWriter":
-        with contextlib.ExitStack() as stack:
-            temporary = stack.enter_context(files.whole(self._path))
-            file = stack.enter_context(temporary.open("w", newline="", encoding="utf-8"))
-            self._writer = csv.writer(file)
-            self._writer.writerow(self._digits)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *error) -> None:
-        self._stack.__exit__(*error)
-
-    def write(self, row: Mapping[str, Any]) -> None:
-        """Adds a row.
-
-        Raises:
-          ValueError: the row has other columns.
-          OSError: the disk is full or read-only.
-        """
-        if row.keys() != self._digits.keys():
-            raise ValueError(f"expected the columns {list(self._digits)}, found {list(row)}")
-        self._writer.writerow(_cell(row[name], n, "") for name, n in self._digits.items())
+        yield write_row
 
 
 def write(path: str | os.PathLike, rows: Iterable[Mapping[str, Any]], digits: Digits = 4) -> None:
-    """Writes rows as CSV, in the order of the first row's columns; see `CsvWriter`."""
+    """Writes rows as CSV, in the order of the first row's columns; see `csv_writer`."""
     rows = iter(rows)
     first = list(itertools.islice(rows, 1))
     columns = [name for row in first for name in row]
-    with CsvWriter(path, columns, digits) as writer:
+    with csv_writer(path, columns, digits) as write_row:
         for row in itertools.chain(first, rows):
-            writer.write(row)
+            write_row(row)
 
 
 def text(rows: Sequence[Mapping[str, Any]], digits: Digits = 4) -> str:
