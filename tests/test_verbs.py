@@ -358,7 +358,7 @@ def test_describe_without_the_source_says_what_it_leaves_out(places, trained, tm
     without = [flag for flag in places if not flag.startswith("--manual_dir")]
     done = call("describe", *without, f"--output_dir={tmp_path}")
     assert done.ended == 0
-    assert "they take the source folder, --manual_dir" in done.printed
+    assert "they need the source folder, --manual_dir" in done.printed
     assert {path.name for path in tmp_path.iterdir()} == {
         "recordings.csv",
         "splits.csv",

@@ -87,9 +87,9 @@ def predict(
     settings = config.Prediction(max_faces=max_faces, batch_size=min(stride, remote.MOST_FRAMES))
     found = predictions(source.frames(), rate, predictor, detector, settings)
     progress = tqdm.tqdm(found, path.name, source.frame_count, unit="frame", leave=False)
-    with contextlib.closing(found), frame_table.CsvWriter(output, predictor.targets) as writer:
+    with contextlib.closing(found), frame_table.csv_writer(output, predictor.targets) as write:
         for frame in progress:
-            writer.write(frame)
+            write(frame)
             count += 1
     return count
 

@@ -1,4 +1,4 @@
-"""Separated text as people have it: `,`, `;` or tab between cells, decimal point or decimal comma."""
+"""Text tables as people have them: cells between `,`, `;` or tabs, decimal points or commas."""
 
 import csv
 import dataclasses
@@ -12,7 +12,7 @@ import numpy as np
 from ast_net import errors
 
 DELIMITERS = (";", ",", "\t")
-# float() takes more than people write into a file: 1_0, infinity, digits of other scripts.
+# float() also takes what is a mistake in a file: 1_0, infinity, digits of other scripts.
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?", re.ASCII)
 _MISSING = ("", "nan", "na", "n/a", "none", "null", "?")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -20,12 +20,12 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """Cells without the blanks around them.
+    """The cells of a file, without the blanks around them.
 
     Attributes:
       path: the file.
-      names: of the columns, as in the file.
-      rows: of each row its line in the file, counted from 1, and a cell for each column.
+      names: the names of the columns, as in the file.
+      rows: each row's line number in the file, counted from 1, and a cell for each column.
     """
 
     path: pathlib.Path
@@ -38,18 +38,19 @@ def read(
 ) -> Table:
     """Reads a file with a header.
 
-    The delimiter is that of `,`, `;` and tab which makes the required columns out of the header. Byte order
-    marks, either line ending, quotes, blank lines, blanks around cells, and empty cells after the last
-    column do not matter.
+    The delimiter is the one of `,`, `;` and tab that finds the required columns in the header.
+    Byte order marks, either line ending, quotes, blank lines, blanks around cells, and empty cells
+    after the last column do not matter.
 
     Args:
       path: UTF-8 text, or UTF-16 with a byte order mark.
       required: columns that the header must name, once each, in lower case.
-      headerless: the columns' names if the first line has only numbers; not allowed if empty.
+      headerless: the names of the columns if the first line has only numbers; if empty, the file
+        must have a header.
 
     Raises:
-      InputError: the file is missing, empty or no text, has no such header or no row, or a line in it has
-        too many or too few cells.
+      InputError: the file is missing, empty or not text, has no such header or no row, or a line
+        has too many or too few cells.
     """
     path = pathlib.Path(path)
     text = read_text(path)
@@ -64,16 +65,16 @@ def read(
         if headerless and len(names) > 1 and all(_NUMBER.fullmatch(name) for name in names):
             return _checked(path, list(headerless), parse(path, text, delimiter), required)
     raise errors.InputError(
-        f"{path}: found the header {first[:100]!r}; expected {' and '.join(required)} among the names of "
-        "the columns, separated by commas, semicolons or tabs"
+        f"{path}: found the header {first[:100]!r}; expected {' and '.join(required)} among the "
+        "names of the columns, separated by commas, semicolons or tabs"
     )
 
 
 def read_text(path: pathlib.Path) -> str:
-    """The text of a file, without its byte order mark.
+    """Reads a file in UTF-8, or in UTF-16 with a byte order mark, and drops that mark.
 
     Raises:
-      InputError: the file is missing or no text.
+      InputError: the file is missing, cannot be read or is not text.
     """
     try:
         content = path.read_bytes()
@@ -85,23 +86,29 @@ def read_text(path: pathlib.Path) -> str:
         text = content.decode("utf-16" if content.startswith(_UTF16) else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise errors.InputError(
-            f"{path}: is no text in UTF-8 ({error.reason} at byte {error.start}); expected a table of text: "
-            "save it as UTF-8, or restore the file"
+            f"{path}: is not a text file in UTF-8 ({error.reason} at byte {error.start}); "
+            "save it as UTF-8, or copy it again"
         ) from error
     if "\0" in text:
-        raise errors.InputError(f"{path}: is no text, as it has zero bytes; restore the file")
+        raise errors.InputError(f"{path}: is not a text file: it has zero bytes; copy it again")
     return text
 
 
 def split_lines(text: str) -> list[str]:
-    """Lines as csv counts them; str.splitlines knows more ends of a line."""
+    """Splits text into lines as csv counts them; str.splitlines has more line ends."""
     return re.split(r"\r\n|\r|\n", text)
 
 
 def parse(
     path: pathlib.Path, text: str, delimiter: str, first: int = 1
 ) -> list[tuple[int, list[str]]]:
-    """Line number and stripped cells of each line that is not blank; the text starts in line `first`."""
+    """Splits text, which starts in line `first`, into rows: line number and cells.
+
+    Blank lines are left out.
+
+    Raises:
+      InputError: a quote is not closed.
+    """
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows, line = [], first
     try:
@@ -113,20 +120,20 @@ def parse(
                 rows.append((line, cells))
             line += 1
     except csv.Error as error:
-        raise errors.InputError(f"{path}, line {line}: {error}; expected cells in a row") from error
+        raise errors.InputError(f"{path}, line {line}: {error}; expected a row of cells") from error
     return rows
 
 
 def column(table: Table, name: str) -> int:
-    """The index of a column, whatever the case of its letters."""
-    return [found.lower() for found in table.names].index(name)
+    """Finds the index of a column by its name in lower case."""
+    return [title.lower() for title in table.names].index(name)
 
 
 def numbers(table: Table, columns: Sequence[int]) -> np.ndarray:
-    """The numbers of some columns, float64 [R, columns]; NaN where a cell is empty or says so.
+    """Reads the numbers of some columns, float64 [R, columns]; NaN where one is missing.
 
     Raises:
-      InputError: a cell is no finite number, or some have a decimal point and others a decimal comma.
+      InputError: a cell is not a finite number, or only some cells have decimal commas.
     """
     result = np.full((len(table.rows), len(columns)), np.nan)
     marks: dict[str, str] = {}
@@ -139,15 +146,16 @@ def numbers(table: Table, columns: Sequence[int]) -> np.ndarray:
             number = float(cell.replace(",", ".")) if _NUMBER.fullmatch(cell) else np.inf
             if np.isinf(number):
                 raise errors.InputError(
-                    f"{where}: found {cell!r}, expected a number such as -0.25, or nothing where there is none"
+                    f"{where}: found {cell!r}, expected a number such as -0.25, or nothing or "
+                    "NaN where a number is missing"
                 )
             for mark in ".,":
                 if mark in cell:
                     marks.setdefault(mark, f"{cell} in line {line}")
             if len(marks) == 2:
                 raise errors.InputError(
-                    f"{where}: decimal points and decimal commas in one file ({' and '.join(marks.values())}); "
-                    "expected one of them throughout"
+                    f"{where}: decimal points and decimal commas in one file "
+                    f"({' and '.join(marks.values())}); expected one of them throughout"
                 )
             result[row, k] = number
     return result
@@ -160,15 +168,18 @@ def _cells(line: str, delimiter: str) -> list[str]:
 def _checked(
     path: pathlib.Path, names: list[str], rows: list[tuple[int, list[str]]], required: Sequence[str]
 ) -> Table:
-    """A table in which every row has a cell for each column."""
+    """Makes a table, having checked that every row has a cell for each column."""
     if not rows:
-        raise errors.InputError(f"{path}: a header without rows; the copy may be incomplete")
+        raise errors.InputError(
+            f"{path}: a header without rows; the copy may be incomplete, so copy it again"
+        )
     while not names[-1] and not any(any(cells[len(names) - 1 :]) for _, cells in rows):
         names = names[:-1]
     for line, cells in rows:
         if len(cells) < len(names) or any(cells[len(names) :]):
             raise errors.InputError(
-                f"{path}, line {line}: {len(cells)} cells; expected {len(names)}: {', '.join(names)}"
+                f"{path}, line {line}: {len(cells)} cells; expected {len(names)}: "
+                f"{', '.join(names)}"
             )
     lowered = [name.lower() for name in names]
     for name in required:

@@ -1,4 +1,4 @@
-"""Predictions drawn into pictures: boxes, bars, and trails on the plane of valence and arousal."""
+"""Draws predictions into pictures: boxes, bars, trails on the plane of valence and arousal."""
 
 import collections
 import dataclasses
@@ -13,35 +13,37 @@ from ast_net.prediction import frames
 
 Colour = tuple[int, int, int]
 
-# Seconds that a trail shows.
+# Length of a trail in seconds.
 TRAIL_SECONDS = 3.0
 # Pieces of a trail, each brighter than the one before.
 _TRAIL_PIECES = 8
 _COLOURS: tuple[Colour, ...] = (
-    (255, 176, 59), (86, 180, 233), (120, 220, 130), (240, 128, 170), (200, 160, 255), (250, 240, 100),
-    (100, 230, 220), (235, 110, 90), (150, 175, 75), (115, 140, 250), (225, 120, 235), (205, 170, 130),
+    (255, 176, 59), (86, 180, 233), (120, 220, 130), (240, 128, 170), (200, 160, 255),
+    (250, 240, 100), (100, 230, 220), (235, 110, 90), (150, 175, 75), (115, 140, 250),
+    (225, 120, 235), (205, 170, 130),
 )  # fmt: skip
 _LIGHT, _GREY, _DARK = (245, 245, 245), (150, 150, 150), (24, 24, 28)
 _OPACITY = 0.62
-# How much of the plane may hide faces and panels: boxes are wider than faces, and one sees through it.
+# The part of the plane that may cover faces and panels: it is translucent, and boxes are wider
+# than faces.
 _MAX_COVERED = 0.3
 # Pictures whose shorter side is below this have no room for text.
 _SMALLEST = 64
-# Pixels of a picture 360 high: what is drawn grows with it.
+# Sizes are given in pixels of a picture of this height and grow with the picture.
 _DESIGN_HEIGHT = 360
-# Smaller text than in a picture of this height is not readable, so there it takes more of the room.
+# In lower pictures than this, text would be too small to read, so it takes more of the room.
 _READABLE_HEIGHT, _SMALL_DESIGN_HEIGHT = 324, 260
 _BOLD, _REGULAR = 600, 450
 
 
 def colour(face_id: int) -> Colour:
-    """RGB of a face's box, bars and dot; the same in figures."""
+    """The RGB colour of a face's box, bars and dot; the same in figures."""
     return _COLOURS[face_id % len(_COLOURS)]
 
 
 @dataclasses.dataclass(frozen=True)
 class _Area:
-    """Whole pixels, x and y of the upper left corner first."""
+    """A rectangle in whole pixels; x and y are its upper left corner."""
 
     x: int
     y: int
@@ -49,7 +51,7 @@ class _Area:
     height: int
 
     def overlap(self, box: np.ndarray) -> float:
-        """Pixels shared with a box x, y, width, height."""
+        """Counts the pixels shared with a box x, y, width, height."""
         across = min(self.x + self.width, box[0] + box[2]) - max(self.x, box[0])
         down = min(self.y + self.height, box[1] + box[3]) - max(self.y, box[1])
         return max(0.0, across) * max(0.0, down)
@@ -61,7 +63,7 @@ class Annotator:
     def __init__(self, targets: Sequence[str], posteriors: bool = False) -> None:
         """Args:
         targets: the names of the predicted values.
-        posteriors: whether the likeliest expression is named.
+        posteriors: whether to name the likeliest expression.
         """
         self._targets, self._posteriors = tuple(targets), posteriors
         self._on_plane = {"valence", "arousal"} <= set(targets)
@@ -69,7 +71,7 @@ class Annotator:
         self._corner = 0
 
     def draw(self, image: np.ndarray, frame: frames.FramePrediction) -> np.ndarray:
-        """A copy of a picture, uint8 RGB [H, W, 3], with all that is predicted of it."""
+        """Draws a frame's predictions into a copy of its picture, uint8 RGB [H, W, 3]."""
         image = image.copy()
         self._remember(frame)
         if min(image.shape[:2]) < _SMALLEST:
@@ -88,7 +90,7 @@ class Annotator:
         return image
 
     def _remember(self, frame: frames.FramePrediction) -> None:
-        """Adds to the trails, and lets go what is too old."""
+        """Adds the frame to the trails and drops what is too old."""
         if not self._on_plane:
             return
         columns = [self._targets.index(name) for name in ("valence", "arousal")]
@@ -104,10 +106,10 @@ class Annotator:
     def _draw_panel(
         self, image: np.ndarray, face: frames.FacePrediction, unit: float
     ) -> np.ndarray:
-        """A face's id and its bars, under its box or, where there is no room, in its lower part.
+        """Draws a face's id and bars below its box or, where there is no room, in its lower part.
 
         Returns:
-          where: x, y, width, height.
+          The panel's x, y, width, height.
         """
         assert face.face is not None and face.values is not None
         x, y, width, height = face.face.box
@@ -138,9 +140,10 @@ class Annotator:
     def _draw_plane(
         self, image: np.ndarray, frame: frames.FramePrediction, areas: list[np.ndarray]
     ) -> None:
-        """The circumplex with a dot and a trail for each face, in a corner free of faces and panels.
+        """Draws the circumplex, with a dot and a trail for each face, in a corner without faces.
 
-        It stays there until too much of them comes into it, and is not drawn if all corners are covered.
+        It stays in its corner until it would cover too much of faces and panels, and is not drawn
+        where all corners would.
         """
         height, width = image.shape[:2]
         size = round(0.3 * min(height, width))
@@ -170,7 +173,7 @@ class Annotator:
 
 
 def _unit(side: int) -> float:
-    """Pixels of what is one pixel in a picture 360 high, for a picture whose shorter side is given."""
+    """The scale of a picture with this shorter side, relative to one that is 360 high."""
     return max(
         side / _DESIGN_HEIGHT, min(_READABLE_HEIGHT / _DESIGN_HEIGHT, side / _SMALL_DESIGN_HEIGHT)
     )
@@ -178,7 +181,10 @@ def _unit(side: int) -> float:
 
 @functools.lru_cache(maxsize=4)
 def _plane(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The empty plane as what is added to a picture, and how much is kept of that; uint8 [size, size, 3]."""
+    """Draws the empty plane: what to add to a picture, and how much of the picture to keep.
+
+    Both are uint8 [size, size, 3].
+    """
     big = 4 * size
     disc = np.zeros((big, big), np.uint8)
     middle = (big // 2, big // 2)
@@ -199,14 +205,14 @@ def _plane(size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _on_plane(values: np.ndarray, size: int) -> np.ndarray:
-    """Where valence and arousal [n, 2] lie, in pixels of the plane: 1 is on the circle."""
+    """Brings valence and arousal [n, 2] to pixels of the plane: 1 is on the circle."""
     return size * (0.5 + np.clip(values, -1.2, 1.2) * (0.4, -0.4))
 
 
 def _draw_trail(
     place: np.ndarray, points: np.ndarray, ages: np.ndarray, shade: Colour, thickness: int
 ) -> None:
-    """A line through points [n, 2] on the plane, brighter the less their ages [n] in seconds are."""
+    """Draws a line through points [n, 2] on the plane, brighter where ages [n] (s) are lower."""
     fixed = np.rint(points * 2**_SHIFT).astype(np.int32)
     pieces = np.array_split(np.arange(len(points)), min(_TRAIL_PIECES, len(points)))
     for piece in pieces:
@@ -230,7 +236,7 @@ def _draw_corners(image: np.ndarray, box: np.ndarray, shade: Colour, unit: float
 def _draw_bar(
     image: np.ndarray, area: tuple[float, float, float, float], value: float, shade: Colour
 ) -> None:
-    """A bar from the middle of an area (x, y, width, height), to the right if positive."""
+    """Draws a bar from the middle of an area (x, y, width, height), to the right if positive."""
     x, y, width, height = area
     middle, reach = x + width / 2, float(np.clip(value, -1, 1)) * width / 2
     _rectangle(image, (x, y), (x + width, y + height), (70, 70, 76))
@@ -255,7 +261,7 @@ def _write(
     shade: Colour,
     outlined: bool = False,
 ) -> None:
-    """Text whose base line begins at a place; `size` is in pixels."""
+    """Writes text whose baseline begins at a place; `size` is in pixels."""
     font, pixels = _font(), max(6, round(size))
     where = (round(place[0]), round(place[1]))
     if outlined:
@@ -270,7 +276,7 @@ def _font() -> cv2.FontFace:
     return cv2.FontFace("sans")
 
 
-# Sub-pixel places, so that what is drawn does not jump.
+# Bits of a coordinate below one pixel, so that nothing jumps from frame to frame.
 _SHIFT = 4
 
 

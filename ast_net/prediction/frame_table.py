@@ -1,44 +1,42 @@
-"""Predictions as a table: CSV, Parquet, and JSON lines for pipes; frame by frame, in constant memory."""
+"""Predictions as CSV, Parquet, and JSON lines for pipes: frame by frame, in constant memory."""
 
 import contextlib
-import csv
 import json
 import math
 import os
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
 from ast_net import errors, files
 from ast_net.cnn import expression_head
 from ast_net.prediction import frames
+from ast_net.reports import tables
 
-# Columns of posteriors are named by the expression, after this.
+# A column of posteriors is named after the expression, with this prefix.
 POSTERIOR_PREFIX = "p_"
 _BOX = ("x", "y", "width", "height")
-# Digits after the point; of values and posteriors there are _DIGITS.
+# Digits after the decimal point: _DIGITS, but for the columns in _FEWER_DIGITS.
 _DIGITS = 6
 _FEWER_DIGITS = {**dict.fromkeys(_BOX, 2), "confidence": 4}
-# Rows of a Parquet file that are held in memory, and lie together in the file.
+# Rows of a Parquet file that are held in memory and written together.
 _ROW_GROUP = 8192
-
-Row = dict[str, int | bool | float | None]
 
 
 def columns(targets: Sequence[str], posteriors: bool = False) -> list[str]:
-    """The names of the columns, for these targets; with the seven posteriors if asked for."""
+    """Names the columns for these targets, with those of the seven posteriors if asked for."""
     names = ["frame", "timestamp_s", "face_id", *_BOX, "confidence", "valid", *targets]
     return [*names, *_posterior_columns()] if posteriors else names
 
 
 def rows(
     frame: frames.FramePrediction, targets: Sequence[str], posteriors: bool = False
-) -> list[Row]:
-    """A row for each face of a frame, and one if there is none; None where there is nothing to say.
+) -> list[tables.Row]:
+    """Makes a row for each face of a frame, or one row if it has no face; None is no value.
 
-    A face that is not seen but held has no box and no confidence and is not valid, but has its values.
+    A face that is held but not seen has values, but no box and no confidence, and is not valid.
     """
-    nothing: Row = dict.fromkeys(columns(targets, posteriors))
+    nothing: tables.Row = dict.fromkeys(columns(targets, posteriors))
     nothing |= {
         "frame": frame.index,
         "timestamp_s": round(frame.timestamp, _DIGITS),
@@ -59,101 +57,72 @@ def rows(
     return result
 
 
-class CsvWriter:
-    """Writes predictions as CSV, empty cells for None; to be used in a `with`.
+@contextlib.contextmanager
+def csv_writer(
+    path: str | os.PathLike, targets: Sequence[str], posteriors: bool = False
+) -> Iterator[Callable[[frames.FramePrediction], None]]:
+    """Gives a function that adds the rows of a frame to a CSV file; see `tables.csv_writer`."""
+    names = columns(targets, posteriors)
+    digits = dict.fromkeys(names, _DIGITS) | _FEWER_DIGITS
+    with tables.csv_writer(path, names, digits) as write_row:
 
-    The file takes its place when the `with` is left normally; else nothing is left of it.
-    """
+        def write(frame: frames.FramePrediction) -> None:
+            for row in rows(frame, targets, posteriors):
+                write_row(row)
 
-    def __init__(
-        self, path: str | os.PathLike, targets: Sequence[str], posteriors: bool = False
-    ) -> None:
-        self._path, self._targets, self._posteriors = pathlib.Path(path), targets, posteriors
-
-    def __enter__(self) -> "CsvWriter":
-        with contextlib.ExitStack() as stack:
-            temporary = stack.enter_context(files.whole(self._path))
-            file = stack.enter_context(temporary.open("w", newline=""))
-            self._writer = csv.writer(file)
-            self._writer.writerow(columns(self._targets, self._posteriors))
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *error) -> None:
-        self._stack.__exit__(*error)
-
-    def write(self, frame: frames.FramePrediction) -> None:
-        """Adds the rows of a frame.
-
-        Raises:
-          OSError: the disk is full or read-only.
-        """
-        for row in rows(frame, self._targets, self._posteriors):
-            self._writer.writerow(_cell(name, value) for name, value in row.items())
+        yield write
 
 
-class ParquetWriter:
-    """Writes predictions as Parquet, null for None; to be used in a `with`, as CsvWriter.
+@contextlib.contextmanager
+def parquet_writer(
+    path: str | os.PathLike, targets: Sequence[str], posteriors: bool = False
+) -> Iterator[Callable[[frames.FramePrediction], None]]:
+    """Gives a function that adds the rows of a frame to a Parquet file, with null for None.
+
+    As with `csv_writer`, the file appears when the `with` ends without an error.
 
     Raises:
-      InputError: the package pyarrow is not installed; `with` has not begun then.
+      InputError: the package pyarrow is not installed.
+      OSError: the disk is full or read-only.
     """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise errors.InputError(
+            f"{path}: Parquet needs the package pyarrow, which is not installed ({error}); "
+            "pip install pyarrow, or ask for CSV"
+        ) from error
+    types = {
+        "frame": pyarrow.int64(),
+        "timestamp_s": pyarrow.float64(),
+        "face_id": pyarrow.int32(),
+        "valid": pyarrow.bool_(),
+    }
+    names = columns(targets, posteriors)
+    schema = pyarrow.schema((name, types.get(name, pyarrow.float32())) for name in names)
+    group: list[tables.Row] = []
+    with (
+        files.whole(pathlib.Path(path)) as temporary,
+        pyarrow.parquet.ParquetWriter(temporary, schema) as parquet,
+    ):
 
-    def __init__(
-        self, path: str | os.PathLike, targets: Sequence[str], posteriors: bool = False
-    ) -> None:
-        try:
-            import pyarrow
-            import pyarrow.parquet
-        except ImportError as error:
-            raise errors.InputError(
-                f"{path}: Parquet needs the package pyarrow, which is not installed ({error}); "
-                "pip install pyarrow, or ask for CSV"
-            ) from error
-        self._arrow: Any = pyarrow
-        self._path, self._targets, self._posteriors = pathlib.Path(path), targets, posteriors
-        types = {
-            "frame": pyarrow.int64(),
-            "timestamp_s": pyarrow.float64(),
-            "face_id": pyarrow.int32(),
-            "valid": pyarrow.bool_(),
-        }
-        self._schema = pyarrow.schema(
-            (name, types.get(name, pyarrow.float32())) for name in columns(targets, posteriors)
-        )
-        self._rows: list[Row] = []
+        def write(frame: frames.FramePrediction) -> None:
+            group.extend(rows(frame, targets, posteriors))
+            if len(group) >= _ROW_GROUP:
+                write_group()
 
-    def __enter__(self) -> "ParquetWriter":
-        with contextlib.ExitStack() as stack:
-            temporary = stack.enter_context(files.whole(self._path))
-            writer = self._arrow.parquet.ParquetWriter(temporary, self._schema)
-            self._writer = stack.enter_context(writer)
-            stack.callback(self._write_row_group)
-            self._stack = stack.pop_all()
-        return self
+        def write_group() -> None:
+            parquet.write_table(pyarrow.Table.from_pylist(group, schema=schema))
+            group.clear()
 
-    def __exit__(self, *error) -> None:
-        self._stack.__exit__(*error)
-
-    def write(self, frame: frames.FramePrediction) -> None:
-        """Adds the rows of a frame.
-
-        Raises:
-          OSError: the disk is full or read-only.
-        """
-        self._rows += rows(frame, self._targets, self._posteriors)
-        if len(self._rows) >= _ROW_GROUP:
-            self._write_row_group()
-
-    def _write_row_group(self) -> None:
-        if not self._rows:
-            return
-        self._writer.write_table(self._arrow.Table.from_pylist(self._rows, schema=self._schema))
-        self._rows.clear()
+        yield write
+        if group:
+            write_group()
 
 
 class JsonLinesWriter:
-    """Writes an object a line for each frame, at once: {"frame", "timestamp_s", "faces": [{...}, ...]}.
+    """Writes a line for each frame, at once: {"frame", "timestamp_s", "faces": [{...}, ...]}.
 
     A face has the columns of the table from `face_id` on; without a face the list is empty.
     """
@@ -165,7 +134,7 @@ class JsonLinesWriter:
         """Writes the line of a frame.
 
         Raises:
-          BrokenPipeError: nobody reads any more.
+          BrokenPipeError: the reader has gone.
         """
         line: dict[str, Any] = {}
         faces = []
@@ -181,19 +150,11 @@ def _posterior_columns() -> list[str]:
     return [POSTERIOR_PREFIX + name for name in expression_head.EXPRESSIONS]
 
 
-def _numbers(names: Sequence[str], values: Iterable) -> Row:
-    """Rounded numbers by their columns' names; None for NaN, and never -0."""
+def _numbers(names: Sequence[str], values: Iterable) -> tables.Row:
+    """Rounds values for the columns of these names; None for NaN, and 0 for -0."""
     return {
         name: None
         if math.isnan(value)
         else round(float(value), _FEWER_DIGITS.get(name, _DIGITS)) + 0.0
         for name, value in zip(names, values, strict=True)
     }
-
-
-def _cell(name: str, value: int | bool | float | None) -> str | int:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.{_FEWER_DIGITS.get(name, _DIGITS)}f}"
-    return int(value)

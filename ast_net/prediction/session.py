@@ -1,7 +1,6 @@
-"""Recordings in, files out: what the verb `predict` does."""
+"""Predicts files or a camera and writes the outputs: the work of the verb `predict`."""
 
 import contextlib
-import csv
 import dataclasses
 import datetime
 import math
@@ -16,9 +15,10 @@ from typing import Any
 import tqdm
 from absl import logging
 
-from ast_net import errors, files
+from ast_net import config, errors, files
 from ast_net.faces import video
 from ast_net.prediction import camera, inputs, outputs, pipeline
+from ast_net.reports import tables
 
 SUMMARY = "summary.csv"
 
@@ -26,31 +26,31 @@ SUMMARY = "summary.csv"
 def predict_files(
     predictor: pipeline.Pipeline,
     recordings: Sequence[inputs.Input],
-    wanted: outputs.Wanted,
+    settings: config.Outputs,
 ) -> list[outputs.Summary]:
     """Predicts each recording; one that fails does not stop the others.
 
     Args:
-      predictor: with the networks.
-      recordings: what to predict.
-      wanted: what is left of each, and where.
+      predictor: holds the networks.
+      recordings: the files to predict.
+      settings: which outputs to write, and where.
 
     Raises:
-      OSError: nothing can be written.
+      OSError: the disk is full or read-only.
     """
     summaries, stop = [], threading.Event()
     for recording in recordings:
         summary = outputs.Summary(recording.name, str(recording.path))
         start = time.monotonic()
         try:
-            _predict_file(predictor, recording, wanted, summary, stop)
+            _predict_file(predictor, recording, settings, summary, stop)
         except errors.InputError as error:
             summary.error = str(error)
         except OSError as error:
             if error.errno in files.DISK_ERRORS or isinstance(error, BrokenPipeError):
                 raise
             summary.error = f"{type(error).__name__}: {error}"
-        # Whatever it is, the other recordings go on, and the user is told.
+        # Whatever it is, the user is told and the other recordings go on.
         except Exception as error:
             logging.debug("%s", recording.name, exc_info=True)
             summary.error = f"{type(error).__name__}: {error}"
@@ -59,45 +59,45 @@ def predict_files(
         print(summary.line(), file=sys.stderr)
         if stop.is_set():
             break
-    _write_summary(wanted.output_dir / SUMMARY, summaries)
+    _write_summary(pathlib.Path(settings.output_dir) / SUMMARY, summaries)
     return summaries
 
 
 def _predict_file(
     predictor: pipeline.Pipeline,
     recording: inputs.Input,
-    wanted: outputs.Wanted,
+    settings: config.Outputs,
     summary: outputs.Summary,
     stop: threading.Event,
 ) -> None:
     source = video.open_video(recording.path)
     with contextlib.closing(
-        predictor.predict(source.frames(), source.frame_rate, wanted.images)
+        predictor.predict(source.frames(), source.frame_rate, settings.images)
     ) as predictions:
         progress = tqdm.tqdm(
             predictions, recording.name, source.frame_count, unit="frame", leave=False
         )
-        folder = wanted.output_dir / recording.name
-        outputs.write(progress, folder, wanted, predictor.targets, summary, stop)
+        folder = pathlib.Path(settings.output_dir) / recording.name
+        outputs.write(progress, folder, settings, predictor.targets, summary, stop)
 
 
 def predict_camera(
     predictor: pipeline.Pipeline,
     name: str,
-    wanted: outputs.Wanted,
+    settings: config.Outputs,
     max_seconds: float | None = None,
 ) -> outputs.Summary:
-    """Predicts what a camera sees until it ends, `max_seconds` are over, or Ctrl-C is pressed.
+    """Predicts a camera's frames until it ends, `max_seconds` are over, or Ctrl-C is pressed.
 
-    Each call has a folder of its own, named after the camera and the time.
+    Each call writes to a new folder, named after the time.
 
     Raises:
       InputError: the camera gives no picture.
-      OSError: nothing can be written.
+      OSError: the disk is full or read-only.
     """
     capture, rate = camera.connect(name)
     started = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    folder = wanted.output_dir / f"camera_{started}"
+    folder = pathlib.Path(settings.output_dir) / f"camera_{started}"
     summary = outputs.Summary(folder.name, f"camera {name}")
     start = time.monotonic()
     try:
@@ -105,9 +105,9 @@ def predict_camera(
             _stopped_by_signal() as stop,
             contextlib.closing(camera.newest_frames(capture, stop, max_seconds)) as recording,
         ):
-            predictions = predictor.predict(recording, rate, wanted.images, live=True)
+            predictions = predictor.predict(recording, rate, settings.images, live=True)
             progress = tqdm.tqdm(predictions, summary.input, unit="frame", leave=False)
-            outputs.write(progress, folder, wanted, predictor.targets, summary, stop)
+            outputs.write(progress, folder, settings, predictor.targets, summary, stop)
     finally:
         capture.release()
     summary.seconds = time.monotonic() - start
@@ -118,7 +118,10 @@ def predict_camera(
 
 @contextlib.contextmanager
 def _stopped_by_signal() -> Iterator[threading.Event]:
-    """Ctrl-C usually ends a camera's recording, which is kept; a second one ends the program."""
+    """Gives an event that the first Ctrl-C or SIGTERM sets; the second one ends the program.
+
+    Ctrl-C is the usual end of a camera's recording, which is kept.
+    """
     stop = threading.Event()
     before: dict[int, Any] = {}
 
@@ -136,11 +139,9 @@ def _stopped_by_signal() -> Iterator[threading.Event]:
 
 
 def _write_summary(path: pathlib.Path, summaries: Sequence[outputs.Summary]) -> None:
-    """A row for each input."""
-    names = [field.name for field in dataclasses.fields(outputs.Summary)]
-    with files.whole(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        for summary in summaries:
-            row = dataclasses.asdict(summary)
-            writer.writerow({**row, "seconds": f"{math.ceil(100 * summary.seconds) / 100:.2f}"})
+    """Writes a row for each input, with its seconds rounded up."""
+    rows = [
+        {**dataclasses.asdict(summary), "seconds": math.ceil(100 * summary.seconds) / 100}
+        for summary in summaries
+    ]
+    tables.write(path, rows, digits=2)

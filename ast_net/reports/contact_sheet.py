@@ -1,4 +1,4 @@
-"""Aligned faces of a recording on one page, so that a person sees at once if they are right."""
+"""Aligned faces of a recording on one page, so that one sees at once whether they are right."""
 
 import pathlib
 
@@ -10,8 +10,8 @@ from ast_net import config
 from ast_net.faces import alignment, face_track, video
 
 _COLUMNS = 6
-# Of the tiles on a page, at most this part shows frames without a face.
-_MISSING_PART = 4
+# At most one tile in so many shows a frame without a face.
+_TILES_PER_MISSING = 4
 _GOOD, _MISSING = "tab:green", "tab:red"
 
 
@@ -22,17 +22,17 @@ def make(
     settings: config.Alignment,
     faces: int = 24,
 ) -> matplotlib.figure.Figure:
-    """A page of tiles with their times: aligned faces evenly spread over the recording, framed green.
+    """Draws a page of aligned faces with their times, evenly spread over the recording.
 
-    Up to a quarter of the tiles shows frames without a face, framed red, as whole pictures. Marks at a
-    tile's edges point at where the eyes should be.
+    Faces are framed green. Up to a quarter of the tiles show frames without a face, framed red, as
+    whole pictures. Marks at a tile's edges point to where the eyes should be.
 
     Args:
-      name: the recording's.
-      source: its video.
-      track: where its face is, T frames.
-      settings: where the eyes shall be.
-      faces: tiles on the page, if there are as many frames.
+      name: the recording's name.
+      source: the recording's video.
+      track: where the face is in the recording's T frames.
+      settings: where alignment puts the eyes.
+      faces: the number of tiles, fewer if the recording has fewer frames.
 
     Raises:
       InputError: the video cannot be read.
@@ -45,8 +45,8 @@ def make(
     head = 0.6 / (2.3 * rows + 0.6)
     figure.subplots_adjust(0.02, 0.02, 0.98, 1 - head, wspace=0.15, hspace=0.2)
     figure.suptitle(
-        f"{name}: {int(track.valid.sum())} of {len(track)} frames have a face ({track.valid.mean():.1%}); "
-        "marks at the edges: where the eyes should be",
+        f"{name}: {int(track.valid.sum())} of {len(track)} frames have a face "
+        f"({track.valid.mean():.1%}); marks at the edges: where the eyes should be",
         y=1 - 0.3 * head,
     )
     for place, frame in enumerate(chosen, start=1):
@@ -58,20 +58,20 @@ def make(
 
 
 def choose(valid: np.ndarray, count: int) -> np.ndarray:
-    """Frames to show, in order: of a track's T frames, some of those with and of those without a face.
+    """Chooses frames to show, in order: some with a face and some without.
 
     Args:
-      valid: bool [T].
-      count: how many at most.
+      valid: bool [T], whether a frame has a face.
+      count: the maximum number of frames.
     """
     present, missing = np.flatnonzero(valid), np.flatnonzero(~valid)
-    least = max(count // _MISSING_PART, count - len(present))
+    least = max(count // _TILES_PER_MISSING, count - len(present))
     without = _spread(missing, min(len(missing), least))
     return np.sort(np.concatenate([_spread(present, count - len(without)), without]))
 
 
 def _spread(frames: np.ndarray, count: int) -> np.ndarray:
-    """Evenly spread over frames [K], each in the middle of its part."""
+    """Picks frames evenly out of [K], from the middle of each of `count` equal parts."""
     count = min(count, len(frames))
     return frames[((np.arange(count) + 0.5) * len(frames) / max(count, 1)).astype(int)]
 
@@ -79,22 +79,22 @@ def _spread(frames: np.ndarray, count: int) -> np.ndarray:
 def _tiles(
     source: video.VideoSource, track: face_track.Track, settings: config.Alignment, chosen: set[int]
 ) -> dict[int, np.ndarray]:
-    """The pictures to show, uint8 RGB."""
+    """Reads the pictures to show, uint8 RGB [H, W, 3] by frame."""
     result: dict[int, np.ndarray] = {}
     for frame in source.frames():
         if frame.index in chosen:
             if track.valid[frame.index]:
-                face = alignment.align_face(frame.image, track.landmarks[frame.index], settings)
-                result[frame.index] = face
+                tile = alignment.align_face(frame.image, track.landmarks[frame.index], settings)
             else:
-                result[frame.index] = _small(frame.image, settings.size)
+                tile = _letterboxed(frame.image, settings.size)
+            result[frame.index] = tile
         if len(result) == len(chosen):
             break
     return result
 
 
-def _small(image: np.ndarray, size: int) -> np.ndarray:
-    """A picture within size x size pixels, black around it."""
+def _letterboxed(image: np.ndarray, size: int) -> np.ndarray:
+    """Scales a picture into size x size pixels, with black around it."""
     scale = size / max(image.shape[:2])
     height, width = (max(1, round(side * scale)) for side in image.shape[:2])
     result = np.zeros((size, size, 3), np.uint8)
@@ -120,5 +120,5 @@ def _draw(axes, tile: np.ndarray, seconds: float, valid: bool, settings: config.
 
 
 def path_of(folder: pathlib.Path, name: str) -> pathlib.Path:
-    """Where a recording's page lies; a name with a / in it makes no folder."""
+    """The path of a recording's page; a / in the name makes no folder."""
     return folder / f"{name.replace('/', '_')}.png"

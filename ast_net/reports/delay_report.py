@@ -1,76 +1,68 @@
-"""What a run says of the reaction delay that it found: a table, a csv and a figure."""
+"""Report on the search for the reaction delay: a table, a CSV and a figure."""
 
-import csv
 import pathlib
 from collections.abc import Sequence
 
 import matplotlib.figure
 
-from ast_net import files
 from ast_net.records import reaction_delay
-from ast_net.reports import figures
+from ast_net.reports import figures, tables
 
-# With fewer the standard errors of the search say little.
+# With fewer recordings the standard errors of the search say little.
 _FEW_RECORDINGS = 5
 
 
-def report(path: pathlib.Path, searched: reaction_delay.Search, targets: Sequence[str]) -> None:
-    """Prints the curve and writes it as csv and as a figure.
+def report(path: pathlib.Path, search: reaction_delay.Search, targets: Sequence[str]) -> None:
+    """Prints the curve of CC over delays and writes it as CSV and as a figure.
 
     Args:
-      path: of both files, without a suffix.
-      searched: what was found.
-      targets: the names of its columns.
+      path: the path of both files, without a suffix.
+      search: the result of the search.
+      targets: the D targets of the search.
     """
-    _write(path.with_suffix(".csv"), searched, targets)
-    figures.save(curve_figure(searched, targets), path.with_suffix(".png"))
-    print(format_curve(searched, targets))
+    columns = [f"{target}_cc" for target in targets]
+    rows: list[tables.Row] = [
+        {"delay_s": delay, **dict(zip(columns, cc, strict=True))}
+        for delay, cc in zip(search.delays.tolist(), search.cc.tolist(), strict=True)
+    ]
+    tables.write(path.with_suffix(".csv"), rows, {"delay_s": 1, **dict.fromkeys(columns, 6)})
+    figures.save(curve_figure(search, targets), path.with_suffix(".png"))
+    print(format_curve(search, targets))
 
 
-def _write(path: pathlib.Path, searched: reaction_delay.Search, targets: Sequence[str]) -> None:
-    """Writes the curve as csv: a row for each delay, a column for each target."""
-    with files.whole(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["delay_s", *(f"{target}_cc" for target in targets)])
-        for delay, row in zip(searched.delays, searched.cc):
-            writer.writerow([f"{delay:.1f}", *(f"{cc:.6f}" for cc in row)])
-
-
-def format_curve(searched: reaction_delay.Search, targets: Sequence[str]) -> str:
-    """The curve as a person reads it on a terminal, and what was found."""
-    lines = [f"{'delay, s':<12}" + "".join(f"{f'CC {target}':>14}" for target in targets)]
-    for delay, row in zip(searched.delays, searched.cc):
-        cells = [
-            f"{cc:.3f}{'*' if delay == best else ' '}" for cc, best in zip(row, searched.found)
-        ]
-        lines.append(f"{delay:<12.1f}" + "".join(f"{cell:>14}" for cell in cells))
-    delays = ", ".join(f"{target} {delay:.1f} s" for target, delay in zip(targets, searched.found))
-    lines.append(
-        f"reaction delay: {delays} (of {searched.frames} frames of {searched.recordings} training recordings)"
-    )
-    for target, predicted in zip(targets, searched.predicted):
+def format_curve(search: reaction_delay.Search, targets: Sequence[str]) -> str:
+    """Formats the curve, with a star at each target's delay, and the result for a terminal."""
+    rows: list[tables.Row] = []
+    for delay, row in zip(search.delays, search.cc):
+        cells: tables.Row = {"delay, s": f"{delay:.1f}"}
+        for target, cc, best in zip(targets, row, search.found):
+            cells[f"CC {target}"] = f"{cc:.3f}{'*' if delay == best else ' '}"
+        rows.append(cells)
+    delays = ", ".join(f"{target} {delay:.1f} s" for target, delay in zip(targets, search.found))
+    lines = [
+        tables.text(rows),
+        f"reaction delay: {delays} (from {search.frames} frames of {search.recordings} training "
+        "recordings)",
+    ]
+    for target, predicted in zip(targets, search.predicted):
         if not predicted:
-            lines.append(
-                f"{target}: features do not predict the ratings at any delay, so none is found, and 0 is taken"
-            )
-    if searched.recordings < _FEW_RECORDINGS:
+            lines.append(f"{target}: features do not predict the ratings at any delay; using 0")
+    if search.recordings < _FEW_RECORDINGS:
         lines.append(
-            f"{searched.recordings} recordings are few: look at the curve before you trust it"
+            f"only {search.recordings} recordings: look at the curve before you trust the delay"
         )
     return "\n".join(lines)
 
 
-def curve_figure(
-    searched: reaction_delay.Search, targets: Sequence[str]
-) -> matplotlib.figure.Figure:
-    """How well features predict what the raters say some seconds later, and the delays that were found."""
+def curve_figure(search: reaction_delay.Search, targets: Sequence[str]) -> matplotlib.figure.Figure:
+    """Draws how well features predict the ratings made some seconds later, and the best delays."""
     figure = matplotlib.figure.Figure(figsize=(7, 3.6), layout="constrained")
     axes = figure.add_subplot()
     for column, target in enumerate(targets):
-        curve, found = searched.cc[:, column], searched.found[column]
-        (line,) = axes.plot(searched.delays, curve, label=f"{target}: {found:.1f} s")
-        axes.axvline(found, color=line.get_color(), ls="--", lw=1)
-    axes.set_xlim(searched.delays[0], searched.delays[-1])
+        curve, best = search.cc[:, column], search.found[column]
+        (line,) = axes.plot(search.delays, curve, label=f"{target}: {best:.1f} s")
+        axes.axvline(best, color=line.get_color(), ls="--", lw=1)
+    axes.set_xlim(search.delays[0], search.delays[-1])
     axes.set_xlabel("reaction delay, seconds")
     axes.set_ylabel("CC on left-out recordings")
     axes.set_title("Found on the training partition", loc="left", fontsize=10)

@@ -1,38 +1,38 @@
-"""What is in a prepared data set, in numbers: a row for each recording, and one for each split."""
+"""A prepared data set in numbers: a row for each recording and one for each split."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
-import tensorflow_datasets as tfds
+import tensorflow as tf
 
-from ast_net.records import store
+from ast_net.records import example_format, store
+from ast_net.reports import tables
 
-Row = dict[str, str | int | float]
-
-# A step between two frames is irregular if it differs from the usual one by more than this part of it.
+# A step between two frames is irregular if it differs from the median step by more than this part.
 _IRREGULAR = 0.1
+_MOMENTS = ("frames", "min", "mean", "max", "sd")
 
 
-def recordings(builder: tfds.core.DatasetBuilder) -> list[Row]:
-    """A row for each recording of each split: see `_recording` for its columns."""
-    targets = builder.builder_config.targets
+def recordings(records: store.Records) -> list[tables.Row]:
+    """Makes a row for each recording of each split; `_recording` lists the columns."""
     return [
-        _recording(split, name, times, faces, labels, targets)
-        for split in builder.info.splits
-        for name, times, faces, labels in _joined(builder, split)
+        _recording(split, name, times, faces, labels, records.targets)
+        for split in records.splits
+        for name, times, faces, labels in _series(records.segments(split))
     ]
 
 
-def splits(rows: list[Row], targets: tuple[str, ...]) -> list[Row]:
-    """The rows of recordings brought together: a row for each split, its moments over all its frames."""
+def splits(rows: list[tables.Row], targets: tuple[str, ...]) -> list[tables.Row]:
+    """Pools the rows of recordings into a row for each split, with moments over all frames."""
     result = []
     for split in dict.fromkeys(row["split"] for row in rows):
-        own = [row for row in rows if row["split"] == split]
-        column = {name: np.array([row[name] for row in own]) for name in own[0] if name != "split"}
+        members = [row for row in rows if row["split"] == split]
+        column = {name: np.array([row[name] for row in members]) for name in members[0]}
         frames = int(column["frames"].sum())
-        total: Row = {
+        total: tables.Row = {
             "split": str(split),
-            "recordings": len(own),
+            "recordings": len(members),
             "frames": frames,
             "seconds": float(column["seconds"].sum()),
             "faces": float((column["faces"] * column["frames"]).sum() / frames),
@@ -44,19 +44,17 @@ def splits(rows: list[Row], targets: tuple[str, ...]) -> list[Row]:
     return result
 
 
-def _pooled(target: str, column: dict[str, np.ndarray]) -> Row:
-    """A target's numbers over recordings, each with as many rated frames as it has."""
+def _pooled(target: str, column: dict[str, np.ndarray]) -> tables.Row:
+    """Pools a target's moments over recordings, weighted by their numbers of rated frames."""
     count = column[f"{target}_frames"]
-    used = count > 0
-    low, mean, high, sd = (
-        column[f"{target}_{kind}"][used] for kind in ("min", "mean", "max", "sd")
-    )
-    if not used.any():
+    rated = count > 0
+    if not rated.any():
         return _moments(target, np.zeros(0))
-    weight = count[used] / count.sum()
-    whole = float((weight * mean).sum())
-    variance = float((weight * (sd**2 + (mean - whole) ** 2)).sum())
-    values = (int(count.sum()), float(low.min()), whole, float(high.max()), variance**0.5)
+    low, mean, high, sd = (column[f"{target}_{kind}"][rated] for kind in _MOMENTS[1:])
+    weight = count[rated] / count.sum()
+    pooled = float((weight * mean).sum())
+    variance = float((weight * (sd**2 + (mean - pooled) ** 2)).sum())
+    values = (int(count.sum()), float(low.min()), pooled, float(high.max()), variance**0.5)
     return {f"{target}_{kind}": value for kind, value in zip(_MOMENTS, values)}
 
 
@@ -67,26 +65,25 @@ def _recording(
     faces: np.ndarray,
     labels: np.ndarray,
     targets: tuple[str, ...],
-) -> Row:
-    """One recording of T frames.
+) -> tables.Row:
+    """Makes the row of a recording with T frames.
 
-    Columns: split, recording, frames, seconds; frame_rate, of the usual (median) step; irregular, the share
-    of other steps, and longest_step in seconds; faces, the share of frames with one; rated, the share with
-    all targets; and of each target the number of rated frames and min, mean, max and sd of its ratings (NaN
-    where there are none).
+    Columns: split, recording, frames, seconds; frame_rate, 1 / the median step between frames;
+    irregular, the share of other steps, and longest_step in seconds; faces, the share of frames
+    with a face; rated, the share with all targets; and for each target the number of rated frames
+    and min, mean, max and sd of its ratings (NaN where there are none).
     """
     steps = np.diff(times)
-    usual = float(np.median(steps)) if len(steps) else float("nan")
-    row: Row = {
+    median = float(np.median(steps)) if len(steps) else math.nan
+    irregular = np.abs(steps - median) > _IRREGULAR * median
+    row: tables.Row = {
         "split": split,
         "recording": name,
         "frames": len(times),
-        "seconds": float(times[-1] - times[0]) + (usual if len(steps) else 0.0),
-        "frame_rate": 1 / usual,
-        "irregular": float(np.mean(np.abs(steps - usual) > _IRREGULAR * usual))
-        if len(steps)
-        else 0.0,
-        "longest_step": float(steps.max()) if len(steps) else float("nan"),
+        "seconds": float(times[-1] - times[0]) + (median if len(steps) else 0.0),
+        "frame_rate": 1 / median,
+        "irregular": float(irregular.mean()) if len(steps) else 0.0,
+        "longest_step": float(steps.max()) if len(steps) else math.nan,
         "faces": float(faces.mean()),
         "rated": float(np.isfinite(labels).all(axis=1).mean()),
     }
@@ -95,28 +92,20 @@ def _recording(
     return row
 
 
-_MOMENTS = ("frames", "min", "mean", "max", "sd")
+def _moments(target: str, values: np.ndarray) -> tables.Row:
+    functions = (np.min, np.mean, np.max, np.std)
+    moments = [float(function(values)) if len(values) else math.nan for function in functions]
+    return {f"{target}_{kind}": value for kind, value in zip(_MOMENTS, [len(values), *moments])}
 
 
-def _moments(target: str, values: np.ndarray) -> Row:
-    nan = float("nan")
-    found: tuple = (0, nan, nan, nan, nan)
-    if len(values):
-        found = (len(values), *(float(f(values)) for f in (np.min, np.mean, np.max, np.std)))
-    return {f"{target}_{kind}": value for kind, value in zip(_MOMENTS, found)}
-
-
-def _joined(
-    builder: tfds.core.DatasetBuilder, split: str
+def _series(
+    segments: tf.data.Dataset,
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
     """Each recording's name, timestamps [T], mask [T] and labels [T, D]."""
-    parts: list[tuple[np.ndarray, ...]] = []
-    for segment in store.segments(builder, split).as_numpy_iterator():
-        # The overlap comes again with the next segment.
-        new = len(segment["mask"]) - int(segment["overlap"])
-        labels = segment["labels"][:new].astype(np.float64)
-        parts.append((segment["timestamps"][:new], segment["mask"][:new], labels))
-        if int(segment["overlap"]) == 0:
-            times, faces, ratings = (np.concatenate(part) for part in zip(*parts))
-            yield segment["recording"].decode(), times, faces, ratings
-            parts = []
+    for name, pieces in example_format.by_recording(segments):
+        parts = [
+            [segment[kind].numpy()[:frames] for kind in ("timestamps", "mask", "labels")]
+            for segment, frames in pieces
+        ]
+        times, faces, labels = map(np.concatenate, zip(*parts))
+        yield name, times, faces, labels.astype(np.float64)

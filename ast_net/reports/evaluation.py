@@ -1,8 +1,6 @@
-"""Predictions of whole recordings, and the tables made of them (section 4.2)."""
+"""Predictions of whole recordings and their scores (section 4.2)."""
 
-import csv
 import dataclasses
-import json
 import math
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -10,22 +8,22 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from ast_net import files
-from ast_net.records import clips
+from ast_net.records import clips, example_format
+from ast_net.reports import tables
 from ast_net.temporal import metrics, streaming
 
 METRICS = {"cc": metrics.pearson_cc, "ccc": metrics.concordance_cc, "rmse": metrics.rmse}
 
 
 @dataclasses.dataclass(frozen=True)
-class Prediction:
-    """A recording's gold standard and prediction, frame by frame.
+class RecordingPrediction:
+    """The gold standard and the prediction of a recording's T frames.
 
     Attributes:
-      recording: its name.
+      recording: the recording's name.
       timestamps: float64 [T], seconds.
       labels, predictions: float32 [T, D].
-      mask: [T], whether a frame has a face and is rated; only these are compared.
+      mask: bool [T], whether a frame has a face and is rated; only such frames are scored.
     """
 
     recording: str
@@ -39,53 +37,36 @@ def predict(
     predictor: streaming.StreamingPredictor,
     segments: tf.data.Dataset,
     reaction_delay: Sequence[float],
-    targets: list[int],
-) -> Iterator[Prediction]:
+) -> Iterator[RecordingPrediction]:
     """Streams each recording through the model, segment by segment.
 
     Args:
       predictor: of the model; it begins anew with each recording.
       segments: examples of `example_format.features_dict`, those of a recording in order.
-      reaction_delay: seconds between a frame and the ratings it is compared with, one number for all
-        targets or one for each.
-      targets: the columns of the labels.
+      reaction_delay: seconds between a frame and the ratings it is compared with, for each target.
     """
-    parts: list[Prediction] = []
-    for segment in segments:
-        if not parts:
-            predictor.reset()
-        prepared = clips.prepare_segment(segment, reaction_delay, targets)
-        # The overlap comes again with the next segment.
-        new = len(prepared["mask"]) - int(prepared["overlap"])
-        features = np.where(prepared["present"][:, np.newaxis], prepared["features"], 0)[:new]
-        parts.append(
-            Prediction(
-                segment["recording"].numpy().decode(),
-                segment["timestamps"].numpy()[:new],
-                prepared["labels"].numpy()[:new],
-                predictor.predict(features),
-                prepared["mask"].numpy()[:new],
-            )
-        )
-        if int(prepared["overlap"]) == 0:
-            yield _join(parts)
-            parts = []
+    for name, pieces in example_format.by_recording(segments):
+        predictor.reset()
+        parts = []
+        for segment, frames in pieces:
+            prepared = clips.prepare_segment(segment, reaction_delay)
+            features = np.where(prepared["present"][:, np.newaxis], prepared["features"], 0)
+            times, labels, mask = segment["timestamps"], prepared["labels"], prepared["mask"]
+            predictions = predictor.predict(features[:frames])
+            parts.append([*(series.numpy()[:frames] for series in (times, labels, mask)), predictions])
+        times, labels, mask, predictions = map(np.concatenate, zip(*parts))
+        yield RecordingPrediction(name, times, labels, predictions, mask)
 
 
-def _join(parts: list[Prediction]) -> Prediction:
-    series = ("timestamps", "labels", "predictions", "mask")
-    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in series}
-    return Prediction(recording=parts[0].recording, **joined)
+def tabulate(predictions: list[RecordingPrediction], targets: tuple[str, ...]) -> dict:
+    """Computes the metrics of each target: per recording, over recordings, and concatenated.
 
-
-def tabulate(predictions: list[Prediction], targets: tuple[str, ...]) -> dict:
-    """The metrics of each target: over recordings, over all frames concatenated, and of each recording.
-
-    A recording where a metric is undefined (nothing valid, or a constant series) has None there, and
-    is left out of mean, minimum and maximum.
+    Where a metric of a recording is undefined (no valid frame, or a constant series) it is None,
+    and mean, minimum and maximum leave it out. "concatenated" is over all frames in one series.
 
     Returns:
-      {target: {"cc"|"ccc"|"rmse": {"mean", "min", "max", "concatenated"}, "recordings": {name: {metric}}}}.
+      {target: {"cc"|"ccc"|"rmse": {"mean", "min", "max", "concatenated"},
+      "recordings": {name: {"cc"|"ccc"|"rmse"}}}}.
     """
     table: dict = {}
     for column, target in enumerate(targets):
@@ -103,7 +84,7 @@ def tabulate(predictions: list[Prediction], targets: tuple[str, ...]) -> dict:
     return table
 
 
-def _measure(predictions: list[Prediction], column: int) -> dict[str, float | None]:
+def _measure(predictions: list[RecordingPrediction], column: int) -> dict[str, float | None]:
     labels = np.concatenate([p.labels[:, column] for p in predictions])
     predicted = np.concatenate([p.predictions[:, column] for p in predictions])
     mask = np.concatenate([p.mask for p in predictions])
@@ -112,7 +93,7 @@ def _measure(predictions: list[Prediction], column: int) -> dict[str, float | No
 
 
 def undefined(table: dict) -> list[str]:
-    """The recordings and targets that have no CC."""
+    """Lists the recordings and targets without a CC, as "recording, target"."""
     return [
         f"{recording}, {target}"
         for target, row in table.items()
@@ -122,39 +103,50 @@ def undefined(table: dict) -> list[str]:
 
 
 def write(
-    folder: pathlib.Path, predictions: list[Prediction], targets: tuple[str, ...], table: dict
+    folder: pathlib.Path,
+    predictions: list[RecordingPrediction],
+    targets: tuple[str, ...],
+    table: dict,
 ) -> None:
     """Writes metrics.json, recordings.csv and predictions.csv."""
-    with files.whole(folder / "metrics.json") as path:
-        path.write_text(json.dumps(table, indent=2, allow_nan=False) + "\n")
-    with files.whole(folder / "recordings.csv") as path, path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["recording", "target", *METRICS, "frames", "valid_frames"])
-        for p in predictions:
-            for target in targets:
-                values = table[target]["recordings"][p.recording].values()
-                writer.writerow([p.recording, target, *values, len(p.mask), int(p.mask.sum())])
-    with files.whole(folder / "predictions.csv") as path, path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        columns = [f"{target}_{kind}" for target in targets for kind in ("label", "prediction")]
-        writer.writerow(["recording", "frame", "timestamp_s", "valid", *columns])
-        for p in predictions:
-            values = np.stack([p.labels, p.predictions], axis=-1).reshape(len(p.mask), -1)
-            for frame, row in enumerate(values):
-                time, valid = f"{p.timestamps[frame]:.6f}", int(p.mask[frame])
-                writer.writerow([p.recording, frame, time, valid, *(f"{v:.6f}" for v in row)])
+    tables.write_json(folder / "metrics.json", table)
+    recordings: list[tables.Row] = [
+        {
+            "recording": p.recording,
+            "target": target,
+            **table[target]["recordings"][p.recording],
+            "frames": len(p.mask),
+            "valid_frames": int(p.mask.sum()),
+        }
+        for p in predictions
+        for target in targets
+    ]
+    tables.write(folder / "recordings.csv", recordings, digits=None)
+    frames = (row for p in predictions for row in _frame_rows(p, targets))
+    tables.write(folder / "predictions.csv", frames, digits=6)
+
+
+def _frame_rows(prediction: RecordingPrediction, targets: Sequence[str]) -> Iterator[tables.Row]:
+    columns = [f"{target}_{kind}" for target in targets for kind in ("label", "prediction")]
+    # [T, D, 2] -> [T, 2 D], each target's label beside its prediction.
+    values = np.stack([prediction.labels, prediction.predictions], axis=-1)
+    values = values.reshape(len(prediction.mask), -1)
+    for frame, row in enumerate(values.tolist()):
+        yield {
+            "recording": prediction.recording,
+            "frame": frame,
+            "timestamp_s": float(prediction.timestamps[frame]),
+            "valid": bool(prediction.mask[frame]),
+            **dict(zip(columns, row, strict=True)),
+        }
 
 
 def format_table(table: dict) -> str:
-    """The table as a person reads it on a terminal."""
-    lines = [f"{'target':<12}{'metric':<8}{'mean':>9}{'min':>9}{'max':>9}{'concatenated':>14}"]
-    for target, row in table.items():
-        for metric in METRICS:
-            values = [row[metric][key] for key in ("mean", "min", "max", "concatenated")]
-            cells = ["n/a" if value is None else f"{value:.4f}" for value in values]
-            lines.append(
-                f"{target:<12}{metric:<8}"
-                + "".join(f"{c:>9}" for c in cells[:3])
-                + f"{cells[3]:>14}"
-            )
-    return "\n".join(lines)
+    """Formats the metrics over recordings for a terminal."""
+    return tables.text(
+        [
+            {"target": target, "metric": metric, **row[metric]}
+            for target, row in table.items()
+            for metric in METRICS
+        ]
+    )

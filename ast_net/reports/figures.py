@@ -1,7 +1,9 @@
-"""The paper's figures, made of one's own predictions (Figures 2 to 6)."""
+"""The paper's figures of one's own predictions (Figures 2 to 6)."""
 
 import pathlib
+from collections.abc import Sequence
 
+import matplotlib.axes
 import matplotlib.figure
 import matplotlib.ticker
 import numpy as np
@@ -17,63 +19,88 @@ LABEL_COLOUR, RAW_COLOUR, FILTERED_COLOUR = "0.25", "tab:orange", "tab:blue"
 
 def write(
     folder: pathlib.Path,
-    predictions: list[evaluation.Prediction],
+    predictions: list[evaluation.RecordingPrediction],
     targets: tuple[str, ...],
     table: dict,
 ) -> None:
-    """Writes a figure over time for each recording, and one of how CC is distributed over them."""
+    """Writes a figure over time for each recording, and one of the distribution of their CC."""
     for prediction in predictions:
         save(series_figure(prediction, targets, table), folder / f"{prediction.recording}.png")
     save(distribution_figure(table), folder / "cc_distribution.png")
 
 
 def series_figure(
-    prediction: evaluation.Prediction, targets: tuple[str, ...], table: dict
+    prediction: evaluation.RecordingPrediction, targets: tuple[str, ...], table: dict
 ) -> matplotlib.figure.Figure:
-    """Gold standard and prediction over time, raw and median-filtered; gaps where a frame is not valid."""
-    figure = matplotlib.figure.Figure(figsize=(10, 2.6 * len(targets)), layout="constrained")
-    figure.suptitle(prediction.recording)
-    times = prediction.timestamps
-    for column, target in enumerate(targets):
-        axes = figure.add_subplot(len(targets), 1, column + 1)
-        labels, raw = (
-            np.where(prediction.mask, series[:, column], np.nan)
-            for series in (prediction.labels, prediction.predictions)
+    """Draws gold standard and prediction over time, with gaps where a frame is not valid."""
+    figure, panels = time_panels(prediction.recording, targets)
+    times, valid = prediction.timestamps, prediction.mask
+    for column, (target, axes) in enumerate(zip(targets, panels, strict=True)):
+        predicted, labels = prediction.predictions[:, column], prediction.labels[:, column]
+        filtered = median_filtered(times, predicted)
+        draw_series(
+            axes, times, np.where(valid, predicted, np.nan), np.where(valid, filtered, np.nan)
         )
-        filtered = median_filtered(times, prediction.predictions[:, column])
-        filtered = np.where(prediction.mask, filtered, np.nan)
-        axes.plot(times, raw, color=RAW_COLOUR, lw=0.6, alpha=0.7, label="prediction")
-        axes.plot(times, filtered, color=FILTERED_COLOUR, lw=1.4, label="median-filtered")
+        labels = np.where(valid, labels, np.nan)
         axes.plot(times, labels, color=LABEL_COLOUR, lw=1.4, ls="--", label="gold standard")
         cc = table[target]["recordings"][prediction.recording]["cc"]
-        axes.set_title(
-            f"{target}, CC {'n/a' if cc is None else f'{cc:.3f}'}", loc="left", fontsize=10
-        )
-        axes.set_ylabel(target)
-        axes.grid(alpha=0.3)
-        if column == 0:
-            axes.legend(loc="upper right", ncols=3, fontsize=8)
-    axes.set_xlabel("seconds")
+        title = f"{target}, CC {'n/a' if cc is None else f'{cc:.3f}'}"
+        axes.set_title(title, loc="left", fontsize=10)
+    panels[0].legend(loc="upper right", ncols=3, fontsize=8)
     return figure
 
 
+def time_panels(
+    title: str, labels: Sequence[str]
+) -> tuple[matplotlib.figure.Figure, list[matplotlib.axes.Axes]]:
+    """Makes a page of panels over the same seconds, one below the other, one for each label."""
+    figure = matplotlib.figure.Figure(figsize=(10, 2.6 * len(labels)), layout="constrained")
+    figure.suptitle(title)
+    panels = list(figure.subplots(len(labels), 1, sharex=True, squeeze=False)[:, 0])
+    for axes, label in zip(panels, labels, strict=True):
+        axes.set_ylabel(label)
+    panels[-1].set_xlabel("seconds")
+    return figure, panels
+
+
+def draw_series(
+    axes: matplotlib.axes.Axes,
+    times: np.ndarray,
+    raw: np.ndarray,
+    filtered: np.ndarray,
+    colours: tuple = (RAW_COLOUR, FILTERED_COLOUR),
+    alpha: float = 0.7,
+    labels: tuple[str | None, str | None] = ("prediction", "median-filtered"),
+) -> None:
+    """Draws a prediction [T] at times [T] in seconds, raw and filtered; NaN leaves a gap.
+
+    Args:
+      axes: where to draw.
+      times, raw, filtered: the series.
+      colours, labels: of the raw and of the filtered series.
+      alpha: the opacity of the raw series.
+    """
+    axes.plot(times, raw, color=colours[0], lw=0.6, alpha=alpha, label=labels[0])
+    axes.plot(times, filtered, color=colours[1], lw=1.4, label=labels[1])
+    axes.grid(alpha=0.3)
+
+
 def median_filtered(times: np.ndarray, series: np.ndarray) -> np.ndarray:
-    """A series [T] through a median filter of MEDIAN_SECONDS, its frames being at times [T] in seconds."""
+    """Filters a series [T] at times [T] in seconds by its median over MEDIAN_SECONDS."""
     step = np.median(np.diff(times)) if len(times) > 1 else 1.0
     window = max(1, round(MEDIAN_SECONDS / step)) // 2 * 2 + 1
     return scipy.ndimage.median_filter(series, window, mode="nearest")
 
 
 def distribution_figure(table: dict) -> matplotlib.figure.Figure:
-    """How many recordings have which CC, a panel for each target (the paper's Figure 6)."""
+    """Draws the histogram of the recordings' CC, a panel for each target (the paper's Figure 6)."""
     figure = matplotlib.figure.Figure(figsize=(5 * len(table), 3.2), layout="constrained")
     for number, (target, row) in enumerate(table.items(), start=1):
         values = [m["cc"] for m in row["recordings"].values() if m["cc"] is not None]
         axes = figure.add_subplot(1, len(table), number)
         lowest = -1.0 if values and min(values) < 0 else 0.0
-        axes.hist(
-            values, list(np.arange(lowest, 1.05, 0.1)), color=FILTERED_COLOUR, edgecolor="white"
-        )
+        bins = list(np.arange(lowest, 1.05, 0.1))
+        axes.hist(values, bins, color=FILTERED_COLOUR, edgecolor="white")
         if values:
             axes.axvline(np.mean(values), color=RAW_COLOUR, label=f"mean {np.mean(values):.3f}")
             axes.legend()

@@ -1,41 +1,95 @@
-"""Tables of rows with the same columns: as csv, for a terminal, and fit for JSON."""
+"""Tables, whose rows have the same columns: as CSV, for a terminal, and as JSON."""
 
+import contextlib
 import csv
+import itertools
+import json
 import math
+import os
 import pathlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from ast_net import files
-from ast_net.reports import description
+
+# A cell is a str, int, bool, float or None.
+Row = dict[str, Any]
+# Digits after the decimal point of a float, for all columns or for some by name. Where there are
+# none (None, or a column without its own number) floats are written so that they read back equal.
+Digits = int | Mapping[str, int] | None
 
 
-def write(path: pathlib.Path, rows: list[description.Row]) -> None:
-    """Writes rows of the same columns as csv; an empty cell where there is no number."""
-    columns = list(rows[0]) if rows else []
-    with files.whole(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows({name: _cell(value, "") for name, value in row.items()} for row in rows)
+@contextlib.contextmanager
+def csv_writer(
+    path: str | os.PathLike, columns: Sequence[str], digits: Digits = None
+) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """Gives a function that adds a row of these columns to a CSV file, in constant memory.
+
+    None and NaN give an empty cell, True and False give 1 and 0. The file appears when the `with`
+    ends without an error; otherwise nothing of it remains, and an older file stays as it was.
+
+    Raises:
+      ValueError: a row has other columns.
+      OSError: the disk is full or read-only.
+    """
+    by_column = {name: _digits_of(digits, name) for name in columns}
+    with (
+        files.whole(pathlib.Path(path)) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(by_column)
+
+        def write_row(row: Mapping[str, Any]) -> None:
+            if row.keys() != by_column.keys():
+                raise ValueError(f"expected the columns {list(by_column)}, found {list(row)}")
+            writer.writerow(_cell(row[name], n, "") for name, n in by_column.items())
+
+        yield write_row
 
 
-def text(rows: list[description.Row]) -> str:
-    """Rows of the same columns as a table for a terminal."""
-    cells = [list(rows[0]), *([_cell(value, "n/a") for value in row.values()] for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    return "\n".join("  ".join(c.rjust(w) for c, w in zip(line, widths)) for line in cells)
+def write(path: str | os.PathLike, rows: Iterable[Mapping[str, Any]], digits: Digits = 4) -> None:
+    """Writes rows as CSV, in the order of the first row's columns; see `csv_writer`."""
+    rows = iter(rows)
+    first = list(itertools.islice(rows, 1))
+    columns = [name for row in first for name in row]
+    with csv_writer(path, columns, digits) as write_row:
+        for row in itertools.chain(first, rows):
+            write_row(row)
 
 
-def _cell(value: str | int | float, missing: str) -> str:
+def text(rows: Sequence[Mapping[str, Any]], digits: Digits = 4) -> str:
+    """Formats rows as a table for a terminal: columns aligned right, n/a for None and NaN."""
+    lines = [list(rows[0])]
+    for row in rows:
+        lines.append([_cell(v, _digits_of(digits, name), "n/a") for name, v in row.items()])
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    return "\n".join("  ".join(map(str.rjust, line, widths)) for line in lines)
+
+
+def write_json(path: str | os.PathLike, document: Mapping[str, Any]) -> None:
+    """Writes a document as JSON, with null for NaN, which JSON lacks."""
+    with files.whole(pathlib.Path(path)) as temporary:
+        content = json.dumps(_without_nan(document), indent=2, allow_nan=False)
+        temporary.write_text(content + "\n")
+
+
+def _digits_of(digits: Digits, column: str) -> int | None:
+    return digits.get(column) if isinstance(digits, Mapping) else digits
+
+
+def _cell(value: Any, digits: int | None, missing: str) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return missing
     if isinstance(value, float):
-        return missing if math.isnan(value) else f"{value:.4f}"
-    return str(value)
+        # z: what is rounded to 0 has no sign.
+        return repr(float(value)) if digits is None else f"{value:z.{digits}f}"
+    return str(int(value)) if isinstance(value, bool) else str(value)
 
 
-def without_nan(parts: dict[str, list[description.Row]]) -> dict:
-    """Tables by their names with None for NaN, which JSON does not know."""
-    return {
-        part: [
-            {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()}
-            for row in rows
-        ]
-        for part, rows in parts.items()
-    }
+def _without_nan(document: Any) -> Any:
+    if isinstance(document, Mapping):
+        return {name: _without_nan(value) for name, value in document.items()}
+    if isinstance(document, list | tuple):
+        return [_without_nan(value) for value in document]
+    return None if isinstance(document, float) and math.isnan(document) else document

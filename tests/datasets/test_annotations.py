@@ -121,7 +121,7 @@ def test_names_a_file_that_is_missing_or_no_text(tmp_path):
     path = tmp_path / "P16.csv"
     for content in (b"\x00\x00\x00\x1cftypisom\xff\xfe" * 9, b"time;FM1\n0;\0", b"\xff\xfea"):
         path.write_bytes(content)
-        with pytest.raises(errors.InputError, match="P16.csv: is no text"):
+        with pytest.raises(errors.InputError, match="P16.csv: is not a text file"):
             annotations.read_ratings(path)
 
 

@@ -147,9 +147,9 @@ def test_a_missing_label_stays_missing(folder, tmp_path):
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("1_0", r"valence\.dat, line 3: found '1_0', expected a number"),
-        ("x", r"valence\.dat, line 3: found 'x'"),
-        ("inf", r"valence\.dat, line 3: found 'inf'"),
+        ("1_0", r"valence\.dat, line 3, column 1: found '1_0', expected a number"),
+        ("x", r"valence\.dat, line 3, column 1: found 'x'"),
+        ("inf", r"valence\.dat, line 3, column 1: found 'inf'"),
         ("", r"valence\.dat, line 3: 0 cells"),
         ("0.1 0.2", r"valence\.dat, line 3: 2 cells in '0\.1 0\.2'; expected 1"),
         ("3.5", r"valence\.dat: valence from -0\.\d+ to 3\.5; expected ratings from -1 to 1"),

@@ -167,7 +167,7 @@ def test_what_does_not_matter_in_a_trace(spoil, folder, tmp_path):
         ("90000 0.5", r"line 4: time 90000"),
         ("nan 0.5", r"line 4: time nan"),
         ("0.06;0.5", r"line 4: 1 cells in '0\.06;0\.5'; expected 2"),
-        ("0.06 inf", r"line 4: found 'inf'"),
+        ("0.06 inf", r"line 4, column 2: found 'inf'"),
         ("0.06", r"line 4: 1 cells in '0\.06'; expected 2"),
         ("0.06 50", r"valence from -?0\.\d+ to 50; expected ratings from -1 to 1"),
     ],

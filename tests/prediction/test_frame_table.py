@@ -44,27 +44,27 @@ frame,timestamp_s,face_id,x,y,width,height,confidence,valid,valence,arousal
 """
 
 
-@pytest.fixture(params=["CsvWriter", "ParquetWriter"])
+@pytest.fixture(params=["csv_writer", "parquet_writer"])
 def writer_type(request):
-    if request.param == "ParquetWriter":
+    if request.param == "parquet_writer":
         pytest.importorskip("pyarrow", reason="pyarrow is optional")
     return getattr(frame_table, request.param)
 
 
 def test_csv_is_what_is_written_by_hand(tmp_path):
     path = tmp_path / "new" / "a.csv"
-    with frame_table.CsvWriter(path, config.TARGETS) as writer:
+    with frame_table.csv_writer(path, config.TARGETS) as write:
         for frame in RECORDING:
-            writer.write(frame)
+            write(frame)
     assert path.read_text() == CSV
     assert list(path.parent.iterdir()) == [path]
 
 
 def test_columns_follow_the_targets_and_posteriors(tmp_path):
     seen = prediction(0, (1, 2, 3, 4), (0.5,), [0.7] + 6 * [0.05])
-    with frame_table.CsvWriter(tmp_path / "a.csv", ("arousal",), posteriors=True) as writer:
-        writer.write(frames.FramePrediction(0, 0.0, (seen,)))
-        writer.write(frames.FramePrediction(1, 0.1, (prediction(0, None, (0.5,)),)))
+    with frame_table.csv_writer(tmp_path / "a.csv", ("arousal",), posteriors=True) as write:
+        write(frames.FramePrediction(0, 0.0, (seen,)))
+        write(frames.FramePrediction(1, 0.1, (prediction(0, None, (0.5,)),)))
     header, first, second = (tmp_path / "a.csv").read_text().splitlines()
     names = "p_angry,p_disgust,p_fear,p_happy,p_sad,p_surprise,p_neutral"
     assert header.endswith(f"confidence,valid,arousal,{names}")
@@ -132,9 +132,9 @@ def test_parquet_has_types_nulls_and_row_groups(tmp_path, monkeypatch):
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is optional")
     monkeypatch.setattr(frame_table, "_ROW_GROUP", 2)
     path = tmp_path / "a.parquet"
-    with frame_table.ParquetWriter(path, config.TARGETS) as writer:
+    with frame_table.parquet_writer(path, config.TARGETS) as write:
         for frame in RECORDING:
-            writer.write(frame)
+            write(frame)
     found = parquet.read_table(path)
     expected = [row for frame in RECORDING for row in frame_table.rows(frame, config.TARGETS)]
     assert found.column_names == frame_table.columns(config.TARGETS)
@@ -150,17 +150,19 @@ def test_parquet_has_types_nulls_and_row_groups(tmp_path, monkeypatch):
 
 def test_parquet_without_pyarrow_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(errors.InputError, match="a.parquet.*pip install pyarrow"):
-        frame_table.ParquetWriter(tmp_path / "a.parquet", config.TARGETS)
+    writer = frame_table.parquet_writer(tmp_path / "a.parquet", config.TARGETS)
+    with pytest.raises(errors.InputError, match="a.parquet.*pip install pyarrow"), writer:
+        pass
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_an_error_in_between_leaves_the_old_file(tmp_path, writer_type, error):
     path = tmp_path / "a"
     path.write_text("old")
-    with pytest.raises(error, match="in between"), writer_type(path, config.TARGETS) as writer:
+    with pytest.raises(error, match="in between"), writer_type(path, config.TARGETS) as write:
         for frame in RECORDING:
-            writer.write(frame)
+            write(frame)
         raise error("in between")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
@@ -170,7 +172,7 @@ def test_no_frames_make_a_table_without_rows(tmp_path, writer_type):
     path = tmp_path / "a"
     with writer_type(path, config.TARGETS):
         pass
-    if writer_type is frame_table.CsvWriter:
+    if writer_type is frame_table.csv_writer:
         assert path.read_text() == CSV.splitlines(keepends=True)[0]
     else:
         from pyarrow import parquet
@@ -180,10 +182,10 @@ def test_no_frames_make_a_table_without_rows(tmp_path, writer_type):
 
 def test_memory_does_not_grow(tmp_path, monkeypatch, writer_type):
     monkeypatch.setattr(frame_table, "_ROW_GROUP", 64)
-    with writer_type(tmp_path / "a", config.TARGETS) as writer:
+    with writer_type(tmp_path / "a", config.TARGETS) as write:
         counts = []
         for index in range(1280):
-            writer.write(frames.FramePrediction(index, index / 25, SEEN))
+            write(frames.FramePrediction(index, index / 25, SEEN))
             if index % 640 == 639:
                 gc.collect()
                 counts.append(len(gc.get_objects()))

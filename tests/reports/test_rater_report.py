@@ -1,13 +1,11 @@
 """Tables and figure of the raters' agreement."""
 
-import math
-
 import numpy as np
 import pytest
 import scipy.stats
 
 from ast_net.datasets import annotations
-from ast_net.reports import figures, rater_report, tables
+from ast_net.reports import figures, rater_report
 
 
 @pytest.fixture
@@ -60,18 +58,3 @@ def test_the_figure_has_every_rater_and_recording(rated, tmp_path):
         if {"FM1", "FM2"} == {pair["rater"], pair["other"]}
     ]
     assert shown[1, 2] == pytest.approx(np.mean(ccc))
-
-
-def test_tables_say_what_is_missing(tmp_path):
-    rows = [
-        {"name": "P1", "cc": 0.12345, "frames": 3},
-        {"name": "P2", "cc": math.nan, "frames": 12},
-    ]
-    tables.write(tmp_path / "t.csv", rows)
-    assert (tmp_path / "t.csv").read_text().splitlines() == [
-        "name,cc,frames",
-        "P1,0.1235,3",
-        "P2,,12",
-    ]
-    assert tables.text(rows).splitlines()[2].split() == ["P2", "n/a", "12"]
-    assert tables.without_nan({"a": rows})["a"][1] == {"name": "P2", "cc": None, "frames": 12}

@@ -129,9 +129,9 @@ def expected(videos, networks, detector):
     found = {}
     for rate, path in videos.items():
         output = path.with_suffix(".csv")
-        with frame_table.CsvWriter(output, predictor.targets) as writer:
+        with frame_table.csv_writer(output, predictor.targets) as write:
             for frame in predictor.predict(video.Video(path).frames(), rate):
-                writer.write(frame)
+                write(frame)
         found[rate] = _rows(output)
     return found
 

@@ -226,11 +226,15 @@ def test_tables_equal_numpy(tmp_path, rng):
         labels, noise = rng.normal(size=(2, frames, 2))
         mask = rng.random(frames) > 0.2
         predictions.append(
-            evaluation.Prediction(name, np.arange(frames) / 25, labels, labels + noise, mask)
+            evaluation.RecordingPrediction(
+                name, np.arange(frames) / 25, labels, labels + noise, mask
+            )
         )
     constant = np.zeros((10, 2))
     predictions.append(
-        evaluation.Prediction("P3", np.arange(10) / 25, constant, constant, np.ones(10, bool))
+        evaluation.RecordingPrediction(
+            "P3", np.arange(10) / 25, constant, constant, np.ones(10, bool)
+        )
     )
     table = evaluation.tabulate(predictions, config.TARGETS)
     evaluation.write(tmp_path, predictions, config.TARGETS, table)

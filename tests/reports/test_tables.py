@@ -1,0 +1,70 @@
+"""Tables as CSV, for a terminal, and as JSON."""
+
+import csv
+import json
+import math
+
+import pytest
+
+from ast_net.reports import tables
+
+ROWS = [
+    {"name": "P1", "cc": 0.12345, "face": True, "frames": 3, "delay": -0.00001},
+    {"name": "Zoë, 2", "cc": math.nan, "face": False, "frames": None, "delay": 10.0},
+]
+
+
+@pytest.mark.parametrize(
+    ("digits", "first", "second"),
+    [
+        (4, "P1,0.1235,1,3,0.0000", '"Zoë, 2",,0,,10.0000'),
+        (None, "P1,0.12345,1,3,-1e-05", '"Zoë, 2",,0,,10.0'),
+        ({"cc": 1}, "P1,0.1,1,3,-1e-05", '"Zoë, 2",,0,,10.0'),
+    ],
+)
+def test_csv_has_the_digits_asked_for_and_empty_cells(tmp_path, digits, first, second):
+    path = tmp_path / "new" / "t.csv"
+    tables.write(path, iter(ROWS), digits)
+    assert path.read_bytes().decode("utf-8").split("\r\n") == [
+        "name,cc,face,frames,delay",
+        first,
+        second,
+        "",
+    ]
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_full_precision_reads_back_equal(tmp_path, rng):
+    rows = [{"epoch": epoch, "loss": value} for epoch, value in enumerate(rng.normal(size=9))]
+    tables.write(tmp_path / "t.csv", rows, digits=None)
+    with (tmp_path / "t.csv").open() as file:
+        assert [float(row["loss"]) for row in csv.DictReader(file)] == [r["loss"] for r in rows]
+
+
+def test_a_row_of_other_columns_is_refused_and_leaves_the_old_file(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("old")
+    with (
+        pytest.raises(ValueError, match="expected the columns"),
+        tables.csv_writer(path, "ab") as write,
+    ):
+        write({"b": 1, "a": 2})
+        write({"a": 1, "c": 2})
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_text_is_aligned_right():
+    assert tables.text(ROWS, digits=2).splitlines() == [
+        "  name    cc  face  frames  delay",
+        "    P1  0.12     1       3   0.00",
+        "Zoë, 2   n/a     0     n/a  10.00",
+    ]
+
+
+def test_json_has_null_for_nan(tmp_path):
+    tables.write_json(tmp_path / "t.json", {"rows": ROWS, "deep": {"values": (1, [math.nan])}})
+    document = json.loads((tmp_path / "t.json").read_text())
+    assert document["rows"][0] == ROWS[0]
+    assert document["rows"][1]["cc"] is None
+    assert document["deep"] == {"values": [1, [None]]}
