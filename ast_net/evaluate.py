@@ -23,7 +23,7 @@ def main() -> None:
     if not flagfile.is_file():
         raise errors.InputError(f"{flagfile}: no such file; expected the workdir of a run")
     cli.restore(str(flagfile))
-    runs.evaluate(cli.experiment(), _SPLIT.value, f"{_MODEL.value}.keras")
+    runs.evaluate(cli.experiment(), _SPLIT.value, _MODEL.value)
 
 
 if __name__ == "__main__":

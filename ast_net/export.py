@@ -34,7 +34,7 @@ def main() -> None:
         exporting.place(_EXPORT_DIR.value, _FORMAT.value),
         _FORMAT.value,
         flags.FLAGS.workdir,
-        f"{_MODEL.value}.keras",
+        _MODEL.value,
         flags.FLAGS.backbone_weights,
         _CNN.value,
         flags.FLAGS.precision,

@@ -77,7 +77,7 @@ def main() -> None:
     recordings = [] if _CAMERA.value is not None else inputs.find(_VIDEO.value)
     loaded = prediction_model.load(
         flags.FLAGS.workdir,
-        f"{_MODEL.value}.keras",
+        _MODEL.value,
         flags.FLAGS.backbone_weights,
         cli.runtime(),
         flags.FLAGS.data_dir,

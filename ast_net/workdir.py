@@ -6,9 +6,7 @@ from ast_net import errors, files
 
 RUN_FLAGS = "run.flags"
 CHECKPOINTS = "checkpoints"
-BEST_MODEL = "best.keras"
-LAST_MODEL = "last.keras"
-ORIGIN = "model.json"
+MODEL_SPEC = "model.json"
 HISTORY = "history.csv"
 EVALUATION = "evaluation"
 REACTION_DELAY = "reaction_delay"
@@ -18,6 +16,11 @@ PLACES = ("--data_dir=", "--manual_dir=", "--workdir=")
 OLDER_RUNS = ("--runtime=tensorflow", "--precision=float32")
 # A comment in run.flags, before a flag whose value was found.
 _FOUND_BY = "# found by "
+
+
+def weights_file(model: str) -> str:
+    """Returns the name of the file with the weights of the best or the last epoch."""
+    return f"{model}.weights.h5"
 
 
 def check(workdir: pathlib.Path, run_flags: str) -> None:

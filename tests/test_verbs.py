@@ -14,7 +14,6 @@ import sys
 from typing import NamedTuple
 from unittest import mock
 
-import keras
 import numpy as np
 import pytest
 from absl.testing import flagsaver
@@ -22,6 +21,7 @@ from absl.testing import flagsaver
 from ast_net import cli, config
 from ast_net.cnn import runtime
 from ast_net.reports import figures
+from ast_net.temporal import temporal_model
 
 TINY = [
     "--train_recordings=P1",
@@ -85,8 +85,8 @@ def test_train_goes_the_whole_way(trained):
     files = {str(path.relative_to(workdir)) for path in workdir.rglob("*") if path.is_file()}
     assert {
         "run.flags",
-        "best.keras",
-        "last.keras",
+        "best.weights.h5",
+        "last.weights.h5",
         "history.csv",
         "checkpoints/checkpoint",
         "evaluation/metrics.json",
@@ -117,15 +117,15 @@ def test_killed_in_an_epoch_it_resumes_and_ends_the_same(places, trained, tmp_pa
             if line.startswith("epoch 2/"):
                 os.kill(process.pid, signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
-    assert not (tmp_path / "run/last.keras").exists()
+    assert not (tmp_path / "run/last.weights.h5").exists()
     with mock.patch.object(figures, "write"):
         done = call("train", *flags)
     assert done.ended == 0
     epochs = [line.split()[1] for line in done.printed.splitlines() if line.startswith("epoch")]
     assert epochs[0] in ("2/3", "3/3"), "finished epochs are not done again"
-    for name in ("last.keras", "best.keras"):
+    for name in ("last", "best"):
         found, expected = (
-            keras.models.load_model(folder / name).get_weights()
+            temporal_model.load(folder, name).network.get_weights()
             for folder in (tmp_path / "run", trained[0])
         )
         for a, b in zip(found, expected, strict=True):
@@ -206,7 +206,7 @@ def test_a_full_disk_is_said_and_what_was_finished_is_kept(places, tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert ended.startswith("error: ")
     assert "Traceback" not in ended
-    assert (tmp_path / "run/best.keras").exists()
+    assert (tmp_path / "run/best.weights.h5").exists()
 
 
 def test_damaged_records_are_named(places, tmp_path):
@@ -224,8 +224,10 @@ def test_damaged_records_are_named(places, tmp_path):
 
 def test_damage_to_what_a_run_left_is_named(trained, tmp_path):
     folder = shutil.copytree(trained[0], tmp_path / "run")
-    (folder / "best.keras").write_bytes(b"PK")
-    assert "best.keras: no model" in str(call("evaluate", f"--workdir={folder}").ended)
+    (folder / "best.weights.h5").write_bytes(b"PK")
+    assert "best.weights.h5: expected the weights of" in str(
+        call("evaluate", f"--workdir={folder}").ended
+    )
     (folder / "run.flags").write_text("--epochs=x\n")
     assert "run.flags: " in str(call("evaluate", f"--workdir={folder}").ended)
 
@@ -358,9 +360,9 @@ def test_predict_with_a_run_of_one_s_own(face_video, trained, tmp_path):
     assert origin["targets"] == ["valence", "arousal"]
     assert (origin["stride"], origin["frame_rate"]) == (2, 25.0)
     (tmp_path / "other").mkdir()
-    for name in ("best.keras", "model.json"):
+    for name in ("best.weights.h5", "model.json"):
         shutil.copy(workdir / name, tmp_path / "other" / name)
-    origin["weights_id"] = "00000000"
+    origin["backbone_digest"] = "00000000"
     (tmp_path / "other/model.json").write_text(json.dumps(origin))
     ended = call("predict", *places, f"--workdir={tmp_path / 'other'}").ended
     assert "features of other weights" in ended

@@ -3,14 +3,13 @@
 import pathlib
 
 from ast_net import errors
-from ast_net import workdir as run_folder
 from ast_net.serving import formats, model_card, saved_model, served_model, version
 
 SAVED_MODEL = "saved_model"
 
 
 def place(export_dir: str | None, format_name: str) -> str:
-    """Where a model goes; a server that finds another format among its versions would fail."""
+    """Returns where a model goes; a server that finds another format among its versions would fail."""
     suffix = "" if format_name == SAVED_MODEL else f"_{format_name}"
     return export_dir or f"models/ast_net{suffix}/1"
 
@@ -19,7 +18,7 @@ def export(
     export_dir: str | pathlib.Path,
     format_name: str = SAVED_MODEL,
     workdir: str | None = None,
-    model: str = run_folder.BEST_MODEL,
+    model: str = "best",
     backbone_weights: str | None = None,
     with_cnn: bool = True,
     precision: str = "auto",
@@ -40,22 +39,22 @@ def export(
     precision = "float32" if precision == "auto" else precision
     if precision == "int8":
         raise errors.InputError(
-            "--precision=int8 is made for OpenVINO on one machine, by predict --runtime=openvino; export writes "
+            "`precision=int8` is for predicting with OpenVINO, on the machine that made it; export writes "
             "float32 or bfloat16"
         )
     if format_name != SAVED_MODEL:
         formats.check(format_name, precision)
-    networks = served_model.load(workdir, model, backbone_weights, with_cnn, precision)
+    exported = served_model.load(workdir, model, backbone_weights, with_cnn, precision)
     model_card.check(workdir)
     with version.new(export_dir) as folder:
         if format_name == SAVED_MODEL:
-            functions = saved_model.write(folder, networks)
-            model_card.write(folder / "assets", networks.origin, workdir)
+            functions = saved_model.write(folder, exported)
+            model_card.write(folder / "assets", exported.temporal.spec, workdir)
         else:
             functions = {}
-            formats.write(folder, networks, format_name)
-            model_card.write(folder, networks.origin, workdir)
+            formats.write(folder, exported, format_name)
+            model_card.write(folder, exported.temporal.spec, workdir)
     for name, function in functions.items():
         print(f"{name}: {saved_model.describe(function)}")
     size = sum(file.stat().st_size for file in pathlib.Path(export_dir).rglob("*"))
-    print(f"{networks.origin.backbone}, {size / 1e6:.0f} MB: see {export_dir}")
+    print(f"{exported.temporal.spec.backbone}, {size / 1e6:.0f} MB: see {export_dir}")

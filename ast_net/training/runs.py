@@ -79,7 +79,7 @@ def train_and_evaluate(experiment: config.Experiment, run_flags: str) -> None:
         delay_report.report(folder / workdir.REACTION_DELAY, searched, experiment.targets)
     with _damage_reported(builder):
         _train(experiment, builder, folder)
-    _evaluate(experiment, builder, "dev", workdir.BEST_MODEL)
+    _evaluate(experiment, builder, "dev", "best")
 
 
 def find_reaction_delay(
@@ -118,7 +118,7 @@ def _train(
     experiment: config.Experiment, builder: tfds.core.DatasetBuilder, folder: pathlib.Path
 ) -> None:
     train_segments = store.segments(builder, "train")
-    temporal_model.save_origin(folder / workdir.ORIGIN, _origin(experiment, train_segments))
+    temporal_model.save_spec(folder / workdir.MODEL_SPEC, _model_spec(experiment, train_segments))
     moments = clips.feature_moments(train_segments)
     keras.utils.set_random_seed(experiment.training.seed)
     model = lstm.build_stacked_lstm(
@@ -143,13 +143,17 @@ def _train(
     fit.train(model, batches, dev_cc, folder, experiment.training, experiment.loss)
 
 
-def _origin(experiment: config.Experiment, segments: tf.data.Dataset) -> temporal_model.Origin:
+def _model_spec(
+    experiment: config.Experiment, segments: tf.data.Dataset
+) -> temporal_model.ModelSpec:
     """What predicting with the run's model must know."""
     name, weights = experiment.backbone, experiment.backbone_weights
-    return temporal_model.Origin(
+    return temporal_model.ModelSpec(
         targets=experiment.targets,
+        feature_size=backbone.FEATURE_SIZE[name],
+        units=experiment.lstm.units,
         backbone=name,
-        weights_id=backbone.weights_id(name, weights),
+        backbone_digest=backbone.weights_id(name, weights),
         backbone_weights=weights,
         clip_frames=experiment.training.clip.frames,
         stride=experiment.training.clip.stride,
@@ -163,7 +167,7 @@ def evaluate(experiment: config.Experiment, split: str, model: str) -> None:
     Args:
       experiment: the run that left the workdir.
       split: train, dev or test.
-      model: the file in the workdir, best.keras or last.keras.
+      model: best or last.
     """
     if experiment.find_reaction_delay:
         raise errors.InputError(
@@ -180,11 +184,11 @@ def _evaluate(experiment: config.Experiment, builder, split: str, model: str) ->
         raise errors.InputError(
             f"{experiment.dataset} has no split {split}, expected one of {sorted(builder.info.splits)}"
         )
-    path = pathlib.Path(experiment.workdir) / model
-    predictor = streaming.StreamingPredictor(lstm.load(path), experiment.training.clip.stride)
+    network = temporal_model.load(experiment.workdir, model).network
+    predictor = streaming.StreamingPredictor(network, experiment.training.clip.stride)
     predictions = _predict(experiment, builder, split, predictor)
     table = evaluation.tabulate(predictions, experiment.targets)
-    folder = path.parent / (
+    folder = pathlib.Path(experiment.workdir) / (
         workdir.EVALUATION if split == "dev" else f"{workdir.EVALUATION}_{split}"
     )
     evaluation.write(folder, predictions, experiment.targets, table)
