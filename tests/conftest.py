@@ -191,12 +191,12 @@ def planted_recola(tmp_path, monkeypatch) -> Callable[..., pathlib.Path]:
 
 
 @pytest.fixture(scope="session")
-def learned(detector) -> prediction_model.Networks:
+def shipped_model(detector) -> prediction_model.PredictionModel:
     """The package's own networks, without the expressions' head."""
-    return prediction_model.Networks(detector, _extractor(), None, *temporal_model.load())
+    return prediction_model.PredictionModel(detector, _extractor(), None, temporal_model.load())
 
 
 @pytest.fixture(scope="session")
-def learned_with_head(learned) -> prediction_model.Networks:
+def shipped_model_with_head(shipped_model) -> prediction_model.PredictionModel:
     """The same with it."""
-    return dataclasses.replace(learned, head=expression_head.load_head())
+    return dataclasses.replace(shipped_model, head=expression_head.load_head())

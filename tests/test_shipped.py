@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from ast_net import config, errors, shipped
+from ast_net import config, shipped
 from ast_net.cnn import expression_head, runtime
 from ast_net.faces import alignment
-from ast_net.temporal import stacked_lstm, streaming
+from ast_net.temporal import streaming, temporal_model
 
 FILES = (shipped.COMPACT, shipped.COMPACT_HEAD, shipped.STACKED_LSTM)
 
@@ -30,14 +30,6 @@ def test_a_smile_is_happy(features):
 
 
 def test_a_smile_that_stays_has_the_valence_of_happiness(features):
-    predictor = streaming.StreamingPredictor(stacked_lstm.load(), stride=10)
+    predictor = streaming.StreamingPredictor(temporal_model.load().network, stride=10)
     valence, arousal = predictor.predict(np.repeat(features, 200, axis=0))[-1]
     assert 0.4 < valence < 1 and 0.2 < arousal < 0.8
-
-
-def test_a_file_that_is_no_model_is_refused(tmp_path):
-    with pytest.raises(errors.InputError, match="no such model; train first"):
-        stacked_lstm.load(tmp_path / "best.keras")
-    (tmp_path / "best.keras").write_bytes(b"none")
-    with pytest.raises(errors.InputError, match="no model that can be read"):
-        stacked_lstm.load(tmp_path / "best.keras")

@@ -15,13 +15,13 @@ import sys
 from typing import NamedTuple
 from unittest import mock
 
-import keras
 import numpy as np
 import pytest
 
 from ast_net import cli, config, main, workdir
 from ast_net.cnn import runtime
 from ast_net.reports import figures
+from ast_net.temporal import temporal_model
 from ast_net.training import runs
 
 TINY = [
@@ -124,9 +124,9 @@ def test_killed_in_an_epoch_it_resumes_and_ends_the_same(places, trained, tmp_pa
     assert done.ended == 0
     epochs = [line.split()[1] for line in done.printed.splitlines() if line.startswith("epoch")]
     assert epochs[0] in ("2/3", "3/3"), "finished epochs are not done again"
-    for name in ("last.weights.h5", "best.weights.h5"):
+    for name in ("last", "best"):
         found, expected = (
-            keras.models.load_model(folder / name).get_weights()
+            temporal_model.load(folder, name).network.get_weights()
             for folder in (tmp_path / "run", trained[0])
         )
         for a, b in zip(found, expected, strict=True):
@@ -226,7 +226,9 @@ def test_damaged_records_are_named(places, tmp_path):
 def test_damage_to_what_a_run_left_is_named(trained, tmp_path):
     folder = shutil.copytree(trained[0], tmp_path / "run")
     (folder / "best.weights.h5").write_bytes(b"PK")
-    assert "best.weights.h5: no model" in str(call("evaluate", f"--workdir={folder}").ended)
+    assert "best.weights.h5: expected the weights of" in str(
+        call("evaluate", f"--workdir={folder}").ended
+    )
     (folder / "run.flags").write_text("--epochs=x\n")
     assert "run.flags: " in str(call("evaluate", f"--workdir={folder}").ended)
 
@@ -387,7 +389,7 @@ def test_predict_with_a_run_of_one_s_own(face_video, trained, tmp_path):
     (tmp_path / "other").mkdir()
     for name in ("best.weights.h5", "model.json"):
         shutil.copy(workdir / name, tmp_path / "other" / name)
-    origin["weights_id"] = "00000000"
+    origin["backbone_digest"] = "00000000"
     (tmp_path / "other/model.json").write_text(json.dumps(origin))
     ended = call("predict", *places, f"--workdir={tmp_path / 'other'}").ended
     assert "features of other weights" in ended

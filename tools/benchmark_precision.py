@@ -105,15 +105,12 @@ def cosine(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
 
 def predictions(extract: Callable, videos: list, workdir: str | None) -> np.ndarray:
     """Valence and arousal of all frames that show a face, [n, D]."""
-    folder = pathlib.Path(workdir) if workdir else None
-    model, origin = temporal_model.load(
-        *((folder / "best.keras", folder / "model.json") if folder else ())
-    )
+    model = temporal_model.load(workdir)
     parts = []
     for faces, valid, rate in videos:
-        features = np.zeros((len(faces), model.input.shape[-1]), np.float32)
+        features = np.zeros((len(faces), model.spec.feature_size), np.float32)
         features[valid] = in_batches(extract, faces[valid])
-        predictor = streaming.StreamingPredictor(model, origin.stride_at(rate))
+        predictor = streaming.StreamingPredictor(model.network, model.spec.stride_at(rate))
         parts.append(predictor.predict(features)[valid])
     return np.concatenate(parts)
 

@@ -96,7 +96,10 @@ def measured(name: str, batches: Iterable, do: Callable, per_batch: int = 1) -> 
 
 
 def stages(
-    path: pathlib.Path, images: list[np.ndarray], loaded: prediction_model.Networks, batch: int
+    path: pathlib.Path,
+    images: list[np.ndarray],
+    loaded: prediction_model.PredictionModel,
+    batch: int,
 ):
     """Each stage alone, on 200 frames."""
     images = list(repeated(images, 200))
@@ -128,7 +131,7 @@ def stages(
         batches = [np.stack(list(repeated(list(faces), size))) for _ in range(max(5, 64 // size))]
         loaded.extractor(batches[0])
         yield measured(f"CNN, batches of {size}", batches, loaded.extractor, size)
-    predictor = streaming.StreamingPredictor(loaded.stacked_lstm, 10)
+    predictor = streaming.StreamingPredictor(loaded.temporal.network, 10)
     for size in sorted({1, batch}):
         rows = np.ones((size, loaded.extractor.feature_size), np.float32)
         predictor.predict(rows)
@@ -224,7 +227,7 @@ def over_time(predictor: pipeline.Pipeline, images: list[np.ndarray], frames: in
 
 def build(
     arguments: argparse.Namespace, faces_of: pathlib.Path
-) -> tuple[prediction_model.Networks, str]:
+) -> tuple[prediction_model.PredictionModel, str]:
     """The networks; a temporal model with random weights where none was trained on such features."""
     weights = arguments.backbone_weights
     if arguments.backbone == "vgg16" and weights is None:
@@ -249,14 +252,16 @@ def build(
         lambda: prediction_model.calibration_faces([faces_of], detector),
     )
     if arguments.backbone == "compact" and weights is None:
-        lstm, origin = temporal_model.load()
+        temporal = temporal_model.load()
     else:
-        lstm = stacked_lstm.build_stacked_lstm(extractor.feature_size)
-        found = backbone.weights_id(arguments.backbone, weights)
-        origin = temporal_model.Origin(
-            config.TARGETS, arguments.backbone, found, weights, 50, 10, 25.0
+        network = stacked_lstm.build_stacked_lstm(extractor.feature_size)
+        digest = backbone.weights_id(arguments.backbone, weights)
+        units, cnn = config.StackedLSTM().units, (arguments.backbone, digest, weights)
+        spec = temporal_model.ModelSpec(
+            config.TARGETS, extractor.feature_size, units, *cnn, 50, 10, 25.0
         )
-    return prediction_model.Networks(detector, extractor, None, lstm, origin), weights
+        temporal = temporal_model.TemporalModel(network, spec)
+    return prediction_model.PredictionModel(detector, extractor, None, temporal), weights
 
 
 def main() -> None:

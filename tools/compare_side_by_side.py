@@ -30,12 +30,12 @@ def at_height(images: list[np.ndarray], height: int) -> list[np.ndarray]:
 
 
 def predict(
-    networks: prediction_model.Networks,
+    model: prediction_model.PredictionModel,
     images: list[np.ndarray],
     rate: float,
     max_faces: int | None,
 ) -> list[frames.FramePrediction]:
-    predictor = pipeline.Pipeline(networks, config.Prediction(max_faces=max_faces))
+    predictor = pipeline.Pipeline(model, config.Prediction(max_faces=max_faces))
     recording = (video_frame.Frame(k, k / rate, image) for k, image in enumerate(images))
     return list(predictor.predict(recording, rate))
 
@@ -50,12 +50,12 @@ def faces_of(frame: frames.FramePrediction) -> dict[int, tuple[float, np.ndarray
 
 
 def compare(left: list[np.ndarray], right: list[np.ndarray], rate: float) -> list[str]:
-    networks = prediction_model.load()
+    model = prediction_model.load()
     together = [np.hstack(pair) for pair in zip(left, right, strict=True)]
-    everybody = predict(networks, together, rate, None)
+    everybody = predict(model, together, rate, None)
     border, lines = left[0].shape[1], []
     for name, images, is_left in (("left", left, True), ("right", right, False)):
-        alone = predict(networks, images, rate, 1)
+        alone = predict(model, images, rate, 1)
         differences: list[np.ndarray] = []
         ids: list[int] = []
         frames_alone = frames_together = 0

@@ -20,18 +20,21 @@ _KEPT_BYTES = 2**28
 class Pipeline:
     """Predicts recordings, one after the other, with the same networks."""
 
-    def __init__(self, learned: prediction_model.Networks, settings: config.Prediction) -> None:
-        self._networks = learned
+    def __init__(
+        self, model: prediction_model.PredictionModel, settings: config.Prediction
+    ) -> None:
+        self._model = model
         self._settings = settings
-        clip_frames = learned.origin.clip_frames if settings.inference == "clip" else None
+        spec = model.temporal.spec
+        clip_frames = spec.clip_frames if settings.inference == "clip" else None
         self._predictor = streaming.StreamingPredictor(
-            learned.stacked_lstm, learned.origin.stride, clip_frames
+            model.temporal.network, spec.stride, clip_frames
         )
 
     @property
     def targets(self) -> tuple[str, ...]:
         """What is predicted."""
-        return self._networks.origin.targets
+        return self._model.temporal.spec.targets
 
     def predict(
         self,
@@ -49,7 +52,7 @@ class Pipeline:
           live: each frame is predicted before the next is asked for. Otherwise decoding, tracking and
             the CNN work at the same time, the CNN on batches, and predictions come some frames later.
         """
-        stride = self._networks.origin.stride_at(frame_rate)
+        stride = self._model.temporal.spec.stride_at(frame_rate)
         face_streams = streams.FaceStreams(
             self._predictor.another(stride), frame_rate, self._settings
         )
@@ -62,7 +65,7 @@ class Pipeline:
         if live:
             return self._describe(_batches(self._align(self._look(recording), keep_images), 1))
         looked_at = background.run(self._look(background.run(recording, _AHEAD)), _AHEAD)
-        batches = _batches(self._align(looked_at, keep_images), self._settings.batch_size)
+        batches = _batches(self._align(looked_at, keep_images), self._settings.batch_faces)
         # The next batch is whole before the CNN has done with this one.
         return background.run(self._describe(background.run(batches, 1)), 1)
 
@@ -71,8 +74,8 @@ class Pipeline:
     ) -> Iterator[tuple[video_frame.Frame, list[tracking.TrackedFace]]]:
         """Finds and follows the faces; a frame that was dropped has none."""
         tracker = tracking.FaceTracker(
-            self._networks.detector,
-            self._settings.tracking,
+            self._model.detector,
+            config.Tracking(),
             self._settings.max_faces,
             self._settings.identity_seconds,
         )
@@ -88,7 +91,7 @@ class Pipeline:
         """Cuts the faces out, and lets go of pictures that nobody needs."""
         for frame, faces in looked_at:
             crops = [
-                alignment.align_face(frame.image, each.face.landmarks, self._settings.alignment)
+                alignment.align_face(frame.image, each.face.landmarks, config.Alignment())
                 for each in faces
             ]
             dropped = frame.image.size == 0
@@ -102,7 +105,7 @@ class Pipeline:
 
     def _describe_batch(self, batch: list["_Seen"]) -> list[streams.FrameFeatures]:
         crops = [crop for frame in batch for crop in frame.crops]
-        extractor, head = self._networks.extractor, self._networks.head
+        extractor, head = self._model.extractor, self._model.head
         features = np.zeros((0, extractor.feature_size), np.float16)
         posteriors = None if head is None else np.zeros((0, head.output.shape[-1]), np.float32)
         if crops:

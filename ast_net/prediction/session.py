@@ -17,10 +17,36 @@ from absl import logging
 
 from ast_net import config, errors, files
 from ast_net.faces import video
-from ast_net.prediction import camera, inputs, outputs, pipeline
+from ast_net.prediction import camera, inputs, outputs, pipeline, prediction_model
 from ast_net.reports import tables
 
 SUMMARY = "summary.csv"
+
+
+def predict(
+    named: config.Inputs,
+    settings: config.Outputs,
+    faces: config.Prediction,
+    networks: config.Networks,
+) -> list[outputs.Summary]:
+    """Predicts the files or the camera that are named, and writes the outputs.
+
+    Args:
+      named: the files, or the camera.
+      settings: which outputs to write, and where.
+      faces: how faces are followed in time.
+      networks: which networks predict.
+
+    Raises:
+      InputError: there is no input, or no such networks.
+      OSError: the disk is full or read-only.
+    """
+    recordings = [] if named.camera is not None else inputs.find(named.video)
+    model = prediction_model.load(networks, settings.posteriors)
+    predictor = pipeline.Pipeline(model, faces)
+    if named.camera is not None:
+        return [predict_camera(predictor, named.camera, settings, named.max_seconds)]
+    return predict_files(predictor, recordings, settings)
 
 
 def predict_files(

@@ -12,7 +12,7 @@ _RUN_CARD = """\
 # Model card: {targets} from faces, of a run of one's own
 
 Trained as `run.flags` says, and to be fed as `model.json` says: clips of {clip_frames} frames, {stride} frames from one to
-the next, at {frame_rate:g} frames a second; features of `{backbone}` with the weights whose SHA-256 begins with {weights_id}.
+the next, at {frame_rate:g} frames a second; features of `{backbone}` with the weights whose SHA-256 begins with {backbone_digest}.
 
 Before others use it, write here on which recordings it was trained, how well it agrees with raters
 (`evaluation/metrics.json` of the run), and for whom it will be worse; a file of this name in the run's folder
@@ -23,7 +23,7 @@ well; it follows. Its figures are not of this model.
 
 
 def check(workdir: str | None) -> None:
-    """Sees that a run says how it was trained; arguments as of `write`.
+    """Checks that a run says how it was trained; arguments as of `write`.
 
     Raises:
       InputError: it does not.
@@ -35,16 +35,16 @@ def check(workdir: str | None) -> None:
         )
 
 
-def write(folder: pathlib.Path, origin: temporal_model.Origin, workdir: str | None) -> None:
+def write(folder: pathlib.Path, spec: temporal_model.ModelSpec, workdir: str | None) -> None:
     """Writes model.json, MODEL_CARD.md, and run.flags of a run.
 
     Args:
       folder: is made if need be.
-      origin: what the model was trained on.
+      spec: of the model.
       workdir: the run's; None for the package's own model.
     """
     folder.mkdir(exist_ok=True)
-    temporal_model.save_origin(folder / run_folder.ORIGIN, origin)
+    temporal_model.save_spec(folder / run_folder.MODEL_SPEC, spec)
     card = shipped.MODEL_CARD.read_text()
     if workdir is not None:
         run = pathlib.Path(workdir)
@@ -52,6 +52,6 @@ def write(folder: pathlib.Path, origin: temporal_model.Origin, workdir: str | No
         if (run / MODEL_CARD).is_file():
             card = (run / MODEL_CARD).read_text()
         else:
-            values = {**vars(origin), "targets": " and ".join(origin.targets)}
+            values = {**vars(spec), "targets": " and ".join(spec.targets)}
             card = _RUN_CARD.format(**values) + card
     (folder / MODEL_CARD).write_text(card)

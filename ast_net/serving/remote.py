@@ -56,7 +56,7 @@ class Server:
         if name not in self._signatures:
             raise errors.InputError(
                 f"{self.address}: the model has no signature {name}, only {', '.join(sorted(self._signatures))}: serve "
-                "one that python -m ast_net.export has written, with its CNN (without --nocnn)"
+                "one that export has written with its CNN (`cnn=true`)"
             )
         return self._signatures[name]
 
@@ -80,7 +80,7 @@ class Server:
         return found
 
     def stride(self, frame_rate: float) -> int:
-        """The model's stride in a recording of this frame rate, as `temporal_model.Origin.stride_at`."""
+        """The model's stride in a recording of this frame rate, as `temporal_model.ModelSpec.stride_at`."""
         rates = np.array([frame_rate], np.float32)
         return int(self.predict("stride", frame_rate=rates)["stride"][0])
 
@@ -96,7 +96,7 @@ class Server:
                 if waited + pause > self._patience:
                     raise errors.InputError(
                         f"{self.address}: no answer in {waited:.1f} s and {number + 1} attempts, the last one: {error}; "
-                        "check that the server runs and is reached from here, or wait longer (--patience)"
+                        "check that the server runs and is reached from here, or wait longer (`patience=SECONDS`)"
                     ) from error
                 time.sleep(pause)
         raise AssertionError("unreachable")

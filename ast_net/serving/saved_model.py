@@ -19,29 +19,25 @@ max_enqueued_batches { value: 100 }
 """
 
 
-def write(folder: pathlib.Path, networks: served_model.Networks) -> dict[str, Callable]:
+def write(folder: pathlib.Path, model: served_model.ServedModel) -> dict[str, Callable]:
     """Writes the signatures of `signatures.build`, and returns them.
 
     Args:
       folder: exists and is empty.
-      networks: what is exported.
+      model: what is exported.
     """
-    functions = signatures.build(networks)
+    functions = signatures.build(model)
     module = tf.Module()
-    models = (networks.stacked_lstm, networks.cnn, networks.head)
-    module.variables_of_networks = [
-        variable.value for model in models if model is not None for variable in model.variables
-    ]
+    networks = [n for n in (model.temporal.network, model.cnn, model.head) if n is not None]
+    module.variables_of_networks = [v.value for network in networks for v in network.variables]
     tf.saved_model.save(module, str(folder), signatures=functions)
     (folder / BATCHING).write_text(_BATCHING)
-    extra = folder / "assets.extra"
-    extra.mkdir()
-    warmup.write(extra / warmup.FILE, functions)
+    warmup.write(folder / "assets.extra" / warmup.FILE, functions)
     return functions
 
 
 def describe(function: Callable) -> str:
-    """A function of `signatures.build` in a line: its inputs and outputs with their shapes."""
+    """Describes a function of `signatures.build` in a line: its inputs and outputs with their shapes."""
     inputs = signatures.specifications(function)
     outputs = function.structured_outputs  # type: ignore[attr-defined]
     return f"{_tensors(inputs)} -> {_tensors(outputs)}"

@@ -1,62 +1,49 @@
-"""What is exported: the networks of a run, as they were trained."""
+"""What is exported: the networks of a run as TensorFlow computes them."""
 
 import dataclasses
 
 import keras
 
-from ast_net import workdir as run_folder
+from ast_net import config
 from ast_net.cnn import runtime
 from ast_net.prediction import prediction_model
 from ast_net.temporal import temporal_model
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Networks:
-    """What an exported model computes with.
+class ServedModel:
+    """The networks of an exported model.
 
     Attributes:
-      stacked_lstm: [B, N, F] -> [B, N, D].
-      origin: what it was trained on.
+      temporal: fc6 of a face over time -> the targets.
       cnn: faces -> fc6; None to leave it out.
       head: fc6 -> logits of the expressions; None to leave it out, or where there is none.
     """
 
-    stacked_lstm: keras.Model
-    origin: temporal_model.Origin
+    temporal: temporal_model.TemporalModel
     cnn: keras.Model | None = None
     head: keras.Model | None = None
 
 
-def load(
-    workdir: str | None = None,
-    model: str = run_folder.BEST_MODEL,
-    backbone_weights: str | None = None,
-    with_cnn: bool = True,
-    precision: str = "float32",
-) -> Networks:
-    """The networks of a run, or those that come with the package.
+def load(settings: config.Export = config.Export()) -> ServedModel:
+    """Loads the networks of a run, or those that come with the package.
+
+    VGG-Face's weights come without a head: a message says so, and it is left out.
 
     Args:
-      workdir: the run's; None for the package's own.
-      model: the file in the workdir, best.keras or last.keras.
-      backbone_weights: of the CNN; None for the file that the run was trained with.
-      with_cnn: whether the CNN and its head are wanted. VGG-Face's weights come without a head, which is
-        said and left out.
-      precision: of the CNN, float32 or bfloat16. The temporal model stays as it was trained.
+      settings: the run, its model and its CNN; whether the CNN is needed, and in which precision.
 
     Raises:
-      InputError: something is missing, damaged, or made for something else.
+      InputError: something is missing, damaged, or belongs to another model.
     """
-    stacked_lstm, origin = prediction_model.load_temporal(workdir, model)
-    if not with_cnn:
-        return Networks(stacked_lstm, origin)
-    weights = prediction_model.weights_of(origin, backbone_weights)
-    cnn = runtime.network(origin.backbone, weights, precision)
-    head = None
-    if prediction_model.head_file(weights).is_file():
-        head = prediction_model.load_head(origin, weights)
-    else:
-        print(
-            f"{prediction_model.head_file(weights)}: no such file, so no expressions; finetune leaves it"
-        )
-    return Networks(stacked_lstm, origin, cnn, head)
+    temporal = temporal_model.load(settings.workdir, settings.model)
+    if not settings.cnn:
+        return ServedModel(temporal)
+    weights = prediction_model.cnn_weights(temporal.spec, settings.backbone_weights)
+    precision = "float32" if settings.precision == "auto" else settings.precision
+    cnn = runtime.network(temporal.spec.backbone, weights, precision)
+    if not prediction_model.head_file(weights).is_file():
+        path = prediction_model.head_file(weights)
+        print(f"{path}: no such file, so no expressions are exported; finetune leaves it")
+        return ServedModel(temporal, cnn)
+    return ServedModel(temporal, cnn, prediction_model.load_head(temporal.spec, weights))

@@ -9,8 +9,7 @@ import keras
 import tensorflow as tf
 
 from ast_net.cnn import expression_head
-from ast_net.serving import encoded_faces, input_checks, served_model
-from ast_net.temporal import stacked_lstm as lstm
+from ast_net.serving import encoded_faces, input_checks, served_model, temporal_graphs
 from ast_net.temporal import temporal_model
 
 # Of all rows of a request together, so that none takes all memory. A face has 150 kB.
@@ -19,8 +18,8 @@ MAX_FRAMES, MAX_FACES = 65_536, 2_048
 Tensors = dict[str, tf.Tensor]
 
 
-def build(networks: served_model.Networks) -> dict[str, Callable]:
-    """The functions by their names, each with its inputs' names, shapes and types fixed.
+def build(model: served_model.ServedModel) -> dict[str, Callable]:
+    """Builds the functions by their names, each with its inputs' names, shapes and types fixed.
 
     B and N are free. A frame without a face is a row of zeros in features, a picture that is all black,
     or an empty string; predictions and states stay what they were.
@@ -35,29 +34,32 @@ def build(networks: served_model.Networks) -> dict[str, Callable]:
     - emotion: faces [B, 224, 224, 3] uint8 RGB -> posteriors [B, 7], zeros without a face, and the names of
       their columns, expressions [B, 7].
 
-    What takes pictures needs networks.cnn, and emotion networks.head, too. A function raises
+    What takes pictures needs model.cnn, and emotion model.head, too. A function raises
     tf.errors.InvalidArgumentError for what is empty, too large, not finite, or not such a picture.
     """
-    features = networks.stacked_lstm.input.shape[-1]
-    step, states = _step(networks)
-    found = {
-        "serving_default": _traced(_clips(networks), features=((None, None, features), tf.float32)),
-        "step": _traced(_of_features(step), features=((None, features), tf.float32), **states),
-        "stride": _traced(_stride(networks.origin), frame_rate=((None,), tf.float32)),
+    spec = model.temporal.spec
+    clips, step = temporal_graphs.clips(model.temporal), temporal_graphs.step(model.temporal)
+    states = {
+        tensor.name: (tuple(tensor.shape), tf.float32)
+        for tensor in step.inputs
+        if tensor.name != "features"
     }
-    if networks.cnn is not None:
-        of_faces, faces = (
-            _faces(networks, networks.cnn),
-            ((None, None, *encoded_faces.FACE), tf.uint8),
-        )
-        found["faces"] = _traced(of_faces, faces=faces)
-        found["jpeg"] = _traced(_jpeg(of_faces), jpeg=((None, None), tf.string))
-        step_jpeg = _step_jpeg(step, networks.cnn)
-        found["step_jpeg"] = _traced(step_jpeg, jpeg=((None,), tf.string), **states)
-    if networks.cnn is not None and networks.head is not None:
-        emotion = _emotion(networks.cnn, networks.head)
-        found["emotion"] = _traced(emotion, faces=((None, *encoded_faces.FACE), tf.uint8))
-    return found
+    features = (None, spec.feature_size), tf.float32
+    result = {
+        "serving_default": _traced(_clips(clips), features=((None, *features[0]), tf.float32)),
+        "step": _traced(_step_features(step), features=features, **states),
+        "stride": _traced(_stride(spec), frame_rate=((None,), tf.float32)),
+    }
+    if model.cnn is None:
+        return result
+    faces = (None, *encoded_faces.FACE), tf.uint8
+    of_faces = _faces(clips, model.cnn)
+    result["faces"] = _traced(of_faces, faces=((None, *faces[0]), tf.uint8))
+    result["jpeg"] = _traced(_jpeg(of_faces), jpeg=((None, None), tf.string))
+    result["step_jpeg"] = _traced(_step_jpeg(step, model.cnn), jpeg=((None,), tf.string), **states)
+    if model.head is not None:
+        result["emotion"] = _traced(_emotion(model.cnn, model.head), faces=faces)
+    return result
 
 
 def _traced(function: Callable[..., Tensors], **inputs: tuple[tuple, tf.DType]) -> Callable:
@@ -71,56 +73,45 @@ def _traced(function: Callable[..., Tensors], **inputs: tuple[tuple, tf.DType]) 
     return tf.function(checked, autograph=False).get_concrete_function(**specs)
 
 
-def _clips(networks: served_model.Networks) -> Callable[..., Tensors]:
-    def clips(features):
+def _clips(clips: keras.Model) -> Callable[..., Tensors]:
+    def of_clips(features):
         features = input_checks.finite(input_checks.bounded(features, 2, MAX_FRAMES, "frames"))
-        return _by_target(networks, networks.stacked_lstm(features))
+        return clips({"features": features})
 
-    return clips
-
-
-def _step(networks: served_model.Networks) -> tuple[Callable[..., Tensors], dict[str, tuple]]:
-    """Features [B, F] and states by their names -> each target, and new states; and the states' shapes and type."""
-    stateful = lstm.build_stateful(networks.stacked_lstm, frames=1)
-
-    def step(features, states):
-        rows, fitting = tf.shape(features)[0], {}
-        for name, state in states.items():
-            found = tf.shape(state)[0]
-            message = f"{name}: expected as many rows as there are faces, found"
-            state = input_checks.require(found == rows, state, message, found, "and", rows)
-            finite = tf.reduce_all(tf.math.is_finite(state))
-            fitting[name] = input_checks.require(finite, state, f"{name}: found NaN or infinity")
-        outputs = stateful({"features": features[:, tf.newaxis], **fitting})
-        predictions = _by_target(networks, outputs["predictions"][:, 0])
-        return {**predictions, **{name: outputs[name] for name in states}}
-
-    return step, {
-        f"{layer.name}_{part}": ((None, layer.units), tf.float32)
-        for layer in lstm.lstm_layers(networks.stacked_lstm)
-        for part in "hc"
-    }
+    return of_clips
 
 
-def _of_features(step: Callable[..., Tensors]) -> Callable[..., Tensors]:
+def _step(step: keras.Model, features: tf.Tensor, states: Tensors) -> Tensors:
+    """Each target, and the new states by the names that they go in with."""
+    rows, checked = tf.shape(features)[0], {}
+    for name, state in states.items():
+        count = tf.shape(state)[0]
+        message = f"{name}: expected as many rows as there are faces, found"
+        state = input_checks.require(count == rows, state, message, count, "and", rows)
+        finite = tf.reduce_all(tf.math.is_finite(state))
+        checked[name] = input_checks.require(finite, state, f"{name}: found NaN or infinity")
+    answer = step({"features": features, **checked})
+    return {name.removeprefix(temporal_graphs.NEXT): value for name, value in answer.items()}
+
+
+def _step_features(step: keras.Model) -> Callable[..., Tensors]:
     def step_features(features, **states):
-        return step(
-            input_checks.finite(input_checks.bounded(features, 1, MAX_FRAMES, "rows")), states
-        )
+        features = input_checks.finite(input_checks.bounded(features, 1, MAX_FRAMES, "rows"))
+        return _step(step, features, states)
 
     return step_features
 
 
-def _step_jpeg(step: Callable[..., Tensors], cnn: keras.Model) -> Callable[..., Tensors]:
+def _step_jpeg(step: keras.Model, cnn: keras.Model) -> Callable[..., Tensors]:
     def step_jpeg(jpeg, **states):
         faces = encoded_faces.decoded(input_checks.bounded(jpeg, 1, MAX_FACES, "pictures"))
         features, _ = encoded_faces.fc6(cnn, faces)
-        return step(features, states)
+        return _step(step, features, states)
 
     return step_jpeg
 
 
-def _stride(origin: temporal_model.Origin) -> Callable[..., Tensors]:
+def _stride(spec: temporal_model.ModelSpec) -> Callable[..., Tensors]:
     def stride(frame_rate):
         rate = input_checks.bounded(frame_rate, 1, MAX_FRAMES, "rates")
         fine = tf.reduce_all((rate > 0) & (rate < 1000))
@@ -128,19 +119,19 @@ def _stride(origin: temporal_model.Origin) -> Callable[..., Tensors]:
             input_checks.require(fine, rate, "frame_rate: expected 0 to 1000, found", rate),
             tf.float64,
         )
-        # As Origin.stride_at.
-        frames = tf.cast(tf.round(origin.stride * rate / origin.frame_rate), tf.int32)
+        # As ModelSpec.stride_at.
+        frames = tf.cast(tf.round(spec.stride * rate / spec.frame_rate), tf.int32)
         return {"stride": tf.maximum(frames, 1)}
 
     return stride
 
 
-def _faces(networks: served_model.Networks, cnn: keras.Model) -> Callable[..., Tensors]:
+def _faces(clips: keras.Model, cnn: keras.Model) -> Callable[..., Tensors]:
     def predict(faces):
         faces = input_checks.bounded(faces, 2, MAX_FACES, "faces")
         features, _ = encoded_faces.fc6(cnn, tf.reshape(faces, (-1, *encoded_faces.FACE)))
         shape = tf.concat([tf.shape(faces)[:2], tf.shape(features)[1:]], axis=0)
-        return _by_target(networks, networks.stacked_lstm(tf.reshape(features, shape)))
+        return clips({"features": tf.reshape(features, shape)})
 
     return predict
 
@@ -168,12 +159,7 @@ def _emotion(cnn: keras.Model, head: keras.Model) -> Callable[..., Tensors]:
     return emotion
 
 
-def _by_target(networks: served_model.Networks, predictions: tf.Tensor) -> Tensors:
-    """[..., D] -> D of [...]."""
-    return dict(zip(networks.origin.targets, tf.unstack(predictions, axis=-1), strict=True))
-
-
 def specifications(function: Callable) -> dict[str, tf.TensorSpec]:
-    """The inputs that a function of `build` takes, by name."""
+    """Returns the inputs that a function of `build` takes, by name."""
     positional, named = function.structured_input_signature  # type: ignore[attr-defined]
     return {spec.name: spec for spec in (*positional, *named.values())}

@@ -12,7 +12,7 @@ from ast_net import errors
 
 
 def check(export_dir: str | pathlib.Path) -> pathlib.Path:
-    """Sees that the folder's name is a version, and that this version does not exist.
+    """Checks that the folder's name is a version, and that this version does not exist.
 
     TensorFlow Serving takes each folder whose name is a number for a version, and serves the highest.
 
@@ -24,14 +24,14 @@ def check(export_dir: str | pathlib.Path) -> pathlib.Path:
     if number is None:
         raise errors.InputError(
             f"{export_dir}: expected a version's number as the last part, as servers want it, found "
-            f"{path.name!r}: give, for example, --export_dir={pathlib.Path(export_dir) / '1'}"
+            f"{path.name!r}: give, for example, `export_dir={pathlib.Path(export_dir) / '1'}`"
         )
     names = os.listdir(path.parent) if path.parent.is_dir() else []
     same = [name for name in names if _version(name) == number]
     if same:
         raise errors.InputError(
             f"{path.parent / same[0]}: this version exists and may be in use; versions are never replaced: give "
-            f"--export_dir={path.parent / str(1 + max(filter(None, map(_version, names)), default=0))}"
+            f"`export_dir={path.parent / str(1 + max(filter(None, map(_version, names)), default=0))}`"
         )
     return path
 

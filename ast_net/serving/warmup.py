@@ -1,7 +1,7 @@
 """Requests that a server answers before it takes others, so that nobody waits for its first steps.
 
 TensorFlow Serving reads them from assets.extra/tf_serving_warmup_requests: a TFRecord file of PredictionLog
-messages (prediction_log.proto). They are so few and simple that they are written here field by field.
+messages, which the package tensorflow-serving-api defines.
 """
 
 import pathlib
@@ -17,14 +17,31 @@ FILE = "tf_serving_warmup_requests"
 
 
 def write(path: str | pathlib.Path, functions: Mapping[str, Callable]) -> None:
-    """Writes one request for each function of `signatures.build`."""
+    """Writes one request for each function of `signatures.build`.
+
+    Without tensorflow-serving-api it writes none and says so: a server works without them.
+    """
+    try:
+        from tensorflow_serving.apis import prediction_log_pb2
+    except ImportError as error:
+        print(
+            f"no warm-up requests, so a server's first answers take longer ({error}): for them install "
+            "'ast-net[serving]' and export again"
+        )
+        return
+    pathlib.Path(path).parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for name, function in functions.items():
-            writer.write(prediction_log(name, inputs(function)))
+            log = prediction_log_pb2.PredictionLog()
+            request = log.predict_log.request
+            request.model_spec.name, request.model_spec.signature_name = "ast_net", name
+            for key, values in inputs(function).items():
+                request.inputs[key].CopyFrom(tf.make_tensor_proto(values))
+            writer.write(log.SerializeToString())
 
 
 def inputs(function: Callable) -> dict[str, np.ndarray]:
-    """Values that a function of `signatures.build` takes: one row, of two frames where it has frames."""
+    """Makes values that a function of `signatures.build` takes: one row, of two frames where it has frames."""
     return {
         name: _values(
             [(1, 2)[axis] if size is None else size for axis, size in enumerate(spec.shape)],
@@ -40,24 +57,3 @@ def _values(shape: list[int], dtype: tf.DType) -> np.ndarray:
         return np.full(shape, tf.io.encode_jpeg(grey).numpy(), object)
     # Neither black nor 0, which would be frames without a face.
     return np.full(shape, 128 if dtype == tf.uint8 else 0.5, dtype.as_numpy_dtype)
-
-
-def prediction_log(signature: str, values: Mapping[str, np.ndarray]) -> bytes:
-    """A PredictionLog: PredictLog predict_log = 6, of PredictRequest request = 1.
-
-    That has ModelSpec model_spec = 1 (name = 1, signature_name = 3) and map<string, TensorProto> inputs = 2.
-    """
-    request = _field(1, _field(1, b"ast_net") + _field(3, signature.encode()))
-    for name, value in values.items():
-        tensor = tf.make_tensor_proto(value).SerializeToString()
-        request += _field(2, _field(1, name.encode()) + _field(2, tensor))
-    return _field(6, _field(1, request))
-
-
-def _field(number: int, content: bytes) -> bytes:
-    """A field that has a length, as protocol buffers encode it: its number and type 2, the length, the content."""
-    length, encoded = len(content), bytearray()
-    while length >= 128:
-        encoded.append(length % 128 + 128)
-        length //= 128
-    return bytes([8 * number + 2, *encoded, length]) + content

@@ -3,9 +3,9 @@
 import pathlib
 
 _FOLDER = pathlib.Path(__file__).parent
-# The CNN `compact`, its head of seven expressions, the stacked LSTM on its features and what it was trained on.
+# The CNN `compact`, its head of seven expressions, the stacked LSTM on its features, and how to rebuild that.
 COMPACT = _FOLDER / "compact.weights.h5"
 COMPACT_HEAD = _FOLDER / "compact_head.weights.h5"
-STACKED_LSTM = _FOLDER / "stacked_lstm.keras"
-STACKED_LSTM_ORIGIN = _FOLDER / "stacked_lstm.json"
+STACKED_LSTM = _FOLDER / "stacked_lstm.weights.h5"
+STACKED_LSTM_SPEC = _FOLDER / "stacked_lstm.json"
 MODEL_CARD = _FOLDER / "MODEL_CARD.md"

@@ -7,7 +7,6 @@ minimum, and N and M count what is left; a clip with nothing valid gives 0. Mask
 All raise ValueError where shapes differ: broadcasting is how losses go silently wrong.
 """
 
-import dataclasses
 import functools
 from collections.abc import Callable
 from typing import TypeAlias
@@ -104,7 +103,6 @@ def ccc_loss(labels: Tensor, predictions: Tensor, mask: Tensor | None = None) ->
     return 1 - tf.reduce_mean(concordance)
 
 
-@keras.saving.register_keras_serializable(package="ast_net")
 class SiameseTemporalLoss(keras.layers.Layer):
     """Equations 1 and 2: adds the loss of a batch of twin clips to the model, and reports its terms.
 
@@ -121,9 +119,9 @@ class SiameseTemporalLoss(keras.layers.Layer):
 
     _CONSTRAINTS = ("local", "global", "siamese")
 
-    def __init__(self, weights: config.LossWeights | dict, **kwargs):
+    def __init__(self, weights: config.LossWeights, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
-        self.loss_weights = config.LossWeights(**weights) if isinstance(weights, dict) else weights
+        self.loss_weights = weights
         self._terms = {
             term: keras.metrics.Mean(name=f"{term}_loss")
             for term in ("label", "trend", "local", "global", "siamese", "ccc")
@@ -164,9 +162,6 @@ class SiameseTemporalLoss(keras.layers.Layer):
             loss += strength * self._weight(term) * value
         self.add_loss(tf.reduce_mean(loss))
         return loss
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), "weights": dataclasses.asdict(self.loss_weights)}
 
 
 def _check(labels, predictions, mask) -> tuple[Tensor, Tensor, Tensor]:

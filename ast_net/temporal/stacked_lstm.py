@@ -1,13 +1,16 @@
 """The stacked LSTM: fc6 of a clip to its valence and arousal (sections 3.3 and 4.3)."""
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from ast_net import errors, shipped
+from ast_net import files
+
+# The layers of a model by their names; those of the LSTMs are lstm_1, lstm_2, ...
+_STANDARDISE, _PREDICTIONS = "standardise", "predictions"
 
 
 def build_stacked_lstm(
@@ -17,7 +20,7 @@ def build_stacked_lstm(
     policy: str = "float32",
     moments: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> keras.Model:
-    """The temporal model [B, N, F] -> [B, N, D], for any N; 844,042 parameters at these defaults.
+    """Builds the temporal model [B, N, F] -> [B, N, D], for any N; 844,042 parameters by default.
 
     A frame without a face is a row of zeros: the LSTMs skip it, so that their state and the prediction
     stay what they were at the last face (with stride S, S frames earlier).
@@ -27,66 +30,126 @@ def build_stacked_lstm(
       units: cells of each layer, from the features up.
       targets: D.
       policy: a Keras dtype policy; mixed_bfloat16 computes the inputs' part of the gates in bfloat16.
-      moments: mean and variance [F] of the training features, to standardise them by. Without, features
-        far from mean 0 and variance 1 saturate the gates, and nothing is learned.
+      moments: for training, mean and variance [F] of the training features, to standardise them by.
+        Without, features far from mean 0 and variance 1 saturate the gates, and the loss stays where
+        it is. `folded` makes them part of the weights.
     """
-    mean, variance = moments or (np.zeros(feature_size), np.ones(feature_size))
     features = keras.Input((None, feature_size), name="features")
-    present = _present(features)
-    hidden = keras.layers.Normalization(
-        mean=mean, variance=variance, dtype="float32", name="standardise"
-    )(features)
+    hidden, present = features, _present(features)
+    if moments is not None:
+        mean, variance = moments
+        hidden = keras.layers.Normalization(
+            mean=mean, variance=variance, dtype="float32", name=_STANDARDISE
+        )(features)
     for number, size in enumerate(units, start=1):
         hidden, _, _ = LSTM(size, dtype=policy, name=f"lstm_{number}")(hidden, present)
-    predictions = keras.layers.Dense(targets, dtype="float32", name="predictions")(hidden)
+    predictions = keras.layers.Dense(targets, dtype="float32", name=_PREDICTIONS)(hidden)
     return keras.Model(features, predictions, name="stacked_lstm")
 
 
-def load(path: str | pathlib.Path = shipped.STACKED_LSTM) -> keras.Model:
-    """A trained temporal model; by default the package's own, for the features of its `compact`.
+def folded(stacked_lstm: keras.Model) -> keras.Model:
+    """Builds the network for inference: float32, the standardisation part of the first LSTM's weights.
 
-    Raises:
-      InputError: the file is missing or not such a model.
+    (x - mean) / std @ kernel + bias = x @ (kernel / std) + (bias - (mean / std) @ kernel), computed in
+    float64 and rounded once. Rows of zeros make no difference: the LSTMs skip them before and after.
+
+    Args:
+      stacked_lstm: of `build_stacked_lstm`, with or without moments, in any policy.
     """
-    path = pathlib.Path(path)
-    if not path.is_file():
-        raise errors.InputError(f"{path}: no such model; train first, with --workdir={path.parent}")
-    try:
-        return keras.models.load_model(path)
-    except (ValueError, OSError, KeyError) as error:
-        raise errors.InputError(
-            f"{path}: no model that can be read ({error}); train again in another workdir"
-        ) from error
+    layers = lstm_layers(stacked_lstm)
+    network = build_stacked_lstm(
+        stacked_lstm.input.shape[-1],
+        [layer.units for layer in layers],
+        stacked_lstm.output.shape[-1],
+    )
+    network.set_weights(stacked_lstm.get_weights())
+    standardise = _standardising_layer(stacked_lstm)
+    if standardise is not None:
+        mean, variance = (
+            np.ravel(moment).astype(np.float64)
+            for moment in (standardise.mean, standardise.variance)
+        )
+        # As the layer divides.
+        deviation = np.maximum(np.sqrt(variance), keras.config.epsilon())
+        kernel, bias = (np.asarray(w, np.float64) for w in (layers[0].kernel, layers[0].bias))
+        first = lstm_layers(network)[0]
+        first.kernel.assign(kernel / deviation[:, np.newaxis])
+        first.bias.assign(bias - (mean / deviation) @ kernel)
+    return network
+
+
+def save(stacked_lstm: keras.Model, path: str | pathlib.Path) -> None:
+    """Writes the weights of the `folded` model, whole or not at all.
+
+    Args:
+      stacked_lstm: of `build_stacked_lstm`.
+      path: ends in .weights.h5.
+    """
+    network = folded(stacked_lstm)
+    with files.whole(path) as temporary:
+        network.save_weights(temporary)
 
 
 def build_stateful(stacked_lstm: keras.Model, frames: int | None = None) -> keras.Model:
-    """The same layers with their state in the open, to go on where an earlier call stopped.
+    """Builds a model of the same layers that takes and gives their states, to continue a sequence.
 
-    Inputs and outputs are dicts: features [B, N, F] in, predictions [B, N, D] out, and for each LSTM k
-    lstm_k_h and lstm_k_c [B, units] both in and out; zeros start a sequence.
+    Inputs and outputs are dicts: features [B, N, F] in, predictions [B, N, D] out, and the states of
+    `state_sizes` both in and out; zeros start a sequence.
 
     Args:
       stacked_lstm: its weights are shared.
       frames: N, to compute that many frames without a loop; None for any N.
     """
     features = keras.Input((frames, stacked_lstm.input.shape[-1]), name="features")
-    inputs: dict[str, keras.KerasTensor] = {"features": features}
-    outputs: dict[str, keras.KerasTensor] = {}
-    present = _present(features)
-    hidden = stacked_lstm.get_layer("standardise")(features)
-    for layer in lstm_layers(stacked_lstm):
-        names = (f"{layer.name}_h", f"{layer.name}_c")
-        states = [keras.Input((layer.units,), name=name) for name in names]
-        hidden, *new_states = layer(hidden, present, states, unroll=frames is not None)
-        inputs.update(zip(names, states, strict=True))
-        outputs.update(zip(names, new_states, strict=True))
-    outputs["predictions"] = stacked_lstm.get_layer("predictions")(hidden)
-    return keras.Model(inputs, outputs, name="stateful_stacked_lstm")
+    states = {n: keras.Input((size,), name=n) for n, size in state_sizes(stacked_lstm).items()}
+    predictions, new_states = _applied(stacked_lstm, features, states, unroll=frames is not None)
+    outputs = {"predictions": predictions, **new_states}
+    return keras.Model({"features": features, **states}, outputs, name="stateful_stacked_lstm")
+
+
+def build_unrolled(stacked_lstm: keras.Model, frames: int) -> keras.Model:
+    """Builds a model of the same layers for clips of that many frames, [B, N, F] -> [B, N, D], without a loop.
+
+    Args:
+      stacked_lstm: its weights are shared.
+      frames: N.
+    """
+    features = keras.Input((frames, stacked_lstm.input.shape[-1]), name="features")
+    predictions, _ = _applied(stacked_lstm, features, states=None, unroll=True)
+    return keras.Model(features, predictions, name="unrolled_stacked_lstm")
 
 
 def lstm_layers(stacked_lstm: keras.Model) -> list["LSTM"]:
-    """The LSTM layers, from the features up."""
+    """Returns the LSTM layers, from the features up."""
     return [layer for layer in stacked_lstm.layers if isinstance(layer, LSTM)]
+
+
+def state_sizes(stacked_lstm: keras.Model) -> dict[str, int]:
+    """Returns the names and the cells of the states: lstm_k_h and lstm_k_c, [B, units], of each LSTM k."""
+    return {
+        f"{layer.name}_{part}": layer.units for layer in lstm_layers(stacked_lstm) for part in "hc"
+    }
+
+
+def _applied(
+    stacked_lstm: keras.Model, features, states: Mapping | None, unroll: bool
+) -> tuple[keras.KerasTensor, dict[str, keras.KerasTensor]]:
+    """The layers on features [B, N, F]: predictions [B, N, D], and the states after them."""
+    present = _present(features)
+    new_states: dict[str, keras.KerasTensor] = {}
+    standardise = _standardising_layer(stacked_lstm)
+    hidden = features if standardise is None else standardise(features)
+    for layer in lstm_layers(stacked_lstm):
+        names = [f"{layer.name}_{part}" for part in "hc"]
+        initial = None if states is None else [states[name] for name in names]
+        hidden, *after = layer(hidden, present, initial, unroll=unroll)
+        new_states.update(zip(names, after, strict=True))
+    return stacked_lstm.get_layer(_PREDICTIONS)(hidden), new_states
+
+
+def _standardising_layer(stacked_lstm: keras.Model) -> keras.layers.Normalization | None:
+    layers = [layer for layer in stacked_lstm.layers if layer.name == _STANDARDISE]
+    return layers[0] if layers else None
 
 
 def _present(features):
@@ -94,7 +157,6 @@ def _present(features):
     return keras.ops.any(keras.ops.not_equal(features, 0), axis=-1)
 
 
-@keras.saving.register_keras_serializable(package="ast_net")
 class LSTM(keras.layers.Layer):
     """LSTM (Hochreiter and Schmidhuber, 1997) with the weights of keras.layers.LSTM, in its order.
 
@@ -158,9 +220,6 @@ class LSTM(keras.layers.Layer):
         new_c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
         new_h = tf.sigmoid(o) * tf.tanh(new_c)
         return tf.where(valid, new_h, h), tf.where(valid, new_c, c)
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), "units": self.units}
 
 
 def _forget_bias(shape, dtype=None):

@@ -1,7 +1,6 @@
 """Valence and arousal of consecutive frames, as they come: causal, with constant time and memory a frame."""
 
 import copy
-from collections.abc import Mapping
 
 import keras
 import numpy as np
@@ -33,11 +32,7 @@ class StreamingPredictor:
         self._stride = stride
         self._clip_frames = clip_frames
         self._feature_size = stacked_lstm.input.shape[-1]
-        self._state_sizes = {
-            f"{layer.name}_{part}": layer.units
-            for layer in lstm.lstm_layers(stacked_lstm)
-            for part in "hc"
-        }
+        self._state_sizes = lstm.state_sizes(stacked_lstm)
         signature = {name: tf.TensorSpec((None, size)) for name, size in self._state_sizes.items()}
         signature["features"] = tf.TensorSpec((None, None, self._feature_size))
         self._model = tf.function(lstm.build_stateful(stacked_lstm), input_signature=[signature])
@@ -63,25 +58,6 @@ class StreamingPredictor:
             name: np.zeros((self._stride, size), np.float32)
             for name, size in self._state_sizes.items()
         }
-
-    @property
-    def state(self) -> dict[str, np.ndarray]:
-        """All it remembers: `frames`, how many it has seen, and each LSTM's h and c, float32 [S, units]."""
-        states = {name: values.copy() for name, values in self._states.items()}
-        return {"frames": np.array(self._frames), **states}
-
-    def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Goes on where the predictor that gave this `state` was, in this process or another.
-
-        Raises:
-          ValueError: it is the state of another model, or of another stride.
-        """
-        expected = {"frames": (), **{k: v.shape for k, v in self._states.items()}}
-        found = {name: np.shape(values) for name, values in state.items()}
-        if found != expected:
-            raise ValueError(f"expected a state of shapes {expected}, found {found}")
-        self._frames = int(state["frames"])
-        self._states = {name: np.array(state[name], np.float32) for name in self._states}
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """fc6 of the recording's next frames [T, F] -> their predictions float32 [T, D].

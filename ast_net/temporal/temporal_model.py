@@ -1,80 +1,132 @@
-"""A trained temporal model with what it was trained on: all that predicting with it takes."""
+"""A temporal model with what it was trained on: all that predicting with it takes."""
 
+import contextlib
 import dataclasses
 import json
 import pathlib
+from collections.abc import Iterator
 
+import h5py
 import keras
 
-from ast_net import config, errors, files, shipped
+from ast_net import config, errors, files, shipped, workdir
 from ast_net.temporal import stacked_lstm
 
 
 @dataclasses.dataclass(frozen=True)
-class Origin:
-    """What a temporal model was trained on, and so what it expects; model.json beside the model.
+class ModelSpec:
+    """How to rebuild a temporal model, and what it expects; model.json beside its weights.
 
     Attributes:
       targets: what it predicts, in order.
-      backbone, weights_id: the CNN of its features, and the first digits of its weights' SHA-256.
-      backbone_weights: the file of these weights, when it was trained; None for the package's own.
+      feature_size, units: F, and the cells of each LSTM, as of `stacked_lstm.build_stacked_lstm`.
+      backbone, backbone_digest: the CNN of its features, and the first digits of its weights' SHA-256.
+      backbone_weights: the file of these weights during training; None for the package's own.
       clip_frames, stride: N and S of its clips.
-      frame_rate: of the recordings, frames a second: S frames last S / frame_rate seconds.
+      frame_rate: of the training recordings, frames a second: S frames last S / frame_rate seconds.
+      records: the digest of the records that it was trained on (`records.store`).
     """
 
     targets: tuple[str, ...]
+    feature_size: int
+    units: tuple[int, ...]
     backbone: str
-    weights_id: str
+    backbone_digest: str
     backbone_weights: str | None
     clip_frames: int
     stride: int
     frame_rate: float
+    records: str
 
     def __post_init__(self) -> None:
         config.Clip(self.clip_frames, self.stride)
+        config.StackedLSTM(self.units)
+        if self.feature_size < 1:
+            raise errors.InputError(f"feature_size must be positive, found {self.feature_size}")
         if not 0 < self.frame_rate < 1000:
             raise errors.InputError(f"frame_rate must be from 0 to 1000, found {self.frame_rate}")
 
     def stride_at(self, frame_rate: float) -> int:
-        """The stride that lasts as long at another frame rate, at least 1."""
+        """Returns the stride that lasts as long at another frame rate, at least 1."""
         return max(1, round(self.stride * frame_rate / self.frame_rate))
 
 
-def save_origin(path: str | pathlib.Path, origin: Origin) -> None:
+@dataclasses.dataclass(frozen=True, eq=False)
+class TemporalModel:
+    """The network for inference, [B, N, F] -> [B, N, D] in float32, and its specification."""
+
+    network: keras.Model
+    spec: ModelSpec
+
+
+def save_spec(path: str | pathlib.Path, spec: ModelSpec) -> None:
     """Writes model.json, whole or not at all."""
     with files.whole(path) as temporary:
-        temporary.write_text(json.dumps(dataclasses.asdict(origin), indent=2) + "\n")
+        temporary.write_text(json.dumps(dataclasses.asdict(spec), indent=2) + "\n")
 
 
-def load(
-    network: str | pathlib.Path = shipped.STACKED_LSTM,
-    origin: str | pathlib.Path = shipped.STACKED_LSTM_ORIGIN,
-) -> tuple[keras.Model, Origin]:
-    """A trained model [B, N, F] -> [B, N, D] and its origin; by default the package's own.
+def load(folder: str | pathlib.Path | None = None, model: str = "best") -> TemporalModel:
+    """Loads a run's temporal model: its weights, into a network that is rebuilt as model.json says.
 
     Args:
-      network: best.keras or last.keras of a run.
-      origin: model.json of the run.
+      folder: the run's; None for the model that comes with the package.
+      model: best or last.
 
     Raises:
-      InputError: a file is missing or damaged, or the two do not belong together.
+      InputError: a file is missing or damaged, or the two are of different runs.
     """
-    model, path = stacked_lstm.load(network), pathlib.Path(origin)
+    weights, spec_file = shipped.STACKED_LSTM, shipped.STACKED_LSTM_SPEC
+    if folder is not None:
+        weights = pathlib.Path(folder) / workdir.weights_file(model)
+        spec_file = pathlib.Path(folder) / workdir.MODEL_SPEC
+    if not weights.is_file():
+        raise errors.InputError(
+            f"{weights}: no such model; train first, with `workdir={weights.parent}`"
+        )
+    spec = load_spec(spec_file)
+    network = stacked_lstm.build_stacked_lstm(spec.feature_size, spec.units, len(spec.targets))
+    expected = (
+        f"the weights of LSTMs of {', '.join(map(str, spec.units))} cells on {spec.feature_size} features "
+        f"for {' and '.join(spec.targets)}, as {spec_file} says"
+    )
+    with _damage_reported(weights, expected):
+        # Keras does not mind layers that it has no use for.
+        _check_count(weights, len(network.weights))
+        network.load_weights(weights)
+    return TemporalModel(network, spec)
+
+
+def load_spec(path: pathlib.Path) -> ModelSpec:
+    """Reads model.json.
+
+    Raises:
+      InputError: the file is missing or damaged.
+    """
     if not path.is_file():
-        raise errors.InputError(
-            f"{path}: no such file; a run of an earlier version lacks it: call train once more as the run was "
-            f"(--flagfile={path.parent / 'run.flags'}), which adds it without training again"
-        )
-    try:
+        raise errors.InputError(f"{path}: no such file; give the whole folder that train has left")
+    with _damage_reported(path, "what train leaves"):
         values = json.loads(path.read_text())
-        found = Origin(**{**values, "targets": tuple(values["targets"])})
-    except (ValueError, TypeError, KeyError) as error:
+        sequences = {name: tuple(values[name]) for name in ("targets", "units")}
+        return ModelSpec(**{**values, **sequences})
+
+
+def _check_count(weights: pathlib.Path, expected: int) -> None:
+    arrays: list[str] = []
+    with h5py.File(weights) as file:
+        file.visititems(lambda name, item: arrays.append(name) if hasattr(item, "shape") else None)
+    if len(arrays) != expected:
+        raise ValueError(f"{len(arrays)} arrays in place of {expected}")
+
+
+@contextlib.contextmanager
+def _damage_reported(path: pathlib.Path, expected: str) -> Iterator[None]:
+    """Turns whatever happens while a file is read into an error that names it."""
+    try:
+        yield
+    except Exception as error:
+        # Keras adds whole arrays to its messages, from the second line on.
+        reason = (str(error).splitlines() or [repr(error)])[0]
         raise errors.InputError(
-            f"{path}: not what train leaves ({error}); call train once more, which writes it again"
+            f"{path}: expected {expected}, found something else ({reason}): the file is damaged or belongs to "
+            "another run; train again in another folder"
         ) from error
-    if model.output.shape[-1] != len(found.targets):
-        raise errors.InputError(
-            f"{network}: predicts {model.output.shape[-1]} targets, but {path} names {found.targets}; these are "
-            "files of two runs"
-        )
-    return model, found

@@ -12,8 +12,9 @@ import tensorflow as tf
 import tqdm
 from absl import logging
 
-from ast_net import config, errors, files, workdir
+from ast_net import config, errors, workdir
 from ast_net.temporal import siamese
+from ast_net.temporal import stacked_lstm as lstm
 from ast_net.training import history as history_file
 
 
@@ -56,10 +57,10 @@ def train(
         print(_progress_line(history, training), flush=True)
         # What is derived from an epoch comes before its checkpoint: killed in between, it is made again.
         if _best(history) == len(history) - 1:
-            _save(stacked_lstm, folder / workdir.BEST_MODEL)
+            lstm.save(stacked_lstm, folder / workdir.weights_file("best"))
         history_file.write(folder / workdir.HISTORY, history)
         manager.save(checkpoint_number=len(history))
-    _save(stacked_lstm, folder / workdir.LAST_MODEL)
+    lstm.save(stacked_lstm, folder / workdir.weights_file("last"))
 
 
 def _compiled(
@@ -149,8 +150,3 @@ def _progress_line(history: history_file.History, training: config.Training) -> 
     ]
     best = "  best so far" if _best(history) == len(history) - 1 else ""
     return "  ".join(parts) + f"  {seconds:.1f} s, at most {remaining:.0f} min left{best}"
-
-
-def _save(model: keras.Model, path: pathlib.Path) -> None:
-    with files.whole(path) as temporary:
-        model.save(temporary)

@@ -12,8 +12,8 @@ from ast_net.temporal import streaming
 
 
 @pytest.fixture(scope="module")
-def predictor(learned):
-    return pipeline.Pipeline(learned, config.Prediction(batch_size=8))
+def predictor(shipped_model):
+    return pipeline.Pipeline(shipped_model, config.Prediction(batch_size=8))
 
 
 def of_images(images, rate=25.0):
@@ -27,13 +27,13 @@ def values(predicted):
 
 
 @pytest.fixture(scope="module")
-def expected(face_video, learned):
+def expected(face_video, shipped_model):
     """The predictions of face_video, step by step, the whole video at once each time."""
     source = video.Video(face_video)
-    track = face_track.track_video(source, config.Tracking(), learned.detector)
+    track = face_track.track_video(source, config.Tracking(), shipped_model.detector)
     crops = [face.image for face in alignment.aligned_faces(source, track, config.Alignment())]
-    features = learned.extractor(np.stack(crops)).astype(np.float32)
-    return streaming.StreamingPredictor(learned.stacked_lstm, 10).predict(features)
+    features = shipped_model.extractor(np.stack(crops)).astype(np.float32)
+    return streaming.StreamingPredictor(shipped_model.temporal.network, 10).predict(features)
 
 
 @pytest.mark.parametrize("live", [False, True])
@@ -45,8 +45,8 @@ def test_equals_the_steps_one_after_the_other(predictor, face_video, expected, l
     np.testing.assert_allclose(values(predicted), expected, atol=1e-4)
 
 
-def test_posteriors_and_images_on_request(learned_with_head, drifting_face):
-    predictor = pipeline.Pipeline(learned_with_head, config.Prediction(batch_size=3))
+def test_posteriors_and_images_on_request(shipped_model_with_head, drifting_face):
+    predictor = pipeline.Pipeline(shipped_model_with_head, config.Prediction(batch_size=3))
     images = drifting_face([True, True, True, False])
     predicted = list(predictor.predict(of_images(images), 25.0, keep_images=True))
     for frame, image in zip(predicted, images, strict=True):
@@ -68,18 +68,18 @@ def test_frames_that_were_dropped_are_not_looked_at(predictor, drifting_face):
     assert predicted[3].image is None
 
 
-def test_the_time_step_is_the_model_s_at_any_rate(predictor, learned, drifting_face):
+def test_the_time_step_is_the_model_s_at_any_rate(predictor, shipped_model, drifting_face):
     images = drifting_face([True]) * 12
     slow = list(predictor.predict(of_images(images, 2.5), 2.5))
-    one_step_a_frame = streaming.StreamingPredictor(learned.stacked_lstm, 1)
-    features = learned.extractor(np.stack([crop_of(learned, image) for image in images])).astype(
-        np.float32
-    )
+    one_step_a_frame = streaming.StreamingPredictor(shipped_model.temporal.network, 1)
+    features = shipped_model.extractor(
+        np.stack([crop_of(shipped_model, image) for image in images])
+    ).astype(np.float32)
     np.testing.assert_allclose(values(slow), one_step_a_frame.predict(features), atol=0.01)
 
 
-def crop_of(learned, image):
-    face = learned.detector.detect(image)[0]
+def crop_of(shipped_model, image):
+    face = shipped_model.detector.detect(image)[0]
     return alignment.align_face(image, face.landmarks, config.Alignment())
 
 
@@ -97,10 +97,10 @@ def test_holds_a_bounded_number_of_frames(predictor, drifting_face):
     assert len(made) < 120
 
 
-def test_large_pictures_that_are_kept_make_small_batches(learned, drifting_face, monkeypatch):
+def test_large_pictures_that_are_kept_make_small_batches(shipped_model, drifting_face, monkeypatch):
     (image,) = drifting_face([True])
     monkeypatch.setattr(pipeline, "_KEPT_BYTES", 3 * image.nbytes)
-    patient = pipeline.Pipeline(learned, config.Prediction(batch_size=100))
+    patient = pipeline.Pipeline(shipped_model, config.Prediction(batch_size=100))
     made = []
     recording = (
         made.append(number) or video_frame.Frame(number, number / 25, image)
@@ -124,12 +124,12 @@ def test_what_breaks_in_the_middle_comes_after_what_was_before(predictor, drifti
     assert len(predicted) == 16, "two whole batches"
 
 
-def test_two_faces_side_by_side_are_as_each_alone(learned, drifting_face):
+def test_two_faces_side_by_side_are_as_each_alone(shipped_model, drifting_face):
     left = drifting_face([True] * 30)
     right = [image[:, ::-1].copy() for image in reversed(left)]
     both = [np.hstack(pair) for pair in zip(left, right, strict=True)]
-    one = pipeline.Pipeline(learned, config.Prediction())
-    everybody = pipeline.Pipeline(learned, config.Prediction(max_faces=None))
+    one = pipeline.Pipeline(shipped_model, config.Prediction())
+    everybody = pipeline.Pipeline(shipped_model, config.Prediction(max_faces=None))
     alone = [values(list(one.predict(of_images(images), 25.0))) for images in (left, right)]
     predicted = list(everybody.predict(of_images(both), 25.0))
     assert {len(frame.faces) for frame in predicted} == {2}

@@ -16,8 +16,8 @@ from ast_net.prediction import camera, inputs, outputs, pipeline, session
 
 
 @pytest.fixture(scope="module")
-def predictor(learned_with_head):
-    return pipeline.Pipeline(learned_with_head, config.Prediction())
+def predictor(shipped_model_with_head):
+    return pipeline.Pipeline(shipped_model_with_head, config.Prediction())
 
 
 def rows(path):

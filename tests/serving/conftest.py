@@ -22,10 +22,10 @@ def _make_run(
     draw = np.random.default_rng(5)
     moments = draw.uniform(0.2, 0.6, 512), draw.uniform(0.1, 0.9, 512)
     model = stacked_lstm.build_stacked_lstm(512, (6, 5), len(targets), policy, moments)
-    model.save(folder / "best.keras")
-    identity = backbone.weights_id("compact", None)
-    origin = temporal_model.Origin(targets, "compact", identity, None, 7, 10, 25.0)
-    temporal_model.save_origin(folder / "model.json", origin)
+    stacked_lstm.save(model, folder / "best.weights.h5")
+    cnn = ("compact", backbone.weights_id("compact", None), None)
+    spec = temporal_model.ModelSpec(targets, 512, (6, 5), *cnn, 7, 10, 25.0)
+    temporal_model.save_spec(folder / "model.json", spec)
     (folder / "run.flags").write_text("--dataset=demo\n")
     return folder
 
@@ -42,7 +42,7 @@ def run(tmp_path_factory) -> pathlib.Path:
 
 
 @pytest.fixture(scope="session")
-def networks(run) -> served_model.Networks:
+def small_model(run) -> served_model.ServedModel:
     return served_model.load(str(run))
 
 

@@ -21,8 +21,7 @@ import serving_client
 from ast_net import config, errors
 from ast_net.cnn import runtime
 from ast_net.faces import detection, video, video_writer
-from ast_net.prediction import frame_table, pipeline
-from ast_net.prediction import prediction_model as prediction_networks
+from ast_net.prediction import frame_table, pipeline, prediction_model
 from ast_net.serving import remote, transports
 
 _HAS_GRPC = importlib.util.find_spec("tensorflow_serving") is not None
@@ -121,11 +120,11 @@ def videos(tmp_path_factory, drifting_face):
 
 
 @pytest.fixture(scope="module")
-def expected(videos, networks, detector):
+def expected(videos, small_model, detector):
     """What predict writes of each video, in float32: rows."""
-    extractor = runtime.Extractor(512, "float32", lambda faces: networks.cnn(faces).numpy())
-    parts = (detector, extractor, None, networks.stacked_lstm, networks.origin)
-    predictor = pipeline.Pipeline(prediction_networks.Networks(*parts), config.Prediction())
+    extractor = runtime.Extractor(512, "float32", lambda faces: small_model.cnn(faces).numpy())
+    parts = prediction_model.PredictionModel(detector, extractor, None, small_model.temporal)
+    predictor = pipeline.Pipeline(parts, config.Prediction())
     found = {}
     for rate, path in videos.items():
         output = path.with_suffix(".csv")
@@ -268,7 +267,9 @@ def test_a_server_that_is_away(client, tmp_path, protocol, listens):
             silent.listen()
         port = silent.getsockname()[1]
         start = time.monotonic()
-        with pytest.raises(SystemExit, match=r"no answer in .* s and \d+ attempts.*--patience"):
+        with pytest.raises(
+            SystemExit, match=r"no answer in .* s and \d+ attempts.*`patience=SECONDS`"
+        ):
             client(_addresses(port, port)[protocol], "--patience=0.6", "--timeout=0.4")
         # Pauses are random; none is given up before this.
         assert 0.2 < time.monotonic() - start < 8
@@ -309,7 +310,7 @@ def test_a_model_without_its_cnn(model, client, monkeypatch, protocol):
     monkeypatch.delitem(model.signatures, "step_jpeg")
     with (
         _serving(model) as addresses,
-        pytest.raises(SystemExit, match=r"no signature step_jpeg, only .*step, stride.*--nocnn"),
+        pytest.raises(SystemExit, match=r"no signature step_jpeg, only .*step, stride.*`cnn=true`"),
     ):
         client(addresses[protocol])
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from absl.testing import flagsaver
 
 from ast_net import cli, export
-from ast_net.temporal import stacked_lstm
+from ast_net.temporal import temporal_model
 
 
 def call(*flags: str) -> tuple[int | str | None, str]:
@@ -37,7 +37,7 @@ def test_it_needs_nothing_but_the_package(tmp_path, monkeypatch, features):
     assert printed.endswith("MB: see models/ast_net/1\n")
     served = tf.saved_model.load("models/ast_net/1").signatures["serving_default"]
     found = served(features=tf.constant(features))["arousal"]
-    expected = stacked_lstm.load()(features)[..., 1]
+    expected = temporal_model.load().network(features)[..., 1]
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
     code, _ = call("--nocnn")
     assert "models/ast_net/1: this version exists" in code and "models/ast_net/2" in code
@@ -47,13 +47,13 @@ def test_what_is_wrong_is_said_before_anything_is_made(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "found 'ast_net'" in call("--export_dir=models/ast_net")[0]
     assert "no such model; train first" in call("--workdir=none", "--model=last")[0]
-    assert "--precision=bfloat16" in call("--format=litert", "--precision=bfloat16")[0]
+    assert "precision=bfloat16" in call("--format=litert", "--precision=bfloat16")[0]
     assert not list(tmp_path.iterdir())
 
 
 def test_a_model_without_its_run_is_refused(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("best.keras", "model.json"):
+    for name in ("best.weights.h5", "model.json"):
         (tmp_path / name).write_bytes((run / name).read_bytes())
     assert "run.flags: no such file; an exported model says" in call("--workdir=.", "--nocnn")[0]
     assert not (tmp_path / "models").exists()

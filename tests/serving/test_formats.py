@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ast_net import errors
-from ast_net.serving import exporting, formats, served_model
+from ast_net.serving import exporting, temporal_graphs
 
 
 def _onnx(path):
@@ -62,16 +62,16 @@ def _close(found, expected, tolerance):
         np.testing.assert_allclose(found[target], column, rtol=0, atol=tolerance)
 
 
-def test_clips(runtime, networks, features):
+def test_clips(runtime, small_model, features):
     # networks has the same weights, and computes in float32.
     folder, load, tolerance, fixed = runtime
     call = load(folder / "temporal")
-    _close(call(features=features), networks.stacked_lstm(features).numpy(), tolerance)
+    _close(call(features=features), small_model.temporal.network(features).numpy(), tolerance)
     other = features[:1] if fixed else np.repeat(features, 3, axis=0)[:, :4]
-    _close(call(features=other), networks.stacked_lstm(other).numpy(), tolerance)
+    _close(call(features=other), small_model.temporal.network(other).numpy(), tolerance)
 
 
-def test_step_by_step_is_the_whole_sequence(runtime, networks, features):
+def test_step_by_step_is_the_whole_sequence(runtime, small_model, features):
     folder, load, tolerance, _ = runtime
     call = load(folder / "step")
     sizes = {"lstm_1_h": 6, "lstm_1_c": 6, "lstm_2_h": 5, "lstm_2_c": 5}
@@ -81,18 +81,18 @@ def test_step_by_step_is_the_whole_sequence(runtime, networks, features):
         answer = call(features=features[:, frame], **states)
         states = {name: answer[f"next_{name}"] for name in states}
         predictions.append(np.stack([answer["valence"], answer["arousal"]], axis=-1))
-    expected = networks.stacked_lstm(features).numpy()
+    expected = small_model.temporal.network(features).numpy()
     np.testing.assert_allclose(np.stack(predictions, 1), expected, rtol=0, atol=tolerance)
 
 
-def test_the_cnn(runtime, networks, faces):
+def test_the_cnn(runtime, small_model, faces):
     folder, load, tolerance, _ = runtime
     call = load(folder / "cnn")
     # LiteRT's runner gives out its own memory.
     answer = {name: np.array(value) for name, value in call(faces=faces[1]).items()}
-    fc6 = networks.cnn(faces[1]).numpy()
+    fc6 = small_model.cnn(faces[1]).numpy()
     np.testing.assert_allclose(answer["fc6"], fc6, rtol=tolerance, atol=tolerance * fc6.max())
-    logits = networks.head(fc6).numpy()
+    logits = small_model.head(fc6).numpy()
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(answer["posteriors"], expected, rtol=0, atol=tolerance)
     assert call(faces=faces[1, :1])["fc6"].shape == (1, 512)
@@ -106,25 +106,26 @@ def test_papers_lie_beside_them(runtime):
 
 def test_a_missing_package_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
-    with pytest.raises(errors.InputError, match=r"needs .*tf2onnx: .*'\.\[onnx\]'"):
+    with pytest.raises(errors.InputError, match=r"needs .*tf2onnx, .*'ast-net\[onnx\]'"):
         exporting.export(tmp_path / "1", "onnx")
     assert not (tmp_path / "1").exists()
 
 
 def test_another_precision_is_refused(tmp_path):
-    with pytest.raises(errors.InputError, match="found --precision=bfloat16"):
+    with pytest.raises(errors.InputError, match="found `precision=bfloat16`"):
         exporting.export(tmp_path / "1", "litert", precision="bfloat16")
-    with pytest.raises(errors.InputError, match="--precision=int8 is made for OpenVINO"):
+    with pytest.raises(errors.InputError, match="`precision=int8` is for predicting with OpenVINO"):
         exporting.export(tmp_path / "1", precision="int8")
 
 
-def test_the_models_that_are_converted_are_the_trained_ones(networks, features):
+def test_the_graphs_that_are_converted_equal_the_network(small_model, features):
     # Without any runtime: for a free number of frames, and for a fixed one without a loop.
-    expected = networks.stacked_lstm(features).numpy()
+    expected = small_model.temporal.network(features).numpy()
     for frames in (None, features.shape[1]):
-        _close(formats.temporal(networks, frames)({"features": features}), expected, 1e-5)
-    without = served_model.Networks(networks.stacked_lstm, networks.origin)
+        clips = temporal_graphs.clips(small_model.temporal, frames)
+        _close(clips({"features": features}), expected, 1e-5)
     states = {
         f"lstm_{k}_{part}": np.zeros((2, size)) for k, size in ((1, 6), (2, 5)) for part in "hc"
     }
-    _close(formats.step(without)({"features": features[:, 0], **states}), expected[:, 0], 1e-5)
+    step = temporal_graphs.step(small_model.temporal)
+    _close(step({"features": features[:, 0], **states}), expected[:, 0], 1e-5)

@@ -91,31 +91,31 @@ def test_it_has_the_signatures_of_the_readme(answers):
     assert answers["names"].tolist() == names
 
 
-def test_clips_are_predicted_as_by_the_trained_model(answers, networks, features):
-    _close(answers, "serving_default", networks.stacked_lstm(features).numpy())
+def test_clips_are_predicted_as_by_the_network(answers, small_model, features):
+    _close(answers, "serving_default", small_model.temporal.network(features).numpy())
 
 
-def test_step_by_step_is_the_whole_sequence(answers, networks, features):
+def test_step_by_step_is_the_whole_sequence(answers, small_model, features):
     # Frame, target, row.
     found = answers["step"].transpose(2, 0, 1)
-    np.testing.assert_allclose(found, networks.stacked_lstm(features), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(found, small_model.temporal.network(features), rtol=0, atol=1e-5)
 
 
-def test_faces_are_predicted_as_by_both_networks(answers, networks, faces):
-    _close(answers, "faces", networks.stacked_lstm(_of_faces(faces)).numpy())
+def test_faces_are_predicted_as_by_both_networks(answers, small_model, faces):
+    _close(answers, "faces", small_model.temporal.network(_of_faces(faces)).numpy())
 
 
-def test_encoded_faces_are_predicted_as_decoded_ones(answers, networks, jpegs):
+def test_encoded_faces_are_predicted_as_decoded_ones(answers, small_model, jpegs):
     decoded = np.zeros((6, 224, 224, 3), np.uint8)
     for place, data in enumerate(jpegs.flat):
         if data:
             decoded[place] = cv2.imdecode(np.frombuffer(data, np.uint8), 1)[..., ::-1]
     features = _of_faces(decoded.reshape(2, 3, 224, 224, 3))
-    _close(answers, "jpeg", networks.stacked_lstm(features).numpy())
+    _close(answers, "jpeg", small_model.temporal.network(features).numpy())
 
 
-def test_posteriors_are_the_heads(answers, networks, faces):
-    logits = networks.head(_of_faces(faces[:1])[0]).numpy()
+def test_posteriors_are_the_heads(answers, small_model, faces):
+    logits = small_model.head(_of_faces(faces[:1])[0]).numpy()
     expected = scipy.special.softmax(logits, axis=1)
     # A black picture is no face.
     expected[1] = 0
@@ -145,8 +145,8 @@ def test_papers_lie_beside_it(exported):
     assert "What they must not be used for" in card
 
 
-def test_tensorflows_own_tool_runs_it(answers, networks, features):
-    _close(answers, "tool", networks.stacked_lstm(features).numpy())
+def test_tensorflows_own_tool_runs_it(answers, small_model, features):
+    _close(answers, "tool", small_model.temporal.network(features).numpy())
 
 
 def test_a_session_refuses_what_is_malformed(exported, features, tmp_path):
@@ -164,25 +164,24 @@ def test_a_single_target_without_the_cnn(make_run, features, tmp_path):
     loaded = tf.saved_model.load(str(tmp_path / "7")).signatures
     assert sorted(loaded) == ["serving_default", "step", "stride"]
     (found,) = loaded["serving_default"](features=tf.constant(features)).items()
-    expected = served_model.load(str(run), with_cnn=False).stacked_lstm(features)[..., 0]
+    expected = served_model.load(str(run), with_cnn=False).temporal.network(features)[..., 0]
     assert found[0] == "arousal"
     np.testing.assert_allclose(found[1], expected, rtol=0, atol=1e-5)
 
 
 def test_a_run_in_mixed_precision_and_the_cnn_in_bfloat16(
-    make_run, networks, features, faces, tmp_path
+    make_run, small_model, features, faces, tmp_path
 ):
     run = make_run(tmp_path / "run", policy="mixed_bfloat16")
     exporting.export(tmp_path / "7", workdir=str(run), precision="bfloat16")
     loaded = tf.saved_model.load(str(tmp_path / "7")).signatures
-    # The temporal model stays as it was trained.
+    # The temporal model is in float32; small_model has the same weights.
     found = loaded["serving_default"](features=tf.constant(features))["valence"]
-    expected = served_model.load(str(run), with_cnn=False).stacked_lstm(features)[..., 0]
+    expected = small_model.temporal.network(features)[..., 0]
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
-    assert np.abs(expected - networks.stacked_lstm(features)[..., 0]).max() > 1e-5
     found = loaded["emotion"](faces=tf.constant(faces[1]))["posteriors"].numpy()
     for precision, least, most in (("bfloat16", 0, 1e-5), ("float32", 1e-5, 0.02)):
-        logits = networks.head(_of_faces(faces[1:], precision)[0]).numpy()
+        logits = small_model.head(_of_faces(faces[1:], precision)[0]).numpy()
         difference = np.abs(found - scipy.special.softmax(logits, axis=1)).max()
         assert least <= difference < most
 

@@ -159,9 +159,9 @@ def test_malformed_requests_are_refused(session, signature, inputs, message):
         session(signature, inputs)
 
 
-def test_it_goes_on_after_them(session, networks, features):
+def test_it_goes_on_after_them(session, small_model, features):
     answer = session("serving_default", {"features": features})
-    expected = networks.stacked_lstm(features).numpy()
+    expected = small_model.temporal.network(features).numpy()
     np.testing.assert_allclose(answer["valence"], expected[..., 0], rtol=0, atol=1e-5)
 
 
@@ -174,14 +174,17 @@ def test_a_grey_picture_is_taken_for_one_in_colour(session):
 
 
 @pytest.mark.parametrize("rate", [25, 30, 29.97, 50, 12.5, 3.74, 3.76, 0.5, 999])
-def test_the_stride_is_that_of_predict(session, networks, rate):
+def test_the_stride_is_that_of_predict(session, small_model, rate):
     found = session("stride", {"frame_rate": np.float32([rate, 25])})["stride"]
-    assert found.tolist() == [networks.origin.stride_at(rate), networks.origin.stride]
+    assert found.tolist() == [
+        small_model.temporal.spec.stride_at(rate),
+        small_model.temporal.spec.stride,
+    ]
 
 
-def test_a_step_of_pictures_is_one_of_their_features(session, networks, faces):
+def test_a_step_of_pictures_is_one_of_their_features(session, small_model, faces):
     """PNG, an empty string, and states that are not zeros."""
-    face = networks.cnn(faces[1, :1]).numpy().astype(np.float16).astype(np.float32)
+    face = small_model.cnn(faces[1, :1]).numpy().astype(np.float16).astype(np.float32)
     rows = np.concatenate([face, np.zeros_like(face)])
     given = states(features=rows, lstm_1_h=floats(2, 6), lstm_2_c=floats(2, 5))
     expected = session("step", given)

@@ -16,7 +16,7 @@ from ast_net.serving import exporting, model_card, saved_model, version, warmup
 
 @pytest.mark.parametrize("name", ["latest", "1.0", "v1", "-1", "+1", "1e3", "²", "1 ", "9" * 19])
 def test_a_name_that_is_no_number_is_refused(tmp_path, name):
-    with pytest.raises(errors.InputError, match=f"found {re.escape(repr(name))}: .*/1$"):
+    with pytest.raises(errors.InputError, match=f"found {re.escape(repr(name))}: .*/1`$"):
         version.check(tmp_path / name)
 
 
@@ -25,7 +25,7 @@ def test_a_version_is_never_replaced(tmp_path, there):
     (tmp_path / there).mkdir()
     (tmp_path / "7").mkdir()
     with pytest.raises(
-        errors.InputError, match=rf"{there}: this version exists.*--export_dir=.*/8$"
+        errors.InputError, match=rf"{there}: this version exists.*`export_dir=.*/8`$"
     ):
         exporting.export(tmp_path / "3")
     assert sorted(os.listdir(tmp_path)) == sorted([there, "7"])

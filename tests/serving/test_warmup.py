@@ -1,11 +1,12 @@
 """Warm-up requests: read by the protocol's own messages, and answered."""
 
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.core.framework import tensor_pb2
 
-from ast_net.serving import saved_model, warmup
+from ast_net.serving import exporting, saved_model, warmup
 
 _NAMES = {"serving_default", "step", "faces", "jpeg", "emotion", "step_jpeg", "stride"}
 
@@ -34,15 +35,14 @@ def test_a_server_reads_and_answers_one_for_each_signature(exported, served):
     assert answer is not None and found["faces"]["faces"].all()
 
 
-def test_the_bytes_are_those_of_the_protocol():
-    values = np.arange(300, dtype=np.uint8)
-    tensor = tf.make_tensor_proto(values).SerializeToString()
-    # 300 and more bytes: lengths take two bytes, the lower seven bits first.
-    spec = b"\x0a\x0b" + b"\x0a\x07ast_net" + b"\x1a\x00"
-    entry = b"\x0a\x01x" + b"\x12" + bytes([len(tensor) % 128 + 128, len(tensor) // 128]) + tensor
-    entry = b"\x12" + bytes([len(entry) % 128 + 128, len(entry) // 128]) + entry
-    assert warmup.prediction_log("", {"x": values}).endswith(spec + entry)
-    assert tensor_pb2.TensorProto.FromString(tensor).tensor_shape.dim[0].size == 300
+def test_without_the_messages_there_are_no_requests_and_it_says_so(
+    run, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
+    exporting.export(tmp_path / "1", workdir=str(run), with_cnn=False)
+    assert "no warm-up requests" in capsys.readouterr().out
+    assert (tmp_path / "1/saved_model.pb").is_file()
+    assert not (tmp_path / "1/assets.extra").exists()
 
 
 def test_the_batching_parameters_are_a_text_proto_of_known_fields(exported):

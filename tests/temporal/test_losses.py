@@ -1,6 +1,5 @@
 """Every term against NumPy in float64, written with loops from the equations."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -196,9 +195,3 @@ def test_a_term_of_weight_zero_is_switched_off(clips):
     g, p, tg, tp, m, tm = clips
     expected = (per_clip(label, g, p, m) + per_clip(label, tg, tp, tm)) / 2
     np.testing.assert_allclose(found, expected, rtol=1e-5)
-
-
-def test_layer_survives_its_config():
-    layer = losses.SiameseTemporalLoss(config.LossWeights(trend=7.0))
-    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
-    assert again.loss_weights == layer.loss_weights

@@ -62,11 +62,40 @@ def test_stateful_goes_on_where_it_stopped(model, rng):
     np.testing.assert_allclose(np.concatenate(found, axis=1), model(features), atol=1e-6)
 
 
-def test_survives_saving(model, rng, tmp_path):
-    features = rng.normal(size=(2, 5, 6)).astype(np.float32)
-    model.save(tmp_path / "model.keras")
-    again = keras.models.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(again(features), model(features))
+def test_an_unrolled_model_is_the_same(model, rng):
+    features = rng.normal(size=(2, 7, 6)).astype(np.float32)
+    features[1, 4] = 0
+    unrolled = stacked_lstm.build_unrolled(model, 7)
+    np.testing.assert_allclose(unrolled(features), model(features), atol=1e-6)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_what_is_saved_standardises_by_its_weights(policy, rng, tmp_path):
+    """Against stock Keras layers on features that NumPy has standardised in float64."""
+    mean, variance = rng.uniform(-2, 2, 6), rng.uniform(0.01, 9, 6)
+    keras.utils.set_random_seed(3)
+    trained = stacked_lstm.build_stacked_lstm(6, (5, 4), 2, policy, (mean, variance))
+    stacked_lstm.save(trained, tmp_path / "saved.weights.h5")
+    again = stacked_lstm.build_stacked_lstm(6, (5, 4), 2)
+    again.load_weights(tmp_path / "saved.weights.h5")
+    features = rng.normal(mean, np.sqrt(variance), (3, 30, 6)).astype(np.float32)
+    stock = build_stock(6, (5, 4), 2)
+    stock.set_weights(trained.get_weights())
+    expected = stock(((features - mean) / np.sqrt(variance)).astype(np.float32))
+    np.testing.assert_allclose(again(features), expected, atol=1e-5)
+    np.testing.assert_allclose(trained(features), expected, atol=0.02)
+    # A frame without a face stays one.
+    features[1, 3] = 0
+    found = again(features)
+    np.testing.assert_array_equal(found[1, 3], found[1, 2])
+
+
+def test_a_model_for_training_carries_its_state_as_well(rng):
+    model = stacked_lstm.build_stacked_lstm(6, (5,), 1, moments=(np.ones(6), np.full(6, 4.0)))
+    features = rng.normal(size=(2, 8, 6)).astype(np.float32)
+    states = {name: np.zeros((2, 5), np.float32) for name in ("lstm_1_h", "lstm_1_c")}
+    found = stacked_lstm.build_stateful(model)({"features": features, **states})["predictions"]
+    np.testing.assert_allclose(found, model(features), atol=1e-6)
 
 
 def test_mixed_precision_keeps_the_recurrence_in_float32(rng):

@@ -1,7 +1,5 @@
 """Streaming against the same network over whole sequences."""
 
-import json
-
 import keras
 import numpy as np
 import pytest
@@ -69,26 +67,6 @@ def test_frames_gone_past_count_as_frames_without_a_face(model, features, clip_f
     np.testing.assert_allclose(clips.predict(features[16:]), expected[16:], atol=1e-6)
 
 
-def test_state_goes_through_json(predictor, features):
-    predictor.reset()
-    expected = predictor.predict(features)
-    predictor.reset()
-    predictor.predict(features[:21])
-    text = json.dumps({name: values.tolist() for name, values in predictor.state.items()})
-    other = predictor.another()
-    other.restore({name: np.array(values) for name, values in json.loads(text).items()})
-    np.testing.assert_allclose(other.predict(features[21:]), expected[21:], atol=1e-6)
-
-
-def test_state_is_a_copy(predictor, features):
-    predictor.reset()
-    predictor.predict(features[:5])
-    state = predictor.state
-    expected = predictor.predict(features[5:])
-    predictor.restore(state)
-    np.testing.assert_array_equal(predictor.predict(features[5:]), expected)
-
-
 def test_faces_do_not_see_each_other(predictor, features):
     predictor.reset()
     expected = predictor.predict(features)
@@ -110,5 +88,3 @@ def test_refuses_what_does_not_fit(model, predictor):
         streaming.StreamingPredictor(model, 0)
     with pytest.raises(ValueError, match="clip"):
         streaming.StreamingPredictor(model, 1, clip_frames=0)
-    with pytest.raises(ValueError, match=r"state of shapes .*'lstm_1_h': \(4, 5\)"):
-        predictor.restore(predictor.another(stride=3).state)

@@ -76,8 +76,10 @@ def run(folder, epochs=3, break_off_in_epoch=None, **settings):
     return model
 
 
-def weights(folder, name="last.keras"):
-    return keras.models.load_model(folder / name).get_weights()
+def weights(folder, name="last.weights.h5"):
+    model = stacked_lstm.build_stacked_lstm(4, (5,), 2)
+    model.load_weights(folder / name)
+    return model.get_weights()
 
 
 def read_history(folder):
@@ -106,7 +108,13 @@ def test_training_learns_and_leaves_what_it_should(finished):
         "seconds",
     }
     names = {path.name for path in finished.iterdir()}
-    assert names == {"best.keras", "last.keras", "history.csv", "checkpoints", "tensorboard"}
+    assert names == {
+        "best.weights.h5",
+        "last.weights.h5",
+        "history.csv",
+        "checkpoints",
+        "tensorboard",
+    }
 
 
 def test_the_loss_is_the_weighted_sum_of_its_terms(finished):
@@ -147,16 +155,16 @@ def test_a_damaged_run_is_refused_and_nothing_of_it_overwritten(damage, finished
         data.write_bytes(data.read_bytes()[:-500])
     else:
         (folder / "history.csv").write_text("epoch,loss\n1,x\n")
-    before = (folder / "best.keras").read_bytes()
+    before = (folder / "best.weights.h5").read_bytes()
     with pytest.raises(errors.InputError, match="another --workdir"):
         run(folder, epochs=4)
-    assert (folder / "best.keras").read_bytes() == before
+    assert (folder / "best.weights.h5").read_bytes() == before
 
 
 def test_a_run_that_diverges_stops(tmp_path):
     with pytest.raises(errors.InputError, match="lower --learning_rate"):
         run(tmp_path, learning_rate=1e30)
-    assert not (tmp_path / "best.keras").exists()
+    assert not (tmp_path / "best.weights.h5").exists()
 
 
 def test_an_undefined_dev_cc_is_worse_than_any():
@@ -190,7 +198,7 @@ def test_the_best_model_is_the_one_with_the_best_dev_cc(tmp_path):
         config.LossWeights(),
     )
     assert len(seen) == 5, "three epochs without a better one end it"
-    for found, expected in zip(weights(tmp_path, "best.keras"), seen[1], strict=True):
+    for found, expected in zip(weights(tmp_path, "best.weights.h5"), seen[1], strict=True):
         np.testing.assert_array_equal(found, expected)
 
 
@@ -207,10 +215,10 @@ def test_xla_gives_the_same_to_rounding_and_is_exported(finished, tmp_path):
     model = run(tmp_path, epochs=1, jit_compile=True)
     row, expected = read_history(tmp_path)[0], read_history(finished)[0]
     assert float(row["loss"]) == pytest.approx(float(expected["loss"]), rel=1e-3)
-    origin = temporal_model.Origin(
-        config.TARGETS, "compact", "unused", None, CLIP.frames, CLIP.stride, 25
+    spec = temporal_model.ModelSpec(
+        config.TARGETS, 4, (5,), "compact", "unused", None, CLIP.frames, CLIP.stride, 25
     )
-    temporal_model.save_origin(tmp_path / "model.json", origin)
+    temporal_model.save_spec(tmp_path / "model.json", spec)
     (tmp_path / "run.flags").write_text("--jit_compile\n")
     exporting.export(tmp_path / "models/1", workdir=str(tmp_path), with_cnn=False)
     served = tf.saved_model.load(str(tmp_path / "models/1")).signatures["serving_default"]

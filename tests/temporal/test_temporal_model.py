@@ -1,0 +1,107 @@
+"""What a run leaves of its temporal model, read again."""
+
+import json
+
+import numpy as np
+import pytest
+
+from ast_net import errors
+from ast_net.temporal import stacked_lstm, temporal_model
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A run's folder, with a best and a last model that differ."""
+    for name in ("best", "last"):
+        model = stacked_lstm.build_stacked_lstm(6, (5, 4), 2)
+        stacked_lstm.save(model, tmp_path / f"{name}.weights.h5")
+    spec = temporal_model.ModelSpec(
+        ("valence", "arousal"), 6, (5, 4), "compact", "eaa19786", None, 7, 10, 25.0
+    )
+    temporal_model.save_spec(tmp_path / "model.json", spec)
+    return tmp_path
+
+
+def change(folder, **values):
+    """Writes other values into model.json."""
+    path = folder / "model.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def test_best_and_last_are_read_with_their_specification(folder):
+    best, last = (temporal_model.load(folder, name) for name in ("best", "last"))
+    assert best.spec == last.spec and best.spec.units == (5, 4)
+    model = stacked_lstm.build_stacked_lstm(6, (5, 4), 2)
+    model.load_weights(folder / "last.weights.h5")
+    features = np.ones((1, 3, 6), np.float32)
+    np.testing.assert_array_equal(last.network(features), model(features))
+    assert np.abs(best.network(features) - last.network(features)).max() > 1e-4
+
+
+def test_the_package_s_own_is_on_the_features_of_compact():
+    model = temporal_model.load()
+    assert model.network.input_shape == (None, None, 512)
+    assert model.spec.backbone == "compact" and model.spec.units == (50, 40)
+
+
+def test_the_stride_lasts_as_long_at_any_rate(folder):
+    spec = temporal_model.load(folder).spec
+    assert [spec.stride_at(rate) for rate in (25, 30, 12.5, 1)] == [10, 12, 5, 1]
+
+
+def test_a_missing_file_is_named(folder):
+    with pytest.raises(errors.InputError, match=r"nowhere/last.weights.h5: no such model; train"):
+        temporal_model.load(folder / "nowhere", "last")
+    (folder / "model.json").unlink()
+    with pytest.raises(errors.InputError, match="model.json: no such file"):
+        temporal_model.load(folder)
+
+
+@pytest.mark.parametrize("cut", [0, 100, 3000])
+def test_damaged_weights_are_named(folder, cut):
+    path = folder / "best.weights.h5"
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(errors.InputError, match=r"best.weights.h5: expected the weights of LSTMs"):
+        temporal_model.load(folder)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"units": [5, 3]},
+        {"units": [5]},
+        {"units": [5, 4, 4]},
+        {"feature_size": 7},
+        {"targets": ["arousal"]},
+    ],
+)
+def test_files_of_two_runs_are_refused(folder, values):
+    change(folder, **values)
+    with pytest.raises(errors.InputError, match=r"best.weights.h5: .*belongs to another run"):
+        temporal_model.load(folder)
+
+
+def test_a_layer_too_many_is_refused(folder):
+    """The rest of the file fits a model of one layer."""
+    model = stacked_lstm.build_stacked_lstm(6, (5, 5), 2)
+    stacked_lstm.save(model, folder / "best.weights.h5")
+    change(folder, units=[5])
+    with pytest.raises(errors.InputError, match="8 arrays in place of 5"):
+        temporal_model.load(folder)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"frame_rate": 0}, {"stride": "x"}, {"units": 3}, {"feature_size": -1}, {"colour": "red"}],
+)
+def test_a_damaged_specification_is_named(folder, values):
+    change(folder, **values)
+    with pytest.raises(errors.InputError, match="model.json: expected what train leaves"):
+        temporal_model.load(folder)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "{}"])
+def test_what_is_no_specification_is_named(folder, text):
+    (folder / "model.json").write_text(text)
+    with pytest.raises(errors.InputError, match="model.json: expected what train leaves"):
+        temporal_model.load(folder)
