@@ -15,6 +15,7 @@ import sys
 from typing import NamedTuple
 from unittest import mock
 
+import layouts
 import numpy as np
 import pytest
 

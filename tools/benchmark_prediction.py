@@ -297,7 +297,7 @@ def report(arguments: argparse.Namespace) -> str:
         path = pathlib.Path(folder) / "repeated.mp4"
         video_writer.write_video(path, repeated(images, arguments.frames), 25)
         loaded, weights = build(arguments, path)
-        settings = config.Prediction(batch_size=arguments.batch)
+        settings = config.Prediction(batch_faces=arguments.batch)
         predictor = pipeline.Pipeline(loaded, settings)
         for _ in predictor.predict(itertools.islice(video.Video(path).frames(), 50), 25.0):
             pass  # traces what there is to trace

@@ -16,24 +16,28 @@ import subprocess
 import sys
 import tempfile
 import time
+from unittest import mock
 
 import cv2
 import numpy as np
 
 from ast_net import config
 from ast_net.cnn import backbone
-from ast_net.datasets import recola
+from ast_net.datasets import recola_layouts
+from ast_net.demo import synthetic_face
 from ast_net.faces import video_writer
-from ast_net.records import example_format, store
+from ast_net.records import store
 
 FRAME_RATE = 25
 FACE_SECONDS = 20
+# Without a face the tracker searches once a minute.
 TRACKING = config.Tracking(search_every=60 * FRAME_RATE)
+LAYOUT = recola_layouts.OWN
 
 
 def write_recording(folder: pathlib.Path, name: str, seconds: int) -> None:
     """A video of the package's portrait, which trembles, then of nothing, and six made-up raters."""
-    path = pathlib.Path(store.__file__).with_name("portrait.jpg")
+    path = pathlib.Path(synthetic_face.__file__).with_name("portrait.jpg")
     portrait = np.asarray(cv2.imread(str(path)), np.uint8)
     face = cv2.cvtColor(cv2.resize(portrait, (120, 120)), cv2.COLOR_BGR2RGB)
     blank = np.full((120, 160, 3), 90, np.uint8)
@@ -48,10 +52,9 @@ def write_recording(folder: pathlib.Path, name: str, seconds: int) -> None:
             else:
                 yield blank
 
-    (folder / recola.VIDEOS).mkdir(parents=True, exist_ok=True)
-    video_writer.write_video(folder / recola.VIDEOS / f"{name}.mp4", images(), FRAME_RATE)
+    video_writer.write_video(LAYOUT.video(folder, name), images(), FRAME_RATE)
     for target in config.TARGETS:
-        path = folder / recola.RATINGS / target / f"{name}.csv"
+        path = LAYOUT.rating_file(folder, target, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w") as file:
             file.write("time;FM1;FM2;FM3;FF1;FF2;FF3\n")
@@ -62,14 +65,18 @@ def write_recording(folder: pathlib.Path, name: str, seconds: int) -> None:
 
 def prepare(folder: str, data_dir: str, cnn: str, weights: str | None) -> None:
     """Prepares the folder's recording and prints seconds and the peak of memory in MB."""
-    settings = example_format.RecordsConfig(
+    settings = config.Preparation(
+        dataset="recola",
+        data_dir=data_dir,
+        manual_dir=folder,
         backbone=cnn,
         backbone_weights=weights,
-        tracking=TRACKING,
-        partitions={"train": ("P1",), "dev": ("P2",)},
+        train_recordings=("P1",),
+        dev_recordings=("P2",),
     )
     start = time.perf_counter()
-    store.prepare("recola", settings, data_dir, folder)
+    with mock.patch.object(config, "Tracking", lambda: TRACKING):
+        store.prepare(settings)
     seconds = time.perf_counter() - start
     print(f"{seconds:.0f} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}")
 

@@ -84,7 +84,7 @@ def predict(
     stride = server.stride(rate)
     predictor = remote.RemotePredictor(server, stride, jpeg_quality)
     # As many frames as one request takes.
-    settings = config.Prediction(max_faces=max_faces, batch_size=min(stride, remote.MOST_FRAMES))
+    settings = config.Prediction(max_faces=max_faces, batch_faces=min(stride, remote.MOST_FRAMES))
     found = predictions(source.frames(), rate, predictor, detector, settings)
     progress = tqdm.tqdm(found, path.name, source.frame_count, unit="frame", leave=False)
     with contextlib.closing(found), frame_table.csv_writer(output, predictor.targets) as write:

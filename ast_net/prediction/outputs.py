@@ -13,6 +13,7 @@ from ast_net.faces import video_writer
 from ast_net.prediction import annotation, frame_table, frames, timeline, window
 from ast_net.reports import figures
 
+
 @dataclasses.dataclass
 class Summary:
     """The result of predicting one input.

@@ -5,6 +5,7 @@ import pathlib
 from ast_net import config
 from ast_net.serving import formats, model_card, saved_model, served_model, version
 
+
 def export(settings: config.Export) -> None:
     """Exports a run's model, or the one that comes with the package, and prints what it offers.
 

@@ -14,7 +14,7 @@ from absl import logging
 from ast_net import config, errors
 from ast_net.cnn import runtime
 from ast_net.datasets import annotations, gold_standard, recola, recola_layouts
-from ast_net.faces import alignment, face_track, tracking, video, video_writer
+from ast_net.faces import alignment, face_track, video, video_writer
 from ast_net.records import example_format, making, store
 
 

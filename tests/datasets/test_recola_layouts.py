@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from absl import logging
 
-from ast_net import config, errors
+from ast_net import errors
 from ast_net.datasets import reader, recola, recola_layouts
 from ast_net.records import store
 

@@ -13,7 +13,7 @@ from ast_net.temporal import streaming
 
 @pytest.fixture(scope="module")
 def predictor(shipped_model):
-    return pipeline.Pipeline(shipped_model, config.Prediction(batch_size=8))
+    return pipeline.Pipeline(shipped_model, config.Prediction(batch_faces=8))
 
 
 def of_images(images, rate=25.0):
@@ -46,7 +46,7 @@ def test_equals_the_steps_one_after_the_other(predictor, face_video, expected, l
 
 
 def test_posteriors_and_images_on_request(shipped_model_with_head, drifting_face):
-    predictor = pipeline.Pipeline(shipped_model_with_head, config.Prediction(batch_size=3))
+    predictor = pipeline.Pipeline(shipped_model_with_head, config.Prediction(batch_faces=3))
     images = drifting_face([True, True, True, False])
     predicted = list(predictor.predict(of_images(images), 25.0, keep_images=True))
     for frame, image in zip(predicted, images, strict=True):
@@ -100,7 +100,7 @@ def test_holds_a_bounded_number_of_frames(predictor, drifting_face):
 def test_large_pictures_that_are_kept_make_small_batches(shipped_model, drifting_face, monkeypatch):
     (image,) = drifting_face([True])
     monkeypatch.setattr(pipeline, "_KEPT_BYTES", 3 * image.nbytes)
-    patient = pipeline.Pipeline(shipped_model, config.Prediction(batch_size=100))
+    patient = pipeline.Pipeline(shipped_model, config.Prediction(batch_faces=100))
     made = []
     recording = (
         made.append(number) or video_frame.Frame(number, number / 25, image)

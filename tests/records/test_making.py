@@ -17,7 +17,7 @@ import tensorflow as tf
 import ast_net.records
 from ast_net import config, errors
 from ast_net.datasets import recola_layouts
-from ast_net.faces import face_track, video, video_writer
+from ast_net.faces import face_track, video_writer
 from ast_net.records import making, shards, store
 
 NAMES = ("P1", "P2", "P3", "P4")
