@@ -14,7 +14,13 @@ def main() -> None:
         runpy.run_module(f"ast_net.{verb}", run_name="__main__", alter_sys=True)
         return
     lines = [f"  {name:<10}{verb_.summary}" for name, verb_ in cli.VERBS.items()]
-    text = "\n".join(["python -m ast_net.VERB [--FLAG=VALUE ...]; --help of each verb lists its flags.", "", *lines])
+    text = "\n".join(
+        [
+            "python -m ast_net.VERB [--FLAG=VALUE ...]; --help of each verb lists its flags.",
+            "",
+            *lines,
+        ]
+    )
     if verb in ("", "--help", "-h", "help"):
         print(text)
     else:

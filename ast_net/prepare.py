@@ -11,7 +11,9 @@ def prepare(arguments: cli.Arguments) -> None:
 
     options = arguments.read(config.BeamOptions).beam_pipeline_options
     prepared = store.prepare(arguments.read(config.Preparation), options)
-    print(f"{prepared.dataset}: records of {len(prepared.recordings)} recordings in {prepared.folder}")
+    print(
+        f"{prepared.dataset}: records of {len(prepared.recordings)} recordings in {prepared.folder}"
+    )
 
 
 if __name__ == "__main__":

@@ -89,7 +89,8 @@ def check(folder: str | pathlib.Path, settings: config.Experiment | config.Finet
     differing = list(config.differences(run, settings))
     if differing:
         listed = "".join(
-            f"\n  `{name}`: {_shown(there)} there, {_shown(here)} now" for name, there, here in differing
+            f"\n  `{name}`: {_shown(there)} there, {_shown(here)} now"
+            for name, there, here in differing
         )
         reason = ""
         if "epochs" in {name for name, _, _ in differing}:

@@ -19,9 +19,9 @@ from ast_net.datasets import recola_layouts
 from ast_net.demo import synthesis, synthetic_face
 from ast_net.faces import alignment, detection, face_track, video_writer
 from ast_net.prediction import prediction_model
-from ast_net.records import making
-from ast_net.reports import figures
+from ast_net.reports import evaluation_figures
 from ast_net.temporal import temporal_model
+from ast_net.training import runs
 
 # What tests replace these by must not be kept.
 _detector = functools.cache(detection.FaceDetector)
@@ -33,7 +33,7 @@ _PORTRAIT = pathlib.Path(__file__).parents[1] / "ast_net/demo/portrait.jpg"
 
 def pytest_collection_modifyitems(items):
     """The files that take longest come first, so that no process waits for another's last one."""
-    longest = ("test_verbs.py", "test_loop.py", "test_finetuning.py", "test_client.py")
+    longest = ("test_verbs.py", "test_fit.py", "test_expressions.py", "test_client.py")
     items.sort(key=lambda item: item.path.name not in longest)
     # What was imported stays: to look through it again and again takes a twentieth of the time.
     gc.freeze()
@@ -69,9 +69,10 @@ def detector() -> detection.FaceDetector:
 @pytest.fixture(scope="session", autouse=True)
 def networks_read_once():
     """All preparations share one detector and the package's own CNN: to trace them takes seconds."""
+    load = functools.cache(runtime.load)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(making.Maker, "_detector", property(lambda self: _detector()))
-        patch.setattr(making.Maker, "_extractor", property(lambda self: _extractor()))
+        patch.setattr(runtime, "load", lambda n, w, s, d, *_: load(n, w, s, "unused"))
+        patch.setattr(detection, "FaceDetector", _detector)
         yield
 
 
@@ -121,8 +122,8 @@ def whole_way(tmp_path_factory) -> Callable[[str, pathlib.Path, dict[str, tuple[
         # A step that is done a few times takes less than its tracing; tests/test_verbs.py has figures.
         tf.config.run_functions_eagerly(True)
         try:
-            with mock.patch.object(figures, "write"):
-                run.train_and_evaluate(settings, "--epochs=1\n")
+            with mock.patch.object(evaluation_figures, "write"):
+                runs.train_and_evaluate(settings)
         finally:
             tf.config.run_functions_eagerly(False)
         metrics = json.loads((workdir / f"evaluation/{dataset}_dev/metrics.json").read_text())

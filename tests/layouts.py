@@ -24,7 +24,9 @@ TIMES = np.arange(41) / 25
 def preparation(dataset: str, partitions=None, **settings) -> config.Preparation:
     """Settings for short clips; partitions: {split: names of recordings}."""
     named = {f"{split}_recordings": names for split, names in (partitions or {}).items()}
-    return config.Preparation(**{"dataset": dataset, "clip": config.Clip(4, 2), **named, **settings})
+    return config.Preparation(
+        **{"dataset": dataset, "clip": config.Clip(4, 2), **named, **settings}
+    )
 
 
 def course(recording: str, target: str, times: np.ndarray = TIMES) -> np.ndarray:

@@ -60,7 +60,9 @@ def values_of(leaf) -> st.SearchStrategy:
     if leaf.name == "lstm_units":
         return st.lists(st.integers(1, 10**6), min_size=1, max_size=4).map(tuple)
     if choices is not None:
-        return st.sampled_from(list(choices)) if not isinstance(leaf.field.default, tuple) else default
+        return (
+            st.sampled_from(list(choices)) if not isinstance(leaf.field.default, tuple) else default
+        )
     if leaf.hint is bool:
         return st.booleans()
     if leaf.hint is int:
@@ -137,13 +139,23 @@ def test_what_a_verb_does_not_use_is_refused(verb, flag, message):
         ("train", config.Experiment, ["--targets=joy"], "`targets` must be some of valence, "),
         ("train", config.Experiment, ["--targets=arousal,valence"], "in the order valence,arousal"),
         ("train", config.Experiment, ["--seed=4294967296"], "at least 0 and at most 4294967295"),
-        ("train", config.Experiment, ["--learning_rate=nan"], "`learning_rate` must be more than 0"),
+        (
+            "train",
+            config.Experiment,
+            ["--learning_rate=nan"],
+            "`learning_rate` must be more than 0",
+        ),
         ("train", config.Experiment, ["--reaction_delay=nan"], "at most 10 seconds"),
         ("train", config.Experiment, ["--reaction_delay=1,2,3"], "or one for each of valence, aro"),
         ("train", config.Experiment, ["--clip_frames=4"], "lower `local_intervals`"),
         ("train", config.Experiment, ["--lstm_units="], "must name at least one layer"),
         ("train", config.Experiment, ["--max_rating_gap=0"], "more than 0 seconds, found 0"),
-        ("train", config.Experiment, ["--precision=int8"], "not available with `runtime=tensorflow`"),
+        (
+            "train",
+            config.Experiment,
+            ["--precision=int8"],
+            "not available with `runtime=tensorflow`",
+        ),
         (
             "train",
             config.Experiment,
@@ -154,8 +166,18 @@ def test_what_a_verb_does_not_use_is_refused(verb, flag, message):
         ("predict", config.Prediction, ["--max_faces=0"], "`max_faces` must be at least 1"),
         ("predict", config.Prediction, ["--hold_seconds=9"], "at most `identity_seconds` (2)"),
         ("predict", config.Inputs, ["--video=a", "--camera=0"], "exclude each other"),
-        ("predict", config.Inputs, ["--video=a", "--max_seconds=2"], "`max_seconds` is for a camera"),
-        ("predict", config.Outputs, ["--outputs=csv,gif"], "`outputs` must be some of csv, parquet"),
+        (
+            "predict",
+            config.Inputs,
+            ["--video=a", "--max_seconds=2"],
+            "`max_seconds` is for a camera",
+        ),
+        (
+            "predict",
+            config.Outputs,
+            ["--outputs=csv,gif"],
+            "`outputs` must be some of csv, parquet",
+        ),
         ("predict", config.Outputs, ["--outputs="], "found none"),
     ],
 )

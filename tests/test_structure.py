@@ -90,7 +90,10 @@ def test_no_two_public_classes_share_a_name():
 @pytest.mark.parametrize("verb", cli.VERBS)
 def test_no_flag_of_a_verb_is_ignored(verb):
     """Each setting is read somewhere in what the verb loads, beside the module that defines it."""
-    loaded = measure_structure.loaded(f"ast_net.{verb}", MODULES) - {"ast_net.config", "ast_net.cli"}
+    loaded = measure_structure.loaded(f"ast_net.{verb}", MODULES) - {
+        "ast_net.config",
+        "ast_net.cli",
+    }
     read = {
         node.attr
         for module in loaded

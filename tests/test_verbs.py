@@ -21,7 +21,7 @@ import pytest
 
 from ast_net import cli, config, main, workdir
 from ast_net.cnn import runtime
-from ast_net.reports import figures
+from ast_net.reports import evaluation_figures
 from ast_net.temporal import temporal_model
 from ast_net.training import runs
 
@@ -120,7 +120,7 @@ def test_killed_in_an_epoch_it_resumes_and_ends_the_same(places, trained, tmp_pa
                 os.kill(process.pid, signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
     assert not (tmp_path / "run/last.weights.h5").exists()
-    with mock.patch.object(figures, "write"):
+    with mock.patch.object(evaluation_figures, "write"):
         done = call("train", *flags)
     assert done.ended == 0
     epochs = [line.split()[1] for line in done.printed.splitlines() if line.startswith("epoch")]
@@ -172,8 +172,16 @@ def test_run_flags_reproduce_the_run_and_evaluate_finds_them(trained, tmp_path):
         ),
         ("train", ["--dataset=demo", "--seed=4294967296"], "--seed must be at least 0"),
         ("train", ["--dataset=demo", "--clip_frames=4"], "lower --local_intervals"),
-        ("train", ["--dataset=demo", "--reaction_delay=soon"], "found 'soon', expected seconds or auto"),
-        ("train", ["--dataset=demo", "--reaction_delay=auto,2"], "found 'auto,2', expected seconds or auto"),
+        (
+            "train",
+            ["--dataset=demo", "--reaction_delay=soon"],
+            "found 'soon', expected seconds or auto",
+        ),
+        (
+            "train",
+            ["--dataset=demo", "--reaction_delay=auto,2"],
+            "found 'auto,2', expected seconds or auto",
+        ),
         ("train", ["--dataset=demo", "--reaction_delay=1,2,3"], "one for each of valence, arousal"),
         ("train", ["--dataset=demo", "--reaction_delay=nan"], "at least 0 and at most 10 seconds"),
         (
@@ -261,7 +269,7 @@ def test_a_run_goes_on_and_is_evaluated_by_its_workdir_alone(places, trained, tm
     data_dir = next(flag for flag in places if flag.startswith("--data_dir"))
     done = call("train", f"--workdir={folder}")
     assert done.ended == 0 and "epoch" not in done.printed
-    with mock.patch.object(figures, "write"):
+    with mock.patch.object(evaluation_figures, "write"):
         done = call("train", f"--workdir={folder}", "--epochs=4")
     assert done.ended == 0
     assert [line.split()[1] for line in done.printed.splitlines() if "epoch" in line] == ["4/4"]
@@ -318,7 +326,7 @@ def test_a_run_finds_its_reaction_delay_once_and_keeps_it(planted_recola, tmp_pa
     # Ratings 2.0 s after a frame are what its prediction is compared with: 140 of 160 frames have them.
     with (workdir / "evaluation/recola_dev/recordings.csv").open() as file:
         assert {row["valid_frames"] for row in csv.DictReader(file)} == {"140"}
-    monkeypatch.setattr(figures, "write", lambda *_: None)
+    monkeypatch.setattr(evaluation_figures, "write", lambda *_: None)
     again = call("train", *PLANTED, *places)
     assert again.ended == 0
     assert "reaction delay" not in again.printed and "epoch" not in again.printed
@@ -407,7 +415,10 @@ def test_predict_with_a_run_of_one_s_own(face_video, trained, tmp_path):
             "found 'none', expected a whole number or all",
         ),
         (["--video=a.mp4", "--max_faces=0"], "--max_faces must be at least 1"),
-        (["--video=a.mp4", "--hold_seconds=9"], "--hold_seconds must be at most --identity_seconds"),
+        (
+            ["--video=a.mp4", "--hold_seconds=9"],
+            "--hold_seconds must be at most --identity_seconds",
+        ),
         (["--video=a.mp4", "--workdir=nowhere"], "no such model; train first"),
     ],
 )

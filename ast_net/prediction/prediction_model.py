@@ -42,9 +42,7 @@ def load(
     """
     temporal = temporal_model.load(settings.workdir, settings.model)
     weights = cnn_weights(temporal.spec, settings.backbone_weights)
-    extractor = runtime.load(
-        temporal.spec.backbone, weights, settings.runtime, settings.data_dir
-    )
+    extractor = runtime.load(temporal.spec.backbone, weights, settings.runtime, settings.data_dir)
     head = load_head(temporal.spec, weights) if posteriors else None
     return PredictionModel(detection.FaceDetector(), extractor, head, temporal)
 

@@ -35,10 +35,10 @@ def format_curve(search: reaction_delay.Search, targets: Sequence[str]) -> str:
     rows: list[tables.Row] = []
     for delay, row in zip(search.delays, search.cc):
         cells: tables.Row = {"delay, s": f"{delay:.1f}"}
-        for target, cc, best in zip(targets, row, search.found):
+        for target, cc, best in zip(targets, row, search.seconds):
             cells[f"CC {target}"] = f"{cc:.3f}{'*' if delay == best else ' '}"
         rows.append(cells)
-    delays = ", ".join(f"{target} {delay:.1f} s" for target, delay in zip(targets, search.found))
+    delays = ", ".join(f"{target} {delay:.1f} s" for target, delay in zip(targets, search.seconds))
     lines = [
         tables.text(rows),
         f"reaction delay: {delays} (from {search.frames} frames of {search.recordings} training "
@@ -59,7 +59,7 @@ def curve_figure(search: reaction_delay.Search, targets: Sequence[str]) -> matpl
     figure = matplotlib.figure.Figure(figsize=(7, 3.6), layout="constrained")
     axes = figure.add_subplot()
     for column, target in enumerate(targets):
-        curve, best = search.cc[:, column], search.found[column]
+        curve, best = search.cc[:, column], search.seconds[column]
         (line,) = axes.plot(search.delays, curve, label=f"{target}: {best:.1f} s")
         axes.axvline(best, color=line.get_color(), ls="--", lw=1)
     axes.set_xlim(search.delays[0], search.delays[-1])

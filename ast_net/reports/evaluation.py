@@ -53,7 +53,9 @@ def predict(
             features = np.where(prepared["present"][:, np.newaxis], prepared["features"], 0)
             times, labels, mask = segment["timestamps"], prepared["labels"], prepared["mask"]
             predictions = predictor.predict(features[:frames])
-            parts.append([*(series.numpy()[:frames] for series in (times, labels, mask)), predictions])
+            parts.append(
+                [*(series.numpy()[:frames] for series in (times, labels, mask)), predictions]
+            )
         times, labels, mask, predictions = map(np.concatenate, zip(*parts))
         yield RecordingPrediction(name, times, labels, predictions, mask)
 

@@ -21,7 +21,9 @@ def describe(settings: config.Preparation, output: config.Description) -> None:
     each recording, faces/NAME.png.
     """
     records = store.prepare(settings)
-    folder = pathlib.Path(output.output_dir or f"{settings.data_dir}/description/{settings.dataset}")
+    folder = pathlib.Path(
+        output.output_dir or f"{settings.data_dir}/description/{settings.dataset}"
+    )
     rows = description.recordings(records)
     splits = description.splits(rows, records.targets)
     tables.write(folder / "recordings.csv", rows)
@@ -35,14 +37,18 @@ def describe(settings: config.Preparation, output: config.Description) -> None:
     if not source_reader.has_folder() or not source_reader.OF_VIDEOS:
         print("no rater agreement and no faces: they need the folder of the videos, `manual_dir`")
     else:
-        sources = [s for part in source_reader.sources(source_reader.folder()).values() for s in part]
+        sources = [
+            s for part in source_reader.sources(source_reader.folder()).values() for s in part
+        ]
         document["agreement"] = _agreement(sources, folder)
         cache = pathlib.Path(settings.data_dir) / "tracks"
         for source in tqdm.tqdm(sources, "faces", disable=not output.faces, leave=False):
             if output.faces:
                 film = video.open_video(source.video)
                 track = face_track.cached_track(film, cache, config.Tracking())
-                page = contact_sheet.make(source.name, film, track, config.Alignment(), output.faces)
+                page = contact_sheet.make(
+                    source.name, film, track, config.Alignment(), output.faces
+                )
                 figures.save(page, contact_sheet.path_of(folder / "faces", source.name))
     tables.write_json(folder / "description.json", document)
     print(f"\nsee {folder}")

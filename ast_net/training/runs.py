@@ -12,7 +12,7 @@ import tensorflow as tf
 from ast_net import config, errors, workdir
 from ast_net.cnn import backbone
 from ast_net.records import catalogue, clips, reaction_delay, store
-from ast_net.reports import delay_report, evaluation, figures
+from ast_net.reports import delay_report, evaluation, evaluation_figures
 from ast_net.temporal import stacked_lstm, streaming, temporal_model
 from ast_net.training import fit
 
@@ -175,7 +175,7 @@ def _train(experiment: config.Experiment, records: store.Records, folder: pathli
         means = {target: table[target]["cc"]["mean"] for target in experiment.targets}
         return {target: math.nan if cc is None else cc for target, cc in means.items()}
 
-    fit.fit_temporal_model(model, batches, dev_cc, folder, experiment)
+    fit.train(model, batches, dev_cc, folder, experiment)
 
 
 def _evaluate(
@@ -191,7 +191,7 @@ def _evaluate(
     table = evaluation.tabulate(predictions, experiment.targets)
     output = folder / workdir.EVALUATION / f"{experiment.dataset}_{split}"
     evaluation.write(output, predictions, experiment.targets, table)
-    figures.write(output / "figures", predictions, experiment.targets, table)
+    evaluation_figures.write(output / "figures", predictions, experiment.targets, table)
     print(evaluation.format_table(table))
     for name in evaluation.undefined(table):
         print(f"{name}: no CC (nothing valid, or a constant series); left out of mean, min and max")

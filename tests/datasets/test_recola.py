@@ -184,9 +184,9 @@ def test_one_target_needs_no_ratings_of_the_other(folder, tmp_path):
 
 def test_moments_and_frame_rate_are_stored(prepared):
     rows = [
-        piece.segment["features"].numpy()[: piece.frames][
-            piece.segment["mask"].numpy()[: piece.frames]
-        ].astype(np.float64)
+        piece.segment["features"]
+        .numpy()[: piece.frames][piece.segment["mask"].numpy()[: piece.frames]]
+        .astype(np.float64)
         for _, pieces in example_format.by_recording(prepared.segments("train"))
         for piece in pieces
     ]

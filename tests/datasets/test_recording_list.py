@@ -18,7 +18,9 @@ def folder(tmp_path):
 
 
 def sources(folder, **settings):
-    return recording_list.RecordingList(layouts.preparation("recordings", **settings)).sources(folder)
+    return recording_list.RecordingList(layouts.preparation("recordings", **settings)).sources(
+        folder
+    )
 
 
 def expected(name):

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from ast_net import config
 from ast_net.records import store
-from ast_net.reports import figures
+from ast_net.reports import evaluation_figures
 from ast_net.training import runs
 
 TRAINING = config.Training(epochs=1, clip_hop=4, batch_size=8)
@@ -20,7 +20,7 @@ TRAINING = config.Training(epochs=1, clip_hop=4, batch_size=8)
 def short_cuts():
     """A training step that is done twice takes less than its tracing; test_verbs.py has it, and figures."""
     tf.config.run_functions_eagerly(True)
-    with mock.patch.object(figures, "write"):
+    with mock.patch.object(evaluation_figures, "write"):
         yield
     tf.config.run_functions_eagerly(False)
 
@@ -71,7 +71,9 @@ def test_avec2012_with_a_further_target(face_avi, data_dir, tmp_path):
     # 49.979 frames and labels a second: the k-th frame has the k-th label.
     expected = np.stack([layouts.curve(24, place) for place in (0, 20)], axis=1)
     np.testing.assert_allclose(segments[0]["labels"], expected, atol=1e-3)
-    rows = np.genfromtxt(tmp_path / "run/evaluation/avec2012_dev/predictions.csv", delimiter=",", names=True)
+    rows = np.genfromtxt(
+        tmp_path / "run/evaluation/avec2012_dev/predictions.csv", delimiter=",", names=True
+    )
     np.testing.assert_allclose(rows["power_label"], layouts.curve(24, 2 + 20), atol=1e-3)
 
 
@@ -86,7 +88,8 @@ def test_semaine(face_avi, data_dir, tmp_path):
 def test_afew_va_with_clips_longer_than_its_recordings(images, data_dir, tmp_path):
     folder = layouts.afew_va(tmp_path / "afew_va", images[:12])
     evaluated, segments = run(  # clips longer than the recordings
-        "afew_va", folder, data_dir, tmp_path, clip=config.Clip(10, 5))
+        "afew_va", folder, data_dir, tmp_path, clip=config.Clip(10, 5)
+    )
     assert evaluated == {"valence": ["003"], "arousal": ["003"]}
     assert [segment["recording"] for segment in segments] == [b"001", b"002"]
     for segment in segments:

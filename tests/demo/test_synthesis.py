@@ -31,7 +31,9 @@ def contents(folder):
 def test_generates_what_recola_s_readers_read(tmp_path):
     synthesis.generate(tmp_path, ["P16"], recola_layouts.OWN, SHORT)
     assert json.loads((tmp_path / "synthesis.json").read_text())["seed"] == 3
-    files = {t: tmp_path / recola_layouts.OWN.ratings / t / "P16.csv" for t in ("valence", "arousal")}
+    files = {
+        t: tmp_path / recola_layouts.OWN.ratings / t / "P16.csv" for t in ("valence", "arousal")
+    }
     _, gold = recola.read_gold("P16", files)
     assert gold.shape == (301, 2) and np.abs(gold).max() <= 1
     for target in ("valence", "arousal"):
@@ -132,7 +134,10 @@ def test_an_interrupted_generation_is_continued(tmp_path, monkeypatch):
         synthesis.generate(tmp_path / "demo", ["P16", "P17"], recola_layouts.OWN, SHORT)
     videos = tmp_path / "demo" / "RECOLA-Video-recordings"
     assert [path.name for path in videos.iterdir()] == ["P16.mp4"]
-    kept = [videos / "P16.mp4", tmp_path / "demo" / recola_layouts.OWN.ratings / "valence" / "P16.csv"]
+    kept = [
+        videos / "P16.mp4",
+        tmp_path / "demo" / recola_layouts.OWN.ratings / "valence" / "P16.csv",
+    ]
     made = [path.stat().st_mtime_ns for path in kept]
 
     monkeypatch.setattr(video_writer, "write_video", write)

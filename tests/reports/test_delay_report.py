@@ -10,7 +10,7 @@ from ast_net.reports import delay_report
 
 def test_the_curve_is_printed_and_left_as_csv_and_figure(tmp_path, capsys):
     cc = np.array([[0.1, np.nan], [0.4, np.nan]])
-    search = reaction_delay.Search(
+    search = reaction_delay.DelaySearch(
         np.array([0.0, 0.2]), cc, np.array([0.2, 0.0]), np.array([True, False]), 3, 400
     )
     delay_report.report(tmp_path / "curve", search, ("valence", "arousal"))
