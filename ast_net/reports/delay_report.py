@@ -12,7 +12,7 @@ from ast_net.reports import figures, tables
 _FEW_RECORDINGS = 5
 
 
-def report(path: pathlib.Path, search: reaction_delay.Search, targets: Sequence[str]) -> None:
+def report(path: pathlib.Path, search: reaction_delay.DelaySearch, targets: Sequence[str]) -> None:
     """Prints the curve of CC over delays and writes it as CSV and as a figure.
 
     Args:
@@ -30,7 +30,7 @@ def report(path: pathlib.Path, search: reaction_delay.Search, targets: Sequence[
     print(format_curve(search, targets))
 
 
-def format_curve(search: reaction_delay.Search, targets: Sequence[str]) -> str:
+def format_curve(search: reaction_delay.DelaySearch, targets: Sequence[str]) -> str:
     """Formats the curve, with a star at each target's delay, and the result for a terminal."""
     rows: list[tables.Row] = []
     for delay, row in zip(search.delays, search.cc):
@@ -54,7 +54,7 @@ def format_curve(search: reaction_delay.Search, targets: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def curve_figure(search: reaction_delay.Search, targets: Sequence[str]) -> matplotlib.figure.Figure:
+def curve_figure(search: reaction_delay.DelaySearch, targets: Sequence[str]) -> matplotlib.figure.Figure:
     """Draws how well features predict the ratings made some seconds later, and the best delays."""
     figure = matplotlib.figure.Figure(figsize=(7, 3.6), layout="constrained")
     axes = figure.add_subplot()
