@@ -82,7 +82,6 @@ def main() -> None:
         cli.runtime(),
         flags.FLAGS.data_dir,
         _POSTERIORS.value,
-        [recording.path for recording in recordings],
     )
     predictor = pipeline.Pipeline(loaded, settings)
     try:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from unittest import mock
 
 import cv2
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -19,15 +20,11 @@ from ast_net.datasets import recola
 from ast_net.demo import synthesis, synthetic_face
 from ast_net.faces import alignment, detection, tracking, video_writer
 from ast_net.prediction import prediction_model
-from ast_net.records import making
 from ast_net.reports import figures
 from ast_net.temporal import temporal_model
 
-# What tests replace these by must not be kept.
-_detector = functools.cache(detection.FaceDetector)
-_extractor = functools.cache(
-    functools.partial(runtime.load, "compact", None, config.FLOAT32, "unused")
-)
+# The real ones, whatever tests put in their places.
+_FaceDetector, _load = detection.FaceDetector, runtime.load
 _PORTRAIT = pathlib.Path(__file__).parents[1] / "ast_net/demo/portrait.jpg"
 
 
@@ -59,18 +56,40 @@ def portrait() -> np.ndarray:
     return cv2.cvtColor(cv2.imread(str(_PORTRAIT)), cv2.COLOR_BGR2RGB)
 
 
+@functools.cache
+def _detector(policy: str) -> detection.FaceDetector:
+    return _FaceDetector()
+
+
+@functools.cache
+def _extractor(content: str, weights: str | None, settings: config.Runtime) -> runtime.Extractor:
+    """A `compact` whose weights have this content."""
+    return _load("compact", weights, settings, "unused")
+
+
+def _detector_once():
+    return _detector(keras.config.dtype_policy().name)
+
+
+def _load_once(name, weights, settings, cache_dir):
+    settings = runtime.resolve(settings)
+    if name != "compact" or settings.name != "tensorflow":
+        return _load(name, weights, settings, cache_dir)
+    return _extractor(backbone.weights_id(name, weights), weights, settings)
+
+
 @pytest.fixture(scope="session")
 def detector() -> detection.FaceDetector:
     """A detector whose networks are traced once for all tests."""
-    return _detector()
+    return _detector_once()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def networks_read_once():
-    """All preparations share one detector and the package's own CNN: to trace them takes seconds."""
+    """The same detector, and the same CNN for the same arguments, are not traced again: that takes seconds."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(making.Maker, "_detector", property(lambda self: _detector()))
-        patch.setattr(making.Maker, "_extractor", property(lambda self: _extractor()))
+        patch.setattr(detection, "FaceDetector", _detector_once)
+        patch.setattr(runtime, "load", _load_once)
         yield
 
 
@@ -191,7 +210,8 @@ def planted_recola(tmp_path, monkeypatch) -> Callable[..., pathlib.Path]:
 @pytest.fixture(scope="session")
 def learned(detector) -> prediction_model.Networks:
     """The package's own networks, without the expressions' head."""
-    return prediction_model.Networks(detector, _extractor(), None, *temporal_model.load())
+    extractor = _load_once("compact", None, config.FLOAT32, "unused")
+    return prediction_model.Networks(detector, extractor, None, *temporal_model.load())
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 
 from ast_net import config, errors
-from ast_net.cnn import backbone, runtime, vgg16
+from ast_net.cnn import backbone, calibration, runtime, vgg16
 from ast_net.faces import alignment, detection, tracking, video, video_writer
 from ast_net.prediction import camera, pipeline, prediction_model
 from ast_net.temporal import stacked_lstm, streaming, temporal_model
@@ -216,9 +216,7 @@ def over_time(predictor: pipeline.Pipeline, images: list[np.ndarray], frames: in
     )
 
 
-def build(
-    arguments: argparse.Namespace, faces_of: pathlib.Path
-) -> tuple[prediction_model.Networks, str]:
+def build(arguments: argparse.Namespace) -> tuple[prediction_model.Networks, str]:
     """The networks; a temporal model with random weights where none was trained on such features."""
     weights = arguments.backbone_weights
     if arguments.backbone == "vgg16" and weights is None:
@@ -234,13 +232,11 @@ def build(
             pathlib.Path(weights).parent.mkdir(parents=True, exist_ok=True)
             model.save_weights(weights)
         del model
-    detector = detection.FaceDetector()
     extractor = runtime.load(
         arguments.backbone,
         weights,
         config.Runtime(arguments.runtime, arguments.precision),
         pathlib.Path(arguments.cache_dir),
-        lambda: prediction_model.calibration_faces([faces_of], detector),
     )
     if arguments.backbone == "compact" and weights is None:
         lstm, origin = temporal_model.load()
@@ -250,7 +246,9 @@ def build(
         origin = temporal_model.Origin(
             config.TARGETS, arguments.backbone, found, weights, 50, 10, 25.0
         )
-    return prediction_model.Networks(detector, extractor, None, lstm, origin), weights
+    return prediction_model.Networks(
+        detection.FaceDetector(), extractor, None, lstm, origin
+    ), weights
 
 
 def main() -> None:
@@ -284,7 +282,7 @@ def report(arguments: argparse.Namespace) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "repeated.mp4"
         video_writer.write_video(path, repeated(images, arguments.frames), 25)
-        loaded, weights = build(arguments, path)
+        loaded, weights = build(arguments)
         settings = config.Prediction(batch_size=arguments.batch)
         predictor = pipeline.Pipeline(loaded, settings)
         for _ in predictor.predict(itertools.islice(video.read_frames(path), 50), 25.0):
@@ -300,8 +298,7 @@ def report(arguments: argparse.Namespace) -> str:
             *stages(path, images, loaded, arguments.batch),
         ]
         keras_cnn = backbone.load(arguments.backbone, weights)
-        found = prediction_model.calibration_faces([path], loaded.detector)
-        faces = np.stack(list(repeated(list(found), arguments.batch)))
+        faces = np.resize(calibration.faces(), (arguments.batch, 224, 224, 3))
 
         def plain() -> float:
             return plain_keras(keras_cnn, faces)

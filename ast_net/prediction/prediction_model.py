@@ -1,22 +1,15 @@
 """All that is learned, read from where it lies, and checked to belong together."""
 
-import contextlib
 import dataclasses
-import itertools
 import pathlib
-from collections.abc import Iterator, Sequence
 
 import keras
-import numpy as np
 
 from ast_net import config, errors, shipped
 from ast_net import workdir as run_folder
 from ast_net.cnn import backbone, expression_head, runtime
-from ast_net.faces import alignment, detection, tracking, video
+from ast_net.faces import detection
 from ast_net.temporal import temporal_model
-
-# Faces that int8 is calibrated on, and frames of a recording in which they are looked for.
-_CALIBRATION_FACES, _CALIBRATION_FRAMES = 128, 3000
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -45,7 +38,6 @@ def load(
     settings: config.Runtime | None = None,
     cache_dir: str = "data",
     posteriors: bool = False,
-    recordings: Sequence[pathlib.Path] = (),
 ) -> Networks:
     """The networks of a run, or those that come with the package.
 
@@ -54,25 +46,22 @@ def load(
       model: the file in the workdir, best.keras or last.keras.
       backbone_weights: of the CNN; None for the file that the run was trained with.
       settings: how the CNN is computed; None for the usual way.
-      cache_dir: where a calibrated CNN is kept.
+      cache_dir: where an int8 CNN is kept.
       posteriors: whether the expressions are wanted.
-      recordings: whose faces int8 is calibrated on, if that has not been done.
 
     Raises:
       InputError: something is missing, damaged, or made for something else.
     """
     stacked_lstm, origin = load_temporal(workdir, model)
     weights = weights_of(origin, backbone_weights)
-    detector = detection.FaceDetector()
     extractor = runtime.load(
         origin.backbone,
         weights,
         settings or config.Runtime(),
         pathlib.Path(cache_dir),
-        lambda: calibration_faces(recordings, detector),
     )
     head = load_head(origin, weights) if posteriors else None
-    return Networks(detector, extractor, head, stacked_lstm, origin)
+    return Networks(detection.FaceDetector(), extractor, head, stacked_lstm, origin)
 
 
 def load_temporal(
@@ -106,46 +95,12 @@ def weights_of(origin: temporal_model.Origin, backbone_weights: str | None) -> s
     return weights
 
 
-def calibration_faces(
-    recordings: Sequence[pathlib.Path], detector: detection.FaceDetector
-) -> np.ndarray:
-    """Aligned faces out of the beginnings of recordings, uint8 [n, 224, 224, 3], n <= 128.
-
-    Each gives an equal share, as far as it shows faces; one that cannot be read gives none.
-    """
-    share = -(-_CALIBRATION_FACES // max(1, len(recordings)))
-    faces: list[np.ndarray] = []
-    for path in recordings:
-        with contextlib.suppress(errors.InputError):
-            faces.extend(itertools.islice(_every_fifth_face(path, detector), share))
-        if len(faces) >= _CALIBRATION_FACES:
-            break
-    return np.stack(faces) if faces else np.zeros((0, 224, 224, 3), np.uint8)
-
-
-def _every_fifth_face(path: pathlib.Path, detector: detection.FaceDetector) -> Iterator[np.ndarray]:
-    tracker = tracking.FaceTracker(detector, config.Tracking())
-    for frame in itertools.islice(video.read_frames(path), _CALIBRATION_FRAMES):
-        seen = tracker.update(frame.image, frame.timestamp)
-        if seen and frame.index % 5 == 0:
-            yield alignment.align_face(frame.image, seen[0].face.landmarks, config.Alignment())
-
-
 def load_head(origin: temporal_model.Origin, weights: str | None) -> keras.Model:
     """The head of the CNN's weights: the package's, or the one that finetune left beside them."""
-    path = head_file(weights)
+    path = expression_head.file_beside(weights)
     if not path.is_file():
         raise errors.InputError(
             f"{path}: no such file, and the expressions' posteriors need it: finetune leaves it beside its "
             "backbone.weights.h5; without it leave --posteriors out"
         )
     return expression_head.load_head(backbone.FEATURE_SIZE[origin.backbone], path)
-
-
-def head_file(weights: str | None) -> pathlib.Path:
-    """Where the head of the CNN's weights belongs; None for the package's own."""
-    return (
-        shipped.COMPACT_HEAD
-        if weights is None
-        else pathlib.Path(weights).parent / "head.weights.h5"
-    )

@@ -38,7 +38,7 @@ class _Make(beam.DoFn):
 
 
 def make_all(
-    how: tuple[example_format.RecordsConfig, pathlib.Path, Sequence[pathlib.Path]],
+    how: tuple[example_format.RecordsConfig, pathlib.Path],
     jobs: Sequence[making.Job],
     options: pipeline_options.PipelineOptions | None,
     runner: beam.runners.PipelineRunner | None,

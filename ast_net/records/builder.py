@@ -200,7 +200,7 @@ class SegmentsBuilder(RecordsBuilder):
         missing = [job for job in jobs if shards.sizes(job.file) is None]
         if len(missing) < len(jobs):
             logging.info("%d of %d recordings are finished", len(jobs) - len(missing), len(jobs))
-        how = self.builder_config, self.tracks, [job.video for job in jobs]
+        how = self.builder_config, self.tracks
         if beam is None:
             return making.make_all(making.Maker(*how), missing)
         # Beam is an extra that few need, and its import takes seconds.

@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import errno
 import functools
-import itertools
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
 
@@ -25,8 +24,6 @@ from ast_net.faces import alignment, detection, tracking
 from ast_net.records import example_format
 
 ATTEMPTS = 2
-# An int8 network is calibrated on so many faces, so many of each recording, and so many frames apart.
-CALIBRATION_FACES, CALIBRATION_FACES_EACH, CALIBRATION_STEP = 128, 16, 25
 # Ratings this many times as long as the video are not timed in seconds: frames, or milliseconds.
 _FAR_TOO_LONG = 10
 
@@ -51,16 +48,10 @@ class Job:
 class Maker:
     """Makes recordings' files; detector and CNN are loaded with the first and kept."""
 
-    def __init__(
-        self,
-        settings: example_format.RecordsConfig,
-        tracks: pathlib.Path,
-        videos: Sequence[pathlib.Path],
-    ) -> None:
-        """Args: settings of the records; the folder where tracks of faces are cached; all videos, in order."""
+    def __init__(self, settings: example_format.RecordsConfig, tracks: pathlib.Path) -> None:
+        """Args: settings of the records; the folder where tracks of faces are cached."""
         self._settings = settings
         self._tracks = tracks
-        self._videos = videos
 
     def make(self, job: Job) -> None:
         """Writes a recording's file, whole or not at all, holding one segment at a time.
@@ -99,36 +90,16 @@ class Maker:
 
     @functools.cached_property
     def _extractor(self) -> runtime.Extractor:
-        return self.load_extractor()
-
-    def load_extractor(self) -> runtime.Extractor:
-        """The CNN of the settings; an int8 one is calibrated on faces of the first recordings."""
         settings = self._settings
         return runtime.load(
             settings.backbone,
             settings.backbone_weights,
             settings.runtime,
             self._tracks.parent,
-            self._calibration_faces,
         )
 
     def _track(self, video: pathlib.Path) -> tracking.Track:
         return tracking.cached_track(video, self._tracks, self._settings.tracking, self._detector)
-
-    def _calibration_faces(self) -> np.ndarray:
-        """Faces of the first recordings, uint8 [n, 224, 224, 3]."""
-        size = self._settings.alignment.size
-        found: list[np.ndarray] = []
-        for video in self._videos:
-            # A video that cannot be read is reported when its own turn comes.
-            with contextlib.suppress(errors.InputError):
-                faces = alignment.aligned_faces(video, self._track(video), self._settings.alignment)
-                valid = (face.image for face in faces if face.valid)
-                end = CALIBRATION_FACES_EACH * CALIBRATION_STEP
-                found.extend(itertools.islice(valid, 0, end, CALIBRATION_STEP))
-            if len(found) >= CALIBRATION_FACES:
-                break
-        return np.array(found[:CALIBRATION_FACES], np.uint8).reshape(-1, size, size, 3)
 
 
 def attempt(maker: Maker, job: Job) -> str | None:

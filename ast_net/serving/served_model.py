@@ -5,7 +5,7 @@ import dataclasses
 import keras
 
 from ast_net import workdir as run_folder
-from ast_net.cnn import runtime
+from ast_net.cnn import expression_head, tensorflow_runtime
 from ast_net.prediction import prediction_model
 from ast_net.temporal import temporal_model
 
@@ -51,12 +51,12 @@ def load(
     if not with_cnn:
         return Networks(stacked_lstm, origin)
     weights = prediction_model.weights_of(origin, backbone_weights)
-    cnn = runtime.network(origin.backbone, weights, precision)
+    cnn = tensorflow_runtime.network(origin.backbone, weights, precision)
     head = None
-    if prediction_model.head_file(weights).is_file():
+    if expression_head.file_beside(weights).is_file():
         head = prediction_model.load_head(origin, weights)
     else:
         print(
-            f"{prediction_model.head_file(weights)}: no such file, so no expressions; finetune leaves it"
+            f"{expression_head.file_beside(weights)}: no such file, so no expressions; finetune leaves it"
         )
     return Networks(stacked_lstm, origin, cnn, head)

@@ -15,6 +15,7 @@ import pytest
 import tensorflow as tf
 
 from ast_net import config, datasets, errors
+from ast_net.cnn import backbone, compact
 from ast_net.datasets import recola
 from ast_net.faces import alignment, tracking, video, video_writer
 from ast_net.records import example_format, making, shards, store
@@ -191,24 +192,23 @@ def test_failed_recordings_are_reported_at_the_end_and_the_others_kept(folder, w
     assert begun == ["P1", "P3"]
 
 
-def test_int8_is_calibrated_on_faces_of_the_first_recordings(face_video, monkeypatch, tmp_path):
-    monkeypatch.setattr(making, "CALIBRATION_STEP", 5)
-    monkeypatch.setattr(making, "CALIBRATION_FACES_EACH", 3)
-    monkeypatch.setattr(making, "CALIBRATION_FACES", 5)
-    asked = []
-    load = mock.Mock(side_effect=lambda *how: asked.append(how[-1]()))
-    int8 = config.Runtime("openvino", "int8")
-    made = example_format.RecordsConfig(runtime=int8)
-    videos = [tmp_path / "missing.mp4", face_video, face_video, face_video]
-    with cheap_networks() as begun, mock.patch.object(making.runtime, "load", load):
-        # The fixture that shares one extractor among tests has taken the property's place.
-        making.Maker(made, tmp_path / "tracks", videos).load_extractor()
-    assert load.call_args.args[:4] == ("compact", None, int8, tmp_path)
-    images = [frame.image for frame in video.read_frames(face_video)]
-    eyes = np.array([[20, 20], [44, 20]], np.float32)
-    expected = [alignment.align_face(images[k], eyes, config.Alignment()) for k in (0, 5, 10)]
-    np.testing.assert_array_equal(asked[0], expected + expected[:2])
-    assert begun == ["missing", "face", "face"]
+def test_the_features_are_those_of_the_cnn_in_the_settings(face_video, tmp_path):
+    weights = tmp_path / "other.weights.h5"
+    compact.build_compact(seed=3).save_weights(weights)
+    of = example_format.RecordsConfig(backbone_weights=str(weights))
+    times = np.arange(20) / 25
+    job = making.Job("P1", face_video, lambda: (times, np.zeros((20, 2))), tmp_path / "P1.tfrecord")
+    making.Maker(of, tmp_path / "tracks").make(job)
+    (record,) = tf.data.TFRecordDataset([str(job.file)]).as_numpy_iterator()
+    layout = example_format.features_dict(512, 2)
+    features = layout.deserialize_example(record)["features"].numpy()
+    track = tracking.track_video(face_video, of.tracking, progress=False)
+    faces = np.stack(
+        [face.image for face in alignment.aligned_faces(face_video, track, of.alignment)]
+    )
+    expected = backbone.load("compact", str(weights)).predict(faces, verbose=0)
+    assert np.abs(expected - backbone.load("compact", None)(faces)).max() > 1
+    np.testing.assert_allclose(features, expected, rtol=0.01, atol=0.01)
 
 
 def test_a_full_disk_ends_the_preparation_at_once(source, tmp_path):
