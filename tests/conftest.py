@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from unittest import mock
 
 import cv2
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -23,11 +24,8 @@ from ast_net.reports import evaluation_figures
 from ast_net.temporal import temporal_model
 from ast_net.training import runs
 
-# What tests replace these by must not be kept.
-_detector = functools.cache(detection.FaceDetector)
-_extractor = functools.cache(
-    functools.partial(runtime.load, "compact", None, config.FLOAT32, "unused")
-)
+# The real ones, whatever tests put in their places.
+_FaceDetector, _load = detection.FaceDetector, runtime.load
 _PORTRAIT = pathlib.Path(__file__).parents[1] / "ast_net/demo/portrait.jpg"
 
 
@@ -60,19 +58,40 @@ def portrait() -> np.ndarray:
     return cv2.cvtColor(cv2.imread(str(_PORTRAIT)), cv2.COLOR_BGR2RGB)
 
 
+@functools.cache
+def _detector(policy: str) -> detection.FaceDetector:
+    return _FaceDetector()
+
+
+@functools.cache
+def _extractor(content: str, weights: str | None, settings: config.Runtime) -> runtime.Extractor:
+    """A `compact` whose weights have this content."""
+    return _load("compact", weights, settings, "unused")
+
+
+def _detector_once():
+    return _detector(keras.config.dtype_policy().name)
+
+
+def _load_once(name, weights, settings, cache_dir):
+    settings = runtime.resolve(settings)
+    if name != "compact" or settings.name != "tensorflow":
+        return _load(name, weights, settings, cache_dir)
+    return _extractor(backbone.weights_id(name, weights), weights, settings)
+
+
 @pytest.fixture(scope="session")
 def detector() -> detection.FaceDetector:
     """A detector whose networks are traced once for all tests."""
-    return _detector()
+    return _detector_once()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def networks_read_once():
-    """All preparations share one detector and the package's own CNN: to trace them takes seconds."""
-    load = functools.cache(runtime.load)
+    """The same detector, and the same CNN for the same arguments, are not traced again: that takes seconds."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runtime, "load", lambda n, w, s, d, *_: load(n, w, s, "unused"))
-        patch.setattr(detection, "FaceDetector", _detector)
+        patch.setattr(detection, "FaceDetector", _detector_once)
+        patch.setattr(runtime, "load", _load_once)
         yield
 
 
@@ -194,7 +213,8 @@ def planted_recola(tmp_path, monkeypatch) -> Callable[..., pathlib.Path]:
 @pytest.fixture(scope="session")
 def shipped_model(detector) -> prediction_model.PredictionModel:
     """The package's own networks, without the expressions' head."""
-    return prediction_model.PredictionModel(detector, _extractor(), None, temporal_model.load())
+    extractor = _load_once("compact", None, config.FLOAT32, "unused")
+    return prediction_model.PredictionModel(detector, extractor, None, temporal_model.load())
 
 
 @pytest.fixture(scope="session")

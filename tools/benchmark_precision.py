@@ -3,9 +3,8 @@
     tools/run tools/benchmark_precision.py VIDEO ... [--backbone=vgg16 --backbone_weights=FILE]
 
 Prints Markdown. All take turns with plain Keras in float32, and times are medians, so that other work on the
-machine slows all of them. A core-millisecond is a millisecond of one core. int8 is calibrated on the first
-half of each video's faces; the features are compared, with plain Keras's, on the second. Without weights
-vgg16 gets random ones of full size (He's, so that activations stay alive), which are kept in --cache_dir.
+machine slows all of them. A core-millisecond is a millisecond of one core. Features are compared with plain
+Keras's. Without weights vgg16 gets random ones of full size (He's, so that activations stay alive), which are kept in --cache_dir.
 """
 
 import argparse
@@ -78,24 +77,23 @@ def matrix_ceiling(dtype: str) -> float:
     return 2 * MATRIX**3 / wall / 1e12
 
 
-def load_all(arguments: argparse.Namespace, weights: str | None, calibration: np.ndarray):
+def load_all(arguments: argparse.Namespace, weights: str | None) -> dict[str, runtime.Extractor]:
     """The extractor of each runtime and precision that this machine has, by name."""
-    found = {}
+    extractors = {}
     for name in config.RUNTIMES:
         for precision in config.PRECISIONS[1:]:
             if (name, precision) == ("tensorflow", "int8"):
                 continue
             try:
-                found[f"{name} | {precision}"] = runtime.load(
+                extractors[f"{name} | {precision}"] = runtime.load(
                     arguments.backbone,
                     weights,
                     config.Runtime(name, precision),
                     arguments.cache_dir,
-                    lambda: calibration,
                 )
             except errors.InputError as error:
                 print(f"{name}, {precision}: {error}\n", file=sys.stderr)
-    return found
+    return extractors
 
 
 def cosine(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
@@ -139,13 +137,10 @@ def report(arguments: argparse.Namespace) -> None:
     if arguments.backbone == "vgg16" and weights is None:
         weights = random_vgg16(arguments.cache_dir / "random_vgg16.weights.h5")
     videos = [faces_of(path) for path in arguments.videos]
-    shown = [faces[valid] for faces, valid, _ in videos]
-    halves = [len(faces) // 2 for faces in shown]
-    calibration = np.concatenate([faces[:half] for faces, half in zip(shown, halves)])[:128]
-    faces = np.concatenate([faces[half:] for faces, half in zip(shown, halves)])
+    faces = np.concatenate([faces[valid] for faces, valid, _ in videos])
     faces = faces[:: -(-len(faces) // arguments.faces)]
     model = backbone.load(arguments.backbone, weights)
-    extractors = load_all(arguments, weights, calibration)
+    extractors = load_all(arguments, weights)
     ceilings = [f"{matrix_ceiling(dtype):.2f} in {dtype}" for dtype in ("float32", "bfloat16")]
     print(f"{arguments.backbone}; matrix products: TFLOP/s {', '.join(ceilings)}\n")
     print("Faces a second, core-milliseconds a face, times plain Keras (in core time), by batch:\n")

@@ -23,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 
 from ast_net import config, errors
-from ast_net.cnn import backbone, runtime, vgg16
+from ast_net.cnn import backbone, calibration, runtime, vgg16
 from ast_net.faces import (
     alignment,
     detection,
@@ -226,7 +226,7 @@ def over_time(predictor: pipeline.Pipeline, images: list[np.ndarray], frames: in
 
 
 def build(
-    arguments: argparse.Namespace, faces_of: pathlib.Path
+    arguments: argparse.Namespace,
 ) -> tuple[prediction_model.PredictionModel, str]:
     """The networks; a temporal model with random weights where none was trained on such features."""
     weights = arguments.backbone_weights
@@ -243,13 +243,11 @@ def build(
             pathlib.Path(weights).parent.mkdir(parents=True, exist_ok=True)
             model.save_weights(weights)
         del model
-    detector = detection.FaceDetector()
     extractor = runtime.load(
         arguments.backbone,
         weights,
         config.Runtime(arguments.runtime, arguments.precision),
         pathlib.Path(arguments.cache_dir),
-        lambda: prediction_model.calibration_faces([faces_of], detector),
     )
     if arguments.backbone == "compact" and weights is None:
         temporal = temporal_model.load()
@@ -261,7 +259,9 @@ def build(
             config.TARGETS, extractor.feature_size, units, *cnn, 50, 10, 25.0
         )
         temporal = temporal_model.TemporalModel(network, spec)
-    return prediction_model.PredictionModel(detector, extractor, None, temporal), weights
+    return prediction_model.PredictionModel(
+        detection.FaceDetector(), extractor, None, temporal
+    ), weights
 
 
 def main() -> None:
@@ -296,7 +296,7 @@ def report(arguments: argparse.Namespace) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "repeated.mp4"
         video_writer.write_video(path, repeated(images, arguments.frames), 25)
-        loaded, weights = build(arguments, path)
+        loaded, weights = build(arguments)
         settings = config.Prediction(batch_faces=arguments.batch)
         predictor = pipeline.Pipeline(loaded, settings)
         for _ in predictor.predict(itertools.islice(video.Video(path).frames(), 50), 25.0):
@@ -312,8 +312,7 @@ def report(arguments: argparse.Namespace) -> str:
             *stages(path, images, loaded, arguments.batch),
         ]
         keras_cnn = backbone.load(arguments.backbone, weights)
-        found = prediction_model.calibration_faces([path], loaded.detector)
-        faces = np.stack(list(repeated(list(found), arguments.batch)))
+        faces = np.resize(calibration.faces(), (arguments.batch, 224, 224, 3))
 
         def plain() -> float:
             return plain_keras(keras_cnn, faces)

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from ast_net import errors, shipped
-from ast_net.cnn import compact, vgg16, vgg_face
+from ast_net.cnn import compact, vgg16, vgg_face, weight_files
 
 FEATURE_SIZE = {"compact": compact.FEATURES, "vgg16": vgg16.FEATURES}
 
@@ -44,13 +44,7 @@ def load(name: str, weights: str | None, dtype_policy: str = "float32") -> keras
         vgg_face.load_into(model, str(path))
         return model
     model = compact.build_compact(dtype_policy=dtype_policy)
-    try:
-        model.load_weights(path)
-    except (ValueError, KeyError, OSError) as error:
-        raise errors.InputError(
-            f"{path}: not the weights of {name}: {error}; expected a .weights.h5 file that Keras saved "
-            f"from {name}"
-        ) from error
+    weight_files.load(model, path, "a .weights.h5 file that Keras saved from compact")
     return model
 
 
@@ -97,8 +91,8 @@ def _weights_file(name: str, weights: str | None) -> pathlib.Path:
         return shipped.COMPACT
     if weights is None:
         raise errors.InputError(
-            f"backbone {name} has no weights of its own: give --backbone_weights=PATH, VGG-Face's weights "
-            "(tools/fetch_vgg_face.py) or those that finetune left, or use --backbone=compact"
+            f"backbone {name} has no weights of its own: give `backbone_weights=PATH`, VGG-Face's weights "
+            "(tools/fetch_vgg_face.py) or those that finetune left, or use `backbone=compact`"
         )
     if not pathlib.Path(weights).is_file():
         raise errors.InputError(f"{weights}: no such file; expected the weights of {name}")

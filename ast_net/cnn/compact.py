@@ -43,7 +43,7 @@ def build_compact(
     and the framing of FER2013.
 
     Args:
-      seed: of the random weights, which stay what they are until trained ones are read into the model.
+      seed: of the random weights, which stay until weights are read from a file.
       dtype_policy: of the convolutions, such as mixed_bfloat16.
       folded: as of `build_trunk`.
     """
@@ -106,21 +106,21 @@ def build_trunk(seed: int = 0, dtype_policy: str = "float32", folded: bool = Fal
 
 
 def fold(model: keras.Model, dtype_policy: str) -> keras.Model:
-    """The same network for inference alone, its batch normalisations part of the weights before them.
+    """Builds the same network for inference alone, its batch normalisations part of the weights before them.
 
     Without it bfloat16 rounds once more at each of them, and has their kernels run by themselves.
 
     Args:
-      model: of `build_compact`, trained.
+      model: of `build_compact`, with its weights.
       dtype_policy: such as bfloat16; weights are folded in float32 and rounded once.
     """
     folded = build_compact(dtype_policy=dtype_policy, folded=True)
-    trained, trunk = model.get_layer("trunk"), folded.get_layer("trunk")
+    normalised, trunk = model.get_layer("trunk"), folded.get_layer("trunk")
     for layer in trunk.layers:
         if not layer.weights:
             continue
-        norm = trained.get_layer(layer.name.replace("conv", "norm").replace("fc", "norm"))
+        norm = normalised.get_layer(layer.name.replace("conv", "norm").replace("fc", "norm"))
         scale = norm.gamma / keras.ops.sqrt(norm.moving_variance + norm.epsilon)
-        layer.kernel.assign(trained.get_layer(layer.name).kernel * scale)
+        layer.kernel.assign(normalised.get_layer(layer.name).kernel * scale)
         layer.bias.assign(norm.beta - norm.moving_mean * scale)
     return folded

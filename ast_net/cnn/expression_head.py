@@ -1,20 +1,21 @@
-"""The seven discrete expressions that the CNN is trained to tell apart (section 3.2)."""
+"""The seven discrete expressions that the CNN learns to tell apart (section 3.2)."""
 
 import pathlib
 
 import keras
 
-from ast_net import errors, shipped
-from ast_net.cnn import compact
+from ast_net import shipped
+from ast_net.cnn import compact, weight_files
 
 # In the order of FER2013's codes.
 EXPRESSIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+FILE = "head.weights.h5"
 
 
 def build_head(feature_size: int) -> keras.Model:
-    """fc6 [B, F] -> logits of EXPRESSIONS [B, 7], in float32 whatever the policy.
+    """Builds fc6 [B, F] -> logits of EXPRESSIONS [B, 7], in float32 whatever the policy.
 
-    It starts from zeros: all classes are as likely, and no large first gradients shake the features.
+    It starts from zeros: all classes are equally likely, and no large first gradients shake the features.
     """
     features = keras.Input((feature_size,), name="fc6")
     logits = keras.layers.Dense(
@@ -26,21 +27,26 @@ def build_head(feature_size: int) -> keras.Model:
 def load_head(
     feature_size: int = compact.FEATURES, weights: str | pathlib.Path = shipped.COMPACT_HEAD
 ) -> keras.Model:
-    """The head with trained weights; by default that of the package's own `compact`.
+    """Loads a fine-tuned head, by default that of the package's `compact`.
 
     Args:
-      feature_size: F, of the CNN it was trained with.
+      feature_size: F, of the CNN that it was fine-tuned with.
       weights: the head.weights.h5 that `finetune` left.
 
     Raises:
-      InputError: the file is missing or not the weights of such a head.
+      InputError: the file is missing, damaged, or not the weights of such a head.
     """
     head = build_head(feature_size)
-    try:
-        head.load_weights(weights)
-    except (ValueError, KeyError, OSError) as error:
-        raise errors.InputError(
-            f"{weights}: not the weights of a head on {feature_size} features: {error}; expected the "
-            "head.weights.h5 that finetune left beside its backbone.weights.h5"
-        ) from error
+    weight_files.load(
+        head,
+        weights,
+        f"a head on {feature_size} features, the {FILE} that finetune leaves beside its backbone.weights.h5",
+    )
     return head
+
+
+def file_beside(backbone_weights: str | pathlib.Path | None) -> pathlib.Path:
+    """Gives the place of a CNN's head: beside the CNN's weights; None stands for the package's `compact`."""
+    if backbone_weights is None:
+        return shipped.COMPACT_HEAD
+    return pathlib.Path(backbone_weights).with_name(FILE)

@@ -1,7 +1,7 @@
 """The CNN run by OpenVINO, and made int8 by NNCF. Needs the extra `openvino`.
 
-An int8 network is calibrated on real faces: that is where the ranges of its activations come from. It is kept
-on disk as model.xml and model.bin, and a digest of the two.
+An int8 network gets the ranges of its activations from the faces that come with the package (`calibration`). It is
+kept on disk as model.xml and model.bin, and a digest of the two.
 """
 
 import contextlib
@@ -20,9 +20,10 @@ import nncf
 import numpy as np
 import openvino
 from absl import logging
+from nncf.quantization import range_estimator
 
-from ast_net import errors, files
-from ast_net.cnn import backbone, runtime
+from ast_net import files
+from ast_net.cnn import backbone, calibration, tensorflow_runtime
 
 FOLDER, MODEL, DIGEST = "quantised", "model.xml", "sha256"
 # Faces that are computed together: each part reads all weights, fc6's 103 MB, too.
@@ -32,18 +33,19 @@ _ARITHMETIC = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
 
 
 def load(
-    name: str,
-    weights: str | None,
-    precision: str,
-    cache_dir: pathlib.Path,
-    calibration: Callable[[], np.ndarray] | None,
+    name: str, weights: str | None, precision: str, cache_dir: pathlib.Path
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """A call: uint8 RGB [B, 224, 224, 3] -> fc6, float32 [B, F]. See `runtime.load`."""
+    """Returns a call: uint8 RGB [B, 224, 224, 3] -> fc6, float32 [B, F]. See `runtime.load`."""
     if precision == "int8":
-        network = _quantised(name, weights, cache_dir, calibration)
+        network = openvino.Core().read_model(_quantised(name, weights, cache_dir) / MODEL)
     else:
         network = _converted(name, weights)
     return _Requests(network, _ARITHMETIC[precision])
+
+
+def int8_id(name: str, weights: str | None, cache_dir: pathlib.Path) -> str:
+    """The first 8 digits of the int8 network's digest. See `runtime.int8_id`."""
+    return (_quantised(name, weights, cache_dir) / DIGEST).read_text()[:8]
 
 
 class _Requests:
@@ -90,33 +92,24 @@ class _Requests:
 
 def _converted(name: str, weights: str | None) -> openvino.Model:
     model = backbone.load(name, weights)
-    return openvino.convert_model(runtime.traced(model).get_concrete_function())
+    return openvino.convert_model(tensorflow_runtime.traced(model).get_concrete_function())
 
 
-def _quantised(
-    name: str,
-    weights: str | None,
-    cache_dir: pathlib.Path,
-    calibration: Callable[[], np.ndarray] | None,
-) -> openvino.Model:
-    """The int8 network that is kept; it is made if there is none, or if it is damaged."""
-    versions = "-".join(importlib.metadata.version(package) for package in ("openvino", "nncf"))
-    folder = cache_dir / FOLDER / f"{name}-{backbone.weights_id(name, weights)}-int8-{versions}"
+def _quantised(name: str, weights: str | None, cache_dir: pathlib.Path) -> pathlib.Path:
+    """The folder of the int8 network, which is made if it is missing or damaged."""
+    versions = [importlib.metadata.version(package) for package in ("openvino", "nncf")]
+    key = [name, backbone.weights_id(name, weights), "int8", calibration.digest(), *versions]
+    folder = cache_dir / FOLDER / "-".join(key)
     if not _is_whole(folder):
         if folder.exists():
-            logging.warning("%s: a damaged int8 network; it is made again", folder)
-        faces = None if calibration is None else calibration()
-        if faces is None or not len(faces):
-            raise errors.InputError(
-                f"{folder}: there is no int8 network of {name} here, and no faces to calibrate one on: run "
-                "`predict --video=...` with a video of faces first, or give --precision=bfloat16"
-            )
+            logging.warning("%s: the int8 network is damaged, and is made again", folder)
         shutil.rmtree(folder, ignore_errors=True)
-        _quantise(name, weights, faces, folder)
-    return openvino.Core().read_model(folder / MODEL)
+        _quantise(name, weights, folder)
+    return folder
 
 
-def _quantise(name: str, weights: str | None, faces: np.ndarray, folder: pathlib.Path) -> None:
+def _quantise(name: str, weights: str | None, folder: pathlib.Path) -> None:
+    faces = calibration.faces()
     logging.info("calibrating %s for int8 on %d faces, once", name, len(faces))
     nncf.set_log_level(std_logging.ERROR)
     # Its progress would stand among the output.
@@ -125,6 +118,13 @@ def _quantise(name: str, weights: str | None, faces: np.ndarray, folder: pathlib
             _converted(name, weights),
             nncf.Dataset(faces[:, np.newaxis]),
             subset_size=len(faces),
+            advanced_parameters=nncf.AdvancedQuantizationParameters(
+                # Weights of 7 bits: processors without VNNI add pairs of products in 16 bits, which overflow
+                # with 8 bits, so that features would be worse there, and different.
+                overflow_fix=nncf.OverflowFix.ENABLE,
+                # The packaged faces are few and much alike: their means leave other faces out of range.
+                activations_range_estimator_params=range_estimator.RangeEstimatorParametersSet.MINMAX,
+            ),
         )
     with files.whole_folder(folder) as temporary:
         openvino.save_model(network, temporary / MODEL, compress_to_fp16=False)
@@ -139,8 +139,7 @@ def _is_whole(folder: pathlib.Path) -> bool:
 
 
 def _digest(folder: pathlib.Path) -> str:
-    digests = []
+    digest = hashlib.sha256()
     for path in (folder / MODEL, (folder / MODEL).with_suffix(".bin")):
-        with path.open("rb") as file:
-            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
-    return " ".join(digests)
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

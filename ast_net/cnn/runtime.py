@@ -1,18 +1,16 @@
 """Aligned faces to fc6: by TensorFlow or OpenVINO, in the precision that suits the processor."""
 
 import dataclasses
-import functools
 import os
 import pathlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from ast_net import config, errors
-from ast_net.cnn import backbone, compact
+from ast_net.cnn import backbone, tensorflow_runtime
 
 CPU_INFO = pathlib.Path("/proc/cpuinfo")
 
@@ -66,7 +64,7 @@ def resolve(settings: config.Runtime) -> config.Runtime:
 
 
 def check_installed(settings: config.Runtime) -> None:
-    """Sees that what `load` will need is there.
+    """Checks that what `load` will need is installed.
 
     Raises:
       InputError: OpenVINO is not installed.
@@ -76,32 +74,35 @@ def check_installed(settings: config.Runtime) -> None:
 
 
 def load(
-    name: str,
-    weights: str | None,
-    settings: config.Runtime,
-    cache_dir: str | os.PathLike,
-    calibration: Callable[[], np.ndarray] | None = None,
+    name: str, weights: str | None, settings: config.Runtime, cache_dir: str | os.PathLike
 ) -> Extractor:
-    """The CNN, read and compiled for this machine.
+    """Reads the CNN and compiles it for this machine.
 
     Args:
       name, weights: as of `backbone.load`.
       settings: what runs it, and the precision (auto: as `resolve`).
       cache_dir: gets a folder in which int8 networks are kept, so that they are calibrated once.
-      calibration: gives real faces, uint8 RGB [n, 224, 224, 3], 100 to 300 of them; asked only for int8, and
-        only if no network is kept yet.
 
     Raises:
-      InputError: as `backbone.load`; OpenVINO is not installed; or int8 has no faces to be calibrated on.
+      InputError: as `backbone.load`, or OpenVINO is not installed.
     """
     settings = resolve(settings)
     if settings.name == "tensorflow":
-        run = _tensorflow(name, weights, settings.precision)
+        run = tensorflow_runtime.load(name, weights, settings.precision)
     else:
-        run = _openvino().load(
-            name, weights, settings.precision, pathlib.Path(cache_dir), calibration
-        )
+        run = _openvino().load(name, weights, settings.precision, pathlib.Path(cache_dir))
     return Extractor(backbone.FEATURE_SIZE[name], settings.precision, run)
+
+
+def int8_id(name: str, weights: str | None, cache_dir: str | os.PathLike) -> str:
+    """Names the int8 network that `load` gives: the first 8 digits of its SHA-256.
+
+    The network is made if `cache_dir` has none; its numbers can differ in the last digit between processors, so that
+    features of int8 should bear this name and not only that of the weights.
+
+    Args and errors: as of `load`.
+    """
+    return _openvino().int8_id(name, weights, pathlib.Path(cache_dir))
 
 
 def extract(
@@ -131,40 +132,6 @@ def _extract_batch(extractor: Extractor, batch: list[tuple[np.ndarray, bool]]) -
     return features
 
 
-def traced(model: keras.Model):
-    """The CNN as one graph for any number of faces, uint8 [B, 224, 224, 3] -> fc6, float32 [B, F]."""
-
-    @functools.partial(tf.function, input_signature=[tf.TensorSpec((None, 224, 224, 3), tf.uint8)])
-    def fc6(faces):
-        return tf.cast(model(faces), tf.float32)
-
-    fc6.get_concrete_function()  # now, not at the first face of a camera
-    return fc6
-
-
-def network(name: str, weights: str | None, precision: str) -> keras.Model:
-    """The CNN [B, 224, 224, 3] uint8 RGB -> fc6 [B, F] as TensorFlow computes it here, for inference alone.
-
-    Args:
-      name, weights: as of `backbone.load`.
-      precision: float32 or bfloat16.
-
-    Raises:
-      InputError: as `backbone.load`.
-    """
-    if precision == "float32":
-        return backbone.load(name, weights)
-    if name == "compact":
-        return compact.fold(backbone.load(name, weights), "bfloat16")
-    # Not mixed_bfloat16, which has weights in float32 and casts them at every call.
-    return backbone.load(name, weights, "bfloat16")
-
-
-def _tensorflow(name: str, weights: str | None, precision: str) -> Callable:
-    fc6 = traced(network(name, weights, precision))
-    return lambda faces: fc6(tf.constant(faces)).numpy()
-
-
 def forbid_openvino_reports() -> None:
     """Call before OpenVINO is imported: it and NNCF report what they are used for to their maker.
 
@@ -180,7 +147,7 @@ def _openvino():
         from ast_net.cnn import openvino_runtime
     except ImportError as error:
         raise errors.InputError(
-            f"--runtime=openvino: OpenVINO cannot be imported ({error}): install it with "
-            "tools/run -m pip install -e '.[openvino]', or use --runtime=tensorflow"
+            f"`runtime=openvino`: OpenVINO cannot be imported ({error}): install it with "
+            "tools/run -m pip install -e '.[openvino]', or use `runtime=tensorflow`"
         ) from error
     return openvino_runtime

@@ -1,7 +1,6 @@
 """Loads the networks that a prediction needs, and checks that they belong together."""
 
 import dataclasses
-import pathlib
 
 import keras
 
@@ -78,17 +77,10 @@ def load_head(spec: temporal_model.ModelSpec, weights: str | None) -> keras.Mode
     Raises:
       InputError: there is no head beside them, or it is damaged.
     """
-    path = head_file(weights)
+    path = expression_head.file_beside(weights)
     if not path.is_file():
         raise errors.InputError(
             f"{path}: no such file; finetune leaves it beside its backbone.weights.h5, and the posteriors of the "
             "expressions need it: put it there, or leave out `posteriors`"
         )
     return expression_head.load_head(backbone.FEATURE_SIZE[spec.backbone], path)
-
-
-def head_file(weights: str | None) -> pathlib.Path:
-    """Returns where the head of the CNN's weights belongs; None stands for the package's own."""
-    if weights is None:
-        return shipped.COMPACT_HEAD
-    return pathlib.Path(weights).parent / "head.weights.h5"

@@ -269,11 +269,9 @@ def _recording_digest(
     return _digest(content)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1)
 def _int8_digest(settings: config.Preparation) -> str:
-    return runtime.network_digest(
-        settings.backbone, settings.backbone_weights, settings.runtime, settings.data_dir
-    )
+    return runtime.int8_id(settings.backbone, settings.backbone_weights, settings.data_dir)
 
 
 def _digest(content: Any) -> str:

@@ -54,7 +54,9 @@ def format_curve(search: reaction_delay.DelaySearch, targets: Sequence[str]) -> 
     return "\n".join(lines)
 
 
-def curve_figure(search: reaction_delay.DelaySearch, targets: Sequence[str]) -> matplotlib.figure.Figure:
+def curve_figure(
+    search: reaction_delay.DelaySearch, targets: Sequence[str]
+) -> matplotlib.figure.Figure:
     """Draws how well features predict the ratings made some seconds later, and the best delays."""
     figure = matplotlib.figure.Figure(figsize=(7, 3.6), layout="constrained")
     axes = figure.add_subplot()

@@ -5,7 +5,7 @@ import dataclasses
 import keras
 
 from ast_net import config
-from ast_net.cnn import runtime
+from ast_net.cnn import expression_head, tensorflow_runtime
 from ast_net.prediction import prediction_model
 from ast_net.temporal import temporal_model
 
@@ -41,9 +41,9 @@ def load(settings: config.Export = config.Export()) -> ServedModel:
         return ServedModel(temporal)
     weights = prediction_model.cnn_weights(temporal.spec, settings.backbone_weights)
     precision = "float32" if settings.precision == "auto" else settings.precision
-    cnn = runtime.network(temporal.spec.backbone, weights, precision)
-    if not prediction_model.head_file(weights).is_file():
-        path = prediction_model.head_file(weights)
+    cnn = tensorflow_runtime.network(temporal.spec.backbone, weights, precision)
+    if not expression_head.file_beside(weights).is_file():
+        path = expression_head.file_beside(weights)
         print(f"{path}: no such file, so no expressions are exported; finetune leaves it")
         return ServedModel(temporal, cnn)
     return ServedModel(temporal, cnn, prediction_model.load_head(temporal.spec, weights))

@@ -18,7 +18,7 @@ from ast_net.reports import confusion
 from ast_net.training import expression_step, history
 
 BACKBONE_WEIGHTS = "backbone.weights.h5"
-HEAD_WEIGHTS = "head.weights.h5"
+HEAD_WEIGHTS = expression_head.FILE
 # Without a split to choose the best epoch by, this part of the training pictures is kept for that.
 HELD_OUT = 0.1
 # Every epoch has a pipeline of its own; this is traced for the first and kept.

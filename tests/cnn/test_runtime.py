@@ -1,4 +1,5 @@
 import importlib.util
+import shutil
 import sys
 import threading
 
@@ -7,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from ast_net import config, errors
-from ast_net.cnn import backbone, compact, runtime, vgg16
+from ast_net.cnn import backbone, calibration, compact, runtime, vgg16
 from ast_net.faces import alignment
 
 BFLOAT16 = config.Runtime("tensorflow", "bfloat16")
@@ -41,21 +42,25 @@ def openvino_runtime():
 
 
 @pytest.fixture(scope="module")
-def cache(openvino_runtime, faces, tmp_path_factory):
+def cache(openvino_runtime, tmp_path_factory):
     """A folder with an int8 `compact`, calibrated once for all tests; not to be changed."""
     folder = tmp_path_factory.mktemp("cache")
-    runtime.load("compact", None, INT8, folder, lambda: faces[:12])
+    runtime.load("compact", None, INT8, folder)
     return folder
+
+
+@pytest.fixture
+def never_again(openvino_runtime, monkeypatch):
+    def quantise(*_):
+        raise AssertionError("calibrated again")
+
+    monkeypatch.setattr(openvino_runtime, "_quantise", quantise)
 
 
 def cosines(found, expected):
     found, expected = found.astype(np.float64), expected.astype(np.float64)
     norms = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
     return (found * expected).sum(axis=1) / norms
-
-
-def never():
-    raise AssertionError("asked for faces")
 
 
 def test_float32_is_the_model_itself(faces, expected):
@@ -153,6 +158,8 @@ def test_openvino_missing_is_told(monkeypatch):
         runtime.load("compact", None, INT8, "unused")
     with pytest.raises(errors.InputError, match="cannot be imported"):
         runtime.check_installed(INT8)
+    with pytest.raises(errors.InputError, match="`runtime=tensorflow`"):
+        runtime.int8_id("compact", None, "unused")
 
 
 @pytest.mark.parametrize(("precision", "least"), [("float32", 0.999999), ("bfloat16", 0.999)])
@@ -164,8 +171,8 @@ def test_openvino_gives_the_same_features(precision, least, openvino_runtime, fa
         assert cosines(found, expected[:count]).min() >= least
 
 
-def test_int8_is_calibrated_once(cache, faces, expected):
-    extractor = runtime.load("compact", None, INT8, cache, never)
+def test_int8_is_calibrated_once(cache, never_again, faces, expected):
+    extractor = runtime.load("compact", None, INT8, cache)
     found = extractor(faces)
     assert cosines(found, expected).min() >= 0.99
     assert np.abs(found - expected).max() > 0.01
@@ -190,43 +197,45 @@ def test_an_extractor_can_be_called_from_threads(cache, faces):
     np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize("calibration", [None, lambda: np.zeros((0, 224, 224, 3), np.uint8)])
-def test_int8_without_faces_is_refused(calibration, openvino_runtime, tmp_path):
-    with pytest.raises(errors.InputError, match="predict --video=.*--precision=bfloat16"):
-        runtime.load("compact", None, INT8, tmp_path, calibration)
-    assert not list(tmp_path.iterdir())
+def test_the_int8_network_is_the_same_everywhere(cache, openvino_runtime, tmp_path):
+    assert runtime.int8_id("compact", None, tmp_path) == runtime.int8_id("compact", None, cache)
+    (here,), (there,) = (list((folder / "quantised").iterdir()) for folder in (tmp_path, cache))
+    assert here.name == there.name
+    for path in there.iterdir():
+        assert (here / path.name).read_bytes() == path.read_bytes()
+
+
+def test_other_faces_make_another_network(cache, openvino_runtime, monkeypatch, tmp_path):
+    shutil.copytree(cache, tmp_path, dirs_exist_ok=True)
+    dark = calibration.faces()[:12] // 2
+    monkeypatch.setattr(calibration, "faces", lambda: dark[::-1])
+    assert runtime.int8_id("compact", None, tmp_path) != runtime.int8_id("compact", None, cache)
+    assert len(list((tmp_path / "quantised").iterdir())) == 2
 
 
 @pytest.mark.parametrize("name", ["model.bin", "model.xml", "sha256"])
 def test_a_damaged_network_is_made_again(name, cache, openvino_runtime, monkeypatch, tmp_path):
-    (whole,) = (cache / "quantised").iterdir()
-    folder = tmp_path / "quantised" / whole.name
-    folder.mkdir(parents=True)
-    for path in whole.iterdir():
-        (folder / path.name).write_bytes(path.read_bytes())
-    runtime.load("compact", None, INT8, tmp_path, never)
-    content = bytearray((folder / name).read_bytes())
+    shutil.copytree(cache, tmp_path, dirs_exist_ok=True)
+    (folder,) = (tmp_path / "quantised").iterdir()
+    whole = (folder / name).read_bytes()
+    content = bytearray(whole)
     content[len(content) // 2] ^= 1
     (folder / name).write_bytes(content)
     made = []
-    monkeypatch.setattr(
-        openvino_runtime,
-        "_quantise",
-        lambda *how: made.append(how) or folder.mkdir() or whole_again(),
-    )
 
-    def whole_again():
-        for path in whole.iterdir():
-            (folder / path.name).write_bytes(path.read_bytes())
+    def quantise(name, weights, folder):
+        made.append((name, weights))
+        shutil.copytree(cache / "quantised" / folder.name, folder)
 
-    faces = np.zeros((5, 224, 224, 3), np.uint8)
-    runtime.load("compact", None, INT8, tmp_path, lambda: faces)
-    assert len(made) == 1 and made[0][2] is faces
+    monkeypatch.setattr(openvino_runtime, "_quantise", quantise)
+    runtime.load("compact", None, INT8, tmp_path)
+    assert made == [("compact", None)]
+    assert (folder / name).read_bytes() == whole
+    runtime.load("compact", None, INT8, tmp_path)
+    assert len(made) == 1
 
 
-def test_a_calibration_that_is_broken_off_leaves_nothing(
-    openvino_runtime, faces, monkeypatch, tmp_path
-):
+def test_a_calibration_that_is_broken_off_leaves_nothing(openvino_runtime, monkeypatch, tmp_path):
     def save(network, path, **_):
         path.write_text("half")
         raise KeyboardInterrupt
@@ -235,5 +244,5 @@ def test_a_calibration_that_is_broken_off_leaves_nothing(
     monkeypatch.setattr(openvino_runtime, "_converted", lambda *_: None)
     monkeypatch.setattr(openvino_runtime.openvino, "save_model", save)
     with pytest.raises(KeyboardInterrupt):
-        runtime.load("compact", None, INT8, tmp_path, lambda: faces)
+        runtime.load("compact", None, INT8, tmp_path)
     assert not list((tmp_path / "quantised").iterdir())

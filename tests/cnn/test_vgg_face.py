@@ -5,7 +5,7 @@ import scipy.io
 import tensorflow as tf
 
 from ast_net import errors
-from ast_net.cnn import backbone, vgg16
+from ast_net.cnn import backbone, compact, vgg16
 
 # VGG-16's layers with few filters, so that a file has 3 MB.
 BLOCKS = ((4, 2), (4, 2), (4, 3), (4, 3), (4, 3))
@@ -142,6 +142,40 @@ def test_reads_what_keras_saved(faces, tmp_path):
     assert np.ptp(model(faces)) > 0
 
 
+@pytest.mark.parametrize("kept", [0.2, 0.95])
+def test_refuses_what_keras_saved_and_is_cut_off(kept, tmp_path):
+    path = tmp_path / "a.weights.h5"
+    vgg16.build_vgg16().save_weights(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content))])
+    expect_error(path)
+
+
+def test_refuses_what_keras_saved_from_others(monkeypatch, tmp_path):
+    compact.build_compact().save_weights(tmp_path / "compact.weights.h5")
+    expect_error(tmp_path / "compact.weights.h5", "not the weights of vgg16")
+    monkeypatch.setattr(vgg16, "BLOCKS", ((4, 2), (4, 2), (8, 3), (4, 3), (4, 3)))
+    vgg16.build_vgg16().save_weights(tmp_path / "wide.weights.h5")
+    monkeypatch.setattr(vgg16, "BLOCKS", BLOCKS)
+    expect_error(tmp_path / "wide.weights.h5", "(3, 3, 4, 8)", "(3, 3, 4, 4)")
+
+
+@pytest.mark.parametrize("name", ["fc6", "conv2d_5"])
+def test_refuses_what_keras_saved_without_a_layer(name, tmp_path):
+    path = tmp_path / "a.weights.h5"
+    vgg16.build_vgg16().save_weights(path)
+    with h5py.File(path, "a") as file:
+        del file["layers"][name]
+    expect_error(path, "not the weights of vgg16")
+
+
+def test_refuses_what_keras_saved_of_infinite_numbers(tmp_path):
+    model = vgg16.build_vgg16()
+    model.get_layer("fc6").bias.assign(np.full(4096, np.inf))
+    model.save_weights(tmp_path / "a.weights.h5")
+    expect_error(tmp_path / "a.weights.h5", "fc6: found values that are not finite")
+
+
 def test_reads_the_weights_of_a_whole_model_file(weights, faces, tmp_path):
     write_deepface(tmp_path / "inner.h5", weights)
     with h5py.File(tmp_path / "outer.h5", "w") as outer, h5py.File(tmp_path / "inner.h5") as inner:
@@ -191,7 +225,7 @@ def test_refuses_other_files(tmp_path):
     expect_error(tmp_path / "other.mat", "found ['x'], but no layers")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["x"] = np.zeros(3)
-    expect_error(tmp_path / "other.h5", "found no layer conv1_1")
+    expect_error(tmp_path / "other.h5", "not the weights of vgg16")
 
 
 def test_refuses_numbers_that_are_not_finite(weights, tmp_path):

@@ -16,9 +16,10 @@ import tensorflow as tf
 
 import ast_net.records
 from ast_net import config, errors
+from ast_net.cnn import backbone, compact
 from ast_net.datasets import recola_layouts
-from ast_net.faces import face_track, video_writer
-from ast_net.records import making, shards, store
+from ast_net.faces import alignment, face_track, video, video_writer
+from ast_net.records import example_format, making, shards, store
 
 NAMES = ("P1", "P2", "P3", "P4")
 PARTITIONS = {"train": ("P1", "P2", "P3"), "dev": ("P4",)}
@@ -195,6 +196,26 @@ def test_failed_recordings_are_reported_at_the_end_and_the_others_kept(folder, w
     with cheap_networks() as begun:
         assert made(prepare(folder, tmp_path / "data")) == whole
     assert begun == ["P1", "P3"]
+
+
+def test_the_features_are_those_of_the_cnn_in_the_settings(face_video, tmp_path):
+    weights = tmp_path / "other.weights.h5"
+    compact.build_compact(seed=3).save_weights(weights)
+    settings = config.Preparation(
+        dataset="recola", data_dir=str(tmp_path), backbone_weights=str(weights)
+    )
+    times = np.arange(20) / 25
+    job = making.Job("P1", face_video, lambda: (times, np.zeros((20, 2))), tmp_path / "P1.tfrecord")
+    making.VideoMaker(settings).make(job)
+    (record,) = tf.data.TFRecordDataset([str(job.file)]).as_numpy_iterator()
+    layout = example_format.features_dict(512, 2)
+    features = layout.deserialize_example(record)["features"].numpy()
+    film = video.Video(face_video)
+    track = face_track.track_video(film, config.Tracking())
+    faces = np.stack([f.image for f in alignment.aligned_faces(film, track, config.Alignment())])
+    expected = backbone.load("compact", str(weights)).predict(faces, verbose=0)
+    assert np.abs(expected - backbone.load("compact", None)(faces)).max() > 1
+    np.testing.assert_allclose(features, expected, rtol=0.01, atol=0.01)
 
 
 def test_a_full_disk_ends_the_preparation_at_once(source, tmp_path):

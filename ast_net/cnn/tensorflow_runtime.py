@@ -1,0 +1,45 @@
+"""The CNN as TensorFlow computes it, in float32 or bfloat16."""
+
+import functools
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ast_net.cnn import backbone, compact
+
+
+def load(name: str, weights: str | None, precision: str) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns a call: uint8 RGB [B, 224, 224, 3] -> fc6, float32 [B, F]. See `runtime.load`."""
+    fc6 = traced(network(name, weights, precision))
+    return lambda faces: fc6(tf.constant(faces)).numpy()
+
+
+def network(name: str, weights: str | None, precision: str) -> keras.Model:
+    """Loads the CNN for inference alone: [B, 224, 224, 3] uint8 RGB -> fc6 [B, F].
+
+    Args:
+      name, weights: as of `backbone.load`.
+      precision: float32 or bfloat16.
+
+    Raises:
+      InputError: as `backbone.load`.
+    """
+    if precision == "float32":
+        return backbone.load(name, weights)
+    if name == "compact":
+        return compact.fold(backbone.load(name, weights), "bfloat16")
+    # Not mixed_bfloat16, which has weights in float32 and casts them at every call.
+    return backbone.load(name, weights, "bfloat16")
+
+
+def traced(model: keras.Model):
+    """Traces the CNN as one graph for any number of faces, uint8 [B, 224, 224, 3] -> fc6, float32 [B, F]."""
+
+    @functools.partial(tf.function, input_signature=[tf.TensorSpec((None, 224, 224, 3), tf.uint8)])
+    def fc6(faces):
+        return tf.cast(model(faces), tf.float32)
+
+    fc6.get_concrete_function()  # now, not at the first face of a camera
+    return fc6

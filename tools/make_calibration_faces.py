@@ -1,0 +1,98 @@
+"""Makes ast_net/cnn/calibration_faces.png: the faces on which int8 networks are calibrated.
+
+    tools/run tools/make_calibration_faces.py [FILE]
+
+They are the portrait of `ast_net.demo` as people of their own, half of them mirrored, with varied expression, pose, light, contrast
+and skin tone, aligned as `config.Alignment` says. The same call makes the same file.
+"""
+
+import argparse
+import pathlib
+
+import cv2
+import numpy as np
+
+from ast_net import config, files
+from ast_net.cnn import calibration
+from ast_net.demo import synthetic_face
+from ast_net.faces import alignment
+
+# Rows of synthetic_face.LANDMARKS["eyes"] where the irises are.
+IRISES = (1, 8)
+# Pixels by which MTCNN misses an eye, as a standard deviation.
+EYE_NOISE = 2.0
+# Of a crop's height to its width: a head turned aside is narrow, and aligned by its eyes it is high;
+# one that looks up or down is low.
+HEIGHTS = (0.85, 1.25)
+
+
+def to_portrait(
+    rng: np.random.Generator, eyes: np.ndarray, settings: config.Alignment
+) -> np.ndarray:
+    """A pose: takes a pixel of the crop to the portrait, [2, 3]. `eyes` are the portrait's, [2, (x, y)]."""
+    left, right = eyes + rng.normal(0, EYE_NOISE / 2, (2, 2))
+    if rng.random() < 0.5:  # mirrored: the portrait's right eye becomes the left one
+        middle = eyes[:, 0].mean()
+        mirror = np.array([[-1, 0, 2 * middle], [0, 1, 0], [0, 0, 1.0]])
+        left, right = ([2 * middle - x, y] for x, y in (right, left))
+    else:
+        mirror = np.eye(3)
+    to_crop = np.eye(3)
+    to_crop[:2] = alignment.eye_transform(left, right, settings)
+    height, eye_line = rng.uniform(*HEIGHTS), settings.left_eye[1]
+    stretch = np.array([[1, 0, 0], [0, height, (1 - height) * eye_line], [0, 0, 1]])
+    return np.linalg.inv(stretch @ to_crop @ mirror)[:2]
+
+
+def light(rng: np.random.Generator, face: np.ndarray) -> np.ndarray:
+    """Changes skin tone (gamma), colour and direction of the light, contrast and brightness; uint8 RGB."""
+    size = len(face)
+    along = np.linspace(-1, 1, size)
+    down, right = rng.uniform(-0.3, 0.3, 2)
+    gains = (1 + down * along[:, np.newaxis] + right * along)[..., np.newaxis]
+    picture = (face / 255) ** np.exp(rng.uniform(-0.3, 0.7)) * gains * rng.uniform(0.9, 1.1, 3)
+    mean = picture.mean()
+    picture = mean * rng.uniform(0.6, 1.3) + (picture - mean) * rng.uniform(0.5, 1.2)
+    return np.clip(255 * picture, 0, 255).astype(np.uint8)
+
+
+def draw(rng: np.random.Generator, settings: config.Alignment) -> np.ndarray:
+    """One face, uint8 RGB [224, 224, 3]."""
+    face = synthetic_face.Face(rng)
+    valence, arousal = rng.uniform(-1, 1, 2)
+    first = sum(
+        len(rows)
+        for name, rows in list(synthetic_face.LANDMARKS.items())[
+            : list(synthetic_face.LANDMARKS).index("eyes")
+        ]
+    )
+    eyes = face.landmarks(valence, arousal)[[first + row for row in IRISES]]
+    drawn, opacity = face.draw(valence, arousal, to_portrait(rng, eyes, settings))
+    wall = np.full_like(drawn, rng.integers(30, 220, 3))
+    picture = cv2.add(
+        cv2.multiply(drawn, opacity, scale=1 / 255),
+        cv2.multiply(wall, 255 - opacity, scale=1 / 255),
+    )
+    return light(rng, picture[: settings.size, : settings.size])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("file", type=pathlib.Path, nargs="?", default=calibration.FILE)
+    path = parser.parse_args().file
+    rng = np.random.default_rng(2017)
+    faces = [draw(rng, config.Alignment()) for _ in range(calibration.ROWS * calibration.COLUMNS)]
+    mosaic = calibration.to_mosaic(np.stack(faces))
+    with files.whole(path) as temporary:
+        cv2.imwrite(
+            str(temporary),
+            cv2.cvtColor(mosaic, cv2.COLOR_RGB2BGR),
+            [cv2.IMWRITE_PNG_COMPRESSION, 9],
+        )
+    print(f"{path}: {len(faces)} faces, {path.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()
