@@ -5,19 +5,12 @@ import os
 import sys
 from collections.abc import Callable
 
-import tensorflow as tf
 from absl import app, flags, logging
 
 from ast_net import config, errors, workdir
 from ast_net.records import store
 
 FLAGS = flags.FLAGS
-# What TensorFlow makes of a full disk, of a file larger than the system allows, and of a read-only disk.
-_DISK_ERRORS = (
-    tf.errors.ResourceExhaustedError,
-    tf.errors.OutOfRangeError,
-    tf.errors.PermissionDeniedError,
-)
 _TRAINING, _LOSS, _RUNTIME = config.Training(), config.LossWeights(), config.Runtime()
 
 flags.DEFINE_enum("dataset", None, list(store.BUILDERS), "The data set.")
@@ -229,8 +222,5 @@ def run(main: Callable[[], None]) -> None:
                 raise
             place = f"{error.filename}: " if error.filename else ""
             sys.exit(f"error: {place}{error.strerror}")
-        except _DISK_ERRORS as error:
-            # The name of an operation comes before what happened.
-            sys.exit(f"error: {error.message.rpartition('}} ')[2]}")
 
     app.run(guarded)

@@ -44,3 +44,19 @@ def whole_folder(path: str | pathlib.Path) -> Iterator[pathlib.Path]:
                 raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def tensorflow_output(path: str | pathlib.Path) -> Iterator[None]:
+    """Turns TensorFlow's errors into OSError; for the lines that write a file, and no others.
+
+    TensorFlow raises the same errors for a full disk as for a full GPU or the end of a data set.
+    """
+    import tensorflow as tf  # Takes seconds, and most users of this module do not need it.
+
+    try:
+        yield
+    except tf.errors.OpError as error:
+        # The name of the operation comes before what happened.
+        reason = error.message.rpartition("}} ")[2]
+        raise OSError(errno.ENOSPC, f"cannot be written ({reason})", str(path)) from error

@@ -6,11 +6,10 @@ finished; the next one makes the others.
 
 import contextlib
 import dataclasses
-import errno
 import functools
 import itertools
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -85,12 +84,12 @@ class Maker:
             backbone.FEATURE_SIZE[settings.backbone], len(settings.targets)
         )
         with files.whole(job.file) as temporary:
-            with _disk_errors(job.file):
+            with files.tensorflow_output(job.file):
                 writer = tf.io.TFRecordWriter(str(temporary))
             for _, example in example_format.examples(frames, features, settings.overlap):
-                with _disk_errors(job.file):
+                with files.tensorflow_output(job.file):
                     writer.write(_serialized(layout, example))
-            with _disk_errors(job.file):
+            with files.tensorflow_output(job.file):
                 writer.close()
 
     @functools.cached_property
@@ -164,15 +163,6 @@ def _serialized(layout: tfds.features.FeaturesDict, example: dict) -> bytes:
     """The same example as the same bytes: TFDS leaves the order of the features to chance."""
     message = tf.train.Example.FromString(layout.serialize_example(example))
     return message.SerializeToString(deterministic=True)
-
-
-@contextlib.contextmanager
-def _disk_errors(path: pathlib.Path) -> Iterator[None]:
-    """TensorFlow's errors as the system's: a full disk ends the preparation, a full GPU one recording."""
-    try:
-        yield
-    except tf.errors.OpError as error:
-        raise OSError(errno.ENOSPC, f"cannot be written ({error.message})", str(path)) from error
 
 
 def _check_length(job: Job, times: np.ndarray, track: tracking.Track) -> None:

@@ -16,7 +16,7 @@ from ast_net.records import clips, example_format, reaction_delay, store
 from ast_net.reports import delay_report, evaluation, figures
 from ast_net.temporal import stacked_lstm as lstm
 from ast_net.temporal import streaming, temporal_model
-from ast_net.training import fit
+from ast_net.training import temporal_step
 
 # The flag of a run that is to find its reaction delay, as run.flags would have it.
 _FIND_DELAY = "--reaction_delay=auto"
@@ -140,7 +140,7 @@ def _train(
         means = {target: table[target]["cc"]["mean"] for target in experiment.targets}
         return {target: math.nan if cc is None else cc for target, cc in means.items()}
 
-    fit.train(model, batches, dev_cc, folder, experiment.training, experiment.loss)
+    temporal_step.train(model, batches, dev_cc, folder, experiment.training, experiment.loss)
 
 
 def _origin(experiment: config.Experiment, segments: tf.data.Dataset) -> temporal_model.Origin:
