@@ -1,8 +1,8 @@
-"""Measures trained expression weights on a split of FER2013 and prints accuracy and F1.
+"""Measures trained weights on a split of FER2013 and prints accuracy, F1 and the confusion matrix.
 
     tools/run tools/evaluate_expressions.py --manual_dir=FOLDER_OF_fer2013.csv
 
-By default those that come with the package; --weights=FOLDER measures what ast_net.finetune left there.
+The default is the weights that come with the package; --weights=FOLDER takes those of a finetune run.
 """
 
 import argparse
@@ -19,11 +19,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--weights", type=pathlib.Path)
-    parser.add_argument("--backbone", choices=("compact", "vgg16"), default="compact")
-    parser.add_argument("--data_dir", default="data")
-    parser.add_argument("--manual_dir")
-    parser.add_argument("--split", default="private_test")
+    parser.add_argument("--weights", type=pathlib.Path, help="The workdir of a finetune run.")
+    parser.add_argument(
+        "--backbone", choices=("compact", "vgg16"), default="compact", help="Which CNN it is."
+    )
+    parser.add_argument("--data_dir", default="data", help="Where prepared data sets are kept.")
+    parser.add_argument("--manual_dir", help="The folder of fer2013.csv; not needed once prepared.")
+    parser.add_argument("--split", default="private_test", help="The split to measure on.")
     arguments = parser.parse_args()
     backbone_weights, head_weights = shipped.COMPACT, shipped.COMPACT_HEAD
     if arguments.weights:
@@ -32,7 +34,9 @@ def main() -> None:
     try:
         splits = expression_pictures.load(arguments.data_dir, arguments.manual_dir)
         if arguments.split not in splits:
-            raise errors.InputError(f"no split {arguments.split}, expected one of {sorted(splits)}")
+            raise errors.InputError(
+                f"FER2013 has no split {arguments.split} here: expected one of {sorted(splits)}"
+            )
         table = expressions.measure(
             arguments.backbone,
             backbone_weights,

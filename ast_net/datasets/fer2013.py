@@ -1,4 +1,4 @@
-"""What FER2013's files hold: fer2013.csv, or folders of pictures."""
+"""Reads FER2013 (Goodfellow et al., ICONIP 2013) as it is distributed: fer2013.csv, or folders of pictures."""
 
 import contextlib
 import csv
@@ -21,12 +21,12 @@ HEADER = ["emotion", "pixels", "Usage"]
 SPLITS = {"Training": "train", "PublicTest": "public_test", "PrivateTest": "private_test"}
 FOLDER_SPLITS = ("train", "test")
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
-# Of the release.
+# The sizes of the release.
 COUNTS = {"train": 28_709, "public_test": 3_589, "private_test": 3_589}
 CLASS_COUNTS = dict(
     zip(expression_head.EXPRESSIONS, (4_953, 547, 5_121, 8_989, 6_077, 4_002, 6_198), strict=True)
 )
-# Copies that go round have single labels of another class.
+# In some copies single labels differ from the release.
 _CLASS_TOLERANCE = 10
 _ERRORS_SHOWN = 5
 
@@ -34,10 +34,10 @@ Split = tuple[np.ndarray, np.ndarray]
 
 
 def find_source(folder: pathlib.Path) -> pathlib.Path:
-    """The csv file in the folder, or the folder itself if it holds pictures.
+    """Finds the csv file in a folder; a folder of pictures is returned itself.
 
     Raises:
-      InputError: it has neither.
+      InputError: the folder holds neither.
     """
     for name in CSV_NAMES:
         if (folder / name).is_file():
@@ -45,13 +45,13 @@ def find_source(folder: pathlib.Path) -> pathlib.Path:
     if all((folder / split).is_dir() for split in FOLDER_SPLITS):
         return folder
     raise errors.InputError(
-        f"{folder}: found none of {', '.join(CSV_NAMES)} and not the folders {' and '.join(FOLDER_SPLITS)}; "
-        "give the folder that holds FER2013 with --manual_dir"
+        f"{folder}: found neither {' nor '.join(CSV_NAMES)}, nor the folders {' and '.join(FOLDER_SPLITS)}; "
+        "give the folder that holds FER2013: `manual_dir=FOLDER`"
     )
 
 
 def source_id(source: pathlib.Path) -> str:
-    """A digest of the csv file, or of the names and sizes of the pictures."""
+    """Computes a digest of the csv file, or of the names and sizes of the pictures."""
     if source.is_dir():
         listed = "".join(
             f"{path.relative_to(source).as_posix()} {path.stat().st_size}\n"
@@ -65,10 +65,13 @@ def source_id(source: pathlib.Path) -> str:
 
 
 def read_csv(path: pathlib.Path) -> dict[str, Split]:
-    """Reads fer2013.csv, plain or compressed with gzip, whichever its name.
+    """Reads fer2013.csv, plain or compressed with gzip, whatever its name says.
+
+    Returns:
+      For each split its pictures uint8 [n, 48, 48, 1] and labels int64 [n].
 
     Raises:
-      InputError: it is not FER2013's csv, or rows are malformed; the first of them are named.
+      InputError: it is not FER2013's csv file, or some rows are malformed (the first of them are listed).
     """
     images: dict[str, list] = {split: [] for split in SPLITS.values()}
     labels: dict[str, list] = {split: [] for split in SPLITS.values()}
@@ -92,7 +95,7 @@ def read_csv(path: pathlib.Path) -> dict[str, Split]:
         shown = "\n  ".join(wrong[:_ERRORS_SHOWN])
         raise errors.InputError(
             f"{path}: {len(wrong)} rows are malformed:\n  {shown}\n"
-            f"{'' if len(wrong) <= _ERRORS_SHOWN else '  ...'}Mend or delete these rows, or fetch the file anew"
+            f"{'' if len(wrong) <= _ERRORS_SHOWN else '  ...'}Fix or delete these rows, or download the file again"
         )
     return {
         split: (np.array(images[split], np.uint8), np.array(labels[split]))
@@ -102,10 +105,10 @@ def read_csv(path: pathlib.Path) -> dict[str, Split]:
 
 
 def parse_row(row: list[str]) -> tuple[int, np.ndarray, str]:
-    """A row of the csv as label, picture uint8 [48, 48, 1] and split.
+    """Parses a row of the csv file: its label, picture uint8 [48, 48, 1] and split.
 
     Raises:
-      ValueError: what is wrong with it.
+      ValueError: the row is malformed.
     """
     if len(row) != len(HEADER):
         raise ValueError(f"found {len(row)} columns, expected {len(HEADER)}")
@@ -129,11 +132,12 @@ def parse_row(row: list[str]) -> tuple[int, np.ndarray, str]:
 
 @contextlib.contextmanager
 def _broken_file(path: pathlib.Path) -> Iterator[None]:
+    """Reports a file that is damaged or cut off as an InputError."""
     try:
         yield
     except (EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError, csv.Error) as error:
         raise errors.InputError(
-            f"{path}: the file is broken or cut off: {error}; fetch it anew"
+            f"{path}: the file is damaged or cut off ({error}); download it again"
         ) from error
 
 
@@ -146,10 +150,10 @@ def _open(path: pathlib.Path):
 
 
 def check_counts(path: pathlib.Path, splits: dict[str, Split]) -> None:
-    """Warns if the splits or classes have other sizes than in the release."""
+    """Warns if the splits or classes differ in size from the release."""
     found = {split: len(labels) for split, (_, labels) in splits.items()}
     if found != COUNTS:
-        logging.warning("%s: found %s pictures, the release has %s", path, found, COUNTS)
+        logging.warning("%s: found %s pictures, but the release has %s", path, found, COUNTS)
         return
     every = np.concatenate([labels for _, labels in splits.values()])
     classes = dict(
@@ -157,7 +161,7 @@ def check_counts(path: pathlib.Path, splits: dict[str, Split]) -> None:
     )
     if any(abs(classes[name] - CLASS_COUNTS[name]) > _CLASS_TOLERANCE for name in classes):
         logging.warning(
-            "%s: found %s pictures of each class, the release has %s: are the codes in another order?",
+            "%s: found %s pictures of each class, but the release has %s: is the order of the codes different?",
             path,
             classes,
             CLASS_COUNTS,
@@ -165,10 +169,13 @@ def check_counts(path: pathlib.Path, splits: dict[str, Split]) -> None:
 
 
 def read_folders(folder: pathlib.Path) -> dict[str, Split]:
-    """Reads {train,test}/{angry,...}/*.jpg or png; colour is turned into grey, other sizes into 48x48.
+    """Reads {train,test}/{angry,...}/*.jpg or *.png, converted to grey and resized to 48x48.
+
+    Returns:
+      For each split its pictures uint8 [n, 48, 48, 1] and labels int64 [n].
 
     Raises:
-      InputError: a class has no folder or picture, or a picture cannot be read.
+      InputError: a class has no folder or no picture, or a picture cannot be read.
     """
     splits = {}
     for split in FOLDER_SPLITS:
@@ -193,7 +200,7 @@ def read_folders(folder: pathlib.Path) -> dict[str, Split]:
 def _read_picture(path: pathlib.Path) -> np.ndarray:
     image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if image is None:
-        raise errors.InputError(f"{path}: cannot be read as a picture; mend or delete it")
+        raise errors.InputError(f"{path}: cannot be read as a picture; fix or delete it")
     if image.shape != (SIZE, SIZE):
         image = cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
     return image[:, :, np.newaxis]

@@ -1,4 +1,4 @@
-"""FER2013 (Goodfellow et al., ICONIP 2013): 48x48 grey faces, each with one of seven expressions."""
+"""Prepares FER2013 (Goodfellow et al., ICONIP 2013) with TFDS and loads it into memory."""
 
 import pathlib
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from ast_net.datasets import fer2013
 
 
 class Fer2013(tfds.core.GeneratorBasedBuilder):
-    """Pictures uint8 [48, 48, 1] and their expressions, in the splits of the release."""
+    """Grey faces, uint8 [48, 48, 1], each with one of seven expressions, in the splits of the release."""
 
     VERSION = tfds.core.Version("1.0.0")
     MANUAL_DOWNLOAD_INSTRUCTIONS = """
@@ -42,13 +42,12 @@ class Fer2013(tfds.core.GeneratorBasedBuilder):
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
         source = fer2013.find_source(pathlib.Path(dl_manager.manual_dir))
         self.info.metadata["source"] = fer2013.source_id(source)
-        read = fer2013.read_folders(source) if source.is_dir() else fer2013.read_csv(source)
-        if not source.is_dir():
-            fer2013.check_counts(source, read)
-        return {
-            split: self._generate_examples(images, labels)
-            for split, (images, labels) in read.items()
-        }
+        if source.is_dir():
+            splits = fer2013.read_folders(source)
+        else:
+            splits = fer2013.read_csv(source)
+            fer2013.check_counts(source, splits)
+        return {split: self._generate_examples(*pairs) for split, pairs in splits.items()}
 
     def _generate_examples(
         self, images: np.ndarray, labels: np.ndarray
@@ -58,17 +57,17 @@ class Fer2013(tfds.core.GeneratorBasedBuilder):
 
 
 def load(data_dir: str, manual_dir: str | None) -> dict[str, fer2013.Split]:
-    """Prepares FER2013 if need be and reads it into memory.
+    """Prepares FER2013, unless that is already done, and loads it into memory.
 
     Args:
-      data_dir: where TFDS keeps it.
-      manual_dir: the release; not needed once it is prepared.
+      data_dir: where prepared data sets are kept.
+      manual_dir: the folder of the release; not needed once it is prepared.
 
     Returns:
       For each split its pictures uint8 [n, 48, 48, 1] and labels int64 [n].
 
     Raises:
-      InputError: the source is missing or broken, or what is prepared is of another source.
+      InputError: the release is missing or damaged, or FER2013 was prepared from different files.
     """
     builder = Fer2013(data_dir=data_dir)
     folder = pathlib.Path(manual_dir) if manual_dir else None
@@ -78,7 +77,7 @@ def load(data_dir: str, manual_dir: str | None) -> dict[str, fer2013.Split]:
     elif folder is None or not folder.is_dir():
         raise errors.InputError(
             "fer2013 is not prepared yet, and its source folder is "
-            f"{'not given' if manual_dir is None else f'missing: {manual_dir}'}: give --manual_dir=FOLDER."
+            f"{'not given' if manual_dir is None else f'missing: {manual_dir}'}: give `manual_dir=FOLDER`."
             f"\n{builder.MANUAL_DOWNLOAD_INSTRUCTIONS.rstrip()}"
         )
     else:
@@ -91,6 +90,7 @@ def load(data_dir: str, manual_dir: str | None) -> dict[str, fer2013.Split]:
 
 
 def _read_split(builder: tfds.core.DatasetBuilder, split: str) -> fer2013.Split:
+    """Reads a prepared split as one batch."""
     pairs = builder.as_dataset(split=split, as_supervised=True, shuffle_files=False)
     number = builder.info.splits[split].num_examples
     images, labels = next(iter(pairs.batch(number)))
@@ -98,12 +98,11 @@ def _read_split(builder: tfds.core.DatasetBuilder, split: str) -> fer2013.Split:
 
 
 def _check_source(builder: tfds.core.DatasetBuilder, folder: pathlib.Path) -> None:
-    found, expected = (
-        fer2013.source_id(fer2013.find_source(folder)),
-        builder.info.metadata["source"],
-    )
+    """Checks that the prepared data set was made from the files that are in the folder now."""
+    found = fer2013.source_id(fer2013.find_source(folder))
+    expected = builder.info.metadata["source"]
     if found != expected:
         raise errors.InputError(
             f"{builder.data_dir}: this was prepared from other files ({expected}) than those in {folder} "
-            f"({found}). Give another --data_dir, or delete this folder to prepare again"
+            f"({found}). Give another `data_dir`, or delete this folder to prepare it again"
         )

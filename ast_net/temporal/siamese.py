@@ -21,9 +21,9 @@ def build_siamese(stacked_lstm: keras.Model) -> keras.Model:
 def build_training_model(
     siamese: keras.Model, clip: config.Clip, weights: config.LossWeights
 ) -> keras.Model:
-    """The Siamese model with its loss on top: what `fit` takes.
+    """The Siamese model with its loss on top: what is trained.
 
-    Inputs, by name, are those of `datasets.clips`: features and twin_features [B, N, F], labels and
+    Inputs, by name, are those of `records.clips`: features and twin_features [B, N, F], labels and
     twin_labels [B, N, D], mask and twin_mask [B, N]. The output is the loss of each clip, [B].
     """
     targets = siamese.outputs[0].shape[-1]

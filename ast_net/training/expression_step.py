@@ -1,7 +1,7 @@
-"""One step of training on discrete expressions: its optimiser, its loss, its averaged weights."""
+"""Trains on one batch of discrete expressions: the optimizer, the loss and the averaged weights."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -9,14 +9,20 @@ import tensorflow as tf
 
 from ast_net import config
 from ast_net.cnn import expression_head
+from ast_net.training import fit
 
 
 def build_optimizer(
     network: keras.Model, settings: config.Finetuning, steps: int
 ) -> keras.optimizers.Optimizer:
-    """SGD with Nesterov's momentum; the rate rises linearly, then falls along a cosine to 0.
+    """Builds SGD with Nesterov momentum; the learning rate rises linearly, then follows a cosine to 0.
 
-    The weight decay is decoupled and spares biases and batch normalisation.
+    The weight decay is decoupled and leaves out biases and batch normalisation.
+
+    Args:
+      network: what it trains.
+      settings: learning rate, epochs, warm-up and weight decay.
+      steps: the number of steps in an epoch.
     """
     warmup = settings.warmup_epochs * steps
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -35,7 +41,7 @@ def build_optimizer(
 
 
 def class_weights(labels: np.ndarray) -> np.ndarray:
-    """For each class the inverse of its share, with mean 1 over the pictures, [7]."""
+    """Computes how much each class counts, [7]: the inverse of its share, with mean 1 over the labels [n]."""
     counts = np.bincount(labels, minlength=len(expression_head.EXPRESSIONS))
     return (len(labels) / np.count_nonzero(counts) / np.maximum(counts, 1)).astype(np.float32)
 
@@ -46,17 +52,24 @@ def training_step(
     averages: list[tf.Variable],
     weights: np.ndarray | None,
     settings: config.Finetuning,
-) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
-    """A function that trains on one batch; returns the loss and the part that was classified rightly.
+) -> fit.Step:
+    """Builds the step on a batch of pictures float32 [B, 48, 48, 1] and labels int64 [B].
 
-    What of the network is trainable is decided here, once.
+    It returns the loss and the accuracy. What of the network is trainable is decided here, once.
+
+    Args:
+      network: pictures -> logits [B, 7].
+      optimizer: from `build_optimizer`.
+      averages: the moving averages of the network's weights, updated by the step; may be empty.
+      weights: how much each class counts, [7]; None for the same.
+      settings: label smoothing, ema, and whether XLA compiles the step.
     """
     variables = network.trainable_variables
     classes = len(expression_head.EXPRESSIONS)
     smoothing = settings.label_smoothing
 
-    @tf.function(jit_compile=settings.jit_compile)
-    def step(pictures: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def step(batch: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
+        pictures, labels = batch
         targets = tf.one_hot(labels, classes) * (1 - smoothing) + smoothing / classes
         with tf.GradientTape() as tape:
             logits = network(pictures, training=True)
@@ -70,21 +83,20 @@ def training_step(
         keep = tf.minimum(settings.ema, (1 + age) / (10 + age))
         for average, weight in zip(averages, network.weights, strict=bool(averages)):
             average.assign(keep * average + (1 - keep) * weight.value)
-        right = tf.argmax(logits, axis=1) == labels
-        return loss, tf.reduce_mean(tf.cast(right, tf.float32))
+        correct = tf.argmax(logits, axis=1) == labels
+        return {"loss": loss, "accuracy": tf.reduce_mean(tf.cast(correct, tf.float32))}
 
-    return step
+    return fit.compiled(step, settings.jit_compile)
 
 
 @contextlib.contextmanager
 def averaged(network: keras.Model, averages: list[tf.Variable]) -> Iterator[None]:
-    """Inside, the network has its averaged weights, if there are any."""
-    if not averages:
+    """Gives the network its averaged weights, if there are any, and afterwards its own again."""
+    own = [weight.numpy() for weight in network.weights] if averages else []
+    try:
+        for weight, average in zip(network.weights, averages):
+            weight.assign(average)
         yield
-        return
-    raw = [weight.numpy() for weight in network.weights]
-    for weight, average in zip(network.weights, averages, strict=True):
-        weight.assign(average)
-    yield
-    for weight, value in zip(network.weights, raw, strict=True):
-        weight.assign(value)
+    finally:
+        for weight, value in zip(network.weights, own):
+            weight.assign(value)

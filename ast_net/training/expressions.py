@@ -1,13 +1,13 @@
-"""Training of the CNN on discrete expressions (sections 3.2 and 4.3), epoch by epoch and resumable."""
+"""Trains the CNN on discrete expressions (sections 3.2 and 4.3)."""
 
+import dataclasses
+import functools
 import pathlib
-import time
 from collections.abc import Callable
 
 import keras
 import numpy as np
 import tensorflow as tf
-import tqdm
 from absl import logging
 
 from ast_net import config, errors, files, workdir
@@ -15,41 +15,50 @@ from ast_net.cnn import augmentation, backbone, compact, expression_head
 from ast_net.datasets import fer2013
 from ast_net.records import expression_pictures
 from ast_net.reports import confusion
-from ast_net.training import expression_step, history
+from ast_net.training import expression_step, fit
 
 BACKBONE_WEIGHTS = "backbone.weights.h5"
 HEAD_WEIGHTS = expression_head.FILE
 # Without a split to choose the best epoch by, this part of the training pictures is kept for that.
 HELD_OUT = 0.1
-# Every epoch has a pipeline of its own; this is traced for the first and kept.
+# Every epoch has its own pipeline; this is traced once for all of them.
 _augment = tf.function(augmentation.augment, reduce_retracing=True)
 
 
-def finetune(settings: config.Finetuning, run_flags: str) -> None:
+def finetune(settings: config.Finetuning) -> None:
     """Trains in the workdir, keeps the best epoch by public_test, and measures that on private_test.
 
     Args:
       settings: the run.
-      run_flags: the run's configuration as a flagfile, left in the workdir.
 
     Raises:
-      InputError: the data or the weights cannot be used, or the workdir is another run's.
+      InputError: the data or the weights cannot be used, or the workdir belongs to another run.
     """
-    folder = pathlib.Path(settings.workdir)
-    workdir.claim(folder, run_flags)
+    if settings.dataset is None:
+        raise errors.InputError("no data set: give `dataset=fer2013`")
+    folder = pathlib.Path(settings.workdir or f"runs/{settings.dataset}-{settings.backbone}")
+    settings = dataclasses.replace(settings, workdir=str(folder))
+    workdir.check(folder, settings)
     train_split, dev_split, (test_name, test_split) = _splits(
         expression_pictures.load(settings.data_dir, settings.manual_dir)
     )
+    if len(train_split[1]) < settings.batch_size:
+        raise errors.InputError(
+            f"{len(train_split[1])} training pictures do not fill a batch of {settings.batch_size}: give a "
+            "smaller `batch_size`"
+        )
     keras.utils.set_random_seed(settings.seed)
     cnn = _initial(settings)
     head = expression_head.build_head(cnn.output.shape[-1])
+    # Only now: a run that cannot begin must not keep the folder from one with other settings.
+    workdir.claim(folder, settings)
     train(cnn, head, train_split, dev_split, folder, settings)
     del cnn
     report(folder, settings.backbone, test_name, test_split)
 
 
 def _initial(settings: config.Finetuning) -> keras.Model:
-    """The CNN to begin with; `compact` without weights begins at random, not at the package's."""
+    """Loads the CNN to begin with; `compact` without weights begins at random, not at the package's."""
     policy = "mixed_bfloat16" if settings.mixed_precision else "float32"
     if settings.backbone == "compact" and settings.backbone_weights is None:
         return compact.build_compact(settings.seed, policy)
@@ -68,7 +77,7 @@ def _splits(
 
 
 def report(folder: pathlib.Path, name: str, split: str, test: fer2013.Split) -> None:
-    """Measures the weights that the run left and writes evaluation/."""
+    """Measures the weights that the run left on a split, prints the table and writes evaluation/."""
     table = measure(name, folder / BACKBONE_WEIGHTS, folder / HEAD_WEIGHTS, test)
     confusion.write(folder / workdir.EVALUATION, table, f"{name} on FER2013, {split}")
     print(confusion.format_table(table))
@@ -81,10 +90,19 @@ def measure(
     head_weights: pathlib.Path,
     split: fer2013.Split,
 ) -> dict:
-    """`confusion.tabulate` of trained weights, in float32 and with one crop.
+    """Measures trained weights on a split, in float32 and with one crop.
+
+    Args:
+      name: the CNN, compact or vgg16.
+      backbone_weights: its weights.
+      head_weights: those of its expression head.
+      split: pictures and labels.
+
+    Returns:
+      The table of `confusion.tabulate`.
 
     Raises:
-      InputError: a file is missing or not such weights.
+      InputError: a file is missing, or holds other weights.
     """
     cnn = backbone.load(name, str(backbone_weights))
     head = expression_head.load_head(cnn.output.shape[-1], str(head_weights))
@@ -94,26 +112,26 @@ def measure(
 
 
 def _network(cnn: keras.Model, head: keras.Model, dropout: float) -> keras.Model:
-    """Pictures float32 [B, 48, 48, 1] in [0, 1] -> logits [B, 7]."""
+    """Builds pictures float32 [B, 48, 48, 1] in [0, 1] -> logits [B, 7]."""
     pictures = keras.Input((fer2013.SIZE, fer2013.SIZE, 1), name="pictures")
     features = backbone.on_pictures(cnn)(pictures)
     return keras.Model(pictures, head(keras.layers.Dropout(dropout, name="dropout")(features)))
 
 
 def _inference(network: keras.Model) -> Callable[[np.ndarray], tf.Tensor]:
-    """The network as a graph that is traced once, with the weights it has when called."""
+    """Builds a graph of the network that is traced once and uses the weights of the moment."""
     return tf.function(network, input_signature=[tf.TensorSpec(network.input.shape, tf.float32)])
 
 
 def predict(
     inference: Callable[[np.ndarray], tf.Tensor], images: np.ndarray, batch_size: int = 64
 ) -> np.ndarray:
-    """The most likely class of each picture uint8 [n, 48, 48, 1], [n].
+    """Predicts the most likely class of each picture, [n].
 
     Args:
       inference: pictures float32 [B, 48, 48, 1] in [0, 1] -> logits [B, 7].
-      images: the pictures.
-      batch_size: how many pass through it at once.
+      images: the pictures, uint8 [n, 48, 48, 1].
+      batch_size: pictures at a time.
     """
     parts = [
         tf.argmax(
@@ -125,9 +143,12 @@ def predict(
 
 
 def batches(split: fer2013.Split, batch_size: int, seed: int, epoch: int) -> tf.data.Dataset:
-    """Augmented pictures and labels in an order that the seed and the epoch decide.
+    """Shuffles and augments the pictures of an epoch, as the seed and the epoch decide.
 
     The last, smaller batch of an epoch is left out: its batch statistics would be noisy.
+
+    Returns:
+      Batches of pictures float32 [B, 48, 48, 1] in [0, 1] and labels int64 [B].
     """
     images, labels = tf.constant(split[0]), tf.constant(split[1])
     order = np.random.default_rng((seed, epoch)).permutation(len(split[1]))
@@ -149,88 +170,50 @@ def train(
     folder: pathlib.Path,
     settings: config.Finetuning,
 ) -> None:
-    """Trains until the epochs are over; leaves the best weights, history.csv, TensorBoard logs and checkpoints.
+    """Trains all epochs; leaves the best weights of both networks, and what `fit.fit` leaves.
 
-    As in `training.loop`, an epoch depends on the checkpoint before it and its own number alone.
+    Args:
+      cnn: the network to train, with its initial weights.
+      head: its expression head.
+      train_split: pictures and labels, at least one batch of them.
+      dev_split: those whose accuracy decides which epoch is the best.
+      folder: the run's workdir.
+      settings: the run.
     """
     network = _network(cnn, head, settings.dropout)
     inference = _inference(network)
     steps = len(train_split[1]) // settings.batch_size
-    if steps == 0:
-        raise errors.InputError(
-            f"{len(train_split[1])} training pictures do not fill a batch of {settings.batch_size}: "
-            "give a smaller --batch_size"
-        )
     optimizer = expression_step.build_optimizer(network, settings, steps)
     averages = [tf.Variable(weight.value) for weight in network.weights] if settings.ema else []
-    checkpoint = tf.train.Checkpoint(network=network, optimizer=optimizer, averages=averages)
-    manager = tf.train.CheckpointManager(checkpoint, folder / workdir.CHECKPOINTS, max_to_keep=2)
-    rows: history.History = []
-    if manager.latest_checkpoint:
-        checkpoint.restore(manager.latest_checkpoint).assert_consumed()
-        done = int(manager.latest_checkpoint.rpartition("-")[2])
-        rows = history.read(folder / workdir.HISTORY)[:done]
-        logging.info("resuming after epoch %d", done)
-    summaries = tf.summary.create_file_writer(str(folder / "tensorboard"))
     weights = expression_step.class_weights(train_split[1]) if settings.class_weights else None
-    for last, frozen in ((settings.frozen_epochs, True), (settings.epochs, False)):
+
+    @functools.cache
+    def build_step(frozen: bool) -> fit.Step:
         cnn.trainable = not frozen
-        step = expression_step.training_step(network, optimizer, averages, weights, settings)
-        while len(rows) < last:
-            started = time.monotonic()
-            dataset = batches(train_split, settings.batch_size, settings.seed, len(rows))
-            if settings.dropout:  # checkpoints leave the state of its chance out
-                chance = network.get_layer("dropout").seed_generator.state
-                chance.assign([settings.seed, len(rows) << 20])
-            row = _epoch(step, dataset, steps, len(rows))
-            with expression_step.averaged(network, averages):
-                right = predict(inference, dev_split[0]) == dev_split[1]
-                row["dev_accuracy"] = float(np.mean(right))
-                row["seconds"] = time.monotonic() - started
-                rows.append(row)
-                # What is derived from an epoch comes before its checkpoint, as in `training.loop`.
-                if _best(rows) == len(rows) - 1:
-                    _save(cnn, head, folder)
-            print(_progress_line(rows, settings), flush=True)
-            with summaries.as_default(step=len(rows)):
-                for name, value in row.items():
-                    tf.summary.scalar(name, value)
-            summaries.flush()
-            history.write(folder / workdir.HISTORY, rows)
-            manager.save(checkpoint_number=len(rows))
+        return expression_step.training_step(network, optimizer, averages, weights, settings)
 
+    def step(epoch: int) -> fit.Step:
+        if settings.dropout:  # Checkpoints do not hold the state of its random numbers.
+            network.get_layer("dropout").seed_generator.state.assign([settings.seed, epoch << 20])
+        return build_step(epoch < settings.frozen_epochs)
 
-def _epoch(step: Callable, dataset: tf.data.Dataset, steps: int, number: int) -> dict[str, float]:
-    progress = tqdm.tqdm(dataset, f"epoch {number + 1}", steps, unit="batch", leave=False)
-    totals = np.zeros(2)
-    for done, (pictures, labels) in enumerate(progress, start=1):
-        totals += [float(value) for value in step(pictures, labels)]
-        progress.set_postfix(loss=f"{totals[0] / done:.3f}", refresh=False)
-    loss, accuracy = (totals / steps).tolist()
-    if not np.isfinite(loss):
-        raise errors.InputError(
-            f"epoch {number + 1}: the loss is no longer finite: give a smaller --learning_rate and a new "
-            "--workdir"
-        )
-    return {"loss": loss, "accuracy": accuracy}
+    def measure_dev() -> dict[str, float]:
+        with expression_step.averaged(network, averages):
+            correct = predict(inference, dev_split[0]) == dev_split[1]
+        return {"dev_accuracy": float(np.mean(correct))}
 
+    def save() -> None:
+        with expression_step.averaged(network, averages):
+            for model, name in ((cnn, BACKBONE_WEIGHTS), (head, HEAD_WEIGHTS)):
+                with files.whole(folder / name) as temporary:
+                    model.save_weights(temporary)
 
-def _best(rows: history.History) -> int:
-    """The epoch with the best dev accuracy, the first of equals."""
-    return max(range(len(rows)), key=lambda epoch: rows[epoch]["dev_accuracy"])
-
-
-def _save(cnn: keras.Model, head: keras.Model, folder: pathlib.Path) -> None:
-    for model, name in ((cnn, BACKBONE_WEIGHTS), (head, HEAD_WEIGHTS)):
-        with files.whole(folder / name) as temporary:
-            model.save_weights(temporary)
-
-
-def _progress_line(rows: history.History, settings: config.Finetuning) -> str:
-    row = rows[-1]
-    remaining = (settings.epochs - len(rows)) * row["seconds"] / 60
-    best = "  best so far" if _best(rows) == len(rows) - 1 else ""
-    return (
-        f"epoch {len(rows)}/{settings.epochs}  loss {row['loss']:.4g}  accuracy {row['accuracy']:.3f}  "
-        f"dev accuracy {row['dev_accuracy']:.4f}  {row['seconds']:.0f} s, {remaining:.0f} min left{best}"
+    task = fit.Task(
+        state={"network": network, "optimizer": optimizer, "averages": averages},
+        batches=lambda epoch: batches(train_split, settings.batch_size, settings.seed, epoch),
+        step=step,
+        measure=measure_dev,
+        score=lambda row: row["dev_accuracy"],
+        save=save,
     )
+    fit.fit(folder, task, settings.epochs)

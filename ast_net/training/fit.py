@@ -1,152 +1,196 @@
-"""Training of the temporal model, epoch by epoch, so that a killed run goes on where it was."""
+"""Trains a network epoch by epoch, so that a run that was killed continues where it stopped."""
 
+import dataclasses
 import math
 import pathlib
-import statistics
 import time
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
-import keras
+import numpy as np
 import tensorflow as tf
 import tqdm
 from absl import logging
 
-from ast_net import config, errors, workdir
-from ast_net.temporal import siamese
-from ast_net.temporal import stacked_lstm as lstm
-from ast_net.training import history as history_file
+from ast_net import errors, files, workdir
+from ast_net.training import history
+
+TENSORBOARD = "tensorboard"
+Step = Callable[[Any], dict[str, tf.Tensor]]
 
 
-def train(
-    stacked_lstm: keras.Model,
-    batches: Callable[[int], tf.data.Dataset],
-    measure: Callable[[], dict[str, float]],
-    folder: pathlib.Path,
-    training: config.Training,
-    weights: config.LossWeights,
-) -> None:
-    """Trains until the epochs are over or the mean dev CC no longer gets better.
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What `fit` trains, and how it tells which epoch is the best.
 
-    Leaves the best and the last model, history.csv, TensorBoard logs and checkpoints in the folder. An
-    epoch depends on the checkpoint before it and its own number alone: one that is broken off is done
-    again from its start, with the same result.
+    An epoch must depend on nothing but `state` before it and its own number.
+
+    Attributes:
+      state: everything that changes in training, by name: models, optimizers, lists of variables.
+      batches: gives the batches of an epoch, counted from 0; all tensors of a batch are [B, ...].
+      step: gives the training step of an epoch, counted from 0. A step trains on one batch and returns
+        its `loss` and any other figures, each the mean over the batch.
+      measure: measures the network as it is now, after each epoch.
+      score: computes from a row of history.csv how good its epoch is: higher is better, NaN is worst.
+      save: writes the weights as they are now; called whenever an epoch is the best so far.
+    """
+
+    state: dict[str, Any]
+    batches: Callable[[int], Iterable[Any]]
+    step: Callable[[int], Step]
+    measure: Callable[[], dict[str, float]]
+    score: Callable[[dict[str, float]], float]
+    save: Callable[[], None]
+
+
+def fit(folder: pathlib.Path, task: Task, epochs: int, patience: int | None = None) -> None:
+    """Trains, or continues a run that was stopped or that gets more epochs or patience than before.
+
+    Leaves history.csv, TensorBoard logs and checkpoints in the folder, beside the weights that the task
+    saves, and the task's state as it is after the last epoch. A run that is killed and continued ends
+    as if it had never stopped: an unfinished epoch is done again, with the same result.
 
     Args:
-      stacked_lstm: the model to train, with its initial weights.
-      batches: the batches of an epoch, counted from 0 (`datasets.clips.batches`).
-      measure: the dev CC of each target, by the weights that stacked_lstm then has.
-      folder: the workdir.
-      training: epochs, learning rate and so on.
-      weights: of the loss.
+      folder: the run's workdir.
+      task: the network, its data and its training step.
+      epochs: their number, those of earlier calls included.
+      patience: stop after so many epochs without a better score; None for never.
+
+    Raises:
+      InputError: the loss is no longer finite, or checkpoints or history.csv are damaged or missing.
+      OSError: a file cannot be written.
     """
-    model = _compiled(stacked_lstm, training, weights)
-    checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
+    checkpoint = tf.train.Checkpoint(**task.state)
     manager = tf.train.CheckpointManager(checkpoint, folder / workdir.CHECKPOINTS, max_to_keep=2)
-    history = _resume(checkpoint, manager.latest_checkpoint, folder)
-    summaries = tf.summary.create_file_writer(str(folder / "tensorboard"))
-    while len(history) < training.epochs and not _stalled(history, training.patience):
-        warm = len(history) / training.warmup_epochs if training.warmup_epochs else 1.0
-        model.get_layer("loss").constraints.assign(min(1.0, warm))
-        row = _epoch(model, batches(len(history)), measure, len(history))
-        history.append(row)
-        with summaries.as_default(step=len(history)):
-            for name, value in row.items():
-                tf.summary.scalar(name, value)
-        summaries.flush()
-        print(_progress_line(history, training), flush=True)
-        # What is derived from an epoch comes before its checkpoint: killed in between, it is made again.
-        if _best(history) == len(history) - 1:
-            lstm.save(stacked_lstm, folder / workdir.weights_file("best"))
-        history_file.write(folder / workdir.HISTORY, history)
-        manager.save(checkpoint_number=len(history))
-    lstm.save(stacked_lstm, folder / workdir.weights_file("last"))
+    rows = _resume(checkpoint, manager.latest_checkpoint, task, folder)
+    if _finished(rows, task, epochs, patience):
+        return
+    with files.tensorflow_output(folder / TENSORBOARD):
+        summaries = tf.summary.create_file_writer(str(folder / TENSORBOARD))
+    with tqdm.tqdm(unit="batch", disable=None) as bar:
+        while not _finished(rows, task, epochs, patience):
+            bar.set_description(f"epoch {len(rows) + 1}/{epochs}")
+            rows.append(_epoch(task, len(rows), bar))
+            is_best = _best(rows, task) == len(rows) - 1
+            with bar.external_write_mode():
+                print(_progress_line(rows, epochs, is_best), flush=True)
+            # The checkpoint comes last: if the run is killed before it, the epoch and its files are redone.
+            if is_best:
+                task.save()
+            history.write(folder / workdir.HISTORY, rows)
+            with files.tensorflow_output(folder / TENSORBOARD), summaries.as_default(len(rows)):
+                for name, value in rows[-1].items():
+                    tf.summary.scalar(name, value)
+                summaries.flush()
+            with files.tensorflow_output(folder / workdir.CHECKPOINTS):
+                manager.save(checkpoint_number=len(rows))
 
 
-def _compiled(
-    stacked_lstm: keras.Model, training: config.Training, weights: config.LossWeights
-) -> keras.Model:
-    model = siamese.build_training_model(
-        siamese.build_siamese(stacked_lstm), training.clip, weights
-    )
-    optimizer = keras.optimizers.Adam(training.learning_rate)
-    model.compile(optimizer=optimizer, jit_compile=training.jit_compile)
-    if training.jit_compile and not model.jit_compile:
-        raise errors.InputError("Keras cannot compile this model with XLA: leave out --jit_compile")
-    optimizer.build(model.trainable_variables)
-    return model
+def compiled(step: Step, jit_compile: bool, signature: list[Any] | None = None) -> Step:
+    """Compiles a training step to a graph.
+
+    Args:
+      step: takes one batch.
+      jit_compile: whether XLA compiles the graph.
+      signature: one tf.TensorSpec for each tensor of the batch, in the batch's own structure; without
+        it the step is traced for each new shape.
+
+    Returns:
+      The step. It raises InputError if XLA cannot compile or run it.
+    """
+    graph = tf.function(step, jit_compile=jit_compile, input_signature=signature)
+    if not jit_compile:
+        return graph
+
+    def checked(batch: Any) -> dict[str, tf.Tensor]:
+        try:
+            return graph(batch)
+        except tf.errors.ResourceExhaustedError:
+            raise
+        except tf.errors.OpError as error:
+            raise errors.InputError(
+                f"XLA cannot compile the training step ({error.message.splitlines()[0]}): leave out `jit_compile`"
+            ) from error
+
+    return checked
 
 
 def _resume(
-    checkpoint: tf.train.Checkpoint, latest: str | None, folder: pathlib.Path
-) -> history_file.History:
-    """Restores the latest checkpoint, and gives the history up to it."""
+    checkpoint: tf.train.Checkpoint, latest: str | None, task: Task, folder: pathlib.Path
+) -> history.History:
+    """Restores the latest checkpoint and returns the history up to it."""
     path = folder / workdir.HISTORY
-    history = history_file.read(path) if path.is_file() else []
+    rows = history.read(path) if path.is_file() else []
     done = int(latest.rpartition("-")[2]) if latest else 0
-    if len(history) < done or len(history) > done + 1:
+    if not done <= len(rows) <= done + 1:
         raise errors.InputError(
-            f"{path}: found {len(history)} epochs, but checkpoints of {done} in "
-            f"{folder / workdir.CHECKPOINTS}: something was deleted here, and training would overwrite the "
-            "rest. Give another --workdir"
+            f"{path}: found {len(rows)} epochs here, but checkpoints of {done} in "
+            f"{folder / workdir.CHECKPOINTS}. Files of this run were deleted, and training would overwrite "
+            "the rest: give another `workdir`"
         )
+    try:
+        _best(rows[:done], task)
+    except KeyError as error:
+        raise errors.InputError(
+            f"{path}: has no column {error}, which decides which epoch is the best: give another `workdir`"
+        ) from error
     if latest:
         try:
             checkpoint.restore(latest).assert_consumed()
-        except (tf.errors.OpError, IndexError, AssertionError) as error:
+        # A damaged file makes TensorFlow raise almost anything.
+        except Exception as error:
             raise errors.InputError(
-                f"{latest}: the checkpoint is damaged ({error}). Give another --workdir to start anew"
+                f"{latest}: the checkpoint is damaged or belongs to another network ({error}). Give another "
+                "`workdir` to start again"
             ) from error
         logging.info("resuming after epoch %d", done)
-    return history[:done]
+    return rows[:done]
 
 
-def _epoch(model, dataset, measure, number: int) -> dict[str, float]:
+def _epoch(task: Task, number: int, bar: tqdm.tqdm) -> dict[str, float]:
+    """Trains for one epoch and returns its row of history.csv."""
     started = time.monotonic()
-    with tqdm.tqdm(desc=f"epoch {number + 1}", unit="batch", leave=False) as bar:
-        count = keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_, **__: bar.update())
-        with warnings.catch_warnings():
-            # How many batches there are shows when they end; Keras would rather be told.
-            warnings.filterwarnings("ignore", "Your input ran out of data")
-            fit = model.fit(dataset, verbose=0, shuffle=False, callbacks=[count])
-    row = {name: values[0] for name, values in fit.history.items()}
+    step = task.step(number)
+    figures, sizes = [], []
+    for batch in task.batches(number):
+        figures.append(step(batch))
+        sizes.append(tf.nest.flatten(batch)[0].shape[0])
+        bar.update()
+    # Read only now: a GPU need not wait for each step's figures.
+    row = {
+        name: float(np.average([float(values[name]) for values in figures], weights=sizes))
+        for name in figures[0]
+    }
     if not math.isfinite(row["loss"]):
         raise errors.InputError(
-            f"the loss became {row['loss']} in epoch {number + 1}: lower --learning_rate"
+            f"the loss became {row['loss']} in epoch {number + 1}: give a lower `learning_rate` and a new "
+            "`workdir`"
         )
-    row |= {f"dev_cc_{target}": value for target, value in measure().items()}
+    row |= task.measure()
     return row | {"seconds": time.monotonic() - started}
 
 
-def _dev_cc(row: dict[str, float]) -> float:
-    """The mean over targets; where one is undefined, less than any."""
-    mean = statistics.fmean(value for name, value in row.items() if name.startswith("dev_cc_"))
-    return -math.inf if math.isnan(mean) else mean
+def _best(rows: history.History, task: Task) -> int | None:
+    """Finds the epoch with the highest score, the first of equals; None before the first."""
+    scores = [task.score(row) for row in rows]
+    ranks = [-math.inf if math.isnan(score) else score for score in scores]
+    return ranks.index(max(ranks)) if ranks else None
 
 
-def _best(history: history_file.History) -> int:
-    """The epoch with the best mean dev CC, the first of equals."""
-    return max(range(len(history)), key=lambda epoch: _dev_cc(history[epoch]))
+def _finished(rows: history.History, task: Task, epochs: int, patience: int | None) -> bool:
+    best = _best(rows, task)
+    stalled = best is not None and patience is not None and len(rows) - 1 - best >= patience
+    return stalled or len(rows) >= epochs
 
 
-def _stalled(history: history_file.History, patience: int) -> bool:
-    return bool(history) and len(history) - 1 - _best(history) >= patience
-
-
-def _progress_line(history: history_file.History, training: config.Training) -> str:
-    row = dict(history[-1])
-    seconds = row.pop("seconds")
-    remaining = (training.epochs - len(history)) * seconds / 60
-    parts = [f"epoch {len(history)}/{training.epochs}"]
-    parts += [
-        f"{name.removesuffix('_loss')} {value:.4g}"
-        for name, value in row.items()
-        if not name.startswith("dev_cc_")
-    ]
-    parts += [
-        f"{name.replace('dev_cc_', 'dev CC ')} {value:.3f}"
-        for name, value in row.items()
-        if name.startswith("dev_cc_")
-    ]
-    best = "  best so far" if _best(history) == len(history) - 1 else ""
-    return "  ".join(parts) + f"  {seconds:.1f} s, at most {remaining:.0f} min left{best}"
+def _progress_line(rows: history.History, epochs: int, is_best: bool) -> str:
+    figures = dict(rows[-1])
+    seconds = figures.pop("seconds")
+    parts = [f"epoch {len(rows)}/{epochs}"]
+    for name, value in figures.items():
+        words = name.removesuffix("_loss").split("_")
+        label = " ".join(word.upper() if word in ("cc", "ccc") else word for word in words)
+        parts.append(f"{label} {value:.4g}")
+    remaining = (epochs - len(rows)) * seconds / 60
+    parts.append(f"{seconds:.1f} s, at most {remaining:.0f} min left")
+    return "  ".join(parts) + ("  best so far" if is_best else "")

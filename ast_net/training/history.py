@@ -1,34 +1,33 @@
-"""history.csv: one row of figures an epoch."""
+"""Reads and writes history.csv: a row of figures for each epoch."""
 
 import csv
 import pathlib
 
-from ast_net import errors, files
+from ast_net import errors
+from ast_net.reports import tables
 
 History = list[dict[str, float]]
 
 
 def read(path: pathlib.Path) -> History:
-    """The rows of the file, without their number.
+    """Reads the rows of the file, without the number of their epoch.
 
     Raises:
-      InputError: the file is damaged.
+      InputError: the file is missing or damaged.
     """
     try:
         with path.open(newline="") as file:
-            return [
-                {name: float(value) for name, value in row.items() if name != "epoch"}
-                for row in csv.DictReader(file)
-            ]
-    except (ValueError, TypeError, csv.Error) as error:
+            rows = list(csv.DictReader(file))
+        # A figure that is undefined has an empty cell.
+        return [{k: float(v or "nan") for k, v in row.items() if k != "epoch"} for row in rows]
+    # A file that is no table of numbers makes csv and float raise errors of several kinds.
+    except Exception as error:
         raise errors.InputError(
-            f"{path}: expected a row of numbers for each epoch ({error}); give another --workdir"
+            f"{path}: expected a row of numbers for each epoch ({error}): give another `workdir`"
         ) from error
 
 
-def write(path: pathlib.Path, history: History) -> None:
-    """Writes all rows, numbered from 1."""
-    with files.whole(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, ["epoch", *history[0]])
-        writer.writeheader()
-        writer.writerows({"epoch": epoch, **row} for epoch, row in enumerate(history, start=1))
+def write(path: pathlib.Path, rows: History) -> None:
+    """Writes all rows with every digit, numbered from 1: a run that continues compares them."""
+    numbered = ({"epoch": epoch, **row} for epoch, row in enumerate(rows, start=1))
+    tables.write(path, numbered, digits=None)

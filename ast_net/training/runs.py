@@ -13,8 +13,8 @@ from ast_net import config, errors, workdir
 from ast_net.cnn import backbone
 from ast_net.records import catalogue, clips, reaction_delay, store
 from ast_net.reports import delay_report, evaluation, evaluation_figures
-from ast_net.temporal import stacked_lstm, streaming, temporal_model
-from ast_net.training import fit
+from ast_net.temporal import siamese, stacked_lstm, streaming, temporal_model
+from ast_net.training import temporal_step
 
 
 def train_and_evaluate(experiment: config.Experiment, may_prepare: bool = True) -> None:
@@ -175,7 +175,10 @@ def _train(experiment: config.Experiment, records: store.Records, folder: pathli
         means = {target: table[target]["cc"]["mean"] for target in experiment.targets}
         return {target: math.nan if cc is None else cc for target, cc in means.items()}
 
-    fit.train(model, batches, dev_cc, folder, experiment)
+    training_model = siamese.build_training_model(
+        siamese.build_siamese(model), experiment.clip, experiment.loss
+    )
+    temporal_step.train(model, training_model, batches, dev_cc, folder, experiment.training)
 
 
 def _evaluate(

@@ -74,11 +74,11 @@ def test_refuses_another_source_than_was_prepared(lines, tmp_path):
 
 
 def test_says_where_to_get_it(tmp_path):
-    with pytest.raises(errors.InputError, match="not given: give --manual_dir=FOLDER"):
+    with pytest.raises(errors.InputError, match="not given: give `manual_dir=FOLDER`"):
         expression_pictures.load(str(tmp_path), None)
     with pytest.raises(errors.InputError, match="missing: .*nowhere"):
         expression_pictures.load(str(tmp_path), str(tmp_path / "nowhere"))
-    with pytest.raises(errors.InputError, match="found none of fer2013.csv, fer2013.csv.gz"):
+    with pytest.raises(errors.InputError, match="found neither fer2013.csv nor fer2013.csv.gz"):
         expression_pictures.load(str(tmp_path / "data"), str(tmp_path))
 
 
@@ -118,10 +118,10 @@ def test_refuses_what_is_not_the_csv(lines, tmp_path):
         fer2013.read_csv(path)
     whole = write(path, lines, compressed=True).read_bytes()
     path.write_bytes(whole[:-300])
-    with pytest.raises(errors.InputError, match="broken or cut off"):
+    with pytest.raises(errors.InputError, match="damaged or cut off"):
         fer2013.read_csv(path)
     path.write_bytes(b"\xff\xfe" * 20)
-    with pytest.raises(errors.InputError, match="broken or cut off"):
+    with pytest.raises(errors.InputError, match="damaged or cut off"):
         fer2013.read_csv(path)
 
 
@@ -145,7 +145,7 @@ def test_warns_of_other_counts(caplog, tmp_path):
     one = fer2013.CLASS_COUNTS | {"sad": 6_078, "neutral": 6_197}
     assert warnings(fer2013.COUNTS, one) == ""
     swapped = fer2013.CLASS_COUNTS | {"sad": 6_198, "neutral": 6_077}
-    assert "are the codes in another order?" in warnings(fer2013.COUNTS, swapped)
+    assert "is the order of the codes different?" in warnings(fer2013.COUNTS, swapped)
     fewer = fer2013.COUNTS | {"private_test": 3_588}
     assert "3588" in warnings(fewer, fer2013.CLASS_COUNTS | {"neutral": 6_197})
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ast_net import config, errors
+from ast_net import config, errors, workdir
 from ast_net.records import clips
 from ast_net.reports import evaluation
 from ast_net.serving import exporting
-from ast_net.temporal import stacked_lstm, streaming, temporal_model
-from ast_net.training import fit
+from ast_net.temporal import siamese, stacked_lstm, streaming, temporal_model
+from ast_net.training import fit, history, temporal_step
 
 CLIP = config.Clip(6, 2)
 
@@ -42,18 +42,26 @@ def make_segments(count=3, frames=60, seed=0):
     )
 
 
-def run(folder, epochs=3, break_off_in_epoch=None, **settings):
-    training = config.Training(
-        **{"warmup_epochs": 0, "learning_rate": 0.01, **settings},
+def experiment_of(**training):
+    return config.Experiment(
         clip=CLIP,
-        epochs=epochs,
-        batch_size=8,
-        clip_hop=3,
+        reaction_delay=config.ReactionDelay((0.0,)),
+        training=config.Training(batch_size=8, clip_hop=3, **training),
     )
+
+
+def train(model, experiment, batches, dev_cc, folder):
+    whole = siamese.build_training_model(siamese.build_siamese(model), CLIP, experiment.loss)
+    temporal_step.train(model, whole, batches, dev_cc, folder, experiment.training)
+
+
+def run(folder, epochs=3, break_off_in_epoch=None, **settings):
+    settings = {"warmup_epochs": 0, "learning_rate": 0.01, "epochs": epochs, **settings}
+    experiment = experiment_of(**settings)
     segments = make_segments()
 
     def batches(epoch):
-        found = clips.batches(segments, training, [0, 1], epoch)
+        found = clips.batches(segments, experiment, epoch)
         if epoch == break_off_in_epoch:
 
             def stop(batch):
@@ -65,21 +73,21 @@ def run(folder, epochs=3, break_off_in_epoch=None, **settings):
         return found
 
     def dev_cc():
-        predictions = list(evaluation.predict(predictor, make_segments(2, seed=1), (0.0,), [0, 1]))
+        predictions = list(evaluation.predict(predictor, make_segments(2, seed=1), (0.0, 0.0)))
         table = evaluation.tabulate(predictions, config.TARGETS)
         return {target: table[target]["cc"]["mean"] for target in config.TARGETS}
 
-    keras.utils.set_random_seed(training.seed)
+    keras.utils.set_random_seed(experiment.training.seed)
     model = stacked_lstm.build_stacked_lstm(4, (5,), 2)
     predictor = streaming.StreamingPredictor(model, CLIP.stride)
-    fit.train(model, batches, dev_cc, folder, training, config.LossWeights())
+    train(model, experiment, batches, dev_cc, folder)
     return model
 
 
-def weights(folder, name="last.weights.h5"):
-    model = stacked_lstm.build_stacked_lstm(4, (5,), 2)
-    model.load_weights(folder / name)
-    return model.get_weights()
+def weights(folder, name="last"):
+    network = stacked_lstm.build_stacked_lstm(4, (5,), 2)
+    network.load_weights(folder / workdir.weights_file(name))
+    return network.get_weights()
 
 
 def read_history(folder):
@@ -145,31 +153,10 @@ def test_a_run_broken_off_in_an_epoch_ends_where_the_whole_one_ends(finished, tm
     assert without_time[0] == without_time[1]
 
 
-@pytest.mark.parametrize("damage", ["deleted", "cut", "history"])
-def test_a_damaged_run_is_refused_and_nothing_of_it_overwritten(damage, finished, tmp_path):
-    folder = shutil.copytree(finished, tmp_path / "run")
-    if damage == "deleted":
-        shutil.rmtree(folder / "checkpoints")
-    elif damage == "cut":
-        data = folder / "checkpoints/ckpt-3.data-00000-of-00001"
-        data.write_bytes(data.read_bytes()[:-500])
-    else:
-        (folder / "history.csv").write_text("epoch,loss\n1,x\n")
-    before = (folder / "best.weights.h5").read_bytes()
-    with pytest.raises(errors.InputError, match="another --workdir"):
-        run(folder, epochs=4)
-    assert (folder / "best.weights.h5").read_bytes() == before
-
-
 def test_a_run_that_diverges_stops(tmp_path):
-    with pytest.raises(errors.InputError, match="lower --learning_rate"):
+    with pytest.raises(errors.InputError, match="lower `learning_rate`"):
         run(tmp_path, learning_rate=1e30)
     assert not (tmp_path / "best.weights.h5").exists()
-
-
-def test_an_undefined_dev_cc_is_worse_than_any():
-    history = [{"dev_cc_valence": value} for value in (float("nan"), -0.9, float("nan"))]
-    assert fit._best(history) == 1
 
 
 def test_a_finished_run_is_left_as_it_is(finished):
@@ -180,25 +167,23 @@ def test_a_finished_run_is_left_as_it_is(finished):
 
 def test_the_best_model_is_the_one_with_the_best_dev_cc(tmp_path):
     model = stacked_lstm.build_stacked_lstm(4, (5,), 2)
-    scores = iter([0.1, 0.5, 0.3, 0.2, 0.1])
+    scores = iter([(0.9, 0.1), (0.5, 0.7), (0.3, 0.8)])
     seen = []
 
     def dev_cc():
         seen.append([w.copy() for w in model.get_weights()])
-        return {"valence": next(scores)}
+        return dict(zip(config.TARGETS, next(scores)))
 
-    training = config.Training(clip=CLIP, epochs=9, batch_size=8, clip_hop=3, patience=3)
-    segments = make_segments()
-    fit.train(
+    experiment, segments = experiment_of(epochs=9, patience=1), make_segments()
+    train(
         model,
-        lambda epoch: clips.batches(segments, training, [0, 1], epoch),
+        experiment,
+        lambda epoch: clips.batches(segments, experiment, epoch),
         dev_cc,
         tmp_path,
-        training,
-        config.LossWeights(),
     )
-    assert len(seen) == 5, "three epochs without a better one end it"
-    for found, expected in zip(weights(tmp_path, "best.weights.h5"), seen[1], strict=True):
+    assert len(seen) == 3, "an epoch without a better one ends it"
+    for found, expected in zip(weights(tmp_path, "best"), seen[1], strict=True):
         np.testing.assert_array_equal(found, expected)
 
 
@@ -216,16 +201,151 @@ def test_xla_gives_the_same_to_rounding_and_is_exported(finished, tmp_path):
     row, expected = read_history(tmp_path)[0], read_history(finished)[0]
     assert float(row["loss"]) == pytest.approx(float(expected["loss"]), rel=1e-3)
     spec = temporal_model.ModelSpec(
-        config.TARGETS, 4, (5,), "compact", "unused", None, CLIP.frames, CLIP.stride, 25
+        targets=config.TARGETS,
+        feature_size=4,
+        units=(5,),
+        backbone="compact",
+        backbone_digest="unused",
+        backbone_weights=None,
+        clip_frames=CLIP.frames,
+        stride=CLIP.stride,
+        frame_rate=25.0,
+        records="unused",
     )
     temporal_model.save_spec(tmp_path / "model.json", spec)
     (tmp_path / "run.flags").write_text("--jit_compile\n")
-    exporting.export(tmp_path / "models/1", workdir=str(tmp_path), with_cnn=False)
+    export_dir = str(tmp_path / "models/1")
+    exporting.export(config.Export(workdir=str(tmp_path), export_dir=export_dir, cnn=False))
     served = tf.saved_model.load(str(tmp_path / "models/1")).signatures["serving_default"]
     clip = np.random.default_rng(1).normal(size=(2, 6, 4)).astype(np.float32)
     found = served(features=tf.constant(clip))
     for target, prediction in zip(config.TARGETS, np.moveaxis(model(clip), -1, 0), strict=True):
         np.testing.assert_allclose(found[target], prediction, rtol=0, atol=1e-5)
+
+
+class Killed(Exception):
+    pass
+
+
+def toy(folder, epochs, scores=(0.0,) * 9, patience=None, step=None, name="total"):
+    """Runs `fit` on a variable that counts epochs; returns what it is, and when it was saved."""
+    total, saved = tf.Variable(0.0), []
+
+    def count(batch):
+        total.assign_add(tf.reduce_sum(batch) / 3)
+        return {"loss": tf.reduce_mean(batch)}
+
+    task = fit.Task(
+        state={name: total},
+        batches=lambda epoch: [tf.ones(3), tf.zeros(1)],
+        step=lambda epoch: step or count,
+        measure=lambda: {"dev_cc": scores[int(total) - 1]},
+        score=lambda row: row["dev_cc"],
+        save=lambda: saved.append(int(total)),
+    )
+    fit.fit(folder, task, epochs, patience)
+    return int(total), saved
+
+
+def test_figures_are_means_over_clips(tmp_path):
+    toy(tmp_path, 1)
+    assert history.read(tmp_path / "history.csv")[0]["loss"] == 0.75
+
+
+def test_an_undefined_score_is_worse_than_any_and_the_first_of_equals_is_the_best(tmp_path):
+    nan = float("nan")
+    assert toy(tmp_path, 6, [nan, -0.9, nan, 0.1, 0.1, 0.0]) == (6, [1, 2, 4])
+
+
+def test_a_run_goes_on_with_more_epochs_or_more_patience(tmp_path, capsys):
+    scores = [0.1, 0.5, 0.3, 0.2, 0.1, 0.2, 0.6]
+    assert toy(tmp_path, 2, scores) == (2, [1, 2])
+    assert toy(tmp_path, 9, scores, patience=3) == (5, [])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines] == ["1/2", "2/2", "3/9", "4/9", "5/9"]
+    assert [line.endswith("best so far") for line in lines] == [True, True, False, False, False]
+    before = (tmp_path / "history.csv").read_text()
+    for epochs, patience in ((9, 3), (9, 2), (3, 5), (5, None)):
+        assert toy(tmp_path, epochs, scores, patience) == (5, [])
+    assert capsys.readouterr().out == ""
+    assert (tmp_path / "history.csv").read_text() == before
+    assert toy(tmp_path, 7, scores, patience=5) == (7, [7])
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [(history, "write"), (tf.summary, "scalar"), (tf.train.CheckpointManager, "save")],
+)
+def test_killed_between_its_files_it_ends_the_same(place, name, tmp_path, monkeypatch):
+    scores = [0.1, 0.2, 0.3, 0.0]
+    whole = toy(tmp_path / "whole", 4, scores)
+    original = getattr(place, name)
+
+    def kill(*arguments, **keywords):
+        if len(list((tmp_path / "killed/checkpoints").glob("*.index"))) == 1:
+            raise Killed
+        return original(*arguments, **keywords)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(place, name, kill)
+        with pytest.raises(Killed):
+            toy(tmp_path / "killed", 4, scores)
+    total, saved = toy(tmp_path / "killed", 4, scores)
+    assert (total, saved) == (whole[0], [2, 3]), "the second epoch is done again"
+    rows = [history.read(tmp_path / folder / "history.csv") for folder in ("whole", "killed")]
+    assert [{**row, "seconds": 0} for row in rows[0]] == [{**row, "seconds": 0} for row in rows[1]]
+
+
+def cut(folder):
+    data = folder / "checkpoints/ckpt-3.data-00000-of-00001"
+    data.write_bytes(data.read_bytes()[:-5])
+
+
+@pytest.mark.parametrize(
+    ("damage", "change"),
+    [
+        (lambda folder: shutil.rmtree(folder / "checkpoints"), {}),
+        (lambda folder: (folder / "checkpoints/checkpoint").write_bytes(b"x"), {}),
+        (cut, {}),
+        (lambda folder: (folder / "history.csv").unlink(), {}),
+        (lambda folder: (folder / "history.csv").write_text("epoch,loss\n1,x\n"), {}),
+        (lambda folder: (folder / "history.csv").write_bytes(b"\xff\x00"), {}),
+        (lambda folder: (folder / "history.csv").write_text("epoch,loss\n" + "1,0\n" * 3), {}),
+        (lambda folder: None, {"name": "other"}),
+    ],
+)
+def test_a_damaged_run_is_refused_and_nothing_of_it_overwritten(damage, change, tmp_path):
+    toy(tmp_path, 3)
+    damage(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(errors.InputError, match="another `workdir`"):
+        toy(tmp_path, 4, **change)
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_a_full_gpu_is_no_full_disk(tmp_path, monkeypatch):
+    full = tf.errors.ResourceExhaustedError(None, None, "{{node save}} no room")
+
+    def raise_full(*_, **__):
+        raise full
+
+    with pytest.raises(tf.errors.ResourceExhaustedError):
+        toy(tmp_path / "gpu", 1, step=raise_full)
+    with pytest.raises(tf.errors.ResourceExhaustedError):
+        fit.compiled(lambda batch: raise_full(), jit_compile=True)(tf.ones(1))
+    monkeypatch.setattr(tf.train.CheckpointManager, "save", raise_full)
+    with pytest.raises(OSError, match=r"cannot be written \(no room\)") as caught:
+        toy(tmp_path / "disk", 1)
+    assert caught.value.filename == str(tmp_path / "disk/checkpoints")
+
+
+def test_what_xla_cannot_compile_is_said(tmp_path):
+    def step(batch):
+        return {"loss": tf.strings.to_number(tf.strings.as_string(batch))[0]}
+
+    assert fit.compiled(step, jit_compile=False)(tf.ones(1))["loss"] == 1
+    with pytest.raises(errors.InputError, match="XLA cannot compile .* leave out `jit_compile`"):
+        fit.compiled(step, jit_compile=True)(tf.ones(1))
 
 
 def test_tables_equal_numpy(tmp_path, rng):
