@@ -1,4 +1,4 @@
-"""A trained model -> a version on disk, whole or not at all."""
+"""Exports a model as a version on disk, whole or not at all."""
 
 import pathlib
 
@@ -9,7 +9,7 @@ SAVED_MODEL = "saved_model"
 
 
 def place(export_dir: str | None, format_name: str) -> str:
-    """Returns where a model goes; a server that finds another format among its versions would fail."""
+    """Returns where a model goes: a server would fail on another format among its versions."""
     suffix = "" if format_name == SAVED_MODEL else f"_{format_name}"
     return export_dir or f"models/ast_net{suffix}/1"
 
@@ -32,15 +32,15 @@ def export(
       precision: of the CNN, float32 or bfloat16; auto is float32, which any machine computes well.
 
     Raises:
-      InputError: the version exists or is no number, the format cannot be written, or what is to be
-        exported is missing or damaged.
+      InputError: the version exists or is not a number, the format cannot be written, or what is to
+        be exported is missing or damaged.
     """
     version.check(export_dir)
     precision = "float32" if precision == "auto" else precision
     if precision == "int8":
         raise errors.InputError(
-            "`precision=int8` is for predicting with OpenVINO, on the machine that made it; export writes "
-            "float32 or bfloat16"
+            "`precision=int8` is for predicting with OpenVINO, on the machine that made it; export "
+            "writes float32 or bfloat16"
         )
     if format_name != SAVED_MODEL:
         formats.check(format_name, precision)

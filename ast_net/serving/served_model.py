@@ -37,8 +37,8 @@ def load(
       workdir: the run's; None for the package's own.
       model: best or last.
       backbone_weights: of the CNN; None for the file that the run was trained with.
-      with_cnn: whether to load the CNN and its head. VGG-Face's weights come without a head: a message
-        says so, and it is left out.
+      with_cnn: whether to load the CNN and its head. VGG-Face's weights come without a head: a
+        message says so, and it is left out.
       precision: of the CNN, float32 or bfloat16. The temporal model is float32.
 
     Raises:
