@@ -1,12 +1,13 @@
 """How a served model answers many clients at once; prints Markdown.
 
-    tools/run tools/benchmark_serving.py MODELS/ast_net --server="python tests/serving/server.py" [--seconds=60] [--kills=2]
+    tools/run tools/benchmark_serving.py MODELS/ast_net --server="python tests/serving/server.py" \\
+        [--seconds=60] [--kills=2]
 
-Starts the server in a process of its own, with the flags of tensorflow_model_server; that is what --server is
-by default. Each client sends one frame after the other, with its state, as soon as the last one is answered.
-With --kills the server is killed so many times at even intervals, each time started again at the same ports,
-and the clients send again what was not answered. At the end one more client sends the same frames alone: all
-must have been predicted as it is.
+Starts the server in a process of its own, with the flags of tensorflow_model_server; that is what
+--server is by default. Each client sends one frame after the other, with its state, as soon as the
+last one is answered. With --kills the server is killed so many times at even intervals, each time
+started again at the same ports, and the clients send again what was not answered. At the end one
+more client sends the same frames alone: all must have been predicted as it is.
 """
 
 import argparse
@@ -92,7 +93,8 @@ class Process:
             self._process = subprocess.Popen(self._command, stderr=subprocess.DEVNULL)
         except OSError as error:
             raise errors.InputError(
-                f"{self._command[0]}: {error.strerror}: install it, or give --server='python tests/serving/server.py'"
+                f"{self._command[0]}: {error.strerror}: install it, or give --server='python "
+                "tests/serving/server.py'"
             ) from error
 
     def kill(self) -> None:
@@ -114,8 +116,8 @@ class Process:
             except transports.Unavailable as error:
                 if self._process.poll() is not None or time.monotonic() > end:
                     raise errors.InputError(
-                        f"the server does not answer, its exit code is {self._process.returncode}: see what it says: "
-                        f"{shlex.join(self._command)}"
+                        f"the server does not answer, its exit code is {self._process.returncode}: "
+                        f"see what it says: {shlex.join(self._command)}"
                     ) from error
                 time.sleep(0.05)
 
@@ -132,7 +134,10 @@ def free_port() -> int:
 
 
 def run(process: Process, start: float, seconds: float, kills: int) -> tuple[list[str], list[str]]:
-    """Kills the server in between; each server's memory at start, middle and end; and how long each was away."""
+    """Kills the server in between.
+
+    Returns each server's memory at start, middle and end, and how long each was away.
+    """
     memory, away = [], []
     for number in range(kills + 1):
         begin, end = time.monotonic(), start + seconds * (number + 1) / (kills + 1)
@@ -186,12 +191,12 @@ def load(arguments: argparse.Namespace, process: Process) -> list[str]:
     frames = sum(client.frames for client in clients)
     different = sum(client.different(alone) for client in clients)
     return [
-        "| requests/s | latency 50, 95, 99, 100 % | requests of a client | errors | predictions that differ "
-        "| memory at start, middle, end | away |",
+        "| requests/s | latency 50, 95, 99, 100 % | requests of a client | errors | predictions "
+        "that differ | memory at start, middle, end | away |",
         "|---|---|---|---|---|---|---|",
-        f"| {len(latencies) / seconds:.1f} | {', '.join(f'{each:.1f}' for each in at)} ms | {min(counts)} to "
-        f"{max(counts)}, median {statistics.median(counts):g} | {len(failed)} | {different} of {frames} | "
-        f"{'; '.join(memory)} MB | {', '.join(away) or 0} s |",
+        f"| {len(latencies) / seconds:.1f} | {', '.join(f'{each:.1f}' for each in at)} ms | "
+        f"{min(counts)} to {max(counts)}, median {statistics.median(counts):g} | {len(failed)} | "
+        f"{different} of {frames} | {'; '.join(memory)} MB | {', '.join(away) or 0} s |",
         *sorted(set(failed))[:3],
     ]
 

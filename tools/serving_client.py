@@ -3,8 +3,8 @@
     tools/run tools/serving_client.py VIDEO --rest http://localhost:8501/v1/models/ast_net
     tools/run tools/serving_client.py VIDEO --grpc localhost:8500 --jpeg_quality 95
 
-Faces are found and aligned here; the CNN and the LSTM are on the server, and the LSTM's state is here. While the
-server is away the same request is sent again, until --patience ends.
+Faces are found and aligned here; the CNN and the LSTM are on the server, and the LSTM's state is
+here. While the server is away the same request is sent again, until --patience ends.
 """
 
 import argparse
@@ -29,7 +29,7 @@ def predictions(
     detector: detection.FaceDetector,
     settings: config.Prediction,
 ) -> Generator[frames.FramePrediction, None, None]:
-    """Yields what the server predicts of each frame, in order; the next ones' faces are found meanwhile.
+    """Yields the server's prediction of each frame, in order, and detects the next faces meanwhile.
 
     Args:
       recording: its frames in order.
@@ -40,9 +40,9 @@ def predictions(
     """
     face_streams = streams.FaceStreams(predictor, frame_rate, settings)
     chunk: list[streams.FrameFeatures] = []
-    for frame in background.run(_look(recording, detector, settings), settings.batch_size):
+    for frame in background.run(_face_crops(recording, detector, settings), settings.batch_faces):
         chunk.append(frame)
-        if len(chunk) == settings.batch_size:
+        if len(chunk) == settings.batch_faces:
             yield from face_streams.predict(chunk)
             chunk = []
     if chunk:

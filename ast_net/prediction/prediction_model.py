@@ -60,9 +60,9 @@ def cnn_weights(spec: temporal_model.ModelSpec, backbone_weights: str | None) ->
     digest = backbone.weights_id(spec.backbone, weights)
     if digest != spec.backbone_digest:
         raise errors.InputError(
-            f"{weights or shipped.COMPACT}: the temporal model was trained on features of other weights of "
-            f"{spec.backbone}: expected a file whose SHA-256 begins with {spec.backbone_digest}, found "
-            f"{digest}: give it with `backbone_weights=FILE`"
+            f"{weights or shipped.COMPACT}: the temporal model was trained on features of other "
+            f"weights of {spec.backbone}: expected a file whose SHA-256 begins with "
+            f"{spec.backbone_digest}, found {digest}: give it with `backbone_weights=FILE`"
         )
     return weights
 
@@ -80,7 +80,7 @@ def load_head(spec: temporal_model.ModelSpec, weights: str | None) -> keras.Mode
     path = expression_head.file_beside(weights)
     if not path.is_file():
         raise errors.InputError(
-            f"{path}: no such file; finetune leaves it beside its backbone.weights.h5, and the posteriors of the "
-            "expressions need it: put it there, or leave out `posteriors`"
+            f"{path}: no such file; finetune leaves it beside its backbone.weights.h5, and the "
+            "posteriors of the expressions need it: put it there, or leave out `posteriors`"
         )
     return expression_head.load_head(backbone.FEATURE_SIZE[spec.backbone], path)

@@ -1,1 +1,1 @@
-"""Trained networks -> what servers and other runtimes load."""
+"""Exports the networks for servers and other runtimes; clients of such servers."""

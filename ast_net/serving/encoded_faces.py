@@ -1,4 +1,4 @@
-"""Pictures as the exported functions take them: encoded or not, to features."""
+"""Computes the features of the faces in a request, encoded or not."""
 
 import keras
 import tensorflow as tf
@@ -8,12 +8,16 @@ from ast_net.serving import input_checks
 FACE = (224, 224, 3)
 # Faces that pass through the CNN at once: its memory does not grow with the request.
 _FACES_AT_ONCE = 16
-# How a PNG file begins; then come the length and type of its header, and its width and height (RFC 2083).
+# A PNG file begins with this, the length and type of its header, its width and height (RFC 2083).
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def fc6(cnn: keras.Model, faces: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Faces [n, 224, 224, 3] -> their features [n, F], zeros for a black picture, and which are not black [n]."""
+    """Computes the features of faces [n, 224, 224, 3].
+
+    Returns:
+      The features [n, F], zeros for a black picture, and which pictures are not black [n].
+    """
     shown = tf.reduce_any(faces != 0, axis=(1, 2, 3))
     places = tf.where(shown)
     seen = tf.gather_nd(faces, places)
@@ -37,7 +41,10 @@ def fc6(cnn: keras.Model, faces: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def decoded(encoded: tf.Tensor) -> tf.Tensor:
-    """Strings [n], each a JPEG or PNG file of 224x224 pixels -> faces [n, 224, 224, 3], black for an empty one."""
+    """Decodes strings [n], each a JPEG or PNG file of 224x224 pixels, to faces [n, 224, 224, 3].
+
+    An empty string gives a black picture.
+    """
     places, face = tf.range(tf.size(encoded)), tf.TensorSpec(FACE, tf.uint8)
     return tf.map_fn(_decode, (places, encoded), fn_output_signature=face)
 
@@ -66,7 +73,7 @@ def _decode_png(place: tf.Tensor, data: tf.Tensor) -> tf.Tensor:
 
 def _decode_jpeg(place: tf.Tensor, data: tf.Tensor) -> tf.Tensor:
     length = tf.strings.length(data)
-    message = "is no JPEG or PNG file; its length in bytes is"
+    message = "is not a JPEG or PNG file; its length in bytes is"
     data = input_checks.require(tf.io.is_jpeg(data), data, "picture", place, message, length)
     data = _checked(place, data, tf.io.extract_jpeg_shape(data)[:2])
     face = tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
@@ -74,7 +81,7 @@ def _decode_jpeg(place: tf.Tensor, data: tf.Tensor) -> tf.Tensor:
 
 
 def _checked(place: tf.Tensor, data: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """Refuses pictures of another size, by their headers alone: what is announced as huge is never decoded."""
+    """Refuses pictures of another size by their headers: huge ones are never decoded."""
     fits = tf.reduce_all(tf.equal(size, FACE[:2]))
     message = "expected a face of 224x224 pixels, found height and width"
     return input_checks.require(fits, data, "picture", place, message, size)

@@ -1,4 +1,4 @@
-"""A trained model -> a version on disk, whole or not at all."""
+"""Exports a model as a version on disk, whole or not at all."""
 
 import pathlib
 
@@ -10,8 +10,8 @@ def export(settings: config.Export) -> None:
     """Exports a run's model, or the one that comes with the package, and prints what it offers.
 
     Raises:
-      InputError: the version exists or is no number, the format cannot be written, or what is to be
-        exported is missing or damaged.
+      InputError: the version exists or is not a number, the format cannot be written, or what is to
+        be exported is missing or damaged.
     """
     is_saved_model = settings.format == "saved_model"
     # A server that finds another format among its versions would fail.

@@ -1,10 +1,10 @@
-"""The networks for other runtimes: ONNX Runtime, OpenVINO and LiteRT, through Keras' own export.
+"""Exports the networks for ONNX Runtime, OpenVINO and LiteRT, through Keras' own converters.
 
 None of them holds several functions in one file as a SavedModel does, so there are up to three:
 - temporal and step: the graphs of `temporal_graphs`.
 - cnn: faces [B, 224, 224, 3] uint8 RGB -> fc6 [B, F], and posteriors [B, 7] where there is a head.
-B is free, and N except in LiteRT. Everything is float32. A row of zeros in features is a frame without a
-face. Converting to ONNX takes fifty times the memory of the weights: 24 GB for VGG-16.
+B is free, and N except in LiteRT. Everything is float32. A row of zeros in features is a frame
+without a face. Converting to ONNX takes fifty times the memory of the weights: 24 GB for VGG-16.
 """
 
 import importlib.util
@@ -37,8 +37,8 @@ def check(format_name: str, precision: str) -> None:
         )
     if precision != "float32":
         raise errors.InputError(
-            f"`format={format_name}` is always written in float32, and its runtime chooses the arithmetic; found "
-            f"`precision={precision}`: leave it out"
+            f"`format={format_name}` is always written in float32, and its runtime chooses the "
+            f"arithmetic; found `precision={precision}`: leave it out"
         )
 
 
@@ -48,8 +48,8 @@ def write(folder: pathlib.Path, model: served_model.ServedModel, format_name: st
     Args:
       folder: exists.
       model: what is exported; the CNN in float32.
-      format_name: onnx, openvino or litert. LiteRT has no loop over a free number of frames: N is that of the
-        clips in training.
+      format_name: onnx, openvino or litert. LiteRT has no loop over a free number of frames: N is
+        that of the clips in training.
     """
     runtime.forbid_openvino_reports()
     frames = model.temporal.spec.clip_frames if format_name == "litert" else None

@@ -1,4 +1,4 @@
-"""What goes with an exported model so that people know what it is."""
+"""Writes the papers of an exported model: its card, its specification, its run's flags."""
 
 import pathlib
 import shutil
@@ -11,13 +11,14 @@ MODEL_CARD = "MODEL_CARD.md"
 _RUN_CARD = """\
 # Model card: {targets} from faces, of a run of one's own
 
-Trained as `run.flags` says, and to be fed as `model.json` says: clips of {clip_frames} frames, {stride} frames from one to
-the next, at {frame_rate:g} frames a second; features of `{backbone}` with the weights whose SHA-256 begins with {backbone_digest}.
+Trained as `run.flags` says, and to be fed as `model.json` says:
+clips of {clip_frames} frames, {stride} frames from one to the next, at {frame_rate:g} frames a second;
+features of `{backbone}` with the weights whose SHA-256 begins with {backbone_digest}.
 
 Before others use it, write here on which recordings it was trained, how well it agrees with raters
-(`evaluation/metrics.json` of the run), and for whom it will be worse; a file of this name in the run's folder
-takes the place of this one. What the card of the package's own weights says of their use holds here as
-well; it follows. Its figures are not of this model.
+(`evaluation/metrics.json` of the run), and for whom it will be worse; a file of this name in the
+run's folder takes the place of this one. What the card of the package's own weights says of their
+use holds here as well; it follows. Its figures are not of this model.
 
 """
 
@@ -30,8 +31,8 @@ def check(workdir: str | None) -> None:
     """
     if workdir is not None and not (pathlib.Path(workdir) / run_folder.RUN_FLAGS).is_file():
         raise errors.InputError(
-            f"{pathlib.Path(workdir) / run_folder.RUN_FLAGS}: no such file; an exported model says how it was trained: "
-            "give a whole folder that train has left, not the model alone"
+            f"{pathlib.Path(workdir) / run_folder.RUN_FLAGS}: no such file; an exported model says "
+            "how it was trained: give a whole folder that train has left, not the model alone"
         )
 
 

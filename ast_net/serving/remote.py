@@ -1,4 +1,4 @@
-"""A model on a server, the state of whose LSTM stays with the client."""
+"""Predicts with a model on a server; the client keeps the states of the LSTM."""
 
 import copy
 import itertools
@@ -16,7 +16,7 @@ from ast_net.serving import transports
 
 # Frames of a request: 1.5 MB as PNG, within the 4 MB that gRPC allows where nobody asks for more.
 MOST_FRAMES = 16
-# Seconds before the second attempt; each further pause is twice as long, and none longer than the last.
+# Seconds before the second attempt; each further pause is twice as long, up to the second number.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _SIGNATURE = "step_jpeg"
 
@@ -24,7 +24,7 @@ _Answer = TypeVar("_Answer")
 
 
 class Server:
-    """An exported model that is served, in one version: a newer one would not know the states of this one."""
+    """A served model, in one version: a newer one would not understand the states of this one."""
 
     def __init__(
         self,
@@ -48,24 +48,25 @@ class Server:
         return self._transport.address
 
     def signature(self, name: str) -> meta_graph_pb2.SignatureDef:
-        """What a signature takes and gives.
+        """Returns the inputs and outputs of a signature.
 
         Raises:
           InputError: the model has none of this name.
         """
         if name not in self._signatures:
             raise errors.InputError(
-                f"{self.address}: the model has no signature {name}, only {', '.join(sorted(self._signatures))}: serve "
-                "one that export has written with its CNN (`cnn=true`)"
+                f"{self.address}: the model has no signature {name}, only "
+                f"{', '.join(sorted(self._signatures))}: serve one that export has written with its "
+                "CNN (`cnn=true`)"
             )
         return self._signatures[name]
 
     def predict(self, signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-        """The outputs of a signature by name, asked for until they are there.
+        """Returns the outputs of a signature by name; asks again until they are there.
 
         Raises:
-          InputError: the model has no such signature, refuses the inputs, or the server is away for longer
-            than the patience lasts.
+          InputError: the model has no such signature, refuses the inputs, or the server is away for
+            longer than the patience lasts.
         """
         names = set(self.signature(signature).outputs)
         found = self._persist(
@@ -75,12 +76,13 @@ class Server:
             found = {names.pop(): found[""]}
         elif set(found) != names:
             raise errors.InputError(
-                f"{self.address}: {signature} answers with {sorted(found)}, expected {sorted(names)}"
+                f"{self.address}: {signature} answers with {sorted(found)}, expected "
+                f"{sorted(names)}"
             )
         return found
 
     def stride(self, frame_rate: float) -> int:
-        """The model's stride in a recording of this frame rate, as `temporal_model.ModelSpec.stride_at`."""
+        """Returns the model's stride at this frame rate, as `ModelSpec.stride_at`."""
         rates = np.array([frame_rate], np.float32)
         return int(self.predict("stride", frame_rate=rates)["stride"][0])
 
@@ -95,25 +97,28 @@ class Server:
                 waited = time.monotonic() - start
                 if waited + pause > self._patience:
                     raise errors.InputError(
-                        f"{self.address}: no answer in {waited:.1f} s and {number + 1} attempts, the last one: {error}; "
-                        "check that the server runs and is reached from here, or wait longer (`patience=SECONDS`)"
+                        f"{self.address}: no answer in {waited:.1f} s and {number + 1} attempts, "
+                        f"the last one: {error}; check that the server runs and is reached from "
+                        "here, or wait longer (`patience=SECONDS`)"
                     ) from error
                 time.sleep(pause)
         raise AssertionError("unreachable")
 
 
 class RemotePredictor:
-    """As `streaming.StreamingPredictor`, but of faces, and with the networks on a server.
+    """Predicts faces, as `streaming.StreamingPredictor` does features, by a server's networks.
 
-    Consecutive frames belong to different phases, so that up to `stride` of them are one request. States
-    are replaced when the answer is there: however often a request is sent, each frame counts once.
+    Consecutive frames belong to different phases, so that up to `stride` of them are one request.
+    States are replaced when the answer is there: however often a request is sent, each frame counts
+    once.
     """
 
     def __init__(self, server: Server, stride: int, jpeg_quality: int | None = None) -> None:
         """Args:
         server: with the model.
         stride: S, frames between two frames that the LSTM sees in succession.
-        jpeg_quality: from 1 to 100, to send faces as JPEG; None for PNG, five times as large, without loss.
+        jpeg_quality: from 1 to 100, to send faces as JPEG; None for PNG, five times as large,
+          without loss.
 
         Raises:
           InputError: the model has no signature for that.
@@ -133,7 +138,7 @@ class RemotePredictor:
         self._reset()
 
     def another(self, stride: int | None = None) -> "RemotePredictor":
-        """One for another face or, with its stride, another recording: it has seen nothing."""
+        """Returns a predictor for another face or, with a stride, another recording."""
         result = copy.copy(self)
         result._stride = stride or self._stride
         result._reset()
@@ -147,11 +152,11 @@ class RemotePredictor:
         }
 
     def skip(self, frames: int) -> None:
-        """Goes past frames that have no face: all states stay as they are."""
+        """Passes over frames without a face: all states stay as they are."""
         self._frames += frames
 
     def predict(self, faces: np.ndarray) -> np.ndarray:
-        """Faces of the recording's next frames, uint8 RGB [T, 224, 224, 3] -> float32 [T, D].
+        """Predicts the recording's next faces, uint8 RGB [T, 224, 224, 3] -> float32 [T, D].
 
         Raises:
           InputError: as of `Server.predict`.
@@ -169,8 +174,8 @@ class RemotePredictor:
         for name, shape in shapes.items():
             if found[name].shape != shape or not np.isfinite(found[name]).all():
                 raise errors.InputError(
-                    f"{self._server.address}: {name} has shape {found[name].shape}, or numbers that are not finite, "
-                    f"expected numbers of shape {shape}"
+                    f"{self._server.address}: {name} has shape {found[name].shape}, or numbers "
+                    f"that are not finite, expected finite numbers of shape {shape}"
                 )
         for name, state in self._states.items():
             state[phases] = found[name]

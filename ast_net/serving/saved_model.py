@@ -11,8 +11,9 @@ from ast_net.serving import served_model, signatures, warmup
 # --enable_per_model_batching_parameters; --batching_parameters_file takes it as well.
 BATCHING = "batching_params.pbtxt"
 _BATCHING = """\
-# Requests to the same signature that come within a batch's time-out are computed together. All their
-# dimensions but the first must be the same (N of clips), and one that is refused takes the others with it.
+# Requests to the same signature that come within a batch's time-out are computed together. All
+# their dimensions but the first must be the same (N of clips), and one that is refused takes the
+# others with it.
 max_batch_size { value: 32 }
 batch_timeout_micros { value: 2000 }
 max_enqueued_batches { value: 100 }
@@ -37,7 +38,7 @@ def write(folder: pathlib.Path, model: served_model.ServedModel) -> dict[str, Ca
 
 
 def describe(function: Callable) -> str:
-    """Describes a function of `signatures.build` in a line: its inputs and outputs with their shapes."""
+    """Describes a function of `signatures.build` in a line: inputs, outputs and shapes."""
     inputs = signatures.specifications(function)
     outputs = function.structured_outputs  # type: ignore[attr-defined]
     return f"{_tensors(inputs)} -> {_tensors(outputs)}"

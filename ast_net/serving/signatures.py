@@ -1,4 +1,4 @@
-"""What a server offers: functions from named tensors to named tensors, which refuse what is malformed.
+"""The functions of a SavedModel: named tensors to named tensors; malformed input is refused.
 
 The graphs consist of TensorFlow's own operations alone, none of them cuDNN's.
 """
@@ -21,20 +21,22 @@ Tensors = dict[str, tf.Tensor]
 def build(model: served_model.ServedModel) -> dict[str, Callable]:
     """Builds the functions by their names, each with its inputs' names, shapes and types fixed.
 
-    B and N are free. A frame without a face is a row of zeros in features, a picture that is all black,
-    or an empty string; predictions and states stay what they were.
+    B and N are free. A frame without a face is a row of zeros in features, a picture that is all
+    black, or an empty string; predictions and states stay what they were.
 
     - serving_default: features [B, N, F] float32 -> each target by its name, [B, N].
-    - step: features [B, F] and the states lstm_k_h, lstm_k_c [B, units] -> each target [B], and new states.
+    - step: features [B, F] and the states lstm_k_h, lstm_k_c [B, units] -> each target [B], and new
+      states.
     - faces: faces [B, N, 224, 224, 3] uint8 RGB -> each target [B, N].
-    - jpeg: jpeg [B, N], each string a JPEG file of 224x224 pixels, or PNG, which loses nothing -> each target [B, N].
+    - jpeg: jpeg [B, N], each string a JPEG file of 224x224 pixels, or PNG, which loses nothing ->
+      each target [B, N].
     - step_jpeg: as step, but of jpeg [B].
-    - stride: frame_rate [B] float32, frames a second -> stride [B] int32, how many frames of such a recording are
-      from one to the next that a state sees. That many states take turns.
-    - emotion: faces [B, 224, 224, 3] uint8 RGB -> posteriors [B, 7], zeros without a face, and the names of
-      their columns, expressions [B, 7].
+    - stride: frame_rate [B] float32, frames a second -> stride [B] int32, how many frames of such a
+      recording are from one to the next that a state sees. That many states take turns.
+    - emotion: faces [B, 224, 224, 3] uint8 RGB -> posteriors [B, 7], zeros without a face, and the
+      names of their columns, expressions [B, 7].
 
-    What takes pictures needs model.cnn, and emotion model.head, too. A function raises
+    Those that take pictures need model.cnn, and emotion needs model.head as well. A function raises
     tf.errors.InvalidArgumentError for what is empty, too large, not finite, or not such a picture.
     """
     spec = model.temporal.spec

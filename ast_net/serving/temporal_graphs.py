@@ -1,10 +1,10 @@
-"""The temporal model's two graphs, whose inputs and outputs have names, in every format of an export."""
+"""Builds the two graphs of the temporal model that every format of an export has."""
 
 import keras
 
 from ast_net.temporal import stacked_lstm, temporal_model
 
-# Before the name of a state that `step` gives: OpenVINO and ONNX allow no output with an input's name.
+# Prefix of the states that `step` returns: OpenVINO and ONNX allow no output with an input's name.
 NEXT = "next_"
 
 
@@ -24,7 +24,7 @@ def clips(model: temporal_model.TemporalModel, frames: int | None = None) -> ker
 
 
 def step(model: temporal_model.TemporalModel) -> keras.Model:
-    """Builds features [B, F] and the states lstm_k_h, lstm_k_c [B, units] -> each target [B], and new states.
+    """Builds features [B, F], states lstm_k_h, lstm_k_c [B, units] -> each target [B], new states.
 
     Args:
       model: its weights are shared.

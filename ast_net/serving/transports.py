@@ -4,7 +4,7 @@ A transport has `address`, for people, and two methods, each with a time-out in 
 - metadata(timeout): the model's version and its signatures by name.
 - predict(signature, inputs, version, timeout): the outputs of a signature by name.
 
-They raise Unavailable for what may pass, and InputError for what will not.
+They raise Unavailable where a later attempt may succeed, and InputError where none will.
 """
 
 import base64
@@ -25,9 +25,9 @@ from ast_net import errors
 
 Signatures = Mapping[str, meta_graph_pb2.SignatureDef]
 
-# Too many requests, and what proxies say of a server that is gone, starts or does not answer.
+# Too many requests, and a proxy's answers while the server is away, starting or silent.
 _PASSING_STATUS = {429, 502, 503, 504}
-# A reader of a long story in an error is lost.
+# Characters of a server's message that an error shows.
 _LONGEST_MESSAGE = 500
 
 
@@ -48,8 +48,8 @@ class Rest:
         found = re.fullmatch(r"(https?://[^/]+.*/v1/models/[^/:]+)(?:/versions/(\d+))?/?", url)
         if found is None:
             raise errors.InputError(
-                f"{url}: expected an address such as http://localhost:8501/v1/models/ast_net, or with /versions/1 "
-                "after it"
+                f"{url}: expected an address such as http://localhost:8501/v1/models/ast_net, or "
+                "with /versions/1 after it"
             )
         self.address = url
         self._model, version = found.groups()
@@ -134,7 +134,8 @@ class Grpc:
             )
         except ImportError as error:
             raise errors.InputError(
-                f"gRPC needs a package that is not installed ({error}): pip install 'ast-net[serving]', or use REST"
+                f"gRPC needs a package that is not installed ({error}): pip install "
+                "'ast-net[serving]', or use REST"
             ) from error
         self.address = f"{target}, model {model}" + (f", version {version}" if version else "")
         self._grpc: Any = grpc
@@ -202,14 +203,14 @@ def _refusal(address: str, message: str, missing: bool) -> errors.InputError:
     message = message[:_LONGEST_MESSAGE]
     if missing:
         return errors.InputError(
-            f"{address}: the server has no such model or version ({message}): give the name with which it was "
-            "started (--model_name), and a version that is in its folder"
+            f"{address}: the server has no such model or version ({message}): give the name with "
+            "which it was started (--model_name), and a version that is in its folder"
         )
     return errors.InputError(f"{address}: the server refuses the request: {message}")
 
 
 def _no_server(address: str, answer: Any) -> errors.InputError:
     return errors.InputError(
-        f"{address}: found {str(answer)[:_LONGEST_MESSAGE]!r}, expected an answer of TensorFlow Serving: check host "
-        "and port (8501 is usual for REST, 8500 for gRPC)"
+        f"{address}: found {str(answer)[:_LONGEST_MESSAGE]!r}, expected an answer of TensorFlow "
+        "Serving: check host and port (8501 is usual for REST, 8500 for gRPC)"
     )

@@ -14,34 +14,36 @@ from ast_net import errors
 def check(export_dir: str | pathlib.Path) -> pathlib.Path:
     """Checks that the folder's name is a version, and that this version does not exist.
 
-    TensorFlow Serving takes each folder whose name is a number for a version, and serves the highest.
+    TensorFlow Serving takes each folder whose name is a number for a version, and serves the
+    highest.
 
     Raises:
-      InputError: its name is no number, or it is there.
+      InputError: its name is not a number, or the version exists.
     """
     path = pathlib.Path(os.path.abspath(export_dir))
     number = _version(path.name)
     if number is None:
         raise errors.InputError(
-            f"{export_dir}: expected a version's number as the last part, as servers want it, found "
-            f"{path.name!r}: give, for example, `export_dir={pathlib.Path(export_dir) / '1'}`"
+            f"{export_dir}: expected a version's number as the last part, as servers want it, "
+            f"found {path.name!r}: give, for example, `export_dir={pathlib.Path(export_dir) / '1'}`"
         )
     names = os.listdir(path.parent) if path.parent.is_dir() else []
     same = [name for name in names if _version(name) == number]
     if same:
+        highest = max(filter(None, map(_version, names)), default=0)
         raise errors.InputError(
-            f"{path.parent / same[0]}: this version exists and may be in use; versions are never replaced: give "
-            f"`export_dir={path.parent / str(1 + max(filter(None, map(_version, names)), default=0))}`"
+            f"{path.parent / same[0]}: this version exists and may be in use; versions are never "
+            f"replaced: give `export_dir={path.parent / str(1 + highest)}`"
         )
     return path
 
 
 @contextlib.contextmanager
 def new(export_dir: str | pathlib.Path) -> Iterator[pathlib.Path]:
-    """Gives a folder to fill; on success it becomes the version at once, else nothing is left of it.
+    """Yields a folder to fill; on success it becomes the version at once, else it is deleted.
 
-    It lies beside the version, and its name begins with a dot: no server takes it for a version, even
-    if the process is killed.
+    It lies beside the version, and its name begins with a dot: no server takes it for a version,
+    even if the process is killed.
 
     Raises:
       InputError: as `check`, or another process has made the version meanwhile.

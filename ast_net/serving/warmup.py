@@ -1,7 +1,7 @@
-"""Requests that a server answers before it takes others, so that nobody waits for its first steps.
+"""Writes requests that a server answers first, so that no client waits for its first steps.
 
-TensorFlow Serving reads them from assets.extra/tf_serving_warmup_requests: a TFRecord file of PredictionLog
-messages, which the package tensorflow-serving-api defines.
+TensorFlow Serving reads them from assets.extra/tf_serving_warmup_requests: a TFRecord file of
+PredictionLog messages, which the package tensorflow-serving-api defines.
 """
 
 import pathlib
@@ -25,8 +25,8 @@ def write(path: str | pathlib.Path, functions: Mapping[str, Callable]) -> None:
         from tensorflow_serving.apis import prediction_log_pb2
     except ImportError as error:
         print(
-            f"no warm-up requests, so a server's first answers take longer ({error}): for them install "
-            "'ast-net[serving]' and export again"
+            f"no warm-up requests, so a server's first answers take longer ({error}): for them "
+            "install 'ast-net[serving]' and export again"
         )
         return
     pathlib.Path(path).parent.mkdir(exist_ok=True)
@@ -41,7 +41,7 @@ def write(path: str | pathlib.Path, functions: Mapping[str, Callable]) -> None:
 
 
 def inputs(function: Callable) -> dict[str, np.ndarray]:
-    """Makes values that a function of `signatures.build` takes: one row, of two frames where it has frames."""
+    """Makes inputs for a function of `signatures.build`: one row, of two frames if any."""
     return {
         name: _values(
             [(1, 2)[axis] if size is None else size for axis, size in enumerate(spec.shape)],

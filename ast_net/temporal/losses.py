@@ -1,8 +1,9 @@
 """The loss of AST-Net: equations 1 to 6 of the paper.
 
-Shapes: labels and predictions [B, N, D], mask [B, N] (True where a frame counts), every term [B], one
-value a clip. |.|^2 sums over the D targets. Frames outside the mask leave every sum, maximum and
-minimum, and N and M count what is left; a clip with nothing valid gives 0. Masked labels may be NaN.
+Shapes: labels and predictions [B, N, D], mask [B, N] (True where a frame counts), every term [B],
+one value a clip. |.|^2 sums over the D targets. Frames outside the mask leave every sum, maximum
+and minimum, and N and M count what is left; a clip with nothing valid gives 0. Masked labels may be
+NaN.
 
 All raise ValueError where shapes differ: broadcasting is how losses go silently wrong.
 """
@@ -29,7 +30,8 @@ def label_loss(labels: Tensor, predictions: Tensor, mask: Tensor | None = None) 
 def trend_loss(labels: Tensor, predictions: Tensor, mask: Tensor | None = None) -> Tensor:
     """1/(2N) sum_{i>=2} |(g_i - g_{i-1}) - (p_i - p_{i-1})|^2 (equation 3).
 
-    i-1 is the clip's previous frame. The first frame has none: N - 1 differences over 2N, as printed.
+    i-1 is the clip's previous frame. The first frame has none: N - 1 differences over 2N, as
+    printed.
     """
     labels, predictions, valid = _check(labels, predictions, mask)
     both = valid[:, 1:] & valid[:, :-1]
@@ -90,8 +92,8 @@ def siamese_loss(
 def ccc_loss(labels: Tensor, predictions: Tensor, mask: Tensor | None = None) -> Tensor:
     """1 - concordance correlation over the batch's valid frames, the mean over targets: a scalar.
 
-    Not the paper's: the measure of the challenges after it. Targets whose labels and predictions are
-    one and the same constant give 1.
+    Not the paper's: the measure of the challenges after it. Targets whose labels and predictions
+    are one and the same constant give 1.
     """
     labels, predictions, valid = _check(labels, predictions, mask)
     g, p = tf.boolean_mask(labels, valid), tf.boolean_mask(predictions, valid)
@@ -104,17 +106,17 @@ def ccc_loss(labels: Tensor, predictions: Tensor, mask: Tensor | None = None) ->
 
 
 class SiameseTemporalLoss(keras.layers.Layer):
-    """Equations 1 and 2: adds the loss of a batch of twin clips to the model, and reports its terms.
+    """Adds the loss of a batch of twin clips (equations 1 and 2) to the model; reports its terms.
 
     The prediction loss is averaged over the two twins. A term of weight 0 is neither computed nor
     reported. Everything is float32, whatever the policy.
 
     Attributes:
-      constraints: a variable in [0, 1] that the weights of the local, the global and the Siamese term are
-        multiplied by. None of the three tells up from down: a series upside down has the same ranges.
-        At full weight from the start they make a range of whatever the initial predictions do, in
-        either direction, before the label term has found the right one; so training raises this
-        from 0 to 1 over its first epochs.
+      constraints: a variable in [0, 1] that the weights of the local, the global and the Siamese
+        term are multiplied by. None of the three tells up from down: a series upside down has the
+        same ranges. At full weight from the start they make a range of whatever the initial
+        predictions do, in either direction, before the label term has found the right one; so
+        training raises this from 0 to 1 over its first epochs.
     """
 
     _CONSTRAINTS = ("local", "global", "siamese")
@@ -138,7 +140,8 @@ class SiameseTemporalLoss(keras.layers.Layer):
         """Returns the loss of each clip, [B].
 
         Args:
-          inputs: labels, predictions, twin_labels, twin_predictions [B, N, D] and mask, twin_mask [B, N].
+          inputs: labels, predictions, twin_labels, twin_predictions [B, N, D] and mask, twin_mask
+            [B, N].
         """
         first = (inputs["labels"], inputs["predictions"], inputs["mask"])
         twin = (inputs["twin_labels"], inputs["twin_predictions"], inputs["twin_mask"])
@@ -195,8 +198,8 @@ def _half_mean(squares: Tensor, counted: Tensor) -> Tensor:
 def _ranges(labels: Tensor, predictions: Tensor, members: Tensor) -> list[Tensor]:
     """max - min of labels and of predictions, each target by itself, over M sets of frames.
 
-    [B, N, D] twice and which frames belong to each set [B, M, N] -> [B, M, D] twice; not a number where
-    none does.
+    [B, N, D] twice and which frames belong to each set [B, M, N] -> [B, M, D] twice; NaN where a
+    set is empty.
     """
     series = tf.concat([labels, predictions], axis=-1)[:, tf.newaxis]
     members = members[..., tf.newaxis]

@@ -7,10 +7,11 @@ from ast_net.temporal import losses
 
 
 def build_siamese(stacked_lstm: keras.Model) -> keras.Model:
-    """Two inputs [B, N, F], a clip and its twin one frame later; the one sub-model applied to both.
+    """Builds the two towers: inputs [B, N, F] of a clip and of its twin, one frame later.
 
-    Outputs two predictions [B, N, D], the clip's and the twin's. Both pass through the sub-model as one
-    batch: the towers are the same network, and one loop over the frames costs half of two.
+    The outputs are two predictions [B, N, D], the clip's and the twin's. Both pass through the
+    sub-model as one batch: the towers are the same network, and one loop over the frames costs half
+    of two.
     """
     clip = keras.Input(stacked_lstm.input.shape[1:], name="features")
     twin = keras.Input(stacked_lstm.input.shape[1:], name="twin_features")
@@ -21,7 +22,7 @@ def build_siamese(stacked_lstm: keras.Model) -> keras.Model:
 def build_training_model(
     siamese: keras.Model, clip: config.Clip, weights: config.LossWeights
 ) -> keras.Model:
-    """The Siamese model with its loss on top: what is trained.
+    """Builds the Siamese model with its loss on top, for training.
 
     Inputs, by name, are those of `records.clips`: features and twin_features [B, N, F], labels and
     twin_labels [B, N, D], mask and twin_mask [B, N]. The output is the loss of each clip, [B].

@@ -22,17 +22,18 @@ def build_stacked_lstm(
 ) -> keras.Model:
     """Builds the temporal model [B, N, F] -> [B, N, D], for any N; 844,042 parameters by default.
 
-    A frame without a face is a row of zeros: the LSTMs skip it, so that their state and the prediction
-    stay what they were at the last face (with stride S, S frames earlier).
+    A frame without a face is a row of zeros: the LSTMs skip it, so that their state and the
+    prediction stay what they were at the last face (with stride S, S frames earlier).
 
     Args:
       feature_size: F.
       units: cells of each layer, from the features up.
       targets: D.
-      policy: a Keras dtype policy; mixed_bfloat16 computes the inputs' part of the gates in bfloat16.
+      policy: a Keras dtype policy; mixed_bfloat16 computes the inputs' part of the gates in
+        bfloat16.
       moments: for training, mean and variance [F] of the training features, to standardise them by.
-        Without, features far from mean 0 and variance 1 saturate the gates, and the loss stays where
-        it is. `folded` makes them part of the weights.
+        Without, features far from mean 0 and variance 1 saturate the gates, and the loss stays
+        where it is. `folded` makes them part of the weights.
     """
     features = keras.Input((None, feature_size), name="features")
     hidden, present = features, _present(features)
@@ -48,10 +49,11 @@ def build_stacked_lstm(
 
 
 def folded(stacked_lstm: keras.Model) -> keras.Model:
-    """Builds the network for inference: float32, the standardisation part of the first LSTM's weights.
+    """Builds the network for inference: float32, standardising by the first LSTM's weights.
 
-    (x - mean) / std @ kernel + bias = x @ (kernel / std) + (bias - (mean / std) @ kernel), computed in
-    float64 and rounded once. Rows of zeros make no difference: the LSTMs skip them before and after.
+    (x - mean) / std @ kernel + bias = x @ (kernel / std) + (bias - (mean / std) @ kernel), computed
+    in float64 and rounded once. Rows of zeros make no difference: the LSTMs skip them before and
+    after.
 
     Args:
       stacked_lstm: of `build_stacked_lstm`, with or without moments, in any policy.
@@ -93,8 +95,8 @@ def save(stacked_lstm: keras.Model, path: str | pathlib.Path) -> None:
 def build_stateful(stacked_lstm: keras.Model, frames: int | None = None) -> keras.Model:
     """Builds a model of the same layers that takes and gives their states, to continue a sequence.
 
-    Inputs and outputs are dicts: features [B, N, F] in, predictions [B, N, D] out, and the states of
-    `state_sizes` both in and out; zeros start a sequence.
+    Inputs and outputs are dicts: features [B, N, F] in, predictions [B, N, D] out, and the states
+    of `state_sizes` both in and out; zeros start a sequence.
 
     Args:
       stacked_lstm: its weights are shared.
@@ -108,7 +110,7 @@ def build_stateful(stacked_lstm: keras.Model, frames: int | None = None) -> kera
 
 
 def build_unrolled(stacked_lstm: keras.Model, frames: int) -> keras.Model:
-    """Builds a model of the same layers for clips of that many frames, [B, N, F] -> [B, N, D], without a loop.
+    """Builds the same layers for clips of that many frames, [B, N, F] -> [B, N, D], without a loop.
 
     Args:
       stacked_lstm: its weights are shared.
@@ -125,7 +127,7 @@ def lstm_layers(stacked_lstm: keras.Model) -> list["LSTM"]:
 
 
 def state_sizes(stacked_lstm: keras.Model) -> dict[str, int]:
-    """Returns the names and the cells of the states: lstm_k_h and lstm_k_c, [B, units], of each LSTM k."""
+    """Returns the units of the states by name: lstm_k_h and lstm_k_c, [B, units], of LSTM k."""
     return {
         f"{layer.name}_{part}": layer.units for layer in lstm_layers(stacked_lstm) for part in "hc"
     }
@@ -153,17 +155,17 @@ def _standardising_layer(stacked_lstm: keras.Model) -> keras.layers.Normalizatio
 
 
 def _present(features):
-    """[B, N, F] -> [B, N], False where a frame has no face, which all its features being 0 says."""
+    """[B, N, F] -> [B, N], False where a frame has no face: all its features are 0."""
     return keras.ops.any(keras.ops.not_equal(features, 0), axis=-1)
 
 
 class LSTM(keras.layers.Layer):
     """LSTM (Hochreiter and Schmidhuber, 1997) with the weights of keras.layers.LSTM, in its order.
 
-    The inputs' part of the gates is one matrix product for all time steps, outside the loop; stock Keras
-    does it step by step. It contains no cuDNN operation, so that XLA compiles it and a model trained
-    on a GPU serves on a CPU. Under a mixed precision policy only that product is in low precision: the
-    recurrence and the state stay float32.
+    The inputs' part of the gates is one matrix product for all time steps, outside the loop; stock
+    Keras does it step by step. It contains no cuDNN operation, so that XLA compiles it and a model
+    trained on a GPU serves on a CPU. Under a mixed precision policy only that product is in low
+    precision: the recurrence and the state stay float32.
     """
 
     def __init__(self, units: int, **kwargs):

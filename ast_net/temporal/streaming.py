@@ -1,4 +1,4 @@
-"""Valence and arousal of consecutive frames, as they come: causal, with constant time and memory a frame."""
+"""Predicts consecutive frames as they come: causal, with constant time and memory a frame."""
 
 import copy
 
@@ -12,18 +12,18 @@ from ast_net.temporal import stacked_lstm as lstm
 class StreamingPredictor:
     """Runs a stacked LSTM over one face of a recording at the stride it was trained with.
 
-    A recording has S interleaved phases: frames 0, S, 2S, ..., then 1, S + 1, ... and so on. Each is one
-    sequence at the model's stride, with an LSTM state of its own that is carried from call to call, so
-    that how a recording is divided into calls changes nothing. Where a frame has no face (all its
-    features are 0) its phase's prediction stays what it was.
+    A recording has S interleaved phases: frames 0, S, 2S, ..., then 1, S + 1, ... and so on. Each
+    is one sequence at the model's stride, with an LSTM state of its own that is carried from call
+    to call, so that how a recording is divided into calls changes nothing. Where a frame has no
+    face (all its features are 0) its phase's prediction stays what it was.
     """
 
     def __init__(self, stacked_lstm: keras.Model, stride: int, clip_frames: int | None = None):
         """Args:
         stacked_lstm: [B, N, F] -> [B, N, D].
         stride: S, frames between two frames that the LSTM sees in succession.
-        clip_frames: N; every phase is cut into clips of N frames, each of which starts from nothing, as
-          in training (section 3.1). None lets the state run on for the whole recording.
+        clip_frames: N; every phase is cut into clips of N frames, each of which starts from
+          nothing, as in training (section 3.1). None lets the state run on for the whole recording.
         """
         if stride < 1:
             raise ValueError(f"the stride must be at least 1, found {stride}")
@@ -39,9 +39,9 @@ class StreamingPredictor:
         self.reset()
 
     def another(self, stride: int | None = None) -> "StreamingPredictor":
-        """One for another face or, with its stride, another recording.
+        """Returns a predictor for another face or, with a stride, another recording.
 
-        It shares the network, and has seen nothing.
+        It shares the network and starts anew.
         """
         result = copy.copy(self)
         result._stride = stride or self._stride
@@ -77,23 +77,24 @@ class StreamingPredictor:
         return np.concatenate(parts)
 
     def skip(self, frames: int) -> None:
-        """Goes past frames that have no face, or were not looked at: all states stay as they are."""
+        """Passes over frames without a face, or unseen ones: all states stay as they are."""
         if frames >= self._frames_to_clip_end():
             self._forget()
         self._frames += frames
 
     def _frames_to_clip_end(self) -> float:
-        """How many frames there are until the phases' clips end, all of them together."""
+        """Frames until the clips of all phases end, which they do together."""
         if self._clip_frames is None:
             return np.inf
         span = self._clip_frames * self._stride
         return span - self._frames % span
 
     def _run(self, features: np.ndarray) -> np.ndarray:
-        """As predict, within a clip."""
+        """Predicts as `predict`, within a clip."""
         ends_clip = len(features) == self._frames_to_clip_end()
         frames, stride = len(features), self._stride
-        # Row r holds the frames of the r-th phase from now; zeros fill the last column, which the LSTM skips.
+        # Row r holds the frames of the r-th phase from now; the LSTM skips the zeros that fill up
+        # the last column.
         steps = -(-frames // stride)
         padded = np.zeros((steps * stride, self._feature_size), np.float32)
         padded[:frames] = features

@@ -20,7 +20,8 @@ class ModelSpec:
     Attributes:
       targets: what it predicts, in order.
       feature_size, units: F, and the cells of each LSTM, as of `stacked_lstm.build_stacked_lstm`.
-      backbone, backbone_digest: the CNN of its features, and the first digits of its weights' SHA-256.
+      backbone, backbone_digest: the CNN of its features, and the first digits of its weights'
+      SHA-256.
       backbone_weights: the file of these weights during training; None for the package's own.
       clip_frames, stride: N and S of its clips.
       frame_rate: of the training recordings, frames a second: S frames last S / frame_rate seconds.
@@ -86,8 +87,8 @@ def load(folder: str | pathlib.Path | None = None, model: str = "best") -> Tempo
     spec = load_spec(spec_file)
     network = stacked_lstm.build_stacked_lstm(spec.feature_size, spec.units, len(spec.targets))
     expected = (
-        f"the weights of LSTMs of {', '.join(map(str, spec.units))} cells on {spec.feature_size} features "
-        f"for {' and '.join(spec.targets)}, as {spec_file} says"
+        f"the weights of LSTMs of {', '.join(map(str, spec.units))} cells on {spec.feature_size} "
+        f"features for {' and '.join(spec.targets)}, as {spec_file} says"
     )
     with _damage_reported(weights, expected):
         # Keras does not mind layers that it has no use for.
@@ -127,6 +128,6 @@ def _damage_reported(path: pathlib.Path, expected: str) -> Iterator[None]:
         # Keras adds whole arrays to its messages, from the second line on.
         reason = (str(error).splitlines() or [repr(error)])[0]
         raise errors.InputError(
-            f"{path}: expected {expected}, found something else ({reason}): the file is damaged or belongs to "
-            "another run; train again in another folder"
+            f"{path}: expected {expected}, found something else ({reason}): the file is damaged or "
+            "belongs to another run; train again in another folder"
         ) from error
