@@ -8,16 +8,16 @@ import secrets
 import shutil
 from collections.abc import Iterator
 
-# Where nothing can be written, and so nothing else, either.
+# With these errors nothing else can be written, either.
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @contextlib.contextmanager
 def whole(path: str | pathlib.Path) -> Iterator[pathlib.Path]:
-    """Gives a path to write to; on success that file takes its place at once, else nothing is left.
+    """Gives a temporary path; what is written there moves to `path` at the end, or is deleted.
 
-    The temporary file lies in the same folder, which is made if need be, and its name has the same
-    end, as some writers choose the format by it.
+    The temporary file is in the same folder, which is created if need be, and has the same suffix,
+    because some writers choose the format by it.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,7 +31,7 @@ def whole(path: str | pathlib.Path) -> Iterator[pathlib.Path]:
 
 @contextlib.contextmanager
 def whole_folder(path: str | pathlib.Path) -> Iterator[pathlib.Path]:
-    """As `whole`, for a new folder of several files. If another process was faster, its folder stays."""
+    """Does what `whole` does, for a new folder; one that another process made first stays."""
     path = pathlib.Path(path)
     temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
     temporary.mkdir(parents=True)

@@ -2,7 +2,7 @@
 
     tools/run tools/evaluate_expressions.py --manual_dir=FOLDER_OF_fer2013.csv
 
-The default is the weights that come with the package; --weights=FOLDER takes those of a finetune run.
+The default is the weights that come with the package; --weights=FOLDER takes those of a run.
 """
 
 import argparse

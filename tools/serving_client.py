@@ -49,20 +49,20 @@ def predictions(
         yield from face_streams.predict(chunk)
 
 
-def _look(
+def _face_crops(
     recording: Iterable[video_frame.Frame],
     detector: detection.FaceDetector,
     settings: config.Prediction,
 ) -> Iterator[streams.FrameFeatures]:
     """Each frame with its faces, aligned; these take the place of features."""
     tracker = tracking.FaceTracker(
-        detector, settings.tracking, settings.max_faces, settings.identity_seconds
+        detector, config.Tracking(), settings.max_faces, settings.identity_seconds
     )
     for frame in recording:
         faces = tracker.update(frame.image, frame.timestamp)
         crops = np.zeros((len(faces), 224, 224, 3), np.uint8)
         for crop, each in zip(crops, faces, strict=True):
-            crop[:] = alignment.align_face(frame.image, each.face.landmarks, settings.alignment)
+            crop[:] = alignment.align_face(frame.image, each.face.landmarks, config.Alignment())
         yield streams.FrameFeatures(frame.index, frame.timestamp, None, False, faces, crops, None)
 
 

@@ -1,4 +1,4 @@
-"""Reads FER2013 (Goodfellow et al., ICONIP 2013) as it is distributed: fer2013.csv, or folders of pictures."""
+"""Reads FER2013 (Goodfellow et al., ICONIP 2013): fer2013.csv, or folders of pictures."""
 
 import contextlib
 import csv
@@ -45,8 +45,8 @@ def find_source(folder: pathlib.Path) -> pathlib.Path:
     if all((folder / split).is_dir() for split in FOLDER_SPLITS):
         return folder
     raise errors.InputError(
-        f"{folder}: found neither {' nor '.join(CSV_NAMES)}, nor the folders {' and '.join(FOLDER_SPLITS)}; "
-        "give the folder that holds FER2013: `manual_dir=FOLDER`"
+        f"{folder}: found neither {' nor '.join(CSV_NAMES)}, nor the folders "
+        f"{' and '.join(FOLDER_SPLITS)}; give the folder that holds FER2013: `manual_dir=FOLDER`"
     )
 
 
@@ -71,7 +71,7 @@ def read_csv(path: pathlib.Path) -> dict[str, Split]:
       For each split its pictures uint8 [n, 48, 48, 1] and labels int64 [n].
 
     Raises:
-      InputError: it is not FER2013's csv file, or some rows are malformed (the first of them are listed).
+      InputError: it is not FER2013's csv file, or rows are malformed (the first ones are listed).
     """
     images: dict[str, list] = {split: [] for split in SPLITS.values()}
     labels: dict[str, list] = {split: [] for split in SPLITS.values()}
@@ -81,7 +81,8 @@ def read_csv(path: pathlib.Path) -> dict[str, Split]:
         header = next(rows, [])
         if header != HEADER:
             raise errors.InputError(
-                f"{path}, line 1: found {','.join(header)[:80]!r}, expected the header {','.join(HEADER)!r}"
+                f"{path}, line 1: found {','.join(header)[:80]!r}, expected the header "
+                f"{','.join(HEADER)!r}"
             )
         for row in rows:
             try:
@@ -92,10 +93,11 @@ def read_csv(path: pathlib.Path) -> dict[str, Split]:
             images[split].append(image)
             labels[split].append(label)
     if wrong:
-        shown = "\n  ".join(wrong[:_ERRORS_SHOWN])
+        shown = wrong[:_ERRORS_SHOWN] + ["..."] * (len(wrong) > _ERRORS_SHOWN)
+        listed = "".join(f"\n  {line}" for line in shown)
         raise errors.InputError(
-            f"{path}: {len(wrong)} rows are malformed:\n  {shown}\n"
-            f"{'' if len(wrong) <= _ERRORS_SHOWN else '  ...'}Fix or delete these rows, or download the file again"
+            f"{path}: {len(wrong)} rows are malformed:{listed}\n"
+            "Fix or delete these rows, or download the file again"
         )
     return {
         split: (np.array(images[split], np.uint8), np.array(labels[split]))
@@ -161,7 +163,8 @@ def check_counts(path: pathlib.Path, splits: dict[str, Split]) -> None:
     )
     if any(abs(classes[name] - CLASS_COUNTS[name]) > _CLASS_TOLERANCE for name in classes):
         logging.warning(
-            "%s: found %s pictures of each class, but the release has %s: is the order of the codes different?",
+            "%s: found %s pictures of each class, but the release has %s: is the order of the "
+            "codes different?",
             path,
             classes,
             CLASS_COUNTS,
@@ -189,7 +192,8 @@ def read_folders(folder: pathlib.Path) -> dict[str, Split]:
             if not paths:
                 raise errors.InputError(
                     f"{folder / split / name}: found no pictures, expected some "
-                    f"({', '.join(PICTURE_SUFFIXES)}) of each of {', '.join(expression_head.EXPRESSIONS)}"
+                    f"({', '.join(PICTURE_SUFFIXES)}) of each of "
+                    f"{', '.join(expression_head.EXPRESSIONS)}"
                 )
             images += [_read_picture(path) for path in paths]
             labels += [label] * len(paths)

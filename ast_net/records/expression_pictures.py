@@ -13,14 +13,14 @@ from ast_net.datasets import fer2013
 
 
 class Fer2013(tfds.core.GeneratorBasedBuilder):
-    """Grey faces, uint8 [48, 48, 1], each with one of seven expressions, in the splits of the release."""
+    """Grey faces, uint8 [48, 48, 1], and their expressions (one of seven), split as released."""
 
     VERSION = tfds.core.Version("1.0.0")
     MANUAL_DOWNLOAD_INSTRUCTIONS = """
     FER2013 is at https://www.kaggle.com/competitions/challenges-in-representation-learning-facial-
-    expression-recognition-challenge/data. Give the folder that holds fer2013.csv or fer2013.csv.gz, or
-    the folders train and test, each with one folder of pictures for each of
-    angry, disgust, fear, happy, sad, surprise and neutral.
+    expression-recognition-challenge/data. Give the folder that holds fer2013.csv or fer2013.csv.gz,
+    or the folders train and test, each with one folder of pictures for each of angry, disgust,
+    fear, happy, sad, surprise and neutral.
     """
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -75,9 +75,9 @@ def load(data_dir: str, manual_dir: str | None) -> dict[str, fer2013.Split]:
         if folder and folder.is_dir():
             _check_source(builder, folder)
     elif folder is None or not folder.is_dir():
+        problem = "not given" if manual_dir is None else f"missing: {manual_dir}"
         raise errors.InputError(
-            "fer2013 is not prepared yet, and its source folder is "
-            f"{'not given' if manual_dir is None else f'missing: {manual_dir}'}: give `manual_dir=FOLDER`."
+            f"fer2013 is not prepared yet, and its folder is {problem}: give `manual_dir=FOLDER`."
             f"\n{builder.MANUAL_DOWNLOAD_INSTRUCTIONS.rstrip()}"
         )
     else:
@@ -103,6 +103,6 @@ def _check_source(builder: tfds.core.DatasetBuilder, folder: pathlib.Path) -> No
     expected = builder.info.metadata["source"]
     if found != expected:
         raise errors.InputError(
-            f"{builder.data_dir}: this was prepared from other files ({expected}) than those in {folder} "
-            f"({found}). Give another `data_dir`, or delete this folder to prepare it again"
+            f"{builder.data_dir}: this was prepared from other files ({expected}) than those in "
+            f"{folder} ({found}). Give another `data_dir`, or delete this folder to prepare again"
         )

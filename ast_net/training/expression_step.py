@@ -15,7 +15,7 @@ from ast_net.training import fit
 def build_optimizer(
     network: keras.Model, settings: config.Finetuning, steps: int
 ) -> keras.optimizers.Optimizer:
-    """Builds SGD with Nesterov momentum; the learning rate rises linearly, then follows a cosine to 0.
+    """Builds SGD with Nesterov momentum; its rate rises linearly, then falls along a cosine to 0.
 
     The weight decay is decoupled and leaves out biases and batch normalisation.
 
@@ -41,7 +41,7 @@ def build_optimizer(
 
 
 def class_weights(labels: np.ndarray) -> np.ndarray:
-    """Computes how much each class counts, [7]: the inverse of its share, with mean 1 over the labels [n]."""
+    """Computes how much each class counts, [7]: the inverse of its share, mean 1 over labels."""
     counts = np.bincount(labels, minlength=len(expression_head.EXPRESSIONS))
     return (len(labels) / np.count_nonzero(counts) / np.maximum(counts, 1)).astype(np.float32)
 

@@ -26,7 +26,7 @@ _augment = tf.function(augmentation.augment, reduce_retracing=True)
 
 
 def finetune(settings: config.Finetuning) -> None:
-    """Trains in the workdir, keeps the best epoch by public_test, and measures that on private_test.
+    """Trains in the workdir, keeps the best epoch on public_test, and measures it on private_test.
 
     Args:
       settings: the run.
@@ -44,8 +44,8 @@ def finetune(settings: config.Finetuning) -> None:
     )
     if len(train_split[1]) < settings.batch_size:
         raise errors.InputError(
-            f"{len(train_split[1])} training pictures do not fill a batch of {settings.batch_size}: give a "
-            "smaller `batch_size`"
+            f"{len(train_split[1])} training pictures do not fill a batch of "
+            f"{settings.batch_size}: give a smaller `batch_size`"
         )
     keras.utils.set_random_seed(settings.seed)
     cnn = _initial(settings)
@@ -58,7 +58,7 @@ def finetune(settings: config.Finetuning) -> None:
 
 
 def _initial(settings: config.Finetuning) -> keras.Model:
-    """Loads the CNN to begin with; `compact` without weights begins at random, not at the package's."""
+    """Loads the CNN to begin with; `compact` without weights starts from random ones."""
     policy = "mixed_bfloat16" if settings.mixed_precision else "float32"
     if settings.backbone == "compact" and settings.backbone_weights is None:
         return compact.build_compact(settings.seed, policy)
@@ -77,7 +77,7 @@ def _splits(
 
 
 def report(folder: pathlib.Path, name: str, split: str, test: fer2013.Split) -> None:
-    """Measures the weights that the run left on a split, prints the table and writes evaluation/."""
+    """Measures the weights that a run left, prints the table and writes evaluation/."""
     table = measure(name, folder / BACKBONE_WEIGHTS, folder / HEAD_WEIGHTS, test)
     confusion.write(folder / workdir.EVALUATION, table, f"{name} on FER2013, {split}")
     print(confusion.format_table(table))

@@ -28,10 +28,10 @@ class Task:
     Attributes:
       state: everything that changes in training, by name: models, optimizers, lists of variables.
       batches: gives the batches of an epoch, counted from 0; all tensors of a batch are [B, ...].
-      step: gives the training step of an epoch, counted from 0. A step trains on one batch and returns
-        its `loss` and any other figures, each the mean over the batch.
+      step: gives the training step of an epoch, counted from 0. A step trains on one batch and
+        returns its `loss` and any other figures, each the mean over the batch.
       measure: measures the network as it is now, after each epoch.
-      score: computes from a row of history.csv how good its epoch is: higher is better, NaN is worst.
+      score: computes from a row of history.csv how good its epoch is: higher is better, NaN worst.
       save: writes the weights as they are now; called whenever an epoch is the best so far.
     """
 
@@ -46,9 +46,9 @@ class Task:
 def fit(folder: pathlib.Path, task: Task, epochs: int, patience: int | None = None) -> None:
     """Trains, or continues a run that was stopped or that gets more epochs or patience than before.
 
-    Leaves history.csv, TensorBoard logs and checkpoints in the folder, beside the weights that the task
-    saves, and the task's state as it is after the last epoch. A run that is killed and continued ends
-    as if it had never stopped: an unfinished epoch is done again, with the same result.
+    Leaves history.csv, TensorBoard logs and checkpoints in the folder, beside the weights that the
+    task saves, and the task's state as it is after the last epoch. A run that is killed and then
+    continued ends as if it had never stopped: an unfinished epoch is done again, with the same result.
 
     Args:
       folder: the run's workdir.
@@ -57,7 +57,7 @@ def fit(folder: pathlib.Path, task: Task, epochs: int, patience: int | None = No
       patience: stop after so many epochs without a better score; None for never.
 
     Raises:
-      InputError: the loss is no longer finite, or checkpoints or history.csv are damaged or missing.
+      InputError: the loss is no longer finite; checkpoints or history.csv are damaged or missing.
       OSError: a file cannot be written.
     """
     checkpoint = tf.train.Checkpoint(**task.state)
@@ -74,7 +74,7 @@ def fit(folder: pathlib.Path, task: Task, epochs: int, patience: int | None = No
             is_best = _best(rows, task) == len(rows) - 1
             with bar.external_write_mode():
                 print(_progress_line(rows, epochs, is_best), flush=True)
-            # The checkpoint comes last: if the run is killed before it, the epoch and its files are redone.
+            # The checkpoint comes last: killed before it, the epoch and its files are made again.
             if is_best:
                 task.save()
             history.write(folder / workdir.HISTORY, rows)
@@ -92,8 +92,8 @@ def compiled(step: Step, jit_compile: bool, signature: list[Any] | None = None) 
     Args:
       step: takes one batch.
       jit_compile: whether XLA compiles the graph.
-      signature: one tf.TensorSpec for each tensor of the batch, in the batch's own structure; without
-        it the step is traced for each new shape.
+      signature: one tf.TensorSpec for each tensor of the batch, in the batch's own structure;
+        without it the step is traced for each new shape.
 
     Returns:
       The step. It raises InputError if XLA cannot compile or run it.
@@ -108,8 +108,9 @@ def compiled(step: Step, jit_compile: bool, signature: list[Any] | None = None) 
         except tf.errors.ResourceExhaustedError:
             raise
         except tf.errors.OpError as error:
+            reason = error.message.splitlines()[0]
             raise errors.InputError(
-                f"XLA cannot compile the training step ({error.message.splitlines()[0]}): leave out `jit_compile`"
+                f"XLA cannot compile the training step ({reason}): leave out `jit_compile`"
             ) from error
 
     return checked
@@ -125,14 +126,14 @@ def _resume(
     if not done <= len(rows) <= done + 1:
         raise errors.InputError(
             f"{path}: found {len(rows)} epochs here, but checkpoints of {done} in "
-            f"{folder / workdir.CHECKPOINTS}. Files of this run were deleted, and training would overwrite "
-            "the rest: give another `workdir`"
+            f"{folder / workdir.CHECKPOINTS}. Files of this run were deleted, and training would "
+            "overwrite the rest: give another `workdir`"
         )
     try:
         _best(rows[:done], task)
     except KeyError as error:
         raise errors.InputError(
-            f"{path}: has no column {error}, which decides which epoch is the best: give another `workdir`"
+            f"{path}: has no column {error}, which tells the best epoch: give another `workdir`"
         ) from error
     if latest:
         try:
@@ -140,8 +141,8 @@ def _resume(
         # A damaged file makes TensorFlow raise almost anything.
         except Exception as error:
             raise errors.InputError(
-                f"{latest}: the checkpoint is damaged or belongs to another network ({error}). Give another "
-                "`workdir` to start again"
+                f"{latest}: the checkpoint is damaged or belongs to another network ({error}): "
+                "give another `workdir` to start again"
             ) from error
         logging.info("resuming after epoch %d", done)
     return rows[:done]
@@ -163,8 +164,8 @@ def _epoch(task: Task, number: int, bar: tqdm.tqdm) -> dict[str, float]:
     }
     if not math.isfinite(row["loss"]):
         raise errors.InputError(
-            f"the loss became {row['loss']} in epoch {number + 1}: give a lower `learning_rate` and a new "
-            "`workdir`"
+            f"the loss became {row['loss']} in epoch {number + 1}: give a lower `learning_rate` "
+            "and a new `workdir`"
         )
     row |= task.measure()
     return row | {"seconds": time.monotonic() - started}

@@ -1,4 +1,4 @@
-"""Trains the temporal model (section 3.4): its step, its warm-up and its choice of the best epoch."""
+"""Trains the temporal model (section 3.4): its step, its warm-up and its best epoch."""
 
 import pathlib
 import statistics
