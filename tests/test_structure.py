@@ -2,6 +2,7 @@
 
 import ast
 import collections
+import dataclasses
 import pathlib
 
 import measure_structure
@@ -100,9 +101,13 @@ def test_no_flag_of_a_verb_is_ignored(verb):
         for node in ast.walk(ast.parse(MODULES[module].read_text()))
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
     }
-    # These are read together, as `partitions`.
+    # These are read together, by their names.
     if "partitions" in read:
         read |= {f"{split}_recordings" for split in config.SPLITS}
+    if "span" in read:
+        read |= {"frames", "stride"}
+    if measure_structure.LOSSES in loaded:
+        read |= {field.name for field in dataclasses.fields(config.LossWeights)}
     for group in cli.VERBS[verb].groups:
         for leaf in cli.settings_of(group):
             assert leaf.field.name in read or leaf.field.metadata["derived"], leaf.name

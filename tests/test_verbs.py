@@ -1,9 +1,6 @@
 """The verbs as a user calls them."""
 
-import contextlib
 import csv
-import importlib
-import io
 import json
 import os
 import re
@@ -12,14 +9,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from typing import NamedTuple
 from unittest import mock
 
 import layouts
 import numpy as np
 import pytest
+from calls import call
 
-from ast_net import cli, config, main, workdir
+from ast_net import cli, config, workdir
 from ast_net.cnn import runtime
 from ast_net.reports import evaluation_figures
 from ast_net.temporal import temporal_model
@@ -37,29 +34,13 @@ TINY = [
 ]
 
 
-class Call(NamedTuple):
-    """What a verb left: its exit code, or the message it ended with, and what it printed."""
-
-    ended: int | str
-    printed: str
-
-
-def call(verb: str, *flags: str) -> Call:
-    """Runs a verb in this process, with its flags as on a command line."""
-    function = getattr(importlib.import_module(f"ast_net.{verb}"), verb)
-    printed = io.StringIO()
-    with mock.patch.object(sys, "argv", [verb, *flags]), contextlib.redirect_stdout(printed):
-        try:
-            main.run(verb, function)
-        except SystemExit as ended:
-            return Call(ended.code or 0, printed.getvalue())
-    return Call(0, printed.getvalue())
-
-
 @pytest.fixture(scope="module")
 def places(recola_folder, tmp_path_factory):
     data_dir = tmp_path_factory.mktemp("data")
-    return ["--dataset=recola", f"--data_dir={data_dir}", f"--manual_dir={recola_folder}", *TINY]
+    # One file serves all verbs; each takes the flags that it uses.
+    (data_dir / "tiny.flags").write_text("\n".join(TINY))
+    flags = ["--dataset=recola", f"--data_dir={data_dir}", f"--manual_dir={recola_folder}"]
+    return [*flags, f"--flagfile={data_dir / 'tiny.flags'}"]
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +139,7 @@ def test_run_flags_reproduce_the_run_and_evaluate_finds_them(trained, tmp_path):
         ("train", ["--dataset=demo", "--epochs=many"], "--epochs=many"),
         ("train", ["--dataset=demo", "--epochs=0"], "--epochs must be at least 1, found 0"),
         ("train", ["--dataset=demo", "--targets=joy"], "--targets must be some of valence, "),
-        ("train", ["--dataset=demo", "--targets=arousal,valence"], "must be in the order"),
+        ("train", ["--dataset=demo", "--targets=arousal,valence"], "in the order valence,arousal"),
         ("train", ["--dataset=demo", "--targets=valence,power"], "demo has no ratings of power"),
         ("train", ["--dataset=demo", "--video_pattern=*"], "files of demo have names of their own"),
         (
@@ -239,7 +220,7 @@ def test_damage_to_what_a_run_left_is_named(trained, tmp_path):
         call("evaluate", f"--workdir={folder}").ended
     )
     (folder / "run.flags").write_text("--epochs=x\n")
-    assert "run.flags: " in str(call("evaluate", f"--workdir={folder}").ended)
+    assert "run.flags, line 1: " in str(call("evaluate", f"--workdir={folder}").ended)
 
 
 def test_a_run_that_failed_for_a_file_may_be_called_again(places, tmp_path):

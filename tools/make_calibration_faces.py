@@ -58,7 +58,7 @@ def light(rng: np.random.Generator, face: np.ndarray) -> np.ndarray:
 
 def draw(rng: np.random.Generator, settings: config.Alignment) -> np.ndarray:
     """One face, uint8 RGB [224, 224, 3]."""
-    face = synthetic_face.Face(rng)
+    face = synthetic_face.PortraitFace(rng)
     valence, arousal = rng.uniform(-1, 1, 2)
     first = sum(
         len(rows)

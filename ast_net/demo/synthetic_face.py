@@ -158,7 +158,7 @@ _GRID_STEP = 2
 _NODES = np.linspace(-1.0, 1.0, 5)
 
 
-class Face:
+class PortraitFace:
     """One person: the portrait with features, colouring and expressiveness of their own."""
 
     def __init__(self, rng: np.random.Generator):
@@ -264,7 +264,7 @@ def record(
     Yields:
       uint8 RGB [HEIGHT, WIDTH, 3], one a time.
     """
-    face = Face(rng)
+    face = PortraitFace(rng)
     background = _background(rng)
     poses = _poses(rng, times)
     exposure = 1 + 0.06 * smooth_noise(rng, times, (5.0, 20.0))

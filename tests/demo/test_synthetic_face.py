@@ -14,7 +14,7 @@ PORTRAIT = np.concatenate([np.array(part)[:, :2] for part in synthetic_face.LAND
 
 @pytest.fixture(scope="module")
 def face():
-    return synthetic_face.Face(np.random.default_rng(5))
+    return synthetic_face.PortraitFace(np.random.default_rng(5))
 
 
 def rows(part):
@@ -85,7 +85,7 @@ def test_each_landmark_shows_the_portrait_there(face, expression):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_nothing_folds(seed):
-    person = synthetic_face.Face(np.random.default_rng(seed))
+    person = synthetic_face.PortraitFace(np.random.default_rng(seed))
     for valence in np.linspace(-1, 1, 5):
         for arousal in np.linspace(-1, 1, 5):
             field = person.displacement(valence, arousal) / 2

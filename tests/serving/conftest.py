@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from ast_net import config
 from ast_net.cnn import backbone
 from ast_net.serving import exporting, served_model
 from ast_net.temporal import stacked_lstm, temporal_model
@@ -43,14 +44,14 @@ def run(tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture(scope="session")
 def small_model(run) -> served_model.ServedModel:
-    return served_model.load(str(run))
+    return served_model.load(config.Export(workdir=str(run)))
 
 
 @pytest.fixture(scope="session")
 def exported(run, tmp_path_factory) -> pathlib.Path:
     """A version of the run; not to be changed."""
     folder = tmp_path_factory.mktemp("models") / "ast_net/1"
-    exporting.export(folder, workdir=str(run))
+    exporting.export(config.Export(export_dir=str(folder), workdir=str(run)))
     return folder
 
 

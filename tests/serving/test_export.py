@@ -1,30 +1,15 @@
 """The verb, with the weights that come with the package."""
 
-import contextlib
-import io
-import sys
-from unittest import mock
-
+import calls
 import numpy as np
-import pytest
 import tensorflow as tf
-from absl.testing import flagsaver
 
-from ast_net import cli, export
 from ast_net.temporal import temporal_model
 
 
-def call(*flags: str) -> tuple[int | str | None, str]:
+def call(*flags: str) -> tuple[int | str, str]:
     """What the verb ended with, and what it printed."""
-    printed = io.StringIO()
-    with (
-        mock.patch.object(sys, "argv", ["export", *flags]),
-        flagsaver.flagsaver(),
-        contextlib.redirect_stdout(printed),
-        pytest.raises(SystemExit) as ended,
-    ):
-        cli.run(export.main)
-    return ended.value.code, printed.getvalue()
+    return calls.call("export", *flags)
 
 
 def test_it_needs_nothing_but_the_package(tmp_path, monkeypatch, features):

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from ast_net import errors
+from ast_net import config, errors
 from ast_net.serving import exporting, temporal_graphs
 
 
@@ -53,7 +53,9 @@ def runtime(request, make_run, tmp_path_factory):
     run = make_run(
         folder / "run", policy="mixed_bfloat16" if request.param == "onnx" else "float32"
     )
-    exporting.export(folder / "1", request.param, str(run))
+    exporting.export(
+        config.Export(export_dir=str(folder / "1"), format=request.param, workdir=str(run))
+    )
     return folder / "1", load, tolerance, request.param == "litert"
 
 
@@ -107,15 +109,17 @@ def test_papers_lie_beside_them(runtime):
 def test_a_missing_package_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
     with pytest.raises(errors.InputError, match=r"needs .*tf2onnx, .*'ast-net\[onnx\]'"):
-        exporting.export(tmp_path / "1", "onnx")
+        exporting.export(config.Export(export_dir=str(tmp_path / "1"), format="onnx"))
     assert not (tmp_path / "1").exists()
 
 
 def test_another_precision_is_refused(tmp_path):
     with pytest.raises(errors.InputError, match="found `precision=bfloat16`"):
-        exporting.export(tmp_path / "1", "litert", precision="bfloat16")
+        exporting.export(
+            config.Export(export_dir=str(tmp_path / "1"), format="litert", precision="bfloat16")
+        )
     with pytest.raises(errors.InputError, match="`precision=int8` is for predicting with OpenVINO"):
-        exporting.export(tmp_path / "1", precision="int8")
+        exporting.export(config.Export(export_dir=str(tmp_path / "1"), precision="int8"))
 
 
 def test_the_graphs_that_are_converted_equal_the_network(small_model, features):

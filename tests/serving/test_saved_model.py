@@ -160,11 +160,13 @@ def test_a_session_refuses_what_is_malformed(exported, features, tmp_path):
 
 def test_a_single_target_without_the_cnn(make_run, features, tmp_path):
     run = make_run(tmp_path / "run", ("arousal",))
-    exporting.export(tmp_path / "7", workdir=str(run), with_cnn=False)
+    exporting.export(config.Export(export_dir=str(tmp_path / "7"), workdir=str(run), cnn=False))
     loaded = tf.saved_model.load(str(tmp_path / "7")).signatures
     assert sorted(loaded) == ["serving_default", "step", "stride"]
     (found,) = loaded["serving_default"](features=tf.constant(features)).items()
-    expected = served_model.load(str(run), with_cnn=False).temporal.network(features)[..., 0]
+    expected = served_model.load(config.Export(workdir=str(run), cnn=False)).temporal.network(
+        features
+    )[..., 0]
     assert found[0] == "arousal"
     np.testing.assert_allclose(found[1], expected, rtol=0, atol=1e-5)
 
@@ -173,7 +175,9 @@ def test_a_run_in_mixed_precision_and_the_cnn_in_bfloat16(
     make_run, small_model, features, faces, tmp_path
 ):
     run = make_run(tmp_path / "run", policy="mixed_bfloat16")
-    exporting.export(tmp_path / "7", workdir=str(run), precision="bfloat16")
+    exporting.export(
+        config.Export(export_dir=str(tmp_path / "7"), workdir=str(run), precision="bfloat16")
+    )
     loaded = tf.saved_model.load(str(tmp_path / "7")).signatures
     # The temporal model is in float32; small_model has the same weights.
     found = loaded["serving_default"](features=tf.constant(features))["valence"]
@@ -188,7 +192,9 @@ def test_a_run_in_mixed_precision_and_the_cnn_in_bfloat16(
 
 def test_weights_without_a_head_have_no_expressions(run, tmp_path, capsys):
     (tmp_path / "own.weights.h5").write_bytes(shipped.COMPACT.read_bytes())
-    loaded = served_model.load(str(run), backbone_weights=str(tmp_path / "own.weights.h5"))
+    loaded = served_model.load(
+        config.Export(workdir=str(run), backbone_weights=str(tmp_path / "own.weights.h5"))
+    )
     assert loaded.cnn is not None and loaded.head is None
     assert "head.weights.h5: no such file, so no expressions" in capsys.readouterr().out
 
@@ -196,4 +202,6 @@ def test_weights_without_a_head_have_no_expressions(run, tmp_path, capsys):
 def test_weights_of_another_cnn_are_refused(run, tmp_path):
     (tmp_path / "other.weights.h5").write_bytes(b"other")
     with pytest.raises(errors.InputError, match="trained on features of other weights"):
-        served_model.load(str(run), backbone_weights=str(tmp_path / "other.weights.h5"))
+        served_model.load(
+            config.Export(workdir=str(run), backbone_weights=str(tmp_path / "other.weights.h5"))
+        )

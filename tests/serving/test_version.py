@@ -10,7 +10,7 @@ import textwrap
 
 import pytest
 
-from ast_net import errors
+from ast_net import config, errors
 from ast_net.serving import exporting, model_card, saved_model, version, warmup
 
 
@@ -27,7 +27,7 @@ def test_a_version_is_never_replaced(tmp_path, there):
     with pytest.raises(
         errors.InputError, match=rf"{there}: this version exists.*`export_dir=.*/8`$"
     ):
-        exporting.export(tmp_path / "3")
+        exporting.export(config.Export(export_dir=str(tmp_path / "3")))
     assert sorted(os.listdir(tmp_path)) == sorted([there, "7"])
 
 
@@ -60,7 +60,9 @@ def test_what_fails_at_any_stage_leaves_nothing(run, tmp_path, monkeypatch, stag
 
     monkeypatch.setattr(stage, "write", fail)
     with pytest.raises(KeyboardInterrupt):
-        exporting.export(tmp_path / "models/1", workdir=str(run), with_cnn=False)
+        exporting.export(
+            config.Export(export_dir=str(tmp_path / "models/1"), workdir=str(run), cnn=False)
+        )
     assert not list((tmp_path / "models").iterdir())
 
 

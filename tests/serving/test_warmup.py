@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from ast_net import config
 from ast_net.serving import exporting, saved_model, warmup
 
 _NAMES = {"serving_default", "step", "faces", "jpeg", "emotion", "step_jpeg", "stride"}
@@ -39,7 +40,7 @@ def test_without_the_messages_there_are_no_requests_and_it_says_so(
     run, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
-    exporting.export(tmp_path / "1", workdir=str(run), with_cnn=False)
+    exporting.export(config.Export(export_dir=str(tmp_path / "1"), workdir=str(run), cnn=False))
     assert "no warm-up requests" in capsys.readouterr().out
     assert (tmp_path / "1/saved_model.pb").is_file()
     assert not (tmp_path / "1/assets.extra").exists()

@@ -1,0 +1,29 @@
+"""Calls a verb in this process, as on a command line."""
+
+import contextlib
+import importlib
+import io
+import sys
+from typing import NamedTuple
+from unittest import mock
+
+from ast_net import main
+
+
+class Call(NamedTuple):
+    """What a verb left: its exit code, or the message it ended with, and what it printed."""
+
+    ended: int | str
+    printed: str
+
+
+def call(verb: str, *flags: str) -> Call:
+    """Runs a verb in this process, with its flags as on a command line."""
+    function = getattr(importlib.import_module(f"ast_net.{verb}"), verb)
+    printed = io.StringIO()
+    with mock.patch.object(sys, "argv", [verb, *flags]), contextlib.redirect_stdout(printed):
+        try:
+            main.run(verb, function)
+        except SystemExit as ended:
+            return Call(ended.code or 0, printed.getvalue())
+    return Call(0, printed.getvalue())
