@@ -44,7 +44,10 @@ def load(
 
 
 def int8_id(name: str, weights: str | None, cache_dir: pathlib.Path) -> str:
-    """The first 8 digits of the int8 network's digest. See `runtime.int8_id`."""
+    """Names the int8 network by its numbers. See `runtime.int8_id`.
+
+    The graph has no part in it: Keras numbers its layers by how many models a process has built before.
+    """
     return (_quantised(name, weights, cache_dir) / DIGEST).read_text()[:8]
 
 
@@ -139,7 +142,6 @@ def _is_whole(folder: pathlib.Path) -> bool:
 
 
 def _digest(folder: pathlib.Path) -> str:
-    digest = hashlib.sha256()
-    for path in (folder / MODEL, (folder / MODEL).with_suffix(".bin")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+    """The SHA-256 of all numbers of the network, and that of its graph."""
+    paths = (folder / MODEL).with_suffix(".bin"), folder / MODEL
+    return " ".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in paths)

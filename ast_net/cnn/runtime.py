@@ -95,12 +95,16 @@ def load(
 
 
 def int8_id(name: str, weights: str | None, cache_dir: str | os.PathLike) -> str:
-    """Names the int8 network that `load` gives: the first 8 digits of its SHA-256.
+    """Names the int8 network that `load` gives by the first 8 digits of its numbers' SHA-256.
 
-    The network is made if `cache_dir` has none; its numbers can differ in the last digit between processors, so that
-    features of int8 should bear this name and not only that of the weights.
+    The network is made if `cache_dir` has none. Other versions of OpenVINO or NNCF make another one, so that
+    features that int8 computed should bear this name beside that of the weights.
 
-    Args and errors: as of `load`.
+    Args:
+      name, weights, cache_dir: as of `load`.
+
+    Raises:
+      InputError: as `load`.
     """
     return _openvino().int8_id(name, weights, pathlib.Path(cache_dir))
 
