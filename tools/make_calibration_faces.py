@@ -22,18 +22,19 @@ from ast_net.faces import alignment
 IRISES = np.array([1, 8])
 # Standard deviation, in the portrait's pixels, of where a detector sees an eye.
 EYE_NOISE = 1.0
-# Limits of how much faces are stretched upwards: a head turned aside is narrow, and so high once it is
-# aligned by its eyes; one that looks up or down is low.
+# Limits of how much faces are stretched vertically: a head turned aside is narrow, so it becomes
+# high when it is aligned by its eyes; one that looks up or down is low.
 HEIGHTS = (0.9, 1.15)
 
 
 def to_portrait(
     rng: np.random.Generator, eyes: np.ndarray, settings: config.Alignment
 ) -> np.ndarray:
-    """Draws a pose: [2, 3], takes a pixel of the crop to the portrait with its `eyes` [2, (x, y)]."""
+    """Draws a pose: a transform [2, 3] from the crop to the portrait with its eyes [2, (x, y)]."""
     to_crop = np.eye(3)
     noise = rng.normal(0, EYE_NOISE, (2, 2))
-    to_crop[:2] = alignment.eye_transform(*(eyes + noise), settings)
+    left, right = eyes + noise
+    to_crop[:2] = alignment.eye_transform(left, right, settings)
     height, eye_line = rng.uniform(*HEIGHTS), settings.left_eye[1]
     stretch = np.array([[1, 0, 0], [0, height, (1 - height) * eye_line], [0, 0, 1]])
     return np.linalg.inv(stretch @ to_crop)[:2]

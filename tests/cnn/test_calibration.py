@@ -2,7 +2,6 @@ import cv2
 import numpy as np
 
 from ast_net.cnn import calibration
-from ast_net.faces import detection
 
 
 def test_the_faces_are_aligned_and_unlike(detector):

@@ -18,7 +18,7 @@ INT8 = config.Runtime("openvino", "int8")
 
 @pytest.fixture(scope="module")
 def faces(portrait):
-    """The portrait's face, in places and of sizes as a tracker would find it, uint8 [24, 224, 224, 3]."""
+    """The portrait's face, aligned by eyes as a tracker finds them, uint8 [24, 224, 224, 3]."""
     rng = np.random.default_rng(3)
     eyes = np.array([[123, 101], [166.5, 103.3]])
     return np.stack(
