@@ -88,7 +88,7 @@ def detector() -> detection.FaceDetector:
 
 @pytest.fixture(scope="session", autouse=True)
 def networks_read_once():
-    """The same detector, and the same CNN for the same arguments, are not traced again: that takes seconds."""
+    """Traces the detector once, and the CNN once for the same arguments: it takes seconds."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(detection, "FaceDetector", _detector_once)
         patch.setattr(runtime, "load", _load_once)

@@ -2,9 +2,10 @@
 
     tools/run tools/benchmark_precision.py VIDEO ... [--backbone=vgg16 --backbone_weights=FILE]
 
-Prints Markdown. All take turns with plain Keras in float32, and times are medians, so that other work on the
-machine slows all of them. A core-millisecond is a millisecond of one core. Features are compared with plain
-Keras's. Without weights vgg16 gets random ones of full size (He's, so that activations stay alive), which are kept in --cache_dir.
+Prints Markdown. All take turns with plain Keras in float32, and times are medians, so that other
+work on the machine slows all of them. A core-millisecond is a millisecond of one core. Features are
+compared with plain Keras's. Without weights vgg16 gets random ones of full size (He's, so that
+activations stay alive), which are kept in --cache_dir.
 """
 
 import argparse
@@ -119,7 +120,7 @@ def in_batches(extract: Callable, faces: np.ndarray) -> np.ndarray:
 
 
 def speeds(extractors: dict, model: keras.Model, faces: np.ndarray, repeats: int) -> dict:
-    """By name, for each of BATCHES: faces a second, core-milliseconds a face, and times plain Keras."""
+    """Faces a second, core-milliseconds a face and times plain Keras, by name and BATCHES."""
     found: dict[str, list[str]] = {name: [] for name in ("plain Keras | float32", *extractors)}
     for size in BATCHES:
         batch = np.resize(faces, (size, *faces.shape[1:]))

@@ -1,9 +1,9 @@
-"""Measures what `vgg16` needs: memory to load and to run it, and a few epochs of fine-tuning on FER2013.
+"""Measures what `vgg16` needs: memory to load and run it, and a few epochs of fine-tuning.
 
     tools/run tools/benchmark_vgg16.py --manual_dir=FOLDER_OF_fer2013.csv
 
-The weights are random, of full size. Each part runs in a process of its own, so that its peak memory is
-its own. Prints Markdown.
+The weights are random, of full size. Every part runs in a process of its own, so that its peak
+memory is its own. Prints Markdown.
 """
 
 import argparse
@@ -43,7 +43,8 @@ def load_and_extract(path: pathlib.Path) -> None:
         pass
     speed = FACES / (time.perf_counter() - start)
     print(
-        f"| fc6 of {FACES} faces, batches of {BATCH} | {peak_gigabytes():.2f} GB | {speed:.1f} faces/s |"
+        f"| fc6 of {FACES} faces, batches of {BATCH} | {peak_gigabytes():.2f} GB "
+        f"| {speed:.1f} faces/s |"
     )
 
 
@@ -71,8 +72,8 @@ def finetune(path: pathlib.Path, arguments: argparse.Namespace) -> None:
     speed = steps * BATCH / np.median([row["seconds"] for row in rows])
     losses = ", ".join(f"{row['loss']:.2f}" for row in rows)
     print(
-        f"| fine-tuning, {len(rows)} epochs of {steps} steps of {BATCH} | {peak_gigabytes():.2f} GB "
-        f"| {speed:.1f} pictures/s, loss {losses} |"
+        f"| fine-tuning, {len(rows)} epochs of {steps} steps of {BATCH} "
+        f"| {peak_gigabytes():.2f} GB | {speed:.1f} pictures/s, loss {losses} |"
     )
 
 

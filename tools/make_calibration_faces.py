@@ -1,9 +1,10 @@
-"""Makes ast_net/cnn/calibration_faces.png: the faces on which int8 networks are calibrated.
+"""Makes ast_net/cnn/calibration_faces.png, the faces on which int8 networks are calibrated.
 
     tools/run tools/make_calibration_faces.py [FILE]
 
-They are the portrait of `ast_net.demo` as people of their own, half of them mirrored, with varied expression, pose, light, contrast
-and skin tone, aligned as `config.Alignment` says. The same call makes the same file.
+They are drawn from the portrait of `ast_net.demo`, half of them mirrored, with varied features,
+expression, pose, light, contrast and skin tone, aligned as `config.Alignment` says. The same call
+makes the same file.
 """
 
 import argparse
@@ -18,34 +19,29 @@ from ast_net.demo import synthetic_face
 from ast_net.faces import alignment
 
 # Rows of synthetic_face.LANDMARKS["eyes"] where the irises are.
-IRISES = (1, 8)
-# Pixels by which MTCNN misses an eye, as a standard deviation.
-EYE_NOISE = 2.0
-# Of a crop's height to its width: a head turned aside is narrow, and aligned by its eyes it is high;
-# one that looks up or down is low.
-HEIGHTS = (0.85, 1.25)
+IRISES = np.array([1, 8])
+# Standard deviation, in the portrait's pixels, of where a detector sees an eye.
+EYE_NOISE = 1.0
+# Limits of how much faces are stretched vertically: a head turned aside is narrow, so it becomes
+# high when it is aligned by its eyes; one that looks up or down is low.
+HEIGHTS = (0.9, 1.15)
 
 
 def to_portrait(
     rng: np.random.Generator, eyes: np.ndarray, settings: config.Alignment
 ) -> np.ndarray:
-    """A pose: takes a pixel of the crop to the portrait, [2, 3]. `eyes` are the portrait's, [2, (x, y)]."""
-    left, right = eyes + rng.normal(0, EYE_NOISE / 2, (2, 2))
-    if rng.random() < 0.5:  # mirrored: the portrait's right eye becomes the left one
-        middle = eyes[:, 0].mean()
-        mirror = np.array([[-1, 0, 2 * middle], [0, 1, 0], [0, 0, 1.0]])
-        left, right = ([2 * middle - x, y] for x, y in (right, left))
-    else:
-        mirror = np.eye(3)
+    """Draws a pose: a transform [2, 3] from the crop to the portrait with its eyes [2, (x, y)]."""
     to_crop = np.eye(3)
+    noise = rng.normal(0, EYE_NOISE, (2, 2))
+    left, right = eyes + noise
     to_crop[:2] = alignment.eye_transform(left, right, settings)
     height, eye_line = rng.uniform(*HEIGHTS), settings.left_eye[1]
     stretch = np.array([[1, 0, 0], [0, height, (1 - height) * eye_line], [0, 0, 1]])
-    return np.linalg.inv(stretch @ to_crop @ mirror)[:2]
+    return np.linalg.inv(stretch @ to_crop)[:2]
 
 
 def light(rng: np.random.Generator, face: np.ndarray) -> np.ndarray:
-    """Changes skin tone (gamma), colour and direction of the light, contrast and brightness; uint8 RGB."""
+    """Changes skin tone (gamma), the light's colour and direction, contrast and brightness."""
     size = len(face)
     along = np.linspace(-1, 1, size)
     down, right = rng.uniform(-0.3, 0.3, 2)
@@ -57,23 +53,20 @@ def light(rng: np.random.Generator, face: np.ndarray) -> np.ndarray:
 
 
 def draw(rng: np.random.Generator, settings: config.Alignment) -> np.ndarray:
-    """One face, uint8 RGB [224, 224, 3]."""
+    """Draws one face, uint8 RGB [224, 224, 3]."""
     face = synthetic_face.PortraitFace(rng)
     valence, arousal = rng.uniform(-1, 1, 2)
-    first = sum(
-        len(rows)
-        for name, rows in list(synthetic_face.LANDMARKS.items())[
-            : list(synthetic_face.LANDMARKS).index("eyes")
-        ]
-    )
-    eyes = face.landmarks(valence, arousal)[[first + row for row in IRISES]]
+    parts = [part for part, rows in synthetic_face.LANDMARKS.items() for _ in rows]
+    eyes = face.landmarks(valence, arousal)[parts.index("eyes") + IRISES]
     drawn, opacity = face.draw(valence, arousal, to_portrait(rng, eyes, settings))
     wall = np.full_like(drawn, rng.integers(30, 220, 3))
     picture = cv2.add(
         cv2.multiply(drawn, opacity, scale=1 / 255),
         cv2.multiply(wall, 255 - opacity, scale=1 / 255),
     )
-    return light(rng, picture[: settings.size, : settings.size])
+    picture = picture[: settings.size, : settings.size]
+    # The eyes' places are symmetric in the crop.
+    return light(rng, picture[:, :: rng.choice((-1, 1))])
 
 
 def main() -> None:
@@ -84,7 +77,7 @@ def main() -> None:
     path = parser.parse_args().file
     rng = np.random.default_rng(2017)
     faces = [draw(rng, config.Alignment()) for _ in range(calibration.ROWS * calibration.COLUMNS)]
-    mosaic = calibration.to_mosaic(np.stack(faces))
+    mosaic = calibration.mosaic(np.stack(faces))
     with files.whole(path) as temporary:
         cv2.imwrite(
             str(temporary),

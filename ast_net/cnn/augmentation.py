@@ -1,4 +1,4 @@
-"""Chance changes of grey pictures that leave the expression what it is."""
+"""Random changes of grey pictures that leave the expression as it is."""
 
 import math
 
@@ -33,13 +33,13 @@ def augment(pictures: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def _uniform(seed: tf.Tensor, pictures: tf.Tensor, number: int) -> list[tf.Tensor]:
-    """That many values in [-1, 1) for each picture, [B] each."""
+    """Draws `number` values in [-1, 1) for each picture, [B] each."""
     shape = tf.stack([number, tf.shape(pictures)[0]])
     return tf.unstack(tf.random.stateless_uniform(shape, seed, -1.0, 1.0), number)
 
 
 def warp(pictures: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Mirrors half of the pictures, and turns, scales and shifts them; beyond the edge they are mirrored."""
+    """Mirrors half of the pictures, then turns, scales and shifts; edges continue mirrored."""
     height, width = pictures.shape[1:3]
     mirror, angle, log_scale, dx, dy, chance = _uniform(seed, pictures, 6)
     warped = chance < 2 * WARPED - 1

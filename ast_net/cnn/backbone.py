@@ -14,7 +14,7 @@ FEATURE_SIZE = {"compact": compact.FEATURES, "vgg16": vgg16.FEATURES}
 
 
 def weights_id(name: str, weights: str | None) -> str:
-    """A short name of the weights, so that features of two CNNs never mix: 8 digits of the file's SHA-256.
+    """Names the weights by 8 digits of the file's SHA-256, so that features of two CNNs never mix.
 
     Args:
       name, weights: as of `load`.
@@ -27,16 +27,18 @@ def weights_id(name: str, weights: str | None) -> str:
 
 
 def load(name: str, weights: str | None, dtype_policy: str = "float32") -> keras.Model:
-    """The CNN [B, 224, 224, 3] uint8 RGB -> fc6 [B, F], ready to use.
+    """Loads the CNN, [B, 224, 224, 3] uint8 RGB -> fc6 [B, F].
 
     Args:
       name: compact or vgg16.
-      weights: a .weights.h5 file that Keras saved from this CNN, or for vgg16 one of VGG-Face's files
-        (`vgg_face`); None gives compact those that come with the package.
-      dtype_policy: of the arithmetic, such as mixed_bfloat16 for training; `runtime` is for inference.
+      weights: a .weights.h5 file that Keras saved from this CNN, or for vgg16 one of VGG-Face's
+        files (`vgg_face`); None gives compact those that come with the package.
+      dtype_policy: of the arithmetic, such as mixed_bfloat16 for training; `runtime` is for
+        inference.
 
     Raises:
-      InputError: the name is unknown, vgg16 has no weights, or the file is missing or another CNN's.
+      InputError: the name is unknown, vgg16 has no weights, or the file is missing, damaged or
+        another CNN's.
     """
     path = _weights_file(name, weights)
     if name == "vgg16":
@@ -49,7 +51,7 @@ def load(name: str, weights: str | None, dtype_policy: str = "float32") -> keras
 
 
 def on_pictures(model: keras.Model) -> keras.Model:
-    """The CNN on FER2013's pictures: grey values in [0, 1], [B, 48, 48, 1] -> fc6 [B, F].
+    """Adapts the CNN to FER2013's pictures: grey values in [0, 1], [B, 48, 48, 1] -> fc6 [B, F].
 
     A picture is what the middle 192 pixels of a face show. `compact` averages these to 48x48 and is
     given the picture itself; `vgg16` is given it enlarged and with a mirrored margin.
@@ -64,14 +66,14 @@ def on_pictures(model: keras.Model) -> keras.Model:
 
 
 def enlarge(pictures):
-    """Pictures as `on_pictures` takes them -> faces, uint8 [B, 224, 224, 3]."""
+    """Turns pictures as `on_pictures` takes them into faces, uint8 [B, 224, 224, 3]."""
     middle = keras.ops.image.resize(pictures, (192, 192), interpolation="bilinear")
     faces = keras.ops.pad(middle, ((0, 0), (16, 16), (16, 16), (0, 0)), mode="symmetric")
     return keras.ops.cast(keras.ops.round(255 * keras.ops.repeat(faces, 3, axis=3)), "uint8")
 
 
 def extract_pictures(model: keras.Model, pictures: np.ndarray, batch_size: int = 128) -> np.ndarray:
-    """fc6 of pictures as FER2013 has them, uint8 [n, 48, 48, 1] -> float16 [n, F]."""
+    """Computes fc6 of pictures as FER2013 has them, uint8 [n, 48, 48, 1] -> float16 [n, F]."""
     shape = (None, compact.PICTURE_SIZE, compact.PICTURE_SIZE, 1)
     fc6 = tf.function(on_pictures(model), input_signature=[tf.TensorSpec(shape, tf.float32)])
     limit = np.finfo(np.float16).max
@@ -91,8 +93,9 @@ def _weights_file(name: str, weights: str | None) -> pathlib.Path:
         return shipped.COMPACT
     if weights is None:
         raise errors.InputError(
-            f"backbone {name} has no weights of its own: give `backbone_weights=PATH`, VGG-Face's weights "
-            "(tools/fetch_vgg_face.py) or those that finetune left, or use `backbone=compact`"
+            f"backbone {name} has no weights of its own: give `backbone_weights=PATH`, VGG-Face's "
+            "weights (tools/fetch_vgg_face.py) or those that finetune left, or use "
+            "`backbone=compact`"
         )
     if not pathlib.Path(weights).is_file():
         raise errors.InputError(f"{weights}: no such file; expected the weights of {name}")

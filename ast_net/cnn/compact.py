@@ -11,10 +11,10 @@ STEM = 32
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):
-    """Keras's layer, computed by TensorFlow's fused kernel.
+    """Computes Keras's layer by TensorFlow's fused kernel.
 
-    Keras composes it of elementary operations, each a pass over memory: a training step of `compact` on
-    two cores takes 1.4 times as long, and 2.2 times in bfloat16.
+    Keras composes it of elementary operations, each a pass over memory: a training step of
+    `compact` on two cores takes 1.4 times as long, and 2.2 times in bfloat16.
     """
 
     def call(self, inputs, training=None, mask=None):
@@ -37,10 +37,10 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 def build_compact(
     seed: int = 0, dtype_policy: str = "float32", folded: bool = False
 ) -> keras.Model:
-    """[B, 224, 224, 3] uint8 RGB -> [B, 512] after its ReLU; 3.1 M parameters.
+    """Builds [B, 224, 224, 3] uint8 RGB -> [B, 512] after its ReLU; 3.1 M parameters.
 
-    It sees the middle 192 pixels of a face as 48x48 grey values, each the mean of 4x4 pixels: the size
-    and the framing of FER2013.
+    It sees the middle 192 pixels of a face as 48x48 grey values, each the mean of 4x4 pixels: the
+    size and the framing of FER2013.
 
     Args:
       seed: of the random weights, which stay until weights are read from a file.
@@ -56,7 +56,7 @@ def build_compact(
 
 
 def build_trunk(seed: int = 0, dtype_policy: str = "float32", folded: bool = False) -> keras.Model:
-    """The part of `build_compact` that has weights: grey values in [0, 1], [B, 48, 48, 1] -> [B, 512].
+    """Builds the part that has weights: grey values in [0, 1], [B, 48, 48, 1] -> [B, 512].
 
     Pictures are brought to mean 0 and variance 1, so that their light and contrast do not matter.
 
@@ -106,9 +106,9 @@ def build_trunk(seed: int = 0, dtype_policy: str = "float32", folded: bool = Fal
 
 
 def fold(model: keras.Model, dtype_policy: str) -> keras.Model:
-    """Builds the same network for inference alone, its batch normalisations part of the weights before them.
+    """Builds the network for inference, batch normalisations folded into the weights before them.
 
-    Without it bfloat16 rounds once more at each of them, and has their kernels run by themselves.
+    Otherwise bfloat16 rounds once more at each of them, and their kernels run by themselves.
 
     Args:
       model: of `build_compact`, with its weights.

@@ -15,7 +15,8 @@ FILE = "head.weights.h5"
 def build_head(feature_size: int) -> keras.Model:
     """Builds fc6 [B, F] -> logits of EXPRESSIONS [B, 7], in float32 whatever the policy.
 
-    It starts from zeros: all classes are equally likely, and no large first gradients shake the features.
+    It starts from zeros: all classes are equally likely, and the first gradients do not shake the
+    features.
     """
     features = keras.Input((feature_size,), name="fc6")
     logits = keras.layers.Dense(
@@ -40,13 +41,14 @@ def load_head(
     weight_files.load(
         head,
         weights,
-        f"a head on {feature_size} features, the {FILE} that finetune leaves beside its backbone.weights.h5",
+        f"a head on {feature_size} features, the {FILE} that finetune leaves beside its "
+        "backbone.weights.h5",
     )
     return head
 
 
 def file_beside(backbone_weights: str | pathlib.Path | None) -> pathlib.Path:
-    """Gives the place of a CNN's head: beside the CNN's weights; None stands for the package's `compact`."""
+    """Finds the head's place beside its CNN's weights; None stands for the package's `compact`."""
     if backbone_weights is None:
         return shipped.COMPACT_HEAD
     return pathlib.Path(backbone_weights).with_name(FILE)

@@ -1,7 +1,7 @@
 """The CNN run by OpenVINO, and made int8 by NNCF. Needs the extra `openvino`.
 
-An int8 network gets the ranges of its activations from the faces that come with the package (`calibration`). It is
-kept on disk as model.xml and model.bin, and a digest of the two.
+An int8 network gets the ranges of its activations from the faces of `calibration`. It is kept on
+disk as model.xml and model.bin, with a digest of the two.
 """
 
 import contextlib
@@ -26,10 +26,11 @@ from ast_net import files
 from ast_net.cnn import backbone, calibration, tensorflow_runtime
 
 FOLDER, MODEL, DIGEST = "quantised", "model.xml", "sha256"
-# Faces that are computed together: each part reads all weights, fc6's 103 MB, too.
+# Faces that are computed together. Each part reads all weights, fc6's 103 MB too.
 _PART = 16
 # int8 is of convolutions and matrix products; what is left takes no time in float32.
 _ARITHMETIC = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
+_RANGE = range_estimator.RangeEstimatorParametersSet.MINMAX
 
 
 def load(
@@ -44,16 +45,19 @@ def load(
 
 
 def int8_id(name: str, weights: str | None, cache_dir: pathlib.Path) -> str:
-    """The first 8 digits of the int8 network's digest. See `runtime.int8_id`."""
+    """Names the int8 network by its numbers. See `runtime.int8_id`.
+
+    The graph does not count: in its names Keras numbers the models that the process has built.
+    """
     return (_quantised(name, weights, cache_dir) / DIGEST).read_text()[:8]
 
 
 class _Requests:
-    """A network ready for batches, or for one face after the other; compiled for the first that comes.
+    """Runs a network on batches or single faces; compiled for the first that comes.
 
-    A batch is divided into parts, which the cores compute one each: threads that share a part wait for each
-    other in circles, and take the cores from those who find the next faces meanwhile. A camera's single
-    face is computed by all cores together.
+    A batch is divided into parts, one for each core: threads that share a part wait for each other,
+    and take the cores from those that find the next faces meanwhile. A camera's single face is
+    computed by all cores together.
     """
 
     def __init__(self, network: openvino.Model, arithmetic: str) -> None:
@@ -119,11 +123,11 @@ def _quantise(name: str, weights: str | None, folder: pathlib.Path) -> None:
             nncf.Dataset(faces[:, np.newaxis]),
             subset_size=len(faces),
             advanced_parameters=nncf.AdvancedQuantizationParameters(
-                # Weights of 7 bits: processors without VNNI add pairs of products in 16 bits, which overflow
-                # with 8 bits, so that features would be worse there, and different.
+                # Weights of 7 bits: processors without VNNI add pairs of products in 16 bits, which
+                # overflow with 8 bits, so that features would be worse there, and different.
                 overflow_fix=nncf.OverflowFix.ENABLE,
-                # The packaged faces are few and much alike: their means leave other faces out of range.
-                activations_range_estimator_params=range_estimator.RangeEstimatorParametersSet.MINMAX,
+                # The faces are few and alike. Their mean range, NNCF's default, clips other faces.
+                activations_range_estimator_params=_RANGE,
             ),
         )
     with files.whole_folder(folder) as temporary:
@@ -139,7 +143,6 @@ def _is_whole(folder: pathlib.Path) -> bool:
 
 
 def _digest(folder: pathlib.Path) -> str:
-    digest = hashlib.sha256()
-    for path in (folder / MODEL, (folder / MODEL).with_suffix(".bin")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+    """The SHA-256 of all numbers of the network, and that of its graph."""
+    paths = (folder / MODEL).with_suffix(".bin"), folder / MODEL
+    return " ".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in paths)

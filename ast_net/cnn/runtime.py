@@ -17,7 +17,7 @@ CPU_INFO = pathlib.Path("/proc/cpuinfo")
 
 @dataclasses.dataclass(frozen=True)
 class Extractor:
-    """A CNN that is ready to run, for any number of faces at once.
+    """Runs a CNN on any number of faces at once.
 
     It may be called from one thread while others run Python.
 
@@ -32,12 +32,12 @@ class Extractor:
     run: Callable[[np.ndarray], np.ndarray]
 
     def __call__(self, faces: np.ndarray) -> np.ndarray:
-        """fc6 of faces, uint8 RGB [B, 224, 224, 3] -> float16 [B, F]; what float16 cannot hold is its maximum."""
+        """Computes fc6, uint8 RGB [B, 224, 224, 3] -> float16 [B, F], at most float16's maximum."""
         return np.minimum(self.run(faces), np.finfo(np.float16).max).astype(np.float16)
 
 
 def has_bfloat16() -> bool:
-    """Whether the processor itself multiplies matrices in bfloat16 (AMX), as Linux reports; elsewhere False."""
+    """Returns whether Linux says that the processor multiplies matrices in bfloat16 (AMX)."""
     try:
         lines = CPU_INFO.read_text().splitlines()
     except OSError:
@@ -46,11 +46,12 @@ def has_bfloat16() -> bool:
 
 
 def resolve(settings: config.Runtime) -> config.Runtime:
-    """The settings with a precision in place of auto: what is fastest here.
+    """Replaces the precision auto by the fastest here.
 
-    OpenVINO: int8. TensorFlow: bfloat16 on a processor that has it and without a GPU, else float32. On two
-    cores with AMX a face takes `compact` 1.9 core-milliseconds in place of 4.8 and `vgg16` 81 in place
-    of 339, and the features keep a cosine of 0.9999 (tools/benchmark_precision.py).
+    OpenVINO: int8. TensorFlow: bfloat16 on a processor that has it and without a GPU, else float32.
+    On two cores with AMX a face takes `compact` 1.9 core-milliseconds in bfloat16 instead of 4.8,
+    and `vgg16` 81 instead of 339; the features keep a cosine of 0.9999
+    (tools/benchmark_precision.py).
     """
     if settings.precision != "auto":
         return settings
@@ -95,12 +96,16 @@ def load(
 
 
 def int8_id(name: str, weights: str | None, cache_dir: str | os.PathLike) -> str:
-    """Names the int8 network that `load` gives: the first 8 digits of its SHA-256.
+    """Names the int8 network that `load` gives by the first 8 digits of its numbers' SHA-256.
 
-    The network is made if `cache_dir` has none; its numbers can differ in the last digit between processors, so that
-    features of int8 should bear this name and not only that of the weights.
+    The network is made if `cache_dir` has none. Other versions of OpenVINO or NNCF make another
+    one, so records of int8 features should bear this name as well as that of the weights.
 
-    Args and errors: as of `load`.
+    Args:
+      name, weights, cache_dir: as of `load`.
+
+    Raises:
+      InputError: as `load`.
     """
     return _openvino().int8_id(name, weights, pathlib.Path(cache_dir))
 
@@ -108,7 +113,7 @@ def int8_id(name: str, weights: str | None, cache_dir: str | os.PathLike) -> str
 def extract(
     extractor: Extractor, faces: Iterable[tuple[np.ndarray, bool]], batch_size: int = 32
 ) -> Iterator[np.ndarray]:
-    """fc6 of each frame, float16 [F]; zeros where there is no face.
+    """Yields fc6 of each frame, float16 [F]; zeros where there is no face.
 
     Args:
       extractor: from `load`.
@@ -133,10 +138,10 @@ def _extract_batch(extractor: Extractor, batch: list[tuple[np.ndarray, bool]]) -
 
 
 def forbid_openvino_reports() -> None:
-    """Call before OpenVINO is imported: it and NNCF report what they are used for to their maker.
+    """Stops OpenVINO and NNCF from reporting their use to their maker; call before importing them.
 
-    They do not where the package that does it cannot be imported. Who looks at people's faces should not
-    report anything to anybody.
+    They do not report where the package that does it cannot be imported. A program that looks at
+    people's faces should not report anything to anybody.
     """
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 

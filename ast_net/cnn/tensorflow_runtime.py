@@ -35,7 +35,7 @@ def network(name: str, weights: str | None, precision: str) -> keras.Model:
 
 
 def traced(model: keras.Model):
-    """Traces the CNN as one graph for any number of faces, uint8 [B, 224, 224, 3] -> fc6, float32 [B, F]."""
+    """Traces the CNN as one graph, uint8 RGB [B, 224, 224, 3] -> fc6, float32 [B, F], for any B."""
 
     @functools.partial(tf.function, input_signature=[tf.TensorSpec((None, 224, 224, 3), tf.uint8)])
     def fc6(faces):

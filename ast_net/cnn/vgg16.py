@@ -9,9 +9,9 @@ FEATURES = 4096
 
 
 class Fc6(keras.layers.Layer):
-    """A dense layer on a map [B, H, W, C], with one kernel [W * C, F] for each of its rows.
+    """Applies a dense layer to a map [B, H, W, C], with a kernel [W * C, F] for each of its rows.
 
-    As one matrix the kernel has 411 MB, and whatever reads, writes or trains it needs that once more.
+    As one matrix the kernel has 411 MB, and reading, writing or training it needs that once more.
     """
 
     def __init__(self, units: int, draw: bool = True, **options):
@@ -20,8 +20,8 @@ class Fc6(keras.layers.Layer):
 
     def build(self, input_shape):
         _, rows, columns, channels = input_shape
-        # Together they are as one matrix with a variance of 1 / (H * W * C). An initializer draws the same
-        # each time it is asked, so that each kernel has its own.
+        # Together they are as one matrix with a variance of 1 / (H * W * C). An initializer draws
+        # the same numbers every time, so each kernel needs one of its own.
         self.kernels = [
             self.add_weight(
                 (columns * channels, self.units),
@@ -43,9 +43,9 @@ class Fc6(keras.layers.Layer):
 
 
 def build_vgg16(dtype_policy: str = "float32", draw_weights: bool = True) -> keras.Model:
-    """[B, 224, 224, 3] uint8 RGB -> fc6 [B, 4096] after its ReLU; 117,479,232 parameters.
+    """Builds [B, 224, 224, 3] uint8 RGB -> fc6 [B, 4096] after its ReLU; 117,479,232 parameters.
 
-    The mean is subtracted inside, in float32 whatever the policy: bfloat16 holds no more than 8 bits.
+    The mean is subtracted inside, in float32 whatever the policy: bfloat16 holds only 8 bits.
 
     Args:
       dtype_policy: of the layers that have weights, such as mixed_bfloat16.

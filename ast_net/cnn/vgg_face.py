@@ -81,7 +81,7 @@ def _check_shapes(
 ) -> None:
     if layer.name not in stored.layers:
         raise errors.InputError(
-            f"{path}: found no layer {layer.name}, only {', '.join(stored.layers) or 'none at all'}; "
+            f"{path}: found no layer {layer.name}, only {', '.join(stored.layers) or 'no layer'}; "
             f"expected {EXPECTED}, with all layers up to fc6"
         )
     kernel, bias = stored.layers[layer.name]
@@ -98,7 +98,7 @@ def _check_shapes(
 
 
 def _row(kernel: Any, row: int, size: int) -> Any:
-    """The part of fc6's kernel for one row of the map; fc6 is stored as a convolution or as one matrix."""
+    """Cuts out fc6's kernel of one row of the map; stored as a convolution or as one matrix."""
     if len(kernel.shape) == 2:
         return kernel[row * size : (row + 1) * size]
     return kernel[row]

@@ -15,7 +15,7 @@ from ast_net import errors
 def reading(path: str | os.PathLike, content: str, expected: str) -> Iterator[None]:
     """Turns whatever goes wrong while a file is read into an error that names it.
 
-    Which exceptions h5py, Keras and SciPy raise for a damaged file is chance, and changes with their versions.
+    h5py, Keras and SciPy raise almost any exception for a damaged file, others in every version.
 
     Args:
       path: the file.
@@ -23,7 +23,7 @@ def reading(path: str | os.PathLike, content: str, expected: str) -> Iterator[No
       expected: which file would do.
 
     Raises:
-      InputError: in place of any exception but that memory is used up.
+      InputError: in place of every exception, except when memory is used up.
     """
     try:
         yield
@@ -31,7 +31,8 @@ def reading(path: str | os.PathLike, content: str, expected: str) -> Iterator[No
         raise
     except Exception as error:
         raise errors.InputError(
-            f"{path}: not {content}, or cut off: {type(error).__name__}: {error}; expected {expected}"
+            f"{path}: not {content}, or cut off ({type(error).__name__}: {error}); expected "
+            f"{expected}"
         ) from error
 
 
@@ -44,7 +45,7 @@ def load(model: keras.Model, path: str | os.PathLike, expected: str) -> None:
       expected: which file would do, for the error.
 
     Raises:
-      InputError: the file is missing, damaged or another model's, or holds values that are not finite.
+      InputError: the file is missing, damaged or another model's, or a value is not finite.
     """
     with reading(path, f"the weights of {model.name}", expected):
         model.load_weights(path)
@@ -54,7 +55,7 @@ def load(model: keras.Model, path: str | os.PathLike, expected: str) -> None:
 
 
 def finite(values, path: str | os.PathLike, layer: str) -> np.ndarray:
-    """The values as a float32 array.
+    """Returns the values as a float32 array.
 
     Raises:
       InputError: a value is infinite or not a number.
@@ -62,7 +63,7 @@ def finite(values, path: str | os.PathLike, layer: str) -> np.ndarray:
     array = np.asarray(values, np.float32)
     if not np.isfinite(array).all():
         raise errors.InputError(
-            f"{path}, {layer}: found values that are not finite; expected finite weights: the file is damaged, "
-            "fetch it again"
+            f"{path}, {layer}: found values that are not finite, expected finite weights: the file "
+            "is damaged, fetch it again"
         )
     return array
