@@ -186,8 +186,8 @@ def test_what_a_user_can_mend_is_said_without_a_traceback(
 
 
 def test_a_full_disk_is_said_and_what_was_finished_is_kept(places, tmp_path):
+    assert call("prepare", *places).ended == 0
     flags = [*places, f"--workdir={tmp_path / 'run'}"]
-    assert call("prepare", *flags).ended == 0
     # A limit of a file's size stands for that of a disk: the model fits, the checkpoint does not.
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, hard))
@@ -202,8 +202,9 @@ def test_a_full_disk_is_said_and_what_was_finished_is_kept(places, tmp_path):
 
 def test_damaged_records_are_named(places, tmp_path):
     data_dir = tmp_path / "data"
-    flags = [*places, f"--data_dir={data_dir}", f"--workdir={tmp_path / 'run'}"]
+    flags = [*places, f"--data_dir={data_dir}"]
     assert call("prepare", *flags).ended == 0
+    flags.append(f"--workdir={tmp_path / 'run'}")
     path = next(data_dir.rglob("*-train.tfrecord*"))
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 255
@@ -350,7 +351,7 @@ def test_describe_without_the_source_says_what_it_leaves_out(places, trained, tm
     without = [flag for flag in places if not flag.startswith("--manual_dir")]
     done = call("describe", *without, f"--output_dir={tmp_path}")
     assert done.ended == 0
-    assert "they need the source folder, --manual_dir" in done.printed
+    assert "they need the folder of the videos, --manual_dir" in done.printed
     assert {path.name for path in tmp_path.iterdir()} == {
         "recordings.csv",
         "splits.csv",

@@ -60,7 +60,7 @@ def fetch(source: Source, folder: pathlib.Path) -> pathlib.Path:
         check(path, source)
         return path
     folder.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
+    part = path.with_name(f"part.{path.name}")
     try:
         download(source.url, part)
     except (OSError, http.client.HTTPException) as error:

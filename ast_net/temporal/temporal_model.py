@@ -37,7 +37,7 @@ class ModelSpec:
     clip_frames: int
     stride: int
     frame_rate: float
-    records: str
+    records: str | None = None
 
     def __post_init__(self) -> None:
         config.Clip(self.clip_frames, self.stride)

@@ -129,7 +129,7 @@ def test_says_that_rows_are_there_twice(tmp_path):
     path = write(tmp_path / "P16.csv", "time;FM1\n0;1\n0;1\n0.04;NaN\n0.04;\n")
     with mock.patch.object(logging, "warning") as warning:
         assert len(annotations.read_ratings(path).times) == 2
-    assert warning.call_args.args[1:] == (path, 2)
+    assert warning.call_args.args == (f"{path}: 2 rows are there twice",)
 
 
 def test_is_exact_where_frames_and_ratings_coincide(rng):

@@ -12,7 +12,7 @@ import pytest
 
 from ast_net import config
 from ast_net.faces import video, video_writer
-from ast_net.prediction import camera, inputs, outputs, pipeline, session
+from ast_net.prediction import camera, inputs, pipeline, session
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def rows(path):
 
 def test_a_video_leaves_a_table_a_figure_and_a_video(predictor, face_video, tmp_path):
     [summary] = session.predict_files(
-        predictor, inputs.find([str(face_video)]), outputs.OutputSettings(tmp_path)
+        predictor, inputs.find([str(face_video)]), config.Outputs(output_dir=str(tmp_path))
     )
     assert (summary.frames, summary.valid_frames, summary.faces) == (20, 20, 1)
     folder = tmp_path / "face"
@@ -55,7 +55,9 @@ def test_one_broken_file_does_not_stop_the_others(predictor, face_video, tmp_pat
     empty.touch()
     named = [str(path) for path in (broken, face_video, empty, tmp_path / "nowhere.mp4")]
     summaries = session.predict_files(
-        predictor, inputs.find(named), outputs.OutputSettings(tmp_path / "out", ("csv",))
+        predictor,
+        inputs.find(named),
+        config.Outputs(output_dir=str(tmp_path / "out"), outputs=("csv",)),
     )
     assert [bool(summary.error) for summary in summaries] == [True, False, True, True]
     assert "expected a video" in summaries[0].error
@@ -69,7 +71,9 @@ def test_a_video_that_breaks_off_gives_what_is_there(predictor, face_video, tmp_
     content = face_video.read_bytes()
     cut.write_bytes(content[: round(len(content) * 0.6)])
     [summary] = session.predict_files(
-        predictor, inputs.find([str(cut)]), outputs.OutputSettings(tmp_path, ("csv",))
+        predictor,
+        inputs.find([str(cut)]),
+        config.Outputs(output_dir=str(tmp_path), outputs=("csv",)),
     )
     assert not summary.error
     assert 0 < summary.frames < 20
@@ -86,7 +90,7 @@ def test_odd_videos(predictor, tmp_path, frames, size, suffix):
         for number in range(frames):
             writer.write(np.full((size[1], size[0], 3), 90, np.uint8), number / 10)
     [summary] = session.predict_files(
-        predictor, inputs.find([str(path)]), outputs.OutputSettings(tmp_path)
+        predictor, inputs.find([str(path)]), config.Outputs(output_dir=str(tmp_path))
     )
     assert not summary.error
     assert (summary.frames, summary.valid_frames, summary.faces) == (frames, 0, 0)
@@ -101,7 +105,7 @@ def test_a_sequence_of_pictures_is_a_video(predictor, drifting_face, tmp_path):
         cv2.imwrite(str(tmp_path / f"{number:03}.png"), image[..., ::-1])
     [found] = inputs.find([str(tmp_path / "%03d.png")])
     [summary] = session.predict_files(
-        predictor, [found], outputs.OutputSettings(tmp_path / "out", ("csv",))
+        predictor, [found], config.Outputs(output_dir=str(tmp_path / "out"), outputs=("csv",))
     )
     assert summary.valid_frames == 3
     assert [row["timestamp_s"] for row in rows(tmp_path / f"out/{found.name}/predictions.csv")] == [
@@ -112,7 +116,7 @@ def test_a_sequence_of_pictures_is_a_video(predictor, drifting_face, tmp_path):
 
 
 def test_json_lines_with_posteriors(predictor, face_video, tmp_path, capsys):
-    settings = outputs.OutputSettings(tmp_path, ("jsonl",), posteriors=True)
+    settings = config.Outputs(output_dir=str(tmp_path), outputs=("jsonl",), posteriors=True)
     session.predict_files(predictor, inputs.find([str(face_video)]), settings)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["frame"] for line in lines] == list(range(20))
@@ -151,7 +155,7 @@ def test_ctrl_c_ends_a_camera_and_keeps_what_was_predicted(
     monkeypatch.setattr(camera, "connect", lambda name: (source, 25.0))
     monkeypatch.setattr(camera, "newest_frames", interrupted)
     handler = signal.getsignal(signal.SIGINT)
-    summary = session.predict_camera(predictor, "0", outputs.OutputSettings(tmp_path))
+    summary = session.predict_camera(predictor, "0", config.Outputs(output_dir=str(tmp_path)))
     assert signal.getsignal(signal.SIGINT) is handler
     assert source.released.is_set()
     [folder] = tmp_path.iterdir()

@@ -50,7 +50,7 @@ def test_failed_recordings_are_reported_at_the_end_and_the_others_kept(folder, w
     with plain.cheap_networks() as begun, pytest.raises(errors.InputError) as caught:
         prepare(folder, tmp_path / "data")
     assert sorted(begun) == ["P1", "P2", "P2", "P3", "P4"]
-    assert "P2.mp4: no video that can be read" in str(caught.value)
+    assert "P2.mp4: not a readable video" in str(caught.value)
     assert plain.finished(tmp_path / "data") == ["P1", "P3", "P4"]
     (folder / recola_layouts.OWN.videos[0] / "P2.mp4").write_bytes(good)
     with plain.cheap_networks() as begun:

@@ -180,7 +180,7 @@ def test_failed_recordings_are_reported_at_the_end_and_the_others_kept(folder, w
     assert begun == ["P1", "P1", "P2", "P3", "P3", "P4"]
     said = str(caught.value)
     assert "recordings that failed, each 2 times: 2 of 4" in said
-    assert "P1.mp4: no video that can be read" in said
+    assert "P1.mp4: not a readable video" in said
     assert "P3.mp4: MemoryError: no room" in said
     assert "`train_recordings=P2` `dev_recordings=P4`" in said
     assert finished(tmp_path / "data") == ["P2", "P4"]
@@ -252,7 +252,7 @@ def test_what_another_preparation_has_finished_stays(folder, tmp_path):
     data_dir = interrupted(folder, tmp_path / "data")
     with cheap_networks():
         prepare(folder, data_dir, train=("P3",))
-    assert finished(data_dir) == ["P1", "P2"]
+    assert finished(data_dir) == ["P1", "P2", "P3", "P4"]
 
 
 def test_examples_are_counted_without_reading_them(tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ast_net.records import example_format, store
+from ast_net.records import example_format
 from ast_net.reports import description
 
 TARGETS = ("valence", "arousal")
@@ -20,7 +20,7 @@ def frames(rng):
         times = np.arange(count) * step
         labels = rng.normal(size=(count, 2))
         valid = rng.random(count) < 0.7
-        made[name] = example_format.Frames(name, times, valid, labels)
+        made[name] = example_format.RecordingFrames(name, times, valid, labels)
     made["P1"].timestamps[100:] += 0.5
     made["P1"].labels[20:50, 0] = np.nan
     made["P1"].labels[40:60, 1] = np.nan
@@ -29,14 +29,14 @@ def frames(rng):
 
 
 @pytest.fixture
-def builder(frames, monkeypatch):
+def records(frames):
     splits = {"train": ("P1", "P3"), "dev": ("P2",)}
 
-    def segments(_, split):
+    def segments(split):
         examples = [
             example
             for name in splits[split]
-            for _, example in example_format.examples(
+            for example in example_format.examples(
                 frames[name], np.zeros((len(frames[name].valid), 3), np.float16), overlap=5
             )
         ]
@@ -44,15 +44,11 @@ def builder(frames, monkeypatch):
         signature = {name: tf.TensorSpec(i.shape, i.tf_dtype) for name, i in signature.items()}
         return tf.data.Dataset.from_generator(lambda: examples, output_signature=signature)
 
-    monkeypatch.setattr(store, "segments", segments)
-    return types.SimpleNamespace(
-        builder_config=types.SimpleNamespace(targets=TARGETS),
-        info=types.SimpleNamespace(splits=splits),
-    )
+    return types.SimpleNamespace(targets=TARGETS, splits=splits, segments=segments)
 
 
-def test_a_row_for_each_recording(builder, frames):
-    rows = {row["recording"]: row for row in description.recordings(builder)}
+def test_a_row_for_each_recording(records, frames):
+    rows = {row["recording"]: row for row in description.recordings(records)}
     assert [row["split"] for row in rows.values()] == ["train", "train", "dev"]
     first, labels = rows["P1"], frames["P1"].labels.astype(np.float32)
     assert first["frames"] == 150
@@ -72,8 +68,8 @@ def test_a_row_for_each_recording(builder, frames):
     assert np.isnan(rows["P3"]["valence_mean"])
 
 
-def test_a_split_is_what_its_frames_are(builder, frames):
-    rows = description.splits(description.recordings(builder), TARGETS)
+def test_a_split_is_what_its_frames_are(records, frames):
+    rows = description.splits(description.recordings(records), TARGETS)
     train, dev = rows
     assert (train["split"], dev["split"]) == ("train", "dev")
     assert (train["recordings"], train["frames"]) == (2, 157)
@@ -83,15 +79,15 @@ def test_a_split_is_what_its_frames_are(builder, frames):
     assert train["rated"] == pytest.approx(110 / 157)
     assert train["valence_frames"] == 120
     both = np.concatenate([frames["P1"].labels[:, 1], frames["P2"].labels[:, 1]])
-    recordings = [{**row, "split": "all"} for row in description.recordings(builder)]
+    recordings = [{**row, "split": "all"} for row in description.recordings(records)]
     (together,) = description.splits(recordings, TARGETS)
     assert together["arousal_mean"] == pytest.approx(np.nanmean(both), abs=1e-6)
     assert together["arousal_sd"] == pytest.approx(np.nanstd(both), abs=1e-6)
     assert together["arousal_max"] == pytest.approx(np.nanmax(both), abs=1e-6)
 
 
-def test_a_split_without_any_rating(builder, frames):
+def test_a_split_without_any_rating(records, frames):
     frames["P2"].labels[:] = np.nan
-    dev = description.splits(description.recordings(builder), TARGETS)[1]
+    dev = description.splits(description.recordings(records), TARGETS)[1]
     assert dev["valence_frames"] == 0
     assert np.isnan(dev["valence_sd"])

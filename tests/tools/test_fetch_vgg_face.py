@@ -34,7 +34,7 @@ def server(content):
             asked = self.headers.get("Range")
             Handler.ranges.append(asked)
             first = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
-            if self.path != "/vgg.h5":
+            if self.path != "/vgg.weights.h5":
                 self.send_error(404)
                 return
             if first >= len(content):
@@ -53,7 +53,7 @@ def server(content):
         Handler.ranges = []
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        server.url = f"http://127.0.0.1:{server.server_port}/vgg.h5"
+        server.url = f"http://127.0.0.1:{server.server_port}/vgg.weights.h5"
         yield server
         server.shutdown()
         thread.join()
@@ -64,34 +64,34 @@ def test_goes_on_where_a_download_broke(server, content, tmp_path):
     server.RequestHandlerClass.breaks_after = 1000
     with pytest.raises(errors.InputError, match="Call again to go on where it stopped"):
         fetch_vgg_face.fetch(source, tmp_path / "w")
-    assert (tmp_path / "w" / "vgg.h5.part").stat().st_size == 1000
+    assert (tmp_path / "w" / "part.vgg.weights.h5").stat().st_size == 1000
     path = fetch_vgg_face.fetch(source, tmp_path / "w")
     assert server.RequestHandlerClass.ranges == [None, "bytes=1000-"]
     assert path.read_bytes() == content
-    assert [file.name for file in path.parent.iterdir()] == ["vgg.h5"]
+    assert [file.name for file in path.parent.iterdir()] == ["vgg.weights.h5"]
     # There already: checked, not fetched.
     assert fetch_vgg_face.fetch(source, tmp_path / "w") == path
     assert len(server.RequestHandlerClass.ranges) == 2
 
 
 def test_a_part_that_is_whole_is_only_checked(server, content, tmp_path):
-    (tmp_path / "vgg.h5.part").write_bytes(content)
+    (tmp_path / "part.vgg.weights.h5").write_bytes(content)
     path = fetch_vgg_face.fetch(fetch_vgg_face.Source(server.url, 1), tmp_path)
     assert path.read_bytes() == content
 
 
 def test_refuses_what_is_not_the_file(server, content, tmp_path):
-    (tmp_path / "vgg.h5.part").write_bytes(b"x" * len(content))
+    (tmp_path / "part.vgg.weights.h5").write_bytes(b"x" * len(content))
     with pytest.raises(errors.InputError, match="neither an HDF5 nor a MATLAB file"):
         fetch_vgg_face.fetch(fetch_vgg_face.Source(server.url, 1), tmp_path)
-    assert not (tmp_path / "vgg.h5.part").exists()
+    assert not (tmp_path / "part.vgg.weights.h5").exists()
     with pytest.raises(errors.InputError, match="its MD5 is .* expected 0123"):
         fetch_vgg_face.fetch(fetch_vgg_face.Source(server.url, 1, "0123"), tmp_path)
-    assert not (tmp_path / "vgg.h5").exists()
+    assert not (tmp_path / "vgg.weights.h5").exists()
 
 
 def test_says_what_to_do_without_the_network(server, tmp_path):
-    gone = server.url.replace("vgg.h5", "gone.h5")
+    gone = server.url.replace("vgg.weights.h5", "gone.h5")
     with pytest.raises(
         errors.InputError, match=r"404.*\n.*on another machine, copy it to .*gone.h5"
     ):

@@ -23,6 +23,7 @@ def small_network(monkeypatch):
 @pytest.fixture
 def settings(tmp_path):
     return config.Finetuning(
+        dataset="fer2013",
         data_dir=str(tmp_path / "data"),
         workdir=str(tmp_path / "run"),
         epochs=3,
