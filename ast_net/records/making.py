@@ -6,7 +6,7 @@ A preparation that is broken off leaves the files that are finished; the next on
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -34,38 +34,14 @@ class Job:
     Attributes:
       name: the recording's, P16.
       video: what it is made from: a video file, or a folder of pictures.
-      read_gold: the ratings' times float64 [R] in seconds and the gold standard float64 [R, D].
+      gold: the ratings' times float64 [R] in seconds and the gold standard float64 [R, D].
       file: where its records are put, .tfrecord; its moments lie beside it.
     """
 
     name: str
     video: pathlib.Path
-    read_gold: Callable[[], reader.Gold]
+    gold: reader.Gold
     file: pathlib.Path
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Moments:
-    """What training must know of a recording beside its records; can be added up.
-
-    Attributes:
-      frames: with a face.
-      total, squares: sums over these of each feature and its square, float64 [F].
-      step: seconds from frame to frame, the median; NaN if there is only one.
-    """
-
-    frames: int
-    total: np.ndarray
-    squares: np.ndarray
-    step: float
-
-    @classmethod
-    def load(cls, file: pathlib.Path) -> "Moments":
-        """Reads the moments beside a recording's file."""
-        with np.load(file.with_suffix(".npz")) as stored:
-            return cls(
-                int(stored["frames"]), stored["total"], stored["squares"], float(stored["step"])
-            )
 
 
 class VideoMaker:
@@ -84,7 +60,7 @@ class VideoMaker:
         film = video.open_video(job.video)
         cache = pathlib.Path(self._settings.data_dir) / "tracks"
         faces = face_track.cached_track(film, cache, config.Tracking(), self._detector)
-        times, gold = job.read_gold()
+        times, gold = job.gold
         _check_length(job, times, faces)
         labels = annotations.resample(times, gold, faces.timestamps, self._settings.max_rating_gap)
         _report(job, times, faces, labels)
@@ -117,10 +93,13 @@ def write(
     features: Iterable[np.ndarray],
     settings: config.Preparation,
 ) -> None:
-    """Writes a recording's records and its moments, each whole or not at all, the records last.
+    """Writes a recording's records, and before them what training must know of it beside them.
+
+    NAME.npz gets the number of frames with a face, the sums over these of each feature and of its
+    square, and the median step from frame to frame in seconds.
 
     Args:
-      file: of the records.
+      file: of the records, .tfrecord.
       frames: the recording's T frames.
       features: fc6 of each frame in turn, float16 [F].
       settings: backbone, clip and targets of the records.
@@ -139,25 +118,20 @@ def write(
                 squares[:] += np.square(row, dtype=np.float64)
             yield row
 
+    overlap = example_format.overlap(settings.clip)
+    examples = example_format.examples(frames, summed(), overlap)
     with files.whole(file) as temporary:
+        # Only what writes: TensorFlow's errors while the features are computed are other errors.
         with files.tensorflow_output(file):
             writer = tf.io.TFRecordWriter(str(temporary))
-        for example in example_format.examples(
-            frames, summed(), example_format.overlap(settings.clip)
-        ):
+        for example in examples:
             with files.tensorflow_output(file):
                 writer.write(_serialized(layout, example))
         with files.tensorflow_output(file):
             writer.close()
-        steps = np.diff(frames.timestamps)
+        step = np.median(np.diff(frames.timestamps)) if len(frames.timestamps) > 1 else np.nan
         with files.whole(file.with_suffix(".npz")) as path:
-            np.savez(
-                path,
-                frames=int(frames.valid.sum()),
-                total=total,
-                squares=squares,
-                step=float(np.median(steps)) if len(steps) else np.nan,
-            )
+            np.savez(path, frames=frames.valid.sum(), total=total, squares=squares, step=step)
 
 
 def attempt(maker: VideoMaker, job: Job) -> str | None:

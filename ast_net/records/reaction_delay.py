@@ -9,7 +9,9 @@ Letters: T frames of a recording, F features, C components, K delays, D targets.
 """
 
 import dataclasses
+import operator
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg
@@ -54,30 +56,13 @@ class DelaySearch:
     frames: int
 
 
-@dataclasses.dataclass
-class _Moments:
-    """Sums over a fold's frames, each recording's own means taken off."""
+class _Moments(NamedTuple):
+    """Sums over a fold's frames, each recording's own means taken off; added and subtracted by part."""
 
     frames: int
     features: np.ndarray  # [C, C]
     both: np.ndarray  # [C, K D]
     labels: np.ndarray  # [K D]
-
-    def __add__(self, other: "_Moments") -> "_Moments":
-        return _Moments(
-            self.frames + other.frames,
-            self.features + other.features,
-            self.both + other.both,
-            self.labels + other.labels,
-        )
-
-    def __sub__(self, other: "_Moments") -> "_Moments":
-        return _Moments(
-            self.frames - other.frames,
-            self.features - other.features,
-            self.both - other.both,
-            self.labels - other.labels,
-        )
 
 
 def search(segments: tf.data.Dataset, targets: int, delays: np.ndarray = DELAYS) -> DelaySearch:
@@ -178,16 +163,17 @@ def _folds(
         if number < _MAX_FOLDS:
             folds.append(moments)
         else:
-            folds[number % _MAX_FOLDS] += moments
+            fold = folds[number % _MAX_FOLDS]
+            folds[number % _MAX_FOLDS] = _Moments(*map(operator.add, fold, moments))
     return folds, number + 1
 
 
 def _cross_validate(folds: list[_Moments]) -> np.ndarray:
     """The CC of each fold, ridge and column of ratings, [folds, ridges, K D]."""
-    total = sum(folds[1:], folds[0])
+    total = _Moments(*map(sum, zip(*folds)))
     result = np.full((len(folds), len(_RIDGES), len(total.labels)), np.nan)
     for f, fold in enumerate(folds):
-        fitted = total - fold
+        fitted = _Moments(*map(operator.sub, total, fold))
         size = len(fitted.features)
         for r, ridge in enumerate(_RIDGES):
             penalty = ridge * np.trace(fitted.features) / size + np.finfo(float).tiny

@@ -152,31 +152,29 @@ def prepare(settings: config.Preparation, beam_pipeline_options: str | None = No
     sources = source_reader.sources(folder)
     runtime.check_installed(settings.runtime)  # before hours of finding faces
     key = _key(settings, backbone.weights_id(settings.backbone, settings.backbone_weights))
-    digests = {
-        source.name: _recording_digest(key, settings, source, folder)
-        for part in sources.values()
-        for source in part
+    recordings = {
+        split: [(source, _file(key, settings, source, folder)) for source in part]
+        for split, part in sources.items()
     }
-    splits = {split: [source.name for source in part] for split, part in sources.items()}
-    target = _folder(
-        settings, key, {split: [digests[n] for n in part] for split, part in splits.items()}
-    )
+    paths = {split: [file for _, file in part] for split, part in recordings.items()}
+    target = _folder(settings, key, _digest([key, _names(paths)]))
     if target.is_dir():
         return Records(target)
     logging.info(f"preparing {settings.dataset} in {target}")
     beam = _beam_options(beam_pipeline_options) if beam_pipeline_options else None
-    place = pathlib.Path(settings.data_dir) / "segments" / str(settings.dataset)
-    jobs = {
-        split: [
-            _job(source, place / shards.file_name(source.name, digests[source.name]), beam is None)
-            for source in part
-        ]
-        for split, part in sources.items()
-    }
-    problems = _make(entry.maker, settings, [job for part in jobs.values() for job in part], beam)
+    # All ratings are read before the first video, so that what is wrong with them shows at once.
+    jobs = [
+        making.Job(source.name, source.video, source.read_gold(), file)
+        for part in recordings.values()
+        for source, file in part
+        if shards.sizes(file) is None
+    ]
+    names = {split: [source.name for source in part] for split, part in sources.items()}
+    problems = _make(entry.maker, settings, jobs, beam)
     if problems:
-        raise errors.InputError(_failures(problems, splits))
-    _write(target, settings, key, jobs, str(folder.resolve()))
+        raise errors.InputError(_failures(problems, names))
+    document = {"settings": key, "source": str(folder.resolve()), "splits": names}
+    _write(target, settings, document, paths)
     return Records(target)
 
 
@@ -253,20 +251,21 @@ def _key(settings: config.Preparation, backbone_digest: str) -> dict[str, Any]:
     return json.loads(json.dumps(key))
 
 
-def _recording_digest(
+def _file(
     key: Mapping[str, Any],
     settings: config.Preparation,
     source: reader.Source,
     folder: pathlib.Path,
-) -> str:
-    """The digest of all that a recording's records depend on, whatever the partitions are."""
+) -> pathlib.Path:
+    """The file of a recording's records, named by all that they depend on, but not by the partitions."""
     content: list = [key | {"partitions": {}}, source.name]
     if settings.runtime.precision == "int8":
         content.append(_int8_digest(settings))
     content.append([_relative(source.video, folder), *video.open_video(source.video).fingerprint])
     for path in source.ratings:
         content.append([_relative(path, folder), hashlib.sha256(path.read_bytes()).hexdigest()])
-    return _digest(content)
+    place = pathlib.Path(settings.data_dir) / "segments" / str(settings.dataset)
+    return place / shards.file_name(source.name, _digest(content))
 
 
 @functools.lru_cache(maxsize=1)
@@ -282,44 +281,30 @@ def _relative(path: pathlib.Path, folder: pathlib.Path) -> str:
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
 
 
-def _folder(
-    settings: config.Preparation, key: Mapping[str, Any], digests: Mapping[str, Sequence[str]]
-) -> pathlib.Path:
-    """Where a data set of these recordings lies; its name says what the records are to people."""
+def _names(paths: Mapping[str, Sequence[pathlib.Path]]) -> dict[str, list[str]]:
+    return {split: [path.name for path in part] for split, part in paths.items()}
+
+
+def _folder(settings: config.Preparation, key: Mapping[str, Any], digest: str) -> pathlib.Path:
+    """Where a data set lies; the name says what the records are to people, and the digest the rest."""
     name = f"{settings.backbone}-{key['backbone_digest']}-{key['overlap']}"
     if settings.runtime != config.FLOAT32:
         name += f"-{settings.runtime.name}-{settings.runtime.precision}"
-    dataset = str(settings.dataset)
-    return pathlib.Path(settings.data_dir) / dataset / f"{name}-{_digest([key, digests])}" / VERSION
-
-
-def _job(source: reader.Source, file: pathlib.Path, hold_ratings: bool) -> making.Job:
-    """The job of making a recording; its ratings are read at once, so that mistakes in them show first."""
-    gold = source.read_gold()
-    read = functools.partial(_held, gold) if hold_ratings else source.read_gold
-    return making.Job(source.name, source.video, read, file)
-
-
-def _held(gold: reader.Gold) -> reader.Gold:
-    return gold
+    return pathlib.Path(settings.data_dir) / str(settings.dataset) / f"{name}-{digest}" / VERSION
 
 
 def _make(
     maker: type, settings: config.Preparation, jobs: Sequence[making.Job], beam: Any
 ) -> dict[str, str]:
-    """Makes the recordings that are not finished; the errors of those that failed, by name."""
-    missing = [job for job in jobs if shards.sizes(job.file) is None]
-    if len(missing) < len(jobs):
-        logging.info(f"{len(jobs) - len(missing)} of {len(jobs)} recordings are finished")
-    if not missing:
+    """Makes recordings; returns the errors of those that failed, by name."""
+    if not jobs:
         return {}
-    make_maker = functools.partial(maker, settings)
     if beam is None:
-        return making.make_all(make_maker(), missing)
+        return making.make_all(maker(settings), jobs)
     # Beam is an extra that few need, and its import takes seconds.
     from ast_net.records import beam_pipeline
 
-    return beam_pipeline.make_all(make_maker, missing, beam)
+    return beam_pipeline.make_all(functools.partial(maker, settings), jobs, beam)
 
 
 def _beam_options(text: str) -> Any:
@@ -336,32 +321,23 @@ def _beam_options(text: str) -> Any:
 def _write(
     target: pathlib.Path,
     settings: config.Preparation,
-    key: Mapping[str, Any],
-    jobs: Mapping[str, Sequence[making.Job]],
-    source: str,
+    document: dict[str, Any],
+    paths: Mapping[str, Sequence[pathlib.Path]],
 ) -> None:
     """Makes the data set's folder, whole or not at all."""
-    train = [making.Moments.load(job.file) for job in jobs["train"]]
-    steps = [moments.step for moments in train if np.isfinite(moments.step)]
-    paths = {split: [job.file for job in part] for split, part in jobs.items()}
-    document = {
-        "settings": key,
-        "source": source,
-        "digest": _digest([[path.name for path in part] for part in paths.values()]),
+    train = [dict(np.load(path.with_suffix(".npz"))) for path in paths["train"]]
+    steps = [moments["step"] for moments in train if np.isfinite(moments["step"])]
+    document |= {
+        "digest": _digest(_names(paths)),
         "frame_rate": round(1 / float(np.median(steps)), 3) if steps else 25.0,
-        "splits": {split: [job.name for job in part] for split, part in jobs.items()},
         "files": {split: list(map(str, part)) for split, part in paths.items()},
     }
     size = backbone.FEATURE_SIZE[settings.backbone]
     features = example_format.features_dict(size, len(settings.targets))
     with files.whole_folder(target) as temporary, files.tensorflow_output(target):
         shards.assemble(temporary, str(settings.dataset), VERSION, features, paths)
-        np.savez(
-            temporary / "moments.npz",
-            frames=sum(moments.frames for moments in train),
-            total=sum(moments.total for moments in train),
-            squares=sum(moments.squares for moments in train),
-        )
+        sums = {name: sum(moments[name] for moments in train) for name in train[0]}
+        np.savez(temporary / "moments.npz", **sums)
         (temporary / _DOCUMENT).write_text(json.dumps(document, indent=2) + "\n")
 
 
