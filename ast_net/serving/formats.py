@@ -20,7 +20,6 @@ from ast_net.serving import served_model, temporal_graphs
 # What converting takes beside TensorFlow, and how the files end.
 _PACKAGES = {"onnx": ("onnx", "tf2onnx"), "openvino": ("openvino",), "litert": ()}
 _ENDINGS = {"onnx": "onnx", "openvino": "xml", "litert": "tflite"}
-FORMATS = tuple(_ENDINGS)
 
 
 def check(format_name: str, precision: str) -> None:
@@ -32,8 +31,8 @@ def check(format_name: str, precision: str) -> None:
     missing = [name for name in _PACKAGES[format_name] if importlib.util.find_spec(name) is None]
     if missing:
         raise errors.InputError(
-            f"`format={format_name}` needs {' and '.join(missing)}, which is not installed: "
-            f"pip install 'ast-net[{format_name}]'"
+            f"`format={format_name}` needs {' and '.join(missing)}: pip install "
+            f"'ast-net[{format_name}]'"
         )
     if precision != "float32":
         raise errors.InputError(
@@ -67,8 +66,7 @@ def write(folder: pathlib.Path, model: served_model.ServedModel, format_name: st
 
 def _cnn(cnn: keras.Model, head: keras.Model | None) -> keras.Model:
     faces = keras.Input((224, 224, 3), dtype="uint8", name="faces")
-    fc6 = cnn(faces)
-    outputs = {"fc6": fc6}
+    outputs = {"fc6": cnn(faces)}
     if head is not None:
-        outputs["posteriors"] = keras.ops.softmax(head(fc6))
+        outputs["posteriors"] = keras.ops.softmax(head(outputs["fc6"]))
     return keras.Model({"faces": faces}, outputs, name="cnn")
