@@ -58,13 +58,14 @@ def _decode(indexed: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         (tf.equal(length, 0), lambda: tf.zeros(FACE, tf.uint8)),
         (is_png, lambda: _decode_png(place, data)),
     ]
-    return tf.case(cases, default=lambda: _decode_jpeg(place, data))
+    face = tf.case(cases, default=lambda: _decode_jpeg(place, data))
+    return tf.ensure_shape(face, FACE)
 
 
 def _decode_png(place: tf.Tensor, data: tf.Tensor) -> tf.Tensor:
     width_height = tf.io.decode_raw(tf.strings.substr(data, 16, 8), tf.int32, little_endian=False)
     data = _checked(place, data, width_height[::-1])
-    return tf.ensure_shape(tf.io.decode_png(data, channels=3), FACE)
+    return tf.io.decode_png(data, channels=3)
 
 
 def _decode_jpeg(place: tf.Tensor, data: tf.Tensor) -> tf.Tensor:
@@ -72,8 +73,7 @@ def _decode_jpeg(place: tf.Tensor, data: tf.Tensor) -> tf.Tensor:
     message = "is not a JPEG or PNG file; its length in bytes is"
     data = input_checks.require(tf.io.is_jpeg(data), data, "picture", place, message, length)
     data = _checked(place, data, tf.io.extract_jpeg_shape(data)[:2])
-    face = tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
-    return tf.ensure_shape(face, FACE)
+    return tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
 
 
 def _checked(place: tf.Tensor, data: tf.Tensor, size: tf.Tensor) -> tf.Tensor:

@@ -31,10 +31,10 @@ def check(format_name: str, precision: str) -> None:
     missing = [name for name in _PACKAGES[format_name] if importlib.util.find_spec(name) is None]
     if missing:
         raise errors.InputError(
-            f"`format={format_name}` needs {' and '.join(missing)}: pip install "
-            f"'ast-net[{format_name}]'"
+            f"`format={format_name}` needs {' and '.join(missing)}, which is not installed: "
+            f"pip install 'ast-net[{format_name}]'"
         )
-    if precision != "float32":
+    if precision not in ("auto", "float32"):
         raise errors.InputError(
             f"`format={format_name}` is always written in float32, and its runtime chooses the "
             f"arithmetic; found `precision={precision}`: leave it out"

@@ -1,6 +1,5 @@
 """Predicts with a model on a server; the client keeps the states of the LSTM."""
 
-import copy
 import random
 import time
 from collections.abc import Callable
@@ -111,28 +110,20 @@ class RemotePredictor:
         Raises:
           InputError: the model has no signature for that.
         """
-        self._server, self._stride = server, stride
-        self._jpeg_quality = jpeg_quality
+        self._server, self._stride, self._jpeg_quality = server, stride, jpeg_quality
         signature = server.signature(_SIGNATURE)
         inputs, outputs = signature.inputs, signature.outputs
-        self._state_sizes = {
-            name: inputs[name].tensor_shape.dim[-1].size for name in inputs if name in outputs
+        self._frames = 0
+        self._states = {
+            name: np.zeros((stride, inputs[name].tensor_shape.dim[-1].size), np.float32)
+            for name in inputs
+            if name in outputs
         }
         self.targets = tuple(name for name in config.ALL_TARGETS if name in outputs)
-        self._reset()
 
     def another(self) -> "RemotePredictor":
         """Returns a predictor for another face."""
-        result = copy.copy(self)
-        result._reset()
-        return result
-
-    def _reset(self) -> None:
-        self._frames = 0
-        self._states = {
-            name: np.zeros((self._stride, size), np.float32)
-            for name, size in self._state_sizes.items()
-        }
+        return RemotePredictor(self._server, self._stride, self._jpeg_quality)
 
     def skip(self, frames: int) -> None:
         """Passes over frames without a face: all states stay as they are."""

@@ -3,7 +3,7 @@
 The graphs consist of TensorFlow's own operations alone, none of them cuDNN's.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import tensorflow as tf
 
@@ -20,7 +20,6 @@ _INPUTS = {
 }
 
 Tensors = dict[str, tf.Tensor]
-Specs = dict[str, tf.TensorSpec]
 Functions = dict[str, tf.types.experimental.ConcreteFunction]
 
 
@@ -62,11 +61,12 @@ def build(model: served_model.ServedModel) -> Functions:
 
 
 def _traced(
-    function: Callable[..., Tensors], name: str, shape: tuple, states: Specs | None = None
+    function: Callable[..., Tensors], name: str, shape: tuple, states: Iterable = ()
 ) -> tf.types.experimental.ConcreteFunction:
-    """Fixes a function's inputs, and checks them: one by its name in `_INPUTS`, and states."""
+    """Fixes a function's inputs, and checks them: that of a name in `_INPUTS`, and states."""
     dtype, limit, what = _INPUTS[name]
-    specs = {name: tf.TensorSpec(shape, dtype, name), **(states or {})}
+    specs = {state.name: tf.TensorSpec(state.shape, tf.float32, state.name) for state in states}
+    specs[name] = tf.TensorSpec(shape, dtype, name)
 
     def checked(**tensors: tf.Tensor) -> Tensors:
         fitting = {key: input_checks.fitting(key, tensors[key], specs[key].shape) for key in specs}
@@ -83,10 +83,7 @@ class _Functions:
         self._model = model
         self._clips = temporal_graphs.clips(model.temporal)
         self._step = temporal_graphs.step(model.temporal)
-        self.states = {
-            x.name: tf.TensorSpec(x.shape, tf.float32, x.name) for x in self._step.inputs
-        }
-        del self.states["features"]
+        self.states = [tensor for tensor in self._step.inputs if tensor.name != "features"]
 
     def clips(self, features: tf.Tensor) -> Tensors:
         return self._clips({"features": input_checks.finite(features)})
@@ -132,6 +129,7 @@ class _Functions:
         return {"stride": tf.maximum(frames, 1)}
 
     def emotion(self, faces: tf.Tensor) -> Tensors:
+        assert self._model.head is not None
         features, shown = encoded_faces.fc6(self._model.cnn, faces)
         posteriors = tf.where(shown[:, tf.newaxis], tf.nn.softmax(self._model.head(features)), 0.0)
         # With a row for each face, as servers that put requests together want it.

@@ -24,13 +24,12 @@ def check(export_dir: str | pathlib.Path) -> pathlib.Path:
             f"{export_dir}: expected a version's number as the last part, as servers want it, "
             f"found {path.name!r}: give, for example, `export_dir={pathlib.Path(export_dir) / '1'}`"
         )
-    names = os.listdir(path.parent) if path.parent.is_dir() else []
-    versions = {_version(name): name for name in names}
+    versions = {_version(other.name): other for other in path.parent.glob("*")}
     if number in versions:
         free = path.parent / str(1 + max(filter(None, versions), default=0))
         raise errors.InputError(
-            f"{path.parent / versions[number]}: this version exists and may be in use; versions "
-            f"are never replaced: give `export_dir={free}`"
+            f"{versions[number]}: this version exists and may be in use; versions are never "
+            f"replaced: give `export_dir={free}`"
         )
     return path
 
