@@ -57,9 +57,7 @@ def write(folder: pathlib.Path, model: served_model.ServedModel, format_name: st
         networks.append(_cnn(model.cnn, model.head))
     for network in networks:
         # Keras exports what has been called.
-        network(
-            {x.name: np.zeros([size or 1 for size in x.shape], x.dtype) for x in network.inputs}
-        )
+        network({x.name: np.zeros([n or 1 for n in x.shape], x.dtype) for x in network.inputs})
         path = folder / f"{network.name}.{_ENDINGS[format_name]}"
         network.export(str(path), format=format_name, verbose=False)
 
