@@ -30,8 +30,12 @@ def whole(path: str | pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 @contextlib.contextmanager
-def whole_folder(path: str | pathlib.Path) -> Iterator[pathlib.Path]:
-    """Does what `whole` does, for a new folder; one that another process made first stays."""
+def whole_folder(path: str | pathlib.Path, exist_ok: bool = True) -> Iterator[pathlib.Path]:
+    """Does what `whole` does, for a new folder; one that another process made first stays.
+
+    Raises:
+      OSError: there is such a folder, and not `exist_ok`, or it cannot be written.
+    """
     path = pathlib.Path(path)
     temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
     temporary.mkdir(parents=True)
@@ -40,7 +44,7 @@ def whole_folder(path: str | pathlib.Path) -> Iterator[pathlib.Path]:
         try:
             os.rename(temporary, path)
         except OSError:
-            if not path.is_dir():
+            if not (exist_ok and path.is_dir()):
                 raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

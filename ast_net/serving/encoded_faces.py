@@ -25,10 +25,7 @@ def fc6(cnn: keras.Model, faces: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
     def some(first, features):
         part = tf.cast(cnn(seen[first : first + _FACES_AT_ONCE]), tf.float32)
-        rounded = tf.cast(
-            tf.cast(tf.minimum(part, input_checks.MAX_FEATURE), tf.float16), tf.float32
-        )
-        return first + _FACES_AT_ONCE, tf.concat([features, rounded], axis=0)
+        return first + _FACES_AT_ONCE, tf.concat([features, part], axis=0)
 
     _, features = tf.while_loop(
         lambda first, _: first < count,
@@ -37,6 +34,9 @@ def fc6(cnn: keras.Model, faces: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         shape_invariants=(tf.TensorShape(()), tf.TensorShape((None, size))),
         parallel_iterations=1,
     )
+    # As features are kept for training and prediction.
+    features = tf.cast(tf.minimum(features, input_checks.MAX_FEATURE), tf.float16)
+    features = tf.cast(features, tf.float32)
     return tf.scatter_nd(places, features, (tf.size(shown, tf.int64), size)), shown
 
 
@@ -51,24 +51,21 @@ def decoded(encoded: tf.Tensor) -> tf.Tensor:
 
 def _decode(indexed: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
     place, data = indexed
-    return tf.case(
-        [
-            (tf.equal(tf.strings.length(data), 0), lambda: tf.zeros(FACE, tf.uint8)),
-            (_is_png(data), lambda: _decode_png(place, data)),
-        ],
-        default=lambda: _decode_jpeg(place, data),
-    )
-
-
-def _is_png(data: tf.Tensor) -> tf.Tensor:
+    length = tf.strings.length(data)
     # 24 bytes reach to the end of the height.
-    return tf.equal(tf.strings.substr(data, 0, 8), _PNG) & (tf.strings.length(data) >= 24)
+    is_png = tf.equal(tf.strings.substr(data, 0, 8), _PNG) & (length >= 24)
+    cases = [
+        (tf.equal(length, 0), lambda: tf.zeros(FACE, tf.uint8)),
+        (is_png, lambda: _decode_png(place, data)),
+    ]
+    face = tf.case(cases, default=lambda: _decode_jpeg(place, data))
+    return tf.ensure_shape(face, FACE)
 
 
 def _decode_png(place: tf.Tensor, data: tf.Tensor) -> tf.Tensor:
     width_height = tf.io.decode_raw(tf.strings.substr(data, 16, 8), tf.int32, little_endian=False)
     data = _checked(place, data, width_height[::-1])
-    return tf.ensure_shape(tf.io.decode_png(data, channels=3), FACE)
+    return tf.io.decode_png(data, channels=3)
 
 
 def _decode_jpeg(place: tf.Tensor, data: tf.Tensor) -> tf.Tensor:
@@ -76,8 +73,7 @@ def _decode_jpeg(place: tf.Tensor, data: tf.Tensor) -> tf.Tensor:
     message = "is not a JPEG or PNG file; its length in bytes is"
     data = input_checks.require(tf.io.is_jpeg(data), data, "picture", place, message, length)
     data = _checked(place, data, tf.io.extract_jpeg_shape(data)[:2])
-    face = tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
-    return tf.ensure_shape(face, FACE)
+    return tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
 
 
 def _checked(place: tf.Tensor, data: tf.Tensor, size: tf.Tensor) -> tf.Tensor:

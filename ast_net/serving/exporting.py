@@ -21,16 +21,13 @@ def export(settings: config.Export) -> None:
     if not is_saved_model:
         formats.check(settings.format, settings.precision)
     exported = served_model.load(settings)
+    spec = exported.temporal.spec
     model_card.check(settings.workdir)
     with version.new(export_dir) as folder:
         if is_saved_model:
-            functions = saved_model.write(folder, exported)
-            model_card.write(folder / "assets", exported.temporal.spec, settings.workdir)
+            saved_model.write(folder, exported)
         else:
-            functions = {}
             formats.write(folder, exported, settings.format)
-            model_card.write(folder, exported.temporal.spec, settings.workdir)
-    for name, function in functions.items():
-        print(f"{name}: {saved_model.describe(function)}")
+        model_card.write(folder / "assets" if is_saved_model else folder, spec, settings.workdir)
     size = sum(file.stat().st_size for file in pathlib.Path(export_dir).rglob("*"))
-    print(f"{exported.temporal.spec.backbone}, {size / 1e6:.0f} MB: see {export_dir}")
+    print(f"{spec.backbone}, {size / 1e6:.0f} MB: see {export_dir}")

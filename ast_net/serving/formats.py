@@ -20,7 +20,6 @@ from ast_net.serving import served_model, temporal_graphs
 # What converting takes beside TensorFlow, and how the files end.
 _PACKAGES = {"onnx": ("onnx", "tf2onnx"), "openvino": ("openvino",), "litert": ()}
 _ENDINGS = {"onnx": "onnx", "openvino": "xml", "litert": "tflite"}
-FORMATS = tuple(_ENDINGS)
 
 
 def check(format_name: str, precision: str) -> None:
@@ -35,7 +34,7 @@ def check(format_name: str, precision: str) -> None:
             f"`format={format_name}` needs {' and '.join(missing)}, which is not installed: "
             f"pip install 'ast-net[{format_name}]'"
         )
-    if precision != "float32":
+    if precision not in ("auto", "float32"):
         raise errors.InputError(
             f"`format={format_name}` is always written in float32, and its runtime chooses the "
             f"arithmetic; found `precision={precision}`: leave it out"
@@ -58,17 +57,14 @@ def write(folder: pathlib.Path, model: served_model.ServedModel, format_name: st
         networks.append(_cnn(model.cnn, model.head))
     for network in networks:
         # Keras exports what has been called.
-        network(
-            {x.name: np.zeros([size or 1 for size in x.shape], x.dtype) for x in network.inputs}
-        )
+        network({x.name: np.zeros([n or 1 for n in x.shape], x.dtype) for x in network.inputs})
         path = folder / f"{network.name}.{_ENDINGS[format_name]}"
         network.export(str(path), format=format_name, verbose=False)
 
 
 def _cnn(cnn: keras.Model, head: keras.Model | None) -> keras.Model:
     faces = keras.Input((224, 224, 3), dtype="uint8", name="faces")
-    fc6 = cnn(faces)
-    outputs = {"fc6": fc6}
+    outputs = {"fc6": cnn(faces)}
     if head is not None:
-        outputs["posteriors"] = keras.ops.softmax(head(fc6))
+        outputs["posteriors"] = keras.ops.softmax(head(outputs["fc6"]))
     return keras.Model({"faces": faces}, outputs, name="cnn")

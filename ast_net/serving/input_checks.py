@@ -22,9 +22,8 @@ def finite(features: tf.Tensor) -> tf.Tensor:
     """Refuses features that are NaN, or larger than float16 holds."""
     # NaN is not less than anything.
     fine = tf.reduce_all(tf.abs(features) <= MAX_FEATURE)
-    return require(
-        fine, features, f"features: expected numbers within {MAX_FEATURE:.0f} of 0, no NaN"
-    )
+    message = f"features: expected numbers within {MAX_FEATURE:.0f} of 0, no NaN"
+    return require(fine, features, message)
 
 
 def bounded(values: tf.Tensor, axes: int, limit: int, what: str) -> tf.Tensor:

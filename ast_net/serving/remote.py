@@ -1,7 +1,5 @@
 """Predicts with a model on a server; the client keeps the states of the LSTM."""
 
-import copy
-import itertools
 import random
 import time
 from collections.abc import Callable
@@ -24,13 +22,10 @@ _Answer = TypeVar("_Answer")
 
 
 class Server:
-    """A served model, in one version: a newer one would not understand the states of this one."""
+    """A served model, in one version."""
 
     def __init__(
-        self,
-        transport: transports.Rest | transports.Grpc,
-        timeout: float = 10.0,
-        patience: float = 60.0,
+        self, transport: transports.Transport, timeout: float = 10.0, patience: float = 60.0
     ) -> None:
         """Args:
         transport: how to reach it.
@@ -41,11 +36,8 @@ class Server:
           InputError: there is no such server, model or version.
         """
         self._transport, self._timeout, self._patience = transport, timeout, patience
-        self._version, self._signatures = self._persist(transport.metadata)
-
-    @property
-    def address(self) -> str:
-        return self._transport.address
+        self.address = transport.address
+        self._signatures = self._persist(transport.metadata)
 
     def signature(self, name: str) -> meta_graph_pb2.SignatureDef:
         """Returns the inputs and outputs of a signature.
@@ -53,33 +45,29 @@ class Server:
         Raises:
           InputError: the model has none of this name.
         """
-        if name not in self._signatures:
+        names = sorted(self._signatures)
+        if name not in names:
             raise errors.InputError(
-                f"{self.address}: the model has no signature {name}, only "
-                f"{', '.join(sorted(self._signatures))}: serve one that export has written with its "
-                "CNN (`cnn=true`)"
+                f"{self.address}: the model has no signature {name}, only {', '.join(names)}: "
+                "serve one that export has written with its CNN (`cnn=true`)"
             )
         return self._signatures[name]
 
-    def predict(self, signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+    def predict(self, signature: str, **inputs: np.ndarray) -> transports.Arrays:
         """Returns the outputs of a signature by name; asks again until they are there.
 
         Raises:
           InputError: the model has no such signature, refuses the inputs, or the server is away for
             longer than the patience lasts.
         """
-        names = set(self.signature(signature).outputs)
-        found = self._persist(
-            lambda timeout: self._transport.predict(signature, inputs, self._version, timeout)
-        )
-        if len(names) == 1 and set(found) == {""}:
-            found = {names.pop(): found[""]}
-        elif set(found) != names:
-            raise errors.InputError(
-                f"{self.address}: {signature} answers with {sorted(found)}, expected "
-                f"{sorted(names)}"
-            )
-        return found
+        names = sorted(self.signature(signature).outputs)
+        outputs = self._persist(lambda timeout: self._transport.predict(signature, inputs, timeout))
+        if len(names) == 1 and set(outputs) == {""}:
+            return {names[0]: outputs[""]}
+        if sorted(outputs) != names:
+            answer = f"{signature} answers with {sorted(outputs)}, expected {names}"
+            raise errors.InputError(f"{self.address}: {answer}: serve what export has written")
+        return outputs
 
     def stride(self, frame_rate: float) -> int:
         """Returns the model's stride at this frame rate, as `ModelSpec.stride_at`."""
@@ -87,22 +75,21 @@ class Server:
         return int(self.predict("stride", frame_rate=rates)["stride"][0])
 
     def _persist(self, attempt: Callable[[float], _Answer]) -> _Answer:
-        start = time.monotonic()
-        for number in itertools.count():
+        start, attempts, pause = time.monotonic(), 0, _FIRST_PAUSE
+        while True:
             try:
                 return attempt(self._timeout)
             except transports.Unavailable as error:
-                # Clients that lost the same server do not come back all at once.
-                pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**number) * random.uniform(0.5, 1.0)
-                waited = time.monotonic() - start
+                attempts, waited = attempts + 1, time.monotonic() - start
                 if waited + pause > self._patience:
                     raise errors.InputError(
-                        f"{self.address}: no answer in {waited:.1f} s and {number + 1} attempts, "
-                        f"the last one: {error}; check that the server runs and is reached from "
-                        "here, or wait longer (`patience=SECONDS`)"
+                        f"{self.address}: no answer in {waited:.1f} s and {attempts} attempts, the "
+                        f"last one: {error}; check that the server runs and is reached from here, "
+                        "or wait longer (`patience=SECONDS`)"
                     ) from error
-                time.sleep(pause)
-        raise AssertionError("unreachable")
+            # Clients that lost the same server do not come back all at once.
+            time.sleep(pause * random.uniform(0.5, 1.0))
+            pause = min(_LONGEST_PAUSE, 2 * pause)
 
 
 class RemotePredictor:
@@ -123,33 +110,20 @@ class RemotePredictor:
         Raises:
           InputError: the model has no signature for that.
         """
-        self._server, self._stride = server, stride
-        self._encoding: tuple[str, list[int]] = (".png", [])
-        if jpeg_quality is not None:
-            self._encoding = (".jpg", [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality])
-        known = server.signature(_SIGNATURE)
-        self._state_sizes = {
-            name: tensor.tensor_shape.dim[-1].size
-            for name, tensor in known.inputs.items()
-            if name in known.outputs
-        }
-        others = set(known.outputs) - set(self._state_sizes)
-        self.targets = tuple(name for name in config.ALL_TARGETS if name in others)
-        self._reset()
-
-    def another(self, stride: int | None = None) -> "RemotePredictor":
-        """Returns a predictor for another face or, with a stride, another recording."""
-        result = copy.copy(self)
-        result._stride = stride or self._stride
-        result._reset()
-        return result
-
-    def _reset(self) -> None:
+        self._server, self._stride, self._jpeg_quality = server, stride, jpeg_quality
+        signature = server.signature(_SIGNATURE)
+        inputs, outputs = signature.inputs, signature.outputs
         self._frames = 0
         self._states = {
-            name: np.zeros((self._stride, size), np.float32)
-            for name, size in self._state_sizes.items()
+            name: np.zeros((stride, inputs[name].tensor_shape.dim[-1].size), np.float32)
+            for name in inputs
+            if name in outputs
         }
+        self.targets = tuple(name for name in config.ALL_TARGETS if name in outputs)
+
+    def another(self) -> "RemotePredictor":
+        """Returns a predictor for another face."""
+        return RemotePredictor(self._server, self._stride, self._jpeg_quality)
 
     def skip(self, frames: int) -> None:
         """Passes over frames without a face: all states stay as they are."""
@@ -167,22 +141,23 @@ class RemotePredictor:
 
     def _step(self, faces: np.ndarray) -> np.ndarray:
         phases = (self._frames + np.arange(len(faces))) % self._stride
-        given = {name: state[phases] for name, state in self._states.items()}
-        found = self._server.predict(_SIGNATURE, jpeg=self._encoded(faces), **given)
-        shapes = {name: state[phases].shape for name, state in self._states.items()}
-        shapes |= dict.fromkeys(self.targets, (len(faces),))
-        for name, shape in shapes.items():
-            if found[name].shape != shape or not np.isfinite(found[name]).all():
+        states = {name: state[phases] for name, state in self._states.items()}
+        outputs = self._server.predict(_SIGNATURE, jpeg=self._encoded(faces), **states)
+        for name, values in outputs.items():
+            shape = states[name].shape if name in states else (len(faces),)
+            if values.shape != shape or not np.isfinite(values).all():
                 raise errors.InputError(
-                    f"{self._server.address}: {name} has shape {found[name].shape}, or numbers "
-                    f"that are not finite, expected finite numbers of shape {shape}"
+                    f"{self._server.address}: {name} has shape {values.shape}, or numbers that are "
+                    f"not finite, expected finite numbers of shape {shape}"
                 )
         for name, state in self._states.items():
-            state[phases] = found[name]
+            state[phases] = outputs[name]
         self._frames += len(faces)
-        return np.stack([found[name] for name in self.targets], axis=1).astype(np.float32)
+        return np.stack([outputs[name] for name in self.targets], axis=1).astype(np.float32)
 
     def _encoded(self, faces: np.ndarray) -> np.ndarray:
-        kind, settings = self._encoding
-        pictures = [cv2.imencode(kind, face[..., ::-1], settings)[1].tobytes() for face in faces]
+        kind, quality = ".png", []
+        if self._jpeg_quality is not None:
+            kind, quality = ".jpg", [cv2.IMWRITE_JPEG_QUALITY, self._jpeg_quality]
+        pictures = [cv2.imencode(kind, face[..., ::-1], quality)[1].tobytes() for face in faces]
         return np.array(pictures, object)

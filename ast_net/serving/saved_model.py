@@ -1,47 +1,39 @@
 """The SavedModel that TensorFlow Serving loads as it is."""
 
 import pathlib
-from collections.abc import Callable
+import shutil
 
 import tensorflow as tf
 
+from ast_net import files
 from ast_net.serving import served_model, signatures, warmup
 
 # In a version's folder, where TensorFlow Serving looks for it with --enable_batching and
 # --enable_per_model_batching_parameters; --batching_parameters_file takes it as well.
 BATCHING = "batching_params.pbtxt"
-_BATCHING = """\
-# Requests to the same signature that come within a batch's time-out are computed together. All
-# their dimensions but the first must be the same (N of clips), and one that is refused takes the
-# others with it.
-max_batch_size { value: 32 }
-batch_timeout_micros { value: 2000 }
-max_enqueued_batches { value: 100 }
-"""
 
 
-def write(folder: pathlib.Path, model: served_model.ServedModel) -> dict[str, Callable]:
-    """Writes the signatures of `signatures.build`, and returns them.
+def write(folder: pathlib.Path, model: served_model.ServedModel) -> None:
+    """Writes the signatures of `signatures.build`, and prints each with its inputs and outputs.
 
     Args:
       folder: exists and is empty.
       model: what is exported.
+
+    Raises:
+      OSError: it cannot be written, for example because the disk is full.
     """
     functions = signatures.build(model)
     module = tf.Module()
     networks = [n for n in (model.temporal.network, model.cnn, model.head) if n is not None]
     module.variables_of_networks = [v.value for network in networks for v in network.variables]
-    tf.saved_model.save(module, str(folder), signatures=functions)
-    (folder / BATCHING).write_text(_BATCHING)
+    with files.tensorflow_output(folder):
+        tf.saved_model.save(module, str(folder), signatures=functions)
+    shutil.copyfile(pathlib.Path(__file__).with_name(BATCHING), folder / BATCHING)
     warmup.write(folder / "assets.extra" / warmup.FILE, functions)
-    return functions
-
-
-def describe(function: Callable) -> str:
-    """Describes a function of `signatures.build` in a line: inputs, outputs and shapes."""
-    inputs = signatures.specifications(function)
-    outputs = function.structured_outputs  # type: ignore[attr-defined]
-    return f"{_tensors(inputs)} -> {_tensors(outputs)}"
+    for name, function in functions.items():
+        inputs = _tensors(function.structured_input_signature[1])
+        print(f"{name}: {inputs} -> {_tensors(function.structured_outputs)}")
 
 
 def _tensors(tensors: dict) -> str:

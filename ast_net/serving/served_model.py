@@ -25,7 +25,7 @@ class ServedModel:
     head: keras.Model | None = None
 
 
-def load(settings: config.Export = config.Export()) -> ServedModel:
+def load(settings: config.Export) -> ServedModel:
     """Loads the networks of a run, or those that come with the package.
 
     VGG-Face's weights come without a head: a message says so, and it is left out.
@@ -42,8 +42,8 @@ def load(settings: config.Export = config.Export()) -> ServedModel:
     weights = prediction_model.cnn_weights(temporal.spec, settings.backbone_weights)
     precision = "float32" if settings.precision == "auto" else settings.precision
     cnn = tensorflow_runtime.network(temporal.spec.backbone, weights, precision)
-    if not expression_head.file_beside(weights).is_file():
-        path = expression_head.file_beside(weights)
+    path = expression_head.file_beside(weights)
+    if not path.is_file():
         print(f"{path}: no such file, so no expressions are exported; finetune leaves it")
         return ServedModel(temporal, cnn)
     return ServedModel(temporal, cnn, prediction_model.load_head(temporal.spec, weights))

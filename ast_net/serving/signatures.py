@@ -3,22 +3,27 @@
 The graphs consist of TensorFlow's own operations alone, none of them cuDNN's.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-import keras
 import tensorflow as tf
 
 from ast_net.cnn import expression_head
 from ast_net.serving import encoded_faces, input_checks, served_model, temporal_graphs
-from ast_net.temporal import temporal_model
 
-# Of all rows of a request together, so that none takes all memory. A face has 150 kB.
-MAX_FRAMES, MAX_FACES = 65_536, 2_048
+# Type of an input, how many there may be in all rows of a request together, so that none takes all
+# memory (a face has 150 kB), and what they are called.
+_INPUTS = {
+    "features": (tf.float32, 65_536, "frames"),
+    "frame_rate": (tf.float32, 65_536, "rates"),
+    "faces": (tf.uint8, 2_048, "faces"),
+    "jpeg": (tf.string, 2_048, "pictures"),
+}
 
 Tensors = dict[str, tf.Tensor]
+Functions = dict[str, tf.types.experimental.ConcreteFunction]
 
 
-def build(model: served_model.ServedModel) -> dict[str, Callable]:
+def build(model: served_model.ServedModel) -> Functions:
     """Builds the functions by their names, each with its inputs' names, shapes and types fixed.
 
     B and N are free. A frame without a face is a row of zeros in features, a picture that is all
@@ -39,129 +44,94 @@ def build(model: served_model.ServedModel) -> dict[str, Callable]:
     Those that take pictures need model.cnn, and emotion needs model.head as well. A function raises
     tf.errors.InvalidArgumentError for what is empty, too large, not finite, or not such a picture.
     """
-    spec = model.temporal.spec
-    clips, step = temporal_graphs.clips(model.temporal), temporal_graphs.step(model.temporal)
-    states = {
-        tensor.name: (tuple(tensor.shape), tf.float32)
-        for tensor in step.inputs
-        if tensor.name != "features"
-    }
-    features = (None, spec.feature_size), tf.float32
+    functions, face = _Functions(model), encoded_faces.FACE
+    size, states = model.temporal.spec.feature_size, functions.states
     result = {
-        "serving_default": _traced(_clips(clips), features=((None, *features[0]), tf.float32)),
-        "step": _traced(_step_features(step), features=features, **states),
-        "stride": _traced(_stride(spec), frame_rate=((None,), tf.float32)),
+        "serving_default": _traced(functions.clips, "features", (None, None, size)),
+        "step": _traced(functions.step, "features", (None, size), states),
+        "stride": _traced(functions.stride, "frame_rate", (None,)),
     }
-    if model.cnn is None:
-        return result
-    faces = (None, *encoded_faces.FACE), tf.uint8
-    of_faces = _faces(clips, model.cnn)
-    result["faces"] = _traced(of_faces, faces=((None, *faces[0]), tf.uint8))
-    result["jpeg"] = _traced(_jpeg(of_faces), jpeg=((None, None), tf.string))
-    result["step_jpeg"] = _traced(_step_jpeg(step, model.cnn), jpeg=((None,), tf.string), **states)
+    if model.cnn is not None:
+        result["faces"] = _traced(functions.faces, "faces", (None, None, *face))
+        result["jpeg"] = _traced(functions.jpeg, "jpeg", (None, None))
+        result["step_jpeg"] = _traced(functions.step_jpeg, "jpeg", (None,), states)
     if model.head is not None:
-        result["emotion"] = _traced(_emotion(model.cnn, model.head), faces=faces)
+        result["emotion"] = _traced(functions.emotion, "faces", (None, *face))
     return result
 
 
-def _traced(function: Callable[..., Tensors], **inputs: tuple[tuple, tf.DType]) -> Callable:
-    specs = {name: tf.TensorSpec(shape, dtype, name) for name, (shape, dtype) in inputs.items()}
+def _traced(
+    function: Callable[..., Tensors], name: str, shape: tuple, states: Iterable = ()
+) -> tf.types.experimental.ConcreteFunction:
+    """Fixes a function's inputs, and checks them: that of a name in `_INPUTS`, and states."""
+    dtype, limit, what = _INPUTS[name]
+    specs = {state.name: tf.TensorSpec(state.shape, tf.float32, state.name) for state in states}
+    specs[name] = tf.TensorSpec(shape, dtype, name)
 
     def checked(**tensors: tf.Tensor) -> Tensors:
-        return function(
-            **{name: input_checks.fitting(name, tensors[name], specs[name].shape) for name in specs}
-        )
+        fitting = {key: input_checks.fitting(key, tensors[key], specs[key].shape) for key in specs}
+        fitting[name] = input_checks.bounded(fitting[name], shape.count(None), limit, what)
+        return function(**fitting)
 
     return tf.function(checked, autograph=False).get_concrete_function(**specs)
 
 
-def _clips(clips: keras.Model) -> Callable[..., Tensors]:
-    def of_clips(features):
-        features = input_checks.finite(input_checks.bounded(features, 2, MAX_FRAMES, "frames"))
-        return clips({"features": features})
+class _Functions:
+    """What the signatures compute of inputs whose shapes and sizes have been checked."""
 
-    return of_clips
+    def __init__(self, model: served_model.ServedModel) -> None:
+        self._model = model
+        self._clips = temporal_graphs.clips(model.temporal)
+        self._step = temporal_graphs.step(model.temporal)
+        self.states = [tensor for tensor in self._step.inputs if tensor.name != "features"]
 
+    def clips(self, features: tf.Tensor) -> Tensors:
+        return self._clips({"features": input_checks.finite(features)})
 
-def _step(step: keras.Model, features: tf.Tensor, states: Tensors) -> Tensors:
-    """Each target, and the new states by the names that they go in with."""
-    rows, checked = tf.shape(features)[0], {}
-    for name, state in states.items():
-        count = tf.shape(state)[0]
-        message = f"{name}: expected as many rows as there are faces, found"
-        state = input_checks.require(count == rows, state, message, count, "and", rows)
-        finite = tf.reduce_all(tf.math.is_finite(state))
-        checked[name] = input_checks.require(finite, state, f"{name}: found NaN or infinity")
-    answer = step({"features": features, **checked})
-    return {name.removeprefix(temporal_graphs.NEXT): value for name, value in answer.items()}
+    def faces(self, faces: tf.Tensor) -> Tensors:
+        return self._clips_of(tf.reshape(faces, (-1, *encoded_faces.FACE)), tf.shape(faces))
 
+    def jpeg(self, jpeg: tf.Tensor) -> Tensors:
+        return self._clips_of(encoded_faces.decoded(tf.reshape(jpeg, (-1,))), tf.shape(jpeg))
 
-def _step_features(step: keras.Model) -> Callable[..., Tensors]:
-    def step_features(features, **states):
-        features = input_checks.finite(input_checks.bounded(features, 1, MAX_FRAMES, "rows"))
-        return _step(step, features, states)
+    def _clips_of(self, faces: tf.Tensor, shape: tf.Tensor) -> Tensors:
+        """Predicts faces [B * N, 224, 224, 3] as clips; shape begins with B, N."""
+        features, _ = encoded_faces.fc6(self._model.cnn, faces)
+        clips = tf.reshape(features, (shape[0], shape[1], features.shape[1]))
+        return self._clips({"features": clips})
 
-    return step_features
+    def step(self, features: tf.Tensor, **states: tf.Tensor) -> Tensors:
+        return self._next(input_checks.finite(features), states)
 
+    def step_jpeg(self, jpeg: tf.Tensor, **states: tf.Tensor) -> Tensors:
+        features, _ = encoded_faces.fc6(self._model.cnn, encoded_faces.decoded(jpeg))
+        return self._next(features, states)
 
-def _step_jpeg(step: keras.Model, cnn: keras.Model) -> Callable[..., Tensors]:
-    def step_jpeg(jpeg, **states):
-        faces = encoded_faces.decoded(input_checks.bounded(jpeg, 1, MAX_FACES, "pictures"))
-        features, _ = encoded_faces.fc6(cnn, faces)
-        return _step(step, features, states)
+    def _next(self, features: tf.Tensor, states: Tensors) -> Tensors:
+        """Predicts each target, and the new states by the names that they go in with."""
+        rows, checked = tf.shape(features)[0], {}
+        for name, state in states.items():
+            count = tf.shape(state)[0]
+            message = f"{name}: expected as many rows as there are faces, found"
+            state = input_checks.require(count == rows, state, message, count, "and", rows)
+            finite = tf.reduce_all(tf.math.is_finite(state))
+            checked[name] = input_checks.require(finite, state, f"{name}: found NaN or infinity")
+        answer = self._step({"features": features, **checked})
+        return {name.removeprefix(temporal_graphs.NEXT): value for name, value in answer.items()}
 
-    return step_jpeg
-
-
-def _stride(spec: temporal_model.ModelSpec) -> Callable[..., Tensors]:
-    def stride(frame_rate):
-        rate = input_checks.bounded(frame_rate, 1, MAX_FRAMES, "rates")
-        fine = tf.reduce_all((rate > 0) & (rate < 1000))
-        rate = tf.cast(
-            input_checks.require(fine, rate, "frame_rate: expected 0 to 1000, found", rate),
-            tf.float64,
-        )
+    def stride(self, frame_rate: tf.Tensor) -> Tensors:
+        fine = tf.reduce_all((frame_rate > 0) & (frame_rate < 1000))
+        message = "frame_rate: expected 0 to 1000, found"
+        rate = tf.cast(input_checks.require(fine, frame_rate, message, frame_rate), tf.float64)
         # As ModelSpec.stride_at.
+        spec = self._model.temporal.spec
         frames = tf.cast(tf.round(spec.stride * rate / spec.frame_rate), tf.int32)
         return {"stride": tf.maximum(frames, 1)}
 
-    return stride
-
-
-def _faces(clips: keras.Model, cnn: keras.Model) -> Callable[..., Tensors]:
-    def predict(faces):
-        faces = input_checks.bounded(faces, 2, MAX_FACES, "faces")
-        features, _ = encoded_faces.fc6(cnn, tf.reshape(faces, (-1, *encoded_faces.FACE)))
-        shape = tf.concat([tf.shape(faces)[:2], tf.shape(features)[1:]], axis=0)
-        return clips({"features": tf.reshape(features, shape)})
-
-    return predict
-
-
-def _jpeg(predict: Callable[..., Tensors]) -> Callable[..., Tensors]:
-    def decode_and_predict(jpeg):
-        jpeg = input_checks.bounded(jpeg, 2, MAX_FACES, "pictures")
-        faces = encoded_faces.decoded(tf.reshape(jpeg, (-1,)))
-        return predict(tf.reshape(faces, tf.concat([tf.shape(jpeg), encoded_faces.FACE], axis=0)))
-
-    return decode_and_predict
-
-
-def _emotion(cnn: keras.Model, head: keras.Model) -> Callable[..., Tensors]:
-    def emotion(faces):
-        features, shown = encoded_faces.fc6(cnn, input_checks.bounded(faces, 1, MAX_FACES, "faces"))
-        posteriors = tf.nn.softmax(head(features))
+    def emotion(self, faces: tf.Tensor) -> Tensors:
+        assert self._model.head is not None
+        features, shown = encoded_faces.fc6(self._model.cnn, faces)
+        posteriors = tf.where(shown[:, tf.newaxis], tf.nn.softmax(self._model.head(features)), 0.0)
         # With a row for each face, as servers that put requests together want it.
         names = tf.tile([expression_head.EXPRESSIONS], (tf.shape(faces)[0], 1))
-        return {
-            "posteriors": tf.where(shown[:, tf.newaxis], posteriors, 0.0),
-            "expressions": names,
-        }
-
-    return emotion
-
-
-def specifications(function: Callable) -> dict[str, tf.TensorSpec]:
-    """Returns the inputs that a function of `build` takes, by name."""
-    positional, named = function.structured_input_signature  # type: ignore[attr-defined]
-    return {spec.name: spec for spec in (*positional, *named.values())}
+        return {"posteriors": posteriors, "expressions": names}

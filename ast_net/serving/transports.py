@@ -1,8 +1,9 @@
 """How a client talks to TensorFlow Serving: by REST or by gRPC; one request, one answer.
 
 A transport has `address`, for people, and two methods, each with a time-out in seconds:
-- metadata(timeout): the model's version and its signatures by name.
-- predict(signature, inputs, version, timeout): the outputs of a signature by name.
+- metadata(timeout): the model's signatures by name. From then on only its version is asked: a newer
+  one would not understand the states of this one.
+- predict(signature, inputs, timeout): the outputs of a signature by name.
 
 They raise Unavailable where a later attempt may succeed, and InputError where none will.
 """
@@ -24,6 +25,7 @@ from tensorflow.core.protobuf import meta_graph_pb2
 from ast_net import errors
 
 Signatures = Mapping[str, meta_graph_pb2.SignatureDef]
+Arrays = Mapping[str, np.ndarray]
 
 # Too many requests, and a proxy's answers while the server is away, starting or silent.
 _PASSING_STATUS = {429, 502, 503, 504}
@@ -45,37 +47,31 @@ class Rest:
         Raises:
           InputError: it is not of this form.
         """
-        found = re.fullmatch(r"(https?://[^/]+.*/v1/models/[^/:]+)(?:/versions/(\d+))?/?", url)
-        if found is None:
+        parts = re.fullmatch(r"(https?://[^/]+.*/v1/models/[^/:]+)(/versions/\d+)?/?", url)
+        if parts is None:
             raise errors.InputError(
                 f"{url}: expected an address such as http://localhost:8501/v1/models/ast_net, or "
                 "with /versions/1 after it"
             )
         self.address = url
-        self._model, version = found.groups()
-        self._version = None if version is None else int(version)
+        self._model, self._version = parts[1], parts[2] or ""
 
-    def metadata(self, timeout: float) -> tuple[int, Signatures]:
-        answer = self._ask(f"{self._place(self._version)}/metadata", None, timeout)
+    def metadata(self, timeout: float) -> Signatures:
+        answer = self._ask("/metadata", None, timeout)
         try:
             version = int(answer["model_spec"]["version"])
-            found = answer["metadata"]["signature_def"]["signature_def"]
-            signatures = {
-                name: json_format.ParseDict(
-                    value, meta_graph_pb2.SignatureDef(), ignore_unknown_fields=True
-                )
-                for name, value in found.items()
-            }
+            signatures = {"signature_def": answer["metadata"]["signature_def"]["signature_def"]}
+            graph = meta_graph_pb2.MetaGraphDef()
+            json_format.ParseDict(signatures, graph, ignore_unknown_fields=True)
         except (KeyError, TypeError, ValueError, AttributeError, json_format.ParseError) as error:
             raise _no_server(self.address, answer) from error
-        return version, signatures
+        self._version = f"/versions/{version}"
+        return graph.signature_def
 
-    def predict(
-        self, signature: str, inputs: Mapping[str, np.ndarray], version: int, timeout: float
-    ) -> dict[str, np.ndarray]:
-        columns = {name: _as_json(values) for name, values in inputs.items()}
-        body = json.dumps({"signature_name": signature, "inputs": columns}).encode()
-        answer = self._ask(f"{self._place(version)}:predict", body, timeout)
+    def predict(self, signature: str, inputs: Arrays, timeout: float) -> Arrays:
+        columns = {name: values.tolist() for name, values in inputs.items()}
+        body = json.dumps({"signature_name": signature, "inputs": columns}, default=_base64)
+        answer = self._ask(":predict", body.encode(), timeout)
         if not isinstance(answer, dict) or "outputs" not in answer:
             raise _no_server(self.address, answer)
         outputs = answer["outputs"]
@@ -83,34 +79,30 @@ class Rest:
         named = outputs if isinstance(outputs, dict) else {"": outputs}
         return {name: np.array(values) for name, values in named.items()}
 
-    def _place(self, version: int | None) -> str:
-        return self._model if version is None else f"{self._model}/versions/{version}"
-
-    def _ask(self, url: str, body: bytes | None, timeout: float) -> Any:
+    def _ask(self, path: str, body: bytes | None, timeout: float) -> Any:
+        url = f"{self._model}{self._version}{path}"
         request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
         try:
-            with urllib.request.urlopen(request, timeout=timeout) as response:
-                text = response.read()
-        except urllib.error.HTTPError as error:
-            raise self._refusal(error.code, _read(error)) from error
+            try:
+                with urllib.request.urlopen(request, timeout=timeout) as response:
+                    status, text = response.status, response.read()
+            except urllib.error.HTTPError as error:
+                status, text = error.code, error.read()
         # A server that is killed while it answers shows in any of these.
         except (OSError, http.client.HTTPException) as error:
             raise Unavailable(getattr(error, "reason", None) or repr(error)) from error
         try:
-            return json.loads(text)
-        except ValueError as error:
-            raise _no_server(self.address, text) from error
-
-    def _refusal(self, status: int, text: bytes) -> Exception:
-        try:
-            message = str(json.loads(text)["error"])
-        except (ValueError, KeyError, TypeError):
+            answer = json.loads(text)
+            if status == 200:
+                return answer
+            message = str(answer["error"])
+        except (ValueError, KeyError, TypeError) as error:
+            if status not in _PASSING_STATUS:
+                raise _no_server(self.address, f"HTTP {status} {text!r}") from error
             message = ""
         if status in _PASSING_STATUS:
-            return Unavailable(f"HTTP {status} {message}".strip())
-        if not message:
-            return _no_server(self.address, f"HTTP {status}")
-        return _refusal(self.address, message, missing=status == 404)
+            raise Unavailable(f"HTTP {status} {message}".strip())
+        raise _refusal(self.address, message, missing=status == 404)
 
 
 class Grpc:
@@ -141,36 +133,30 @@ class Grpc:
         self._grpc: Any = grpc
         self._metadata_pb2: Any = get_model_metadata_pb2
         self._predict_pb2: Any = predict_pb2
-        self._model, self._version = model, version
+        self._spec = {"name": model, "version": None if version is None else {"value": version}}
         # gRPC itself would wait for up to two minutes before it tries again to connect.
         waits = {"min": 100, "initial": 100, "max": 1000}
         options = [(f"grpc.{name}_reconnect_backoff_ms", wait) for name, wait in waits.items()]
         channel = grpc.insecure_channel(target, options)
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
-    def metadata(self, timeout: float) -> tuple[int, Signatures]:
-        request = self._metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
-        self._specify(request, self._version)
+    def metadata(self, timeout: float) -> Signatures:
+        request = self._metadata_pb2.GetModelMetadataRequest(
+            model_spec=self._spec, metadata_field=["signature_def"]
+        )
         answer = self._ask(self._stub.GetModelMetadata, request, timeout)
         signatures = self._metadata_pb2.SignatureDefMap()
         answer.metadata["signature_def"].Unpack(signatures)
-        return answer.model_spec.version.value, dict(signatures.signature_def)
+        self._spec["version"] = {"value": answer.model_spec.version.value}
+        return signatures.signature_def
 
-    def predict(
-        self, signature: str, inputs: Mapping[str, np.ndarray], version: int, timeout: float
-    ) -> dict[str, np.ndarray]:
-        request = self._predict_pb2.PredictRequest()
-        self._specify(request, version)
-        request.model_spec.signature_name = signature
-        for name, values in inputs.items():
-            request.inputs[name].CopyFrom(tf.make_tensor_proto(values))
+    def predict(self, signature: str, inputs: Arrays, timeout: float) -> Arrays:
+        request = self._predict_pb2.PredictRequest(
+            model_spec={**self._spec, "signature_name": signature},
+            inputs={name: tf.make_tensor_proto(values) for name, values in inputs.items()},
+        )
         answer = self._ask(self._stub.Predict, request, timeout)
         return {name: tf.make_ndarray(tensor) for name, tensor in answer.outputs.items()}
-
-    def _specify(self, request: Any, version: int | None) -> None:
-        request.model_spec.name = self._model
-        if version is not None:
-            request.model_spec.version.value = version
 
     def _ask(self, method: Any, request: Any, timeout: float) -> Any:
         codes = self._grpc.StatusCode
@@ -185,28 +171,22 @@ class Grpc:
             raise _refusal(self.address, message, missing=code == codes.NOT_FOUND) from error
 
 
-def _as_json(values: np.ndarray) -> Any:
-    """Nested lists; strings as TensorFlow Serving wants bytes."""
-    if values.dtype != object:
-        return values.tolist()
-    return [{"b64": base64.b64encode(value).decode()} for value in values]
+Transport = Rest | Grpc
 
 
-def _read(error: urllib.error.HTTPError) -> bytes:
-    try:
-        return error.read()
-    except (OSError, http.client.HTTPException):
-        return b""
+def _base64(data: bytes) -> dict[str, str]:
+    """Encodes what JSON has no type for, as TensorFlow Serving wants bytes."""
+    return {"b64": base64.b64encode(data).decode()}
 
 
 def _refusal(address: str, message: str, missing: bool) -> errors.InputError:
-    message = message[:_LONGEST_MESSAGE]
+    reason = f"the server refuses the request: {message[:_LONGEST_MESSAGE]}"
     if missing:
-        return errors.InputError(
-            f"{address}: the server has no such model or version ({message}): give the name with "
-            "which it was started (--model_name), and a version that is in its folder"
+        reason = (
+            f"the server has no such model or version ({message[:_LONGEST_MESSAGE]}): give the "
+            "name with which it was started (--model_name), and a version that is in its folder"
         )
-    return errors.InputError(f"{address}: the server refuses the request: {message}")
+    return errors.InputError(f"{address}: {reason}")
 
 
 def _no_server(address: str, answer: Any) -> errors.InputError:

@@ -1,14 +1,11 @@
 """A version of a model on disk, whole or not at all."""
 
 import contextlib
-import errno
 import os
 import pathlib
-import secrets
-import shutil
 from collections.abc import Iterator
 
-from ast_net import errors
+from ast_net import errors, files
 
 
 def check(export_dir: str | pathlib.Path) -> pathlib.Path:
@@ -27,13 +24,12 @@ def check(export_dir: str | pathlib.Path) -> pathlib.Path:
             f"{export_dir}: expected a version's number as the last part, as servers want it, "
             f"found {path.name!r}: give, for example, `export_dir={pathlib.Path(export_dir) / '1'}`"
         )
-    names = os.listdir(path.parent) if path.parent.is_dir() else []
-    same = [name for name in names if _version(name) == number]
-    if same:
-        highest = max(filter(None, map(_version, names)), default=0)
+    versions = {_version(other.name): other for other in path.parent.glob("*")}
+    if number in versions:
+        free = path.parent / str(1 + max(filter(None, versions), default=0))
         raise errors.InputError(
-            f"{path.parent / same[0]}: this version exists and may be in use; versions are never "
-            f"replaced: give `export_dir={path.parent / str(1 + highest)}`"
+            f"{versions[number]}: this version exists and may be in use; versions are never "
+            f"replaced: give `export_dir={free}`"
         )
     return path
 
@@ -49,20 +45,12 @@ def new(export_dir: str | pathlib.Path) -> Iterator[pathlib.Path]:
       InputError: as `check`, or another process has made the version meanwhile.
     """
     path = check(export_dir)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    temporary.mkdir()
     try:
-        yield temporary
-        try:
-            os.rename(temporary, path)
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-                raise
-            check(path)
-            raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        with files.whole_folder(path, exist_ok=False) as temporary:
+            yield temporary
+    except OSError:
+        check(path)
+        raise
 
 
 def _version(name: str) -> int | None:

@@ -118,7 +118,7 @@ def test_another_precision_is_refused(tmp_path):
         exporting.export(
             config.Export(export_dir=str(tmp_path / "1"), format="litert", precision="bfloat16")
         )
-    with pytest.raises(errors.InputError, match="`precision` must be one of .*found int8"):
+    with pytest.raises(errors.InputError, match="`precision` must be one of .*, found int8"):
         exporting.export(config.Export(export_dir=str(tmp_path / "1"), precision="int8"))
 
 

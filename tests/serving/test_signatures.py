@@ -68,7 +68,7 @@ SHAPE, TYPE, VALUES = (
     "to be .* but .* is provided",
     "no NaN",
 )
-CLIPS, ROWS = "expected 1 to 65536 frames", "expected 1 to 65536 rows"
+CLIPS = "expected 1 to 65536 frames"
 FACES, PICTURES = "expected 1 to 2048 faces", "expected 1 to 2048 pictures"
 ONE_NAN = np.where(np.arange(512) == 300, np.nan, floats(1, 1, 512)).astype(np.float32)
 
@@ -93,7 +93,7 @@ MALFORMED = [
     ("step", states(features=floats(2, 1)), SHAPE),
     ("step", states(features=floats(2, 1, 512)), SHAPE),
     ("step", states(features=floats(512)), SHAPE),
-    ("step", states(features=floats(0, 512)), ROWS),
+    ("step", states(features=floats(0, 512)), CLIPS),
     ("step", states(features=floats(3, 512)), "lstm_.*: expected as many rows as there are faces"),
     ("step", states(features=ONE_NAN[[0, 0], 0]), VALUES),
     ("step", states(features=floats(2, 512).astype(np.int32)), TYPE),

@@ -1,8 +1,10 @@
 """A version appears whole or not at all."""
 
+import contextlib
 import os
 import pathlib
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -66,6 +68,29 @@ def test_what_fails_at_any_stage_leaves_nothing(run, tmp_path, monkeypatch, stag
     assert not list((tmp_path / "models").iterdir())
 
 
+@contextlib.contextmanager
+def _full_disk(size):
+    # A limit of a file's size stands for that of a disk.
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_is_an_error_with_the_path(run, tmp_path, served):
+    settings = config.Export(export_dir=str(tmp_path / "models/1"), workdir=str(run), cnn=False)
+    with pytest.raises(OSError, match="cannot be written") as error, _full_disk(20_000):
+        exporting.export(settings)
+    assert pathlib.Path(error.value.filename).parent == tmp_path / "models"
+    assert not list((tmp_path / "models").iterdir())
+    pytest.importorskip("tensorflow_serving", reason="needs the extra serving of setup.cfg")
+    with pytest.raises(OSError, match="cannot be written") as error, _full_disk(20_000):
+        warmup.write(tmp_path / "extra/requests", served)
+    assert error.value.filename == str(tmp_path / "extra/requests")
+
+
 def test_killed_it_leaves_nothing_that_a_server_takes_for_a_version(tmp_path):
     # The folder's name begins with a dot; servers look for numbers.
     program = """
@@ -79,7 +104,7 @@ def test_killed_it_leaves_nothing_that_a_server_takes_for_a_version(tmp_path):
     root = pathlib.Path(__file__).parents[2]
     assert subprocess.run(command, cwd=root).returncode == -signal.SIGKILL
     (left,) = (tmp_path / "models").iterdir()
-    assert left.name.startswith(".1.") and (left / "saved_model.pb").exists()
+    assert left.name.startswith(".") and (left / "saved_model.pb").exists()
     with version.new(tmp_path / "models/1"):
         pass
     assert (tmp_path / "models/1").is_dir()
