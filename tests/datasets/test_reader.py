@@ -1,0 +1,42 @@
+"""A new data set is two methods: the example of the notes goes the whole way."""
+
+import functools
+import shutil
+from unittest import mock
+
+import layouts
+
+from ast_net import config
+from ast_net.datasets import reader, recording_list
+from ast_net.records import catalogue
+
+
+class Pairs(reader.Reader):
+    """Pairs of files: FOLDER/NAME.mp4 and FOLDER/NAME.csv with the columns time, valence, arousal."""
+
+    def partitions(self, folder):
+        names = sorted(path.stem for path in folder.glob("*.csv"))
+        return {"train": tuple(names[:-1]), "dev": tuple(names[-1:])}
+
+    def source(self, folder, name):
+        ratings = folder / f"{name}.csv"
+        read = functools.partial(recording_list.read_gold, name, ratings, self.settings.targets)
+        return reader.Source(name, folder / f"{name}.mp4", [ratings], read)
+
+
+def test_a_new_data_set_goes_the_whole_way(tmp_path, face_video, whole_way):
+    folder = tmp_path / "source"
+    folder.mkdir()
+    for name in ("anna", "ben"):
+        shutil.copy(face_video, folder / f"{name}.mp4")
+        rows = [
+            ",".join([f"{time:.2f}", *(f"{layouts.course(name, t, [time])[0]}" for t in layouts.TARGETS)])
+            for time in layouts.TIMES
+        ]
+        (folder / f"{name}.csv").write_text("\n".join(["time,valence,arousal", *rows]))
+    with (
+        mock.patch.dict(config.DATASETS, {"pairs": "pairs of files"}),
+        mock.patch.dict(catalogue.DATA_SETS, {"pairs": catalogue.DataSet(Pairs)}),
+    ):
+        whole_way("pairs", folder, {})
+    assert "FOLDER/NAME.mp4" in Pairs.instructions()
