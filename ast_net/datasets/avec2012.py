@@ -8,7 +8,7 @@ import numpy as np
 from absl import logging
 
 from ast_net import config, errors
-from ast_net.datasets import feeltrace, folders, reader
+from ast_net.datasets import annotations, feeltrace, folders, reader
 from ast_net.faces import video
 
 # Numbers a second in the label files, by those who published readers of them. The paper (section 4.1)
@@ -19,9 +19,8 @@ _SAME_RATE = 0.02
 # Seconds by which labels and video may differ in length without a word.
 _LENGTH_TOLERANCE = 1.0
 
-# The split's name on disk of each of ours, and how many sessions it has.
-_ON_DISK = {"train": "train", "dev": "devel", "test": "test"}
-_SESSIONS = {"train": 31, "devel": 32, "test": 32}
+# The name on disk of each split, and how many sessions it has.
+_SPLITS = {"train": ("train", 31), "dev": ("devel", 32), "test": ("test", 32)}
 
 
 class Avec2012(reader.Reader):
@@ -46,21 +45,18 @@ class Avec2012(reader.Reader):
     def partitions(self, folder: pathlib.Path) -> reader.Partitions:
         """Returns the sessions that have labels; test is left out if it has none."""
         result = {}
-        for split, on_disk in _ON_DISK.items():
-            labels = _labels(folder, on_disk).glob(f"labels_continuous_{on_disk}???_*.dat")
-            names = {path.name.split("_")[2] for path in labels}
-            if not names and split != "test":
-                raise errors.InputError(
-                    f"{_labels(folder, on_disk)}: no labels_continuous_{on_disk}001_valence.dat or the "
-                    'like; give the folder that holds "emotion labels" with `manual_dir`'
-                )
-            if names and len(names) != _SESSIONS[on_disk]:
-                logging.warning(
-                    f"{_labels(folder, on_disk)}: labels of {len(names)} sessions, the challenge has "
-                    f"{_SESSIONS[on_disk]}; figures do not compare with those of others"
-                )
+        for split, (on_disk, sessions) in _SPLITS.items():
+            below = _labels(folder, on_disk)
+            labels = below.glob(f"labels_continuous_{on_disk}???_*.dat")
+            names = sorted({path.name.split("_")[2] for path in labels})
             if names:
-                result[split] = tuple(sorted(names))
+                reader.warn_of_count(below, len(names), sessions, "sessions with labels")
+                result[split] = tuple(names)
+            elif split != "test":
+                raise errors.InputError(
+                    f"{below}: no labels_continuous_{on_disk}001_valence.dat or the like; give the "
+                    'folder that holds "emotion labels" with `manual_dir`'
+                )
         return result
 
     def source(self, folder: pathlib.Path, name: str) -> reader.Source:
@@ -75,7 +71,7 @@ class Avec2012(reader.Reader):
             target: _labels(folder, parts[1]) / f"labels_continuous_{name}_{target}.dat"
             for target in self.settings.targets
         }
-        read = functools.partial(read_gold, name, video_file, files)
+        read = functools.partial(read_labels, name, video_file, files)
         return reader.Source(name, video_file, list(files.values()), read)
 
 
@@ -83,28 +79,29 @@ def _labels(folder: pathlib.Path, split: str) -> pathlib.Path:
     return folder / "emotion labels" / split / f"FC_{split}_labels"
 
 
-def read_gold(
+def read_labels(
     name: str, video_file: pathlib.Path, files: dict[str, pathlib.Path]
-) -> tuple[np.ndarray, np.ndarray]:
-    """The times float64 [R] of a session's labels and the labels [R, D] of each target's file.
+) -> dict[str, annotations.Ratings]:
+    """Reads the labels of a session: a file for each target, and in it a number for each frame.
 
     Raises:
       InputError: a file is missing or not what it should be, or one is longer than another.
     """
-    columns = []
+    labels = {}
     for target, path in files.items():
         # A blank line would move all labels after it by a frame.
         _, values = feeltrace.read_numbers(path, 1, blank_lines=False)
-        columns.append(feeltrace.to_unit_range(path, target, values[:, 0]))
-    lengths = {str(path): len(column) for path, column in zip(files.values(), columns, strict=True)}
+        labels[target] = feeltrace.to_unit_range(path, target, values)
+    lengths = {target: len(values) for target, values in labels.items()}
     if len(set(lengths.values())) > 1:
-        found = ", ".join(f"{count} in {path}" for path, count in lengths.items())
+        found = ", ".join(f"{count} in {files[target]}" for target, count in lengths.items())
         raise errors.InputError(
             f"{name}: labels of different length: {found}; expected one for each frame of the video in "
             "each: copy them again"
         )
-    gold = np.stack(columns, axis=1)
-    return np.arange(len(gold)) / label_rate(name, len(gold), video_file), gold
+    count = max(lengths.values())
+    times = np.arange(count) / label_rate(name, count, video_file)
+    return {target: annotations.Ratings(times, labels[target], (target,)) for target in files}
 
 
 def label_rate(name: str, labels: int, video_file: pathlib.Path) -> float:

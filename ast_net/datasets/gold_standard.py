@@ -26,9 +26,8 @@ def of_targets(name: str, ratings: dict[str, annotations.Ratings]) -> tuple[np.n
     times = np.unique(np.concatenate([rated.times for rated in ratings.values()]))
     gold = np.full((len(times), len(ratings)), np.nan)
     for column, (target, rated) in enumerate(ratings.items()):
-        gold[np.searchsorted(times, rated.times), column] = gold_standard(
-            rated.values, f"{name}, {target}"
-        )
+        rows = np.searchsorted(times, rated.times)
+        gold[rows, column] = gold_standard(rated.values, f"{name}, {target}")
         if np.isnan(rated.values).all():
             logging.warning(f"{name}: nobody has rated its {target}")
     ends = {target: rated.times[-1] for target, rated in ratings.items()}
@@ -89,9 +88,10 @@ def _level(means: np.ndarray, weights: np.ndarray, name: str) -> float:
     if not inside:
         level = float(means.mean())
     if total <= 0 or not inside:
+        concordance = ", ".join(f"{weight:.3f}" for weight in weights)
         logging.warning(
-            f"{name}: the raters do not agree (concordance with the others {', '.join(f'{weight:.3f}' for weight in weights)}), "
-            f"so the gold standard's level, {level:.3f} of raters' means from {means.min():.3f} "
+            f"{name}: the raters do not agree (concordance with the others {concordance}), so"
+            f" the gold standard's level, {level:.3f} of raters' means from {means.min():.3f} "
             f"to {means.max():.3f}, means little; check the ratings"
         )
     return level

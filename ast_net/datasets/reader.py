@@ -1,8 +1,10 @@
 """What the readers of data sets share: from a folder on disk to recordings and their gold standard."""
 
 import abc
+import collections
 import dataclasses
 import inspect
+import itertools
 import pathlib
 from collections.abc import Callable, Sequence
 
@@ -10,7 +12,7 @@ import numpy as np
 from absl import logging
 
 from ast_net import config, errors
-from ast_net.datasets import annotations
+from ast_net.datasets import annotations, gold_standard
 
 Gold = tuple[np.ndarray, np.ndarray]
 Partitions = dict[str, tuple[str, ...]]
@@ -24,8 +26,7 @@ class Source:
       name: as in the data set, P16.
       video: the video file, or a folder of pictures; it may be missing.
       ratings: the files that its gold standard is made of, which may be missing.
-      read_gold: reads them: the ratings' times float64 [R] in seconds, strictly increasing, and the gold
-        standard float64 [R, D] of the targets, NaN where there is none. Raises InputError.
+      read: reads them: of each target what its raters said, or the one gold standard. Raises InputError.
       read_raters: reads what the single raters said of each target; None where there is a gold standard
         and no more. Raises InputError.
       subject: who is seen, if the data set says.
@@ -34,9 +35,21 @@ class Source:
     name: str
     video: pathlib.Path
     ratings: Sequence[pathlib.Path]
-    read_gold: Callable[[], Gold]
+    read: Callable[[], dict[str, annotations.Ratings]]
     read_raters: Callable[[], dict[str, annotations.Ratings]] | None = None
     subject: str | None = None
+
+    def read_gold(self) -> Gold:
+        """Reads the gold standard of all targets.
+
+        Returns:
+          The ratings' times float64 [R] in seconds, strictly increasing, and the gold standard float64
+          [R, D] of the targets, NaN where there is none.
+
+        Raises:
+          InputError: a file is missing or not what it should be.
+        """
+        return gold_standard.of_targets(self.name, self.read())
 
 
 class Reader(abc.ABC):
@@ -103,7 +116,7 @@ class Reader(abc.ABC):
           InputError: there is none.
         """
         given = self.settings.manual_dir
-        if given is None or not pathlib.Path(given).is_dir():
+        if given is None or not self.has_folder():
             raise errors.InputError(
                 f"{self.settings.dataset} is not prepared yet, and its source folder is "
                 f"{'not given' if given is None else f'missing: {given}'}: give `manual_dir=FOLDER`."
@@ -113,21 +126,21 @@ class Reader(abc.ABC):
 
     def has_folder(self) -> bool:
         """Whether the folder of the data set is there."""
-        return (
-            self.settings.manual_dir is not None and pathlib.Path(self.settings.manual_dir).is_dir()
-        )
+        given = self.settings.manual_dir
+        return given is not None and pathlib.Path(given).is_dir()
 
     def sources(self, folder: pathlib.Path) -> dict[str, list[Source]]:
         """Returns the recordings of each split: those that the settings name, or the data set's own.
 
         Raises:
-          InputError: files are missing, a recording is named twice, or train or dev is empty.
+          InputError: files are missing, a recording is named twice, two recordings have one file, or train or
+        dev is empty.
         """
         partitions = self.settings.partitions or self.partitions(folder)
         for split in ("train", "dev"):
             if not partitions.get(split):
                 raise errors.InputError(
-                    f"the {split} partition is empty: give `{split}_recordings`"
+                    f"{folder}: the {split} partition is empty: give `{split}_recordings`"
                 )
         names = [name for split in partitions.values() for name in split]
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -139,6 +152,8 @@ class Reader(abc.ABC):
         }
         everything = [source for part in sources.values() for source in part]
         _refuse_missing(folder, everything)
+        if self.OF_VIDEOS:
+            _refuse_shared_files(everything)
         _warn_of_shared_subjects(sources)
         return sources
 
@@ -160,13 +175,31 @@ def _refuse_missing(folder: pathlib.Path, sources: Sequence[Source]) -> None:
         )
 
 
+def _refuse_shared_files(sources: Sequence[Source]) -> None:
+    names: dict[pathlib.Path, str] = {}
+    for source in sources:
+        for path in (source.video, *source.ratings):
+            other = names.setdefault(path.resolve(), source.name)
+            if other != source.name:
+                raise errors.InputError(
+                    f"{path}: is a file of both {other} and {source.name}; expected each recording to "
+                    "have its own"
+                )
+
+
+def warn_of_count(where: pathlib.Path, count: int, released: int, what: str) -> None:
+    """Warns where a folder does not hold all that was released, or more."""
+    if count != released:
+        logging.warning(
+            f"{where}: {count} {what}, but the release has {released}; figures do not compare with "
+            "those of others"
+        )
+
+
 def _warn_of_shared_subjects(sources: dict[str, list[Source]]) -> None:
-    splits: dict[str, set[str]] = {}
-    for split, part in sources.items():
-        for source in part:
-            if source.subject is not None:
-                splits.setdefault(source.subject, set()).add(split)
-    shared = sorted(subject for subject, where in splits.items() if len(where) > 1)
+    subjects = [{source.subject for source in part} - {None} for part in sources.values()]
+    counts = collections.Counter(itertools.chain(*subjects))
+    shared = sorted(str(subject) for subject, splits in counts.items() if splits > 1)
     if shared:
         logging.warning(
             "people in more than one of the partitions, which makes the figures look better "

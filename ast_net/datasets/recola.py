@@ -2,15 +2,11 @@
 
 import functools
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-import numpy as np
 from absl import logging
 
-from ast_net.datasets import annotations, gold_standard, reader, recola_layouts
-
-VIDEOS = recola_layouts.OWN.videos[0]
-RATINGS = recola_layouts.OWN.ratings
+from ast_net.datasets import annotations, reader, recola_layouts
 
 
 class Recola(reader.Reader):
@@ -47,33 +43,18 @@ class Recola(reader.Reader):
             name,
             layout.video(folder, name),
             list(files.values()),
-            functools.partial(read_gold, name, files, layout.read),
-            functools.partial(read_raters, rated) if rated else None,
+            functools.partial(read, files, layout.read),
+            functools.partial(read, rated) if rated else None,
         )
 
 
-def read_gold(
-    name: str,
-    files: dict[str, pathlib.Path],
-    read: Callable[[pathlib.Path], annotations.Ratings] = annotations.read_ratings,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The times float64 [R] of a recording's ratings and the gold standard [R, D] of each target's file.
-
-    Args:
-      name: the recording's.
-      files: of each target.
-      read: reads one.
+def read(
+    files: Mapping[str, pathlib.Path],
+    read_file: Callable[[pathlib.Path], annotations.Ratings] = annotations.read_ratings,
+) -> dict[str, annotations.Ratings]:
+    """Reads the file of each target.
 
     Raises:
       InputError: a file is missing or not what it should be.
     """
-    return gold_standard.of_targets(name, {target: read(path) for target, path in files.items()})
-
-
-def read_raters(files: dict[str, pathlib.Path]) -> dict[str, annotations.Ratings]:
-    """What each rater said of each target.
-
-    Raises:
-      InputError: a file is missing or not what it should be.
-    """
-    return {target: annotations.read_ratings(path) for target, path in files.items()}
+    return {target: read_file(path) for target, path in files.items()}

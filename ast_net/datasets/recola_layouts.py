@@ -68,15 +68,13 @@ def recognise(folder: pathlib.Path) -> list[Layout]:
     Raises:
       InputError: it holds none.
     """
-    found = []
-    for layout in LAYOUTS:
-        for ratings in sorted(folder.glob(layout.ratings)):
-            here = dataclasses.replace(layout, ratings=ratings.relative_to(folder).as_posix())
-            files = (ratings / target for target in config.TARGETS)
-            if ratings.name != _INDIVIDUAL and any(
-                any(path.glob(f"*{layout.suffix}")) for path in files
-            ):
-                found.append(here)
+    found = [
+        dataclasses.replace(layout, ratings=ratings.relative_to(folder).as_posix())
+        for layout in LAYOUTS
+        for ratings in sorted(folder.glob(layout.ratings))
+        if ratings.name != _INDIVIDUAL
+        and any(any((ratings / t).glob(f"*{layout.suffix}")) for t in config.TARGETS)
+    ]
     if not found:
         raise errors.InputError(f"{folder}: holds no ratings of RECOLA. Expected one of{EXPECTED}")
     return found
@@ -94,7 +92,7 @@ def read_gold(path: pathlib.Path) -> annotations.Ratings:
             f"{path}: found the columns {', '.join(table.names)}; expected time and the gold standard, and "
             "no other"
         )
-    time = separated_text.column(table, "time")
+    time = table.column("time")
     return annotations.from_table(table, time, [1 - time])
 
 
@@ -104,32 +102,28 @@ def read_arff(path: pathlib.Path) -> annotations.Ratings:
     Raises:
       InputError: as `annotations.read_ratings`, and where the rows are of another recording than the file.
     """
-    table = arff.read(path)
-    columns = {name.lower(): k for k, name in enumerate(table.names)}
-    if len(columns) < len(table.names) or not {"frametime", "goldstandard"} <= set(columns):
-        raise errors.InputError(
-            f"{path}: found the attributes {', '.join(table.names)}; expected frameTime and GoldStandard, "
-            "once each"
-        )
-    for line, cells in table.rows:
-        name = cells[columns["instance_name"]] if "instance_name" in columns else ""
-        if _AVEC_NAME.fullmatch(name) and name.lower() != path.stem.lower():
-            raise errors.InputError(
-                f"{path}, line {line}: found a rating of {name}, expected {path.stem}: the file has "
-                "another's name or rows"
-            )
-    return annotations.from_table(table, columns["frametime"], [columns["goldstandard"]])
-
-
-def _names(numbers: str) -> tuple[str, ...]:
-    return tuple(f"P{number}" for number in numbers.split())
+    table = arff.read(path, ("frametime", "goldstandard"))
+    if "instance_name" in map(str.lower, table.names):
+        column = table.column("instance_name")
+        for line, cells in table.rows:
+            name = cells[column]
+            if _AVEC_NAME.fullmatch(name) and name.lower() != path.stem.lower():
+                raise errors.InputError(
+                    f"{path}, line {line}: found a rating of {name}, expected {path.stem}: the file "
+                    "has another's name or rows"
+                )
+    return annotations.from_table(table, table.column("frametime"), [table.column("goldstandard")])
 
 
 # The 23 recordings that are shared, each in its part of the literature's split of all 46.
+_SHARED_NUMBERS = {
+    "train": "16 17 21 23 25 37 39 41 46 56",
+    "dev": "19 26 28 30 34 42 43 45 64 65",
+    "test": "48 58 62",
+}
 SHARED = {
-    "train": _names("16 17 21 23 25 37 39 41 46 56"),
-    "dev": _names("19 26 28 30 34 42 43 45 64 65"),
-    "test": _names("48 58 62"),
+    split: tuple(f"P{number}" for number in numbers.split())
+    for split, numbers in _SHARED_NUMBERS.items()
 }
 # The labels of AVEC's test partition were never handed out.
 AVEC = {split: tuple(f"{split}_{k}" for k in range(1, 10)) for split in ("train", "dev")}
@@ -160,13 +154,11 @@ AVEC_2016 = Layout(
     read=read_arff,
     raters="ratings_individual",
 )
-AVEC_2018 = Layout(
+AVEC_2018 = dataclasses.replace(
+    AVEC_2016,
     name="AVEC 2018",
     ratings="labels/*",
-    suffix=".arff",
     videos=("recordings_video", "recordings/video"),
-    partitions=AVEC,
-    read=read_arff,
     raters=f"labels/{_INDIVIDUAL}",
 )
 # Where a folder holds several, the first of these is read: single raters say more than a gold standard,

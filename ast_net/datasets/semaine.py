@@ -1,5 +1,6 @@
 """SEMAINE (McKeown et al., IEEE Transactions on Affective Computing 2012), rated with FeelTrace."""
 
+import collections
 import functools
 import pathlib
 import re
@@ -10,8 +11,8 @@ from xml.etree import ElementTree
 import numpy as np
 from absl import logging
 
-from ast_net import config, errors
-from ast_net.datasets import annotations, feeltrace, folders, gold_standard, reader
+from ast_net import config, errors, files
+from ast_net.datasets import annotations, feeltrace, folders, reader
 
 SESSIONS = "Sessions"
 # Seconds between two ratings.
@@ -19,8 +20,6 @@ TRACE_STEP = 0.02
 # A trace of the user: its rater, and what is rated.
 _TRACE = re.compile(r"([AR][0-9]+)[RS][0-9]+TUC(?:Ob|Po|Pr|Sp)2?D([AEPV])\.txt", re.IGNORECASE)
 _TARGETS = {"V": "valence", "A": "arousal", "E": "expectancy", "P": "power"}
-# No session lasts as long, in seconds: a time beyond is in another unit, or damaged.
-_LATEST = 24 * 3600.0
 
 
 class Semaine(reader.Reader):
@@ -73,13 +72,13 @@ class Semaine(reader.Reader):
         if lacking:
             raise errors.InputError(f"{session.folder}: {lacking}; name other recordings")
         traces = {target: session.traces[target] for target in self.settings.targets}
-        max_gap = self.settings.max_rating_gap
+        read = functools.partial(read_raters, traces, self.settings.max_rating_gap)
         return reader.Source(
             name,
             folders.find_video(session.folder, self.video_pattern, {}),
             [path for paths in traces.values() for path in paths],
-            functools.partial(read_gold, name, traces, max_gap),
-            functools.partial(read_raters, traces, max_gap),
+            read,
+            read,
             subject=session.subject,
         )
 
@@ -103,14 +102,8 @@ class _Session(NamedTuple):
 
 def _read_session(folder: pathlib.Path, name: str) -> _Session:
     path = folder / SESSIONS / name / "session.xml"
-    try:
+    with files.reading(path, "XML"):
         root = ElementTree.fromstring(path.read_bytes())
-    except OSError as error:
-        raise errors.InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise errors.InputError(
-            f"{path}: no XML that can be read ({error}); copy it again"
-        ) from error
     subject = root.find('.//subject[@role="User"]')
     if subject is None or not subject.get("id"):
         raise errors.InputError(
@@ -127,20 +120,6 @@ def _read_session(folder: pathlib.Path, name: str) -> _Session:
             if file not in target:
                 target.append(file)
     return _Session(path.parent, str(subject.get("id")), {t: sorted(p) for t, p in traces.items()})
-
-
-def read_gold(
-    name: str,
-    traces: Mapping[str, Sequence[pathlib.Path]],
-    max_gap: float,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The times float64 [R] of a session, every 0.02 s, and the gold standard [R, D] of each target.
-
-    Raises:
-      InputError: a trace is missing or not what it should be.
-    """
-    rated = read_raters(traces, max_gap)
-    return gold_standard.of_targets(name, rated)
 
 
 def read_raters(
@@ -170,13 +149,14 @@ def read_raters(
 
 def _raters(traces: Sequence[pathlib.Path]) -> tuple[str, ...]:
     """Who left each trace; one who left several is numbered from the second on."""
-    found: list[str] = []
+    counts: collections.Counter[str] = collections.Counter()
+    names = []
     for path in traces:
         trace = _TRACE.fullmatch(path.name)
         rater = trace[1].upper() if trace else path.stem
-        before = sum(name.partition(" ")[0] == rater for name in found)
-        found.append(f"{rater} {before + 1}" if before else rater)
-    return tuple(found)
+        counts[rater] += 1
+        names.append(f"{rater} {counts[rater]}" if counts[rater] > 1 else rater)
+    return tuple(names)
 
 
 def read_trace(path: pathlib.Path, target: str) -> tuple[np.ndarray, np.ndarray]:
@@ -188,13 +168,5 @@ def read_trace(path: pathlib.Path, target: str) -> tuple[np.ndarray, np.ndarray]
     """
     lines, table = feeltrace.read_numbers(path, 2)
     times = table[:, 0]
-    wrong = ~((times >= 0) & (times < _LATEST))
-    wrong[1:] |= ~(np.diff(times) > 0)
-    if wrong.any():
-        row = int(wrong.argmax())
-        before = f" after {times[row - 1]:g}" if row else ""
-        raise errors.InputError(
-            f"{path}, line {lines[row]}: time {times[row]:g}{before}; expected seconds in increasing order, "
-            "each once: sort the file or remove what is there twice"
-        )
+    annotations.check_times(path, lines, times)
     return times, feeltrace.to_unit_range(path, target, table[:, 1])

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ast_net import errors
+from ast_net import errors, files
 
 DELIMITERS = (";", ",", "\t")
 # float() also takes what is a mistake in a file: 1_0, infinity, digits of other scripts.
@@ -31,6 +31,10 @@ class Table:
     path: pathlib.Path
     names: tuple[str, ...]
     rows: list[tuple[int, list[str]]]
+
+    def column(self, name: str) -> int:
+        """Finds the index of a column by its name in lower case."""
+        return [title.lower() for title in self.names].index(name)
 
 
 def read(
@@ -57,13 +61,13 @@ def read(
     first = next((line for line in split_lines(text) if line.strip(' \t;,"')), "")[:10_000]
     if not first:
         raise errors.InputError(f"{path}: the file is empty; expected a header and rows")
-    cells = {delimiter: _cells(first, delimiter) for delimiter in DELIMITERS}
-    for delimiter, names in cells.items():
+    for delimiter in DELIMITERS:
+        names = [name.strip() for name in next(csv.reader([first], delimiter=delimiter))]
         if set(required) <= {name.lower() for name in names}:
-            rows = parse(path, text, delimiter)
-            return _checked(path, rows[0][1], rows[1:], required)
+            (_, names), *rows = parse(path, text, delimiter)
+            return make_table(path, names, rows, required)
         if headerless and len(names) > 1 and all(_NUMBER.fullmatch(name) for name in names):
-            return _checked(path, list(headerless), parse(path, text, delimiter), required)
+            return make_table(path, headerless, parse(path, text, delimiter), required)
     raise errors.InputError(
         f"{path}: found the header {first[:100]!r}; expected {' and '.join(required)} among the "
         "names of the columns, separated by commas, semicolons or tabs"
@@ -76,21 +80,11 @@ def read_text(path: pathlib.Path) -> str:
     Raises:
       InputError: the file is missing, cannot be read or is not text.
     """
-    try:
+    with files.reading(path, "UTF-8 text"):
         content = path.read_bytes()
-    except FileNotFoundError:
-        raise errors.InputError(f"{path}: no such file; expected a text file here") from None
-    except OSError as error:
-        raise errors.InputError(f"{path}: cannot be read: {error.strerror}") from error
-    try:
         text = content.decode("utf-16" if content.startswith(_UTF16) else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise errors.InputError(
-            f"{path}: is not a text file in UTF-8 ({error.reason} at byte {error.start}); "
-            "save it as UTF-8, or copy it again"
-        ) from error
-    if "\0" in text:
-        raise errors.InputError(f"{path}: is not a text file: it has zero bytes; copy it again")
+        if "\0" in text:
+            raise ValueError("it has zero bytes")
     return text
 
 
@@ -124,9 +118,33 @@ def parse(
     return rows
 
 
-def column(table: Table, name: str) -> int:
-    """Finds the index of a column by its name in lower case."""
-    return [title.lower() for title in table.names].index(name)
+def make_table(
+    path: pathlib.Path,
+    names: Sequence[str],
+    rows: list[tuple[int, list[str]]],
+    required: Sequence[str],
+) -> Table:
+    """Makes a table of rows, without empty cells after the last column.
+
+    Raises:
+      InputError: there is no row, a row has too many or too few cells, or a required column is not there once.
+    """
+    if not rows:
+        raise errors.InputError(
+            f"{path}: a header without rows; the copy may be cut off: copy it again"
+        )
+    while names and not names[-1] and not any(any(cells[len(names) - 1 :]) for _, cells in rows):
+        names = names[:-1]
+    for line, cells in rows:
+        if len(cells) < len(names) or any(cells[len(names) :]):
+            raise errors.InputError(
+                f"{path}, line {line}: {len(cells)} cells; expected {len(names)}: {', '.join(names)}"
+            )
+    for name in required:
+        count = [title.lower() for title in names].count(name)
+        if count != 1:
+            raise errors.InputError(f"{path}: {count} columns are named {name}; expected one")
+    return Table(path, tuple(names), [(line, cells[: len(names)]) for line, cells in rows])
 
 
 def numbers(table: Table, columns: Sequence[int]) -> np.ndarray:
@@ -159,32 +177,3 @@ def numbers(table: Table, columns: Sequence[int]) -> np.ndarray:
                 )
             result[row, k] = number
     return result
-
-
-def _cells(line: str, delimiter: str) -> list[str]:
-    return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter))]
-
-
-def _checked(
-    path: pathlib.Path, names: list[str], rows: list[tuple[int, list[str]]], required: Sequence[str]
-) -> Table:
-    """Makes a table, having checked that every row has a cell for each column."""
-    if not rows:
-        raise errors.InputError(
-            f"{path}: a header without rows; the copy may be incomplete, so copy it again"
-        )
-    while not names[-1] and not any(any(cells[len(names) - 1 :]) for _, cells in rows):
-        names = names[:-1]
-    for line, cells in rows:
-        if len(cells) < len(names) or any(cells[len(names) :]):
-            raise errors.InputError(
-                f"{path}, line {line}: {len(cells)} cells; expected {len(names)}: "
-                f"{', '.join(names)}"
-            )
-    lowered = [name.lower() for name in names]
-    for name in required:
-        if lowered.count(name) != 1:
-            raise errors.InputError(
-                f"{path}: {lowered.count(name)} columns are named {name}; expected one"
-            )
-    return Table(path, tuple(names), [(line, cells[: len(names)]) for line, cells in rows])
