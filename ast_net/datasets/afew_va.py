@@ -39,23 +39,20 @@ class AfewVa(reader.Reader):
                 f"{folder}: no folders 001 to {CLIPS}; give the folder that holds them with `manual_dir`"
             )
         reader.warn_of_count(folder, len(names), CLIPS, "clips")
-        return folders.by_subject({name: _actor(folder, name) or name for name in names})
+        return folders.by_subject(
+            {name: _actor(folder / name / f"{name}.json") or name for name in names}
+        )
 
     def source(self, folder: pathlib.Path, name: str) -> reader.Source:
-        pictures, path = folder / name, _annotation(folder, name)
+        pictures, path = folder / name, folder / name / f"{name}.json"
         read = functools.partial(read_ratings, pictures, path, self.settings.targets)
-        return reader.Source(name, pictures, [path], read, subject=_actor(folder, name))
+        return reader.Source(name, pictures, [path], read, subject=_actor(path))
 
 
-def _actor(folder: pathlib.Path, name: str) -> str | None:
+def _actor(path: pathlib.Path) -> str | None:
     """Who is seen in a clip, if its json says."""
-    path = _annotation(folder, name)
     actor = _read_json(path).get("actor") if path.exists() else None
     return f"actor {actor}" if actor else None
-
-
-def _annotation(folder: pathlib.Path, name: str) -> pathlib.Path:
-    return folder / name / f"{name}.json"
 
 
 def read_ratings(

@@ -4,6 +4,7 @@ import csv
 import gzip
 import hashlib
 import pathlib
+import re
 from collections.abc import Callable
 from typing import TextIO
 
@@ -111,21 +112,17 @@ def parse_row(row: list[str]) -> tuple[int, np.ndarray, str]:
     if len(row) != len(HEADER):
         raise ValueError(f"found {len(row)} columns, expected {len(HEADER)}")
     code, pixels, usage = row
-    if code not in map(str, range(len(expression_head.EXPRESSIONS))):
-        raise ValueError(
-            f"found emotion {code!r}, expected 0 to {len(expression_head.EXPRESSIONS) - 1}"
-        )
+    if not re.fullmatch("[0-6]", code):
+        raise ValueError(f"found emotion {code!r}, expected 0 to 6")
     if usage not in SPLITS:
         raise ValueError(f"found Usage {usage!r}, expected one of {', '.join(SPLITS)}")
     try:
-        values = np.array(pixels.split(), np.int64)
-    except ValueError:
-        raise ValueError("the pixels are not whole numbers") from None
+        values = np.array(pixels.split(), np.uint8)
+    except (ValueError, OverflowError):
+        raise ValueError("the pixels are not whole numbers from 0 to 255") from None
     if len(values) != SIZE * SIZE:
         raise ValueError(f"found {len(values)} pixels, expected {SIZE * SIZE}")
-    if values.min() < 0 or values.max() > 255:
-        raise ValueError(f"found pixels from {values.min()} to {values.max()}, expected 0 to 255")
-    return int(code), values.astype(np.uint8).reshape(SIZE, SIZE, 1), SPLITS[usage]
+    return int(code), values.reshape(SIZE, SIZE, 1), SPLITS[usage]
 
 
 def _open(path: pathlib.Path) -> TextIO:
@@ -163,15 +160,14 @@ def read_folders(folder: pathlib.Path) -> dict[str, Split]:
     for split in FOLDER_SPLITS:
         pairs = []
         for label, name in enumerate(expression_head.EXPRESSIONS):
-            paths = sorted((folder / split / name).glob("*"))
-            paths = [path for path in paths if path.suffix.lower() in PICTURE_SUFFIXES]
-            if not paths:
+            paths = (folder / split / name).glob("*")
+            pictures = sorted(p for p in paths if p.suffix.lower() in PICTURE_SUFFIXES)
+            if not pictures:
                 raise errors.InputError(
-                    f"{folder / split / name}: found no pictures, expected some "
-                    f"({', '.join(PICTURE_SUFFIXES)}) of each of "
-                    f"{', '.join(expression_head.EXPRESSIONS)}"
+                    f"{folder / split / name}: found no pictures ({', '.join(PICTURE_SUFFIXES)}), "
+                    f"expected some of each of {', '.join(expression_head.EXPRESSIONS)}"
                 )
-            pairs += [(_read_picture(path), label) for path in paths]
+            pairs += [(_read_picture(path), label) for path in pictures]
         splits[split] = _stack(pairs)
     return splits
 

@@ -1,10 +1,9 @@
 """SEMAINE (McKeown et al., IEEE Transactions on Affective Computing 2012), rated with FeelTrace."""
 
-import collections
 import functools
 import pathlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 from xml.etree import ElementTree
 
@@ -71,7 +70,7 @@ class Semaine(reader.Reader):
         lacking = self._lacking(session)
         if lacking:
             raise errors.InputError(f"{session.folder}: {lacking}; name other recordings")
-        traces = {target: session.traces[target] for target in self.settings.targets}
+        traces = {t: dict(sorted(session.traces[t].items())) for t in self.settings.targets}
         read = functools.partial(read_raters, traces, self.settings.max_rating_gap)
         return reader.Source(
             name,
@@ -93,11 +92,11 @@ class Semaine(reader.Reader):
 
 
 class _Session(NamedTuple):
-    """What session.xml says: the user, and the traces of each target."""
+    """What session.xml says: the user, and of each target the traces and who left them."""
 
     folder: pathlib.Path
     subject: str
-    traces: dict[str, list[pathlib.Path]]
+    traces: dict[str, dict[pathlib.Path, str]]
 
 
 def _read_session(folder: pathlib.Path, name: str) -> _Session:
@@ -110,26 +109,27 @@ def _read_session(folder: pathlib.Path, name: str) -> _Session:
             f'{path}: no <subject role="User" id="...">; expected the user, so that nobody is both learned '
             "from and tested on"
         )
-    traces: dict[str, list[pathlib.Path]] = {target: [] for target in _TARGETS.values()}
+    traces: dict[str, dict[pathlib.Path, str]] = {target: {} for target in _TARGETS.values()}
     for annotation in root.iterfind('.//annotation[@type="FeelTrace"]'):
         trace = _TRACE.fullmatch(pathlib.PurePath(annotation.get("filename", "")).name)
         if trace:
             # The same trace may be named with each track of sound and pictures.
-            file = path.parent / trace[0]
-            target = traces[_TARGETS[trace[2].upper()]]
-            if file not in target:
-                target.append(file)
-    return _Session(path.parent, str(subject.get("id")), {t: sorted(p) for t, p in traces.items()})
+            traces[_TARGETS[trace[2].upper()]][path.parent / trace[0]] = trace[1].upper()
+    return _Session(path.parent, str(subject.get("id")), traces)
 
 
 def read_raters(
-    traces: Mapping[str, Sequence[pathlib.Path]], max_gap: float
+    traces: Mapping[str, Mapping[pathlib.Path, str]], max_gap: float
 ) -> dict[str, annotations.Ratings]:
-    """What the single raters said of each target, all at the same times.
+    """Reads what the single raters said of each target, all at the same times.
 
     Traces start and end at times of their own. All are brought to times from the first start to the
     last end, every 0.02 s; where a rater has no trace, or none for longer than `max_gap` seconds, that
     rating is missing.
+
+    Args:
+      traces: of each target the files, and who left each one.
+      max_gap: seconds.
 
     Raises:
       InputError: a trace is missing or not what it should be.
@@ -141,22 +141,13 @@ def read_raters(
     result = {}
     for target, rated in read.items():
         columns = [annotations.resample(t, v, grid, max_gap) for t, v in rated]
-        result[target] = annotations.Ratings(
-            grid, np.stack(columns, axis=1), _raters(traces[target])
-        )
+        raters: list[str] = []
+        for k, rater in enumerate(traces[target].values()):
+            # Who left several traces is numbered from the second on.
+            before = list(traces[target].values())[:k].count(rater)
+            raters.append(f"{rater} {before + 1}" if before else rater)
+        result[target] = annotations.Ratings(grid, np.stack(columns, axis=1), tuple(raters))
     return result
-
-
-def _raters(traces: Sequence[pathlib.Path]) -> tuple[str, ...]:
-    """Who left each trace; one who left several is numbered from the second on."""
-    counts: collections.Counter[str] = collections.Counter()
-    names = []
-    for path in traces:
-        trace = _TRACE.fullmatch(path.name)
-        rater = trace[1].upper() if trace else path.stem
-        counts[rater] += 1
-        names.append(f"{rater} {counts[rater]}" if counts[rater] > 1 else rater)
-    return tuple(names)
 
 
 def read_trace(path: pathlib.Path, target: str) -> tuple[np.ndarray, np.ndarray]:

@@ -167,9 +167,7 @@ def numbers(table: Table, columns: Sequence[int]) -> np.ndarray:
                     f"{where}: found {cell!r}, expected a number such as -0.25, or nothing or "
                     "NaN where a number is missing"
                 )
-            for mark in ".,":
-                if mark in cell:
-                    marks.setdefault(mark, f"{cell} in line {line}")
+            marks |= {mark: f"{cell} in line {line}" for mark in ".," if mark in cell}
             if len(marks) == 2:
                 raise errors.InputError(
                     f"{where}: decimal points and decimal commas in one file "

@@ -93,7 +93,7 @@ def test_says_where_to_get_it(tmp_path):
         (lambda row: row.replace(" ", " 1.5 ", 1), "the pixels are not whole numbers"),
         (lambda row: row.replace(" ", " 3 ", 1), "found 2305 pixels, expected 2304"),
         (lambda row: "0,,Training", "found 0 pixels, expected 2304"),
-        (lambda row: row.replace(row.split()[1], "256", 1), "expected 0 to 255"),
+        (lambda row: row.replace(row.split()[1], "256", 1), "not whole numbers from 0 to 255"),
     ],
 )
 def test_names_the_line_of_a_malformed_row(change, message, lines, tmp_path):
