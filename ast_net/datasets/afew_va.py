@@ -36,7 +36,7 @@ class AfewVa(reader.Reader):
         names = sorted(p.name for p in folder.glob("[0-9]*") if re.fullmatch("[0-9]{3}", p.name))
         if not names:
             raise errors.InputError(
-                f"{folder}: no folders 001 to {CLIPS}; give the folder that holds them with `manual_dir`"
+                f"{folder}: no folders 001 to {CLIPS}; give the one that has them with `manual_dir`"
             )
         reader.warn_of_count(folder, len(names), CLIPS, "clips")
         return folders.by_subject(
@@ -100,8 +100,8 @@ def _rating(path: pathlib.Path, name: str, frame: object, target: str) -> float:
     rating = found / SCALE if number else np.nan
     if not -1 <= rating <= 1:
         raise errors.InputError(
-            f"{path}, frame {name!r}, {target}: found {json.dumps(found)[:40]}, expected a number from "
-            f"-{SCALE} to {SCALE}"
+            f"{path}, frame {name!r}, {target}: found {json.dumps(found)[:40]}, expected a number "
+            f"from -{SCALE} to {SCALE}"
         )
     return rating
 
@@ -114,7 +114,7 @@ def _read_json(path: pathlib.Path) -> dict:
     frames = content.get("frames") if isinstance(content, dict) else None
     if not isinstance(frames, dict) or not frames:
         raise errors.InputError(
-            f'{path}: no "frames" with ratings; expected {{"frames": {{"00000": {{"valence": 1, ...}}}}}}'
+            f'{path}: no "frames" with ratings; expected {{"frames": {{"00000": {{...}}, ...}}}}'
         )
     return content
 

@@ -36,7 +36,7 @@ class Ratings:
     raters: tuple[str, ...]
 
 
-def read_ratings(path: str | pathlib.Path) -> Ratings:
+def read_ratings(path: pathlib.Path) -> Ratings:
     """Reads the ratings of one target: a column `time` and one for each rater, in any order.
 
     `separated_text.read` says which text is read. An empty cell or "NaN" is a missing rating, but a time must be
@@ -75,10 +75,9 @@ def from_table(table: separated_text.Table, time: int, raters: Sequence[int]) ->
     lines = [table.rows[row][0] for row in kept]
     times, values = numbers[kept, 0], numbers[kept, 1:]
     check_times(path, lines, times)
-    if len(times) > 1 and np.median(np.diff(times)) > _LONGEST_STEP:
-        raise errors.InputError(
-            f"{path}: ratings {np.median(np.diff(times)):g} apart; expected times in seconds"
-        )
+    step = _step(times)
+    if step > _LONGEST_STEP:
+        raise errors.InputError(f"{path}: ratings {step:g} apart; expected times in seconds")
     outside = np.argwhere(np.abs(values) > 1 + _VALUE_TOLERANCE)
     if len(outside):
         row, column = outside[0]
@@ -101,8 +100,8 @@ def check_times(path: pathlib.Path, lines: Sequence[int], times: np.ndarray) -> 
         row = int(wrong.argmax())
         before = f" follows {times[row - 1]:g}" if row else ""
         raise errors.InputError(
-            f"{path}, line {lines[row]}: time {times[row]:g}{before}; expected seconds since the start in "
-            "increasing order, each once: sort the file or remove what is there twice"
+            f"{path}, line {lines[row]}: time {times[row]:g}{before}; expected seconds since the "
+            "start in increasing order, each once: sort the file or remove what is there twice"
         )
 
 
@@ -121,13 +120,12 @@ def resample(
         which a column is rated, if that is longer.
       values: [R, ...] ratings.
       frame_times: [T] seconds, in any order.
-      max_gap: seconds.
+      max_gap: seconds, positive.
 
     Returns:
       float64 [T, ...], NaN where nothing was rated.
 
     Raises:
-      InputError: max_gap is not positive.
       ValueError: the shapes do not agree.
     """
     times, values, frame_times = (np.asarray(a, np.float64) for a in (times, values, frame_times))
@@ -136,8 +134,6 @@ def resample(
             f"expected times [R], values [R, ...] and frame_times [T], found {times.shape}, "
             f"{values.shape} and {frame_times.shape}"
         )
-    if not max_gap > 0:
-        raise errors.InputError(f"max_gap must be a positive number of seconds, found {max_gap}")
     columns = values.reshape(len(times), int(np.prod(values.shape[1:])))
     result = np.full((len(frame_times), columns.shape[1]), np.nan)
     for column in range(columns.shape[1]):

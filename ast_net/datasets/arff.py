@@ -24,23 +24,25 @@ def read(path: pathlib.Path, required: Sequence[str]) -> separated_text.Table:
       required: attributes that it must have, once each, in lower case.
 
     Raises:
-      InputError: the file is missing or no ARFF, lacks a required attribute or any row, or a row has
-        too many or too few cells.
+      InputError: the file is missing or no ARFF, lacks a required attribute or any row, or a row
+        has too many or too few cells.
     """
     lines = separated_text.split_lines(separated_text.read_text(path))
     names: list[str] = []
     for number, line in enumerate(lines, 1):
-        if line.lower().split()[:1] == ["@data"]:
+        if names and line.lower().split()[:1] == ["@data"]:
             # Remarks stay, as blank lines, so that the lines that follow keep their numbers.
             data = "\n".join("" if row.lstrip().startswith("%") else row for row in lines[number:])
-            rows = separated_text.parse(path, data.replace("'", '"'), ",", number + 1)
-            return separated_text.make_table(path, names, rows, required)
+            data = data.replace("'", '"')
+            return separated_text.make_table(path, data, ",", required, names, number + 1)
         head = _HEAD.fullmatch(line.strip())
         if not head:
             raise errors.InputError(
                 f"{path}, line {number}: found {line.strip()[:80]!r}, expected @relation, "
-                "@attribute NAME TYPE or @data"
+                "@attribute NAME TYPE and then @data"
             )
         if head[1]:
             names.append(head[1].strip("'\""))
-    raise errors.InputError(f"{path}: no line @data; expected an ARFF file, whole")
+    raise errors.InputError(
+        f"{path}: no attributes and @data after them; expected an ARFF file, whole"
+    )

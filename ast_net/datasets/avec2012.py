@@ -63,7 +63,7 @@ class Avec2012(reader.Reader):
         parts = re.fullmatch(r"(train|devel|test)([0-9]{3})", name)
         if parts is None:
             raise errors.InputError(
-                f"{name}: AVEC2012 has no session of this name; expected train001, devel001 or the like"
+                f"{name}: AVEC2012 has no session of this name; expected one such as train001"
             )
         fields = {"split": parts[1], "number": parts[2]}
         video_file = folders.find_video(folder, self.video_pattern, fields)
@@ -96,8 +96,7 @@ def read_labels(
     if len(set(lengths.values())) > 1:
         found = ", ".join(f"{count} in {files[target]}" for target, count in lengths.items())
         raise errors.InputError(
-            f"{name}: labels of different length: {found}; expected one for each frame of the video in "
-            "each: copy them again"
+            f"{name}: labels of different length: {found}; expected one a frame: copy them again"
         )
     count = max(lengths.values())
     times = np.arange(count) / label_rate(name, count, video_file)
@@ -117,8 +116,7 @@ def label_rate(name: str, labels: int, video_file: pathlib.Path) -> float:
     frames, seconds = source.frame_count, source.duration
     if not frames or not seconds:
         logging.warning(
-            f"{video_file}: the file does not say how long it is; its labels are taken as "
-            f"{LABEL_RATE:g} a second"
+            f"{video_file}: its length is unknown; labels are taken as {LABEL_RATE:g} a second"
         )
         return LABEL_RATE
     own = frames / seconds

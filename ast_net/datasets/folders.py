@@ -28,7 +28,7 @@ def matches(
         return filled, sorted(path for path in folder.glob(filled) if path.is_file())
     except (ValueError, NotImplementedError, LookupError, AttributeError) as error:
         raise errors.InputError(
-            f"`video_pattern={pattern}`: cannot be used ({type(error).__name__}: {error}); expected a path "
+            f"`video_pattern={pattern}`: cannot be used ({error!r}); expected a path "
             f"relative to {folder}, with * and **" + "".join(f" and {{{name}}}" for name in fields)
         ) from error
 
@@ -43,8 +43,8 @@ def find_video(folder: pathlib.Path, pattern: str, fields: Mapping[str, str]) ->
     if len(found) != 1:
         names = ", ".join(path.relative_to(folder).as_posix() for path in found[:5])
         raise errors.InputError(
-            f"{folder}: {len(found) or 'no'} files fit {filled}{': ' if found else ''}{names}; expected one "
-            "video: say with `video_pattern` how the files are called"
+            f"{folder}: {len(found) or 'no'} files fit {filled}{': ' if found else ''}{names}; "
+            "expected one video: say with `video_pattern` how the files are called"
         )
     return found[0]
 

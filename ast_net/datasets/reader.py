@@ -66,7 +66,7 @@ class Reader(abc.ABC):
 
     TARGETS: tuple[str, ...] = config.TARGETS
     REACTION_DELAY = 0.0
-    VIDEO_PATTERN: str | None = None
+    VIDEO_PATTERN = ""
     OF_VIDEOS = True
 
     def __init__(self, settings: config.Preparation) -> None:
@@ -80,13 +80,13 @@ class Reader(abc.ABC):
         if unrated:
             raise errors.InputError(
                 f"{settings.dataset} has no ratings of {', '.join(unrated)}: give `targets` from "
-                f"{','.join(self.TARGETS)}"
+                + ",".join(self.TARGETS)
             )
-        if settings.video_pattern is not None and self.VIDEO_PATTERN is None:
+        if settings.video_pattern is not None and not self.VIDEO_PATTERN:
             raise errors.InputError(
-                f"`video_pattern={settings.video_pattern}`: the files of {settings.dataset} have names "
-                "of their own; leave it out"
+                f"leave `video_pattern` out: the files of {settings.dataset} have fixed names"
             )
+        self.video_pattern = settings.video_pattern or self.VIDEO_PATTERN
 
     @classmethod
     def instructions(cls) -> str:
@@ -117,10 +117,10 @@ class Reader(abc.ABC):
         """
         given = self.settings.manual_dir
         if given is None or not self.has_folder():
+            problem = "not given" if given is None else f"missing: {given}"
             raise errors.InputError(
-                f"{self.settings.dataset} is not prepared yet, and its source folder is "
-                f"{'not given' if given is None else f'missing: {given}'}: give `manual_dir=FOLDER`."
-                f"\n{self.instructions()}"
+                f"{self.settings.dataset} is not prepared yet, and its source folder is {problem}: "
+                f"give `manual_dir=FOLDER`.\n{self.instructions()}"
             )
         return pathlib.Path(given)
 
@@ -133,7 +133,7 @@ class Reader(abc.ABC):
         """Returns the recordings of each split: those that the settings name, or the data set's own.
 
         Raises:
-          InputError: files are missing, a recording is named twice, two recordings have one file, or train or
+          InputError: files are missing, a recording is named twice, two recordings have one file, or train
         dev is empty.
         """
         partitions = self.settings.partitions or self.partitions(folder)
@@ -146,10 +146,7 @@ class Reader(abc.ABC):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise errors.InputError(f"recordings in more than one place of the partitions: {twice}")
-        sources = {
-            split: [self.source(folder, name) for name in names]
-            for split, names in partitions.items()
-        }
+        sources = {s: [self.source(folder, name) for name in partitions[s]] for s in partitions}
         everything = [source for part in sources.values() for source in part]
         _refuse_missing(folder, everything)
         if self.OF_VIDEOS:
@@ -157,21 +154,15 @@ class Reader(abc.ABC):
         _warn_of_shared_subjects(sources)
         return sources
 
-    @property
-    def video_pattern(self) -> str:
-        """How the video files are called."""
-        return self.settings.video_pattern or self.VIDEO_PATTERN or ""
-
 
 def _refuse_missing(folder: pathlib.Path, sources: Sequence[Source]) -> None:
     paths = [path for source in sources for path in (source.video, *source.ratings)]
     missing = [str(path) for path in paths if not path.exists()]
     if missing:
-        listed = "\n  ".join(missing)
         raise errors.InputError(
-            f"{folder}: missing files: {len(missing)}\n  {listed}\nGive the folder of the data set's "
-            "release with `manual_dir`, or name the recordings that you have with `train_recordings`, "
-            "`dev_recordings` and `test_recordings`"
+            "\n  ".join([f"{folder}: missing files: {len(missing)}", *missing])
+            + "\nGive the whole data set's folder with `manual_dir`, or name the recordings that you "
+            "have with `train_recordings`, `dev_recordings` and `test_recordings`"
         )
 
 
@@ -182,8 +173,7 @@ def _refuse_shared_files(sources: Sequence[Source]) -> None:
             other = names.setdefault(path.resolve(), source.name)
             if other != source.name:
                 raise errors.InputError(
-                    f"{path}: is a file of both {other} and {source.name}; expected each recording to "
-                    "have its own"
+                    f"{path}: is a file of both {other} and {source.name}; expected one for each"
                 )
 
 
@@ -191,8 +181,8 @@ def warn_of_count(where: pathlib.Path, count: int, released: int, what: str) -> 
     """Warns where a folder does not hold all that was released, or more."""
     if count != released:
         logging.warning(
-            f"{where}: {count} {what}, but the release has {released}; figures do not compare with "
-            "those of others"
+            f"{where}: {count} {what}, but the release has {released}; do not compare your figures "
+            "with those of others"
         )
 
 
@@ -202,6 +192,6 @@ def _warn_of_shared_subjects(sources: dict[str, list[Source]]) -> None:
     shared = sorted(str(subject) for subject, splits in counts.items() if splits > 1)
     if shared:
         logging.warning(
-            "people in more than one of the partitions, which makes the figures look better "
-            f"than they are: {', '.join(shared)}"
+            "people in more than one of the partitions, which makes the figures look better than "
+            f"they are: {', '.join(shared)}"
         )

@@ -27,8 +27,8 @@ class Recola(reader.Reader):
         logging.info(f"{folder}: {layout.name}, ratings in {layout.ratings}")
         for other in others:
             logging.warning(
-                f"{folder}: not read: {other.name}, ratings in {other.ratings}. Give a folder "
-                f"without {layout.ratings} to read these"
+                f"{folder}: not read: {other.name}, ratings in {other.ratings}; give a folder without "
+                f"{layout.ratings} to read these"
             )
         return folder
 
@@ -38,13 +38,14 @@ class Recola(reader.Reader):
     def source(self, folder: pathlib.Path, name: str) -> reader.Source:
         layout, targets = recola_layouts.recognise(folder)[0], self.settings.targets
         files = {target: layout.rating_file(folder, target, name) for target in targets}
-        rated = layout.rater_files(folder, targets, name)
+        rated = {t: folder / layout.raters / t / f"{name}.csv" for t in targets}
+        has_raters = layout.raters and all(path.is_file() for path in rated.values())
         return reader.Source(
             name,
             layout.video(folder, name),
             list(files.values()),
             functools.partial(read, files, layout.read),
-            functools.partial(read, rated) if rated else None,
+            functools.partial(read, rated) if has_raters else None,
         )
 
 

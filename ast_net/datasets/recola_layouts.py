@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from ast_net import config, errors
 from ast_net.datasets import annotations, arff, separated_text
@@ -33,22 +33,11 @@ class Layout:
     videos: tuple[str, ...]
     partitions: dict[str, tuple[str, ...]]
     read: Callable[[pathlib.Path], annotations.Ratings]
-    raters: str | None = None
+    raters: str = ""
 
     def rating_file(self, folder: pathlib.Path, target: str, recording: str) -> pathlib.Path:
         """Where the ratings of a target lie."""
         return folder / self.ratings / target / f"{recording}{self.suffix}"
-
-    def rater_files(
-        self, folder: pathlib.Path, targets: Sequence[str], recording: str
-    ) -> dict[str, pathlib.Path]:
-        """Of each target the file with a column for each rater; empty if not all were handed out."""
-        files = {
-            target: folder / self.raters / target / f"{recording}.csv"
-            for target in targets
-            if self.raters
-        }
-        return files if all(path.is_file() for path in files.values()) else {}
 
     def video(self, folder: pathlib.Path, recording: str) -> pathlib.Path:
         """Where the video lies, or where it is expected if there is none."""
@@ -89,8 +78,8 @@ def read_gold(path: pathlib.Path) -> annotations.Ratings:
     table = separated_text.read(path, ("time",), headerless=("time", "gold standard"))
     if len(table.names) != 2:
         raise errors.InputError(
-            f"{path}: found the columns {', '.join(table.names)}; expected time and the gold standard, and "
-            "no other"
+            f"{path}: found the columns {', '.join(table.names)}; expected time and the gold "
+            "standard, and no other"
         )
     time = table.column("time")
     return annotations.from_table(table, time, [1 - time])
@@ -109,8 +98,8 @@ def read_arff(path: pathlib.Path) -> annotations.Ratings:
             name = cells[column]
             if _AVEC_NAME.fullmatch(name) and name.lower() != path.stem.lower():
                 raise errors.InputError(
-                    f"{path}, line {line}: found a rating of {name}, expected {path.stem}: the file "
-                    "has another's name or rows"
+                    f"{path}, line {line}: found a rating of {name}, expected {path.stem}; "
+                    "the file has another's name or rows"
                 )
     return annotations.from_table(table, table.column("frametime"), [table.column("goldstandard")])
 

@@ -41,15 +41,9 @@ class RecordingList(reader.Reader):
             raise errors.InputError(
                 f"{folder / LIST}: has no recording {name}; expected some of {', '.join(listed)}"
             )
-        ratings = folder / listed[name]["ratings"]
+        video, ratings = (folder / listed[name][kind] for kind in ("video", "ratings"))
         read = functools.partial(read_targets, ratings, self.settings.targets)
-        return reader.Source(
-            name,
-            folder / listed[name]["video"],
-            [ratings],
-            read,
-            read,
-        )
+        return reader.Source(name, video, [ratings], read, read)
 
 
 def read_targets(path: pathlib.Path, targets: Sequence[str]) -> dict[str, annotations.Ratings]:
@@ -69,8 +63,8 @@ def read_targets(path: pathlib.Path, targets: Sequence[str]) -> dict[str, annota
         raters = [k for k, name in enumerate(lowered) if name.startswith(f"{target}_")]
         if len(own) > 1 or bool(own) == bool(raters):
             raise errors.InputError(
-                f"{path}: found the columns {', '.join(table.names)}; expected either one named {target}, or "
-                f"one for each rater such as {target}_anna; left empty where nobody has rated {target}"
+                f"{path}: found the columns {', '.join(table.names)}; expected either one named "
+                f"{target}, or one for each rater such as {target}_anna; they may be empty"
             )
         result[target] = annotations.from_table(table, table.column("time"), own or raters)
     return result
@@ -88,20 +82,18 @@ def _read_list(path: pathlib.Path) -> dict[str, dict[str, str]]:
         name, split, where = row["recording"], row["split"].lower(), f"{path}, line {line}"
         if not _NAME.fullmatch(name):
             raise errors.InputError(
-                f"{where}: found the recording {name!r}, expected a name of letters, digits, blanks "
-                "and .+-_"
+                f"{where}: found the recording {name!r}, expected letters, digits, blanks and .+-_"
             )
         if split not in config.SPLITS:
             raise errors.InputError(
-                f"{where}: found the split {row['split']!r}, expected one of "
-                f"{', '.join(config.SPLITS)}"
+                f"{where}: found the split {split!r}, expected one of {', '.join(config.SPLITS)}"
             )
         for kind in ("video", "ratings"):
             if not row[kind]:
                 raise errors.InputError(f"{where}: no {kind}; expected the path of a file")
         if name in result:
             raise errors.InputError(
-                f"{where}: {name} is in line {result[name]['line']} already; expected each recording once"
+                f"{where}: {name} is in line {result[name]['line']} already; expected it once"
             )
         result[name] = row | {"split": split}
     return result

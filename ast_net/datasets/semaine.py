@@ -46,8 +46,8 @@ class Semaine(reader.Reader):
         names.sort(key=lambda name: (len(name), name))
         if not names:
             raise errors.InputError(
-                f"{folder / SESSIONS}: no session.xml in any folder of it; give the folder that holds "
-                f"{SESSIONS} with `manual_dir`"
+                f"{folder / SESSIONS}: no session.xml in any folder of it; give the folder that "
+                f"holds {SESSIONS} with `manual_dir`"
             )
         sessions = {name: _read_session(folder, name) for name in names}
         by_reason: dict[str, list[str]] = {}
@@ -61,7 +61,8 @@ class Semaine(reader.Reader):
             )
         if not usable:
             raise errors.InputError(
-                f"{folder / SESSIONS}: none of {len(names)} sessions can be used: {'; '.join(by_reason)}"
+                f"{folder / SESSIONS}: none of {len(names)} sessions can be used: "
+                + "; ".join(by_reason)
             )
         return folders.by_subject({name: sessions[name].subject for name in usable})
 
@@ -106,8 +107,7 @@ def _read_session(folder: pathlib.Path, name: str) -> _Session:
     subject = root.find('.//subject[@role="User"]')
     if subject is None or not subject.get("id"):
         raise errors.InputError(
-            f'{path}: no <subject role="User" id="...">; expected the user, so that nobody is both learned '
-            "from and tested on"
+            f'{path}: no <subject role="User" id="...">; expected the user, to split sessions by'
         )
     traces: dict[str, dict[pathlib.Path, str]] = {target: {} for target in _TARGETS.values()}
     for annotation in root.iterfind('.//annotation[@type="FeelTrace"]'):

@@ -37,9 +37,7 @@ class Table:
         return [title.lower() for title in self.names].index(name)
 
 
-def read(
-    path: str | pathlib.Path, required: Sequence[str], headerless: Sequence[str] = ()
-) -> Table:
+def read(path: pathlib.Path, required: Sequence[str], headerless: Sequence[str] = ()) -> Table:
     """Reads a file with a header.
 
     The delimiter is the one of `,`, `;` and tab that finds the required columns in the header.
@@ -56,7 +54,6 @@ def read(
       InputError: the file is missing, empty or not text, has no such header or no row, or a line
         has too many or too few cells.
     """
-    path = pathlib.Path(path)
     text = read_text(path)
     first = next((line for line in split_lines(text) if line.strip(' \t;,"')), "")[:10_000]
     if not first:
@@ -64,10 +61,9 @@ def read(
     for delimiter in DELIMITERS:
         names = [name.strip() for name in next(csv.reader([first], delimiter=delimiter))]
         if set(required) <= {name.lower() for name in names}:
-            (_, names), *rows = parse(path, text, delimiter)
-            return make_table(path, names, rows, required)
+            return make_table(path, text, delimiter, required)
         if headerless and len(names) > 1 and all(_NUMBER.fullmatch(name) for name in names):
-            return make_table(path, headerless, parse(path, text, delimiter), required)
+            return make_table(path, text, delimiter, required, headerless)
     raise errors.InputError(
         f"{path}: found the header {first[:100]!r}; expected {' and '.join(required)} among the "
         "names of the columns, separated by commas, semicolons or tabs"
@@ -93,15 +89,27 @@ def split_lines(text: str) -> list[str]:
     return re.split(r"\r\n|\r|\n", text)
 
 
-def parse(
-    path: pathlib.Path, text: str, delimiter: str, first: int = 1
-) -> list[tuple[int, list[str]]]:
-    """Splits text, which starts in line `first`, into rows: line number and cells.
+def make_table(
+    path: pathlib.Path,
+    text: str,
+    delimiter: str,
+    required: Sequence[str],
+    names: Sequence[str] = (),
+    first: int = 1,
+) -> Table:
+    """Splits text into a table; blank lines and empty cells after the last column are left out.
 
-    Blank lines are left out.
+    Args:
+      path: the file that the text comes from.
+      text: rows of cells.
+      delimiter: what is between cells.
+      required: columns that there must be, once each, in lower case.
+      names: of the columns; if empty, the first row has them.
+      first: the line in which the text begins.
 
     Raises:
-      InputError: a quote is not closed.
+      InputError: a quote is not closed, there is no row, one has too many or too few cells, or a
+        required column is missing.
     """
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows, line = [], first
@@ -115,30 +123,17 @@ def parse(
             line += 1
     except csv.Error as error:
         raise errors.InputError(f"{path}, line {line}: {error}; expected a row of cells") from error
-    return rows
-
-
-def make_table(
-    path: pathlib.Path,
-    names: Sequence[str],
-    rows: list[tuple[int, list[str]]],
-    required: Sequence[str],
-) -> Table:
-    """Makes a table of rows, without empty cells after the last column.
-
-    Raises:
-      InputError: there is no row, a row has too many or too few cells, or a required column is not there once.
-    """
+    if not names:
+        names = rows.pop(0)[1]
     if not rows:
-        raise errors.InputError(
-            f"{path}: a header without rows; the copy may be cut off: copy it again"
-        )
-    while names and not names[-1] and not any(any(cells[len(names) - 1 :]) for _, cells in rows):
+        raise errors.InputError(f"{path}: a header without rows; the copy may be cut off")
+    while not names[-1] and not any(any(cells[len(names) - 1 :]) for _, cells in rows):
         names = names[:-1]
     for line, cells in rows:
         if len(cells) < len(names) or any(cells[len(names) :]):
             raise errors.InputError(
-                f"{path}, line {line}: {len(cells)} cells; expected {len(names)}: {', '.join(names)}"
+                f"{path}, line {line}: {len(cells)} cells; expected {len(names)}: "
+                + ", ".join(names)
             )
     for name in required:
         count = [title.lower() for title in names].count(name)
@@ -164,8 +159,7 @@ def numbers(table: Table, columns: Sequence[int]) -> np.ndarray:
             number = float(cell.replace(",", ".")) if _NUMBER.fullmatch(cell) else np.inf
             if np.isinf(number):
                 raise errors.InputError(
-                    f"{where}: found {cell!r}, expected a number such as -0.25, or nothing or "
-                    "NaN where a number is missing"
+                    f"{where}: found {cell!r}, expected a number such as -0.25, or nothing or NaN"
                 )
             marks |= {mark: f"{cell} in line {line}" for mark in ".," if mark in cell}
             if len(marks) == 2:

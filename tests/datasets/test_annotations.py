@@ -214,12 +214,6 @@ def test_shapes_follow_the_ratings():
     np.testing.assert_array_equal(one, [np.nan, 7])
 
 
-@pytest.mark.parametrize("max_gap", [0.0, -1.0, np.nan])
-def test_refuses_a_gap_that_is_none(max_gap):
-    with pytest.raises(errors.InputError, match="max_gap"):
-        annotations.resample(np.arange(3.0), np.zeros(3), np.arange(3.0), max_gap)
-
-
 def test_refuses_shapes_that_do_not_agree():
     with pytest.raises(ValueError, match="expected times"):
         annotations.resample(np.arange(3.0), np.zeros(4), np.arange(3.0), 1.0)

@@ -168,8 +168,8 @@ def test_what_is_wrong_with_an_arff_file_is_named(old, new, expected, tmp_path):
 
 def test_arff_breaking_off_in_its_head_is_named(tmp_path):
     for text, expected in (
-        ("", "no line @data"),
-        ("@relation x\n@data\n", "a header without rows"),
+        ("", "no attributes and @data"),
+        ("@attribute x real\n@data\n", "a header without rows"),
     ):
         (tmp_path / "a.arff").write_text(text)
         with pytest.raises(errors.InputError, match=expected):

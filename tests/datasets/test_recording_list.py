@@ -91,7 +91,7 @@ def test_a_split_may_be_given_by_names_instead(folder):
         (",train,", ",dev,", "the train partition is empty"),
         (",dev,", ",test,", "the dev partition is empty"),
         ("\nben,", "\nanna,", "line 3: anna is in line 2 already"),
-        ("\nben,", "\n../ben,", "line 3: found the recording '../ben', expected a name"),
+        ("\nben,", "\n../ben,", "line 3: found the recording '../ben', expected letters"),
         ("\nben,", "\n,", "line 3: found the recording ''"),
         ("videos/ben.mp4", "videos/b.mp4", "missing files: 1\n  {folder}/videos/b.mp4"),
         ("ratings/ben.csv", "", "line 3: no ratings"),
