@@ -63,7 +63,7 @@ def reading(path: str | pathlib.Path, content: str) -> Iterator[None]:
     except Exception as error:
         reason = getattr(error, "strerror", None) or error
         raise errors.InputError(
-            f"{path}: cannot be read as {content} ({reason}); check the path, or copy the file again"
+            f"{path}: cannot be read as {content} ({reason}); check the path, or copy it again"
         ) from error
 
 

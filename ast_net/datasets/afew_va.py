@@ -22,14 +22,14 @@ SCALE = 10
 class AfewVa(reader.Reader):
     """AFEW-VA's clips of films.
 
-    AFEW-VA is handed out at https://ibug.doc.ic.ac.uk/resources/afew-va-database/ for research. Unpack
-    it, and give the folder that holds 001 to 600, each with
+    AFEW-VA is handed out at https://ibug.doc.ic.ac.uk/resources/afew-va-database/ for research.
+    Unpack it, and give the folder that holds 001 to 600, each with
       001/00000.png and so on, numbered pictures, 25 a second
       001/001.json, with valence and arousal of each, from -10 to 10
     The five folds of its paper are not published. By default, clips go to train, dev and test
-    60 : 20 : 20, all those of an actor (as the json names him or her) into one of them. Split otherwise
-    with `train_recordings=001,002` and so on. Clips last 10 to 145 frames, so train on short ones:
-    `clip_frames=10` and `clip_stride=2`.
+    60 : 20 : 20, all those of an actor (as the json names him or her) into one of them. Split
+    otherwise with `train_recordings=001,002` and so on. Clips last 10 to 145 frames, so train on
+    short ones: `clip_frames=10` and `clip_stride=2`.
     """
 
     def partitions(self, folder: pathlib.Path) -> reader.Partitions:
@@ -60,8 +60,8 @@ def read_ratings(
 ) -> dict[str, annotations.Ratings]:
     """Reads the ratings of a clip's pictures, from -1 to 1.
 
-    A picture that the json does not name has no rating, NaN, and a rating without its picture is not
-    used; a warning counts both.
+    A picture that the json does not name has no rating, NaN, and a rating without its picture is
+    not used; a warning counts both.
 
     Args:
       folder: the pictures.

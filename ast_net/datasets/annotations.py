@@ -39,12 +39,14 @@ class Ratings:
 def read_ratings(path: pathlib.Path) -> Ratings:
     """Reads the ratings of one target: a column `time` and one for each rater, in any order.
 
-    `separated_text.read` says which text is read. An empty cell or "NaN" is a missing rating, but a time must be
-    there. Rows past the end of the video are kept; a row that is there twice counts once.
+    `separated_text.read` says which text is read. An empty cell or "NaN" is a missing rating, but a
+    time must be there. Rows past the end of the video are kept; a row that is there twice counts
+    once.
 
     Raises:
-      InputError: the file is missing or no such text, has no rater, or a line in it has a cell that is no
-        number, a rating outside of [-1, 1], or a time that does not come after the one before.
+      InputError: the file is missing or no such text, has no rater, or a line in it has a cell that
+        is no number, a rating outside of [-1, 1], or a time that does not come after the one
+        before.
     """
     table = separated_text.read(path, ("time",))
     time = table.column("time")
@@ -92,7 +94,8 @@ def check_times(path: pathlib.Path, lines: Sequence[int], times: np.ndarray) -> 
     """Checks the times [R] of ratings, in seconds, that lie in these lines of a file.
 
     Raises:
-      InputError: one is missing, is negative or later than any recording, or does not come after the one before.
+      InputError: one is missing, is negative or later than any recording, or does not come after
+        the one before.
     """
     wrong = ~((times >= 0) & (times < _LATEST))
     wrong[1:] |= ~(np.diff(times) > 0)
@@ -110,14 +113,14 @@ def resample(
 ) -> np.ndarray:
     """Brings ratings to the frames of a video, by time.
 
-    A frame between two ratings at most `max_gap` apart gets their linear interpolation. Elsewhere, that is
-    before the first rating, after the last, and inside a longer gap, a rating holds for half a
-    rating step on either side, and frames farther away get NaN. A NaN rating is as none at all. Each
-    column is treated by itself.
+    A frame between two ratings at most `max_gap` apart gets their linear interpolation. Elsewhere,
+    that is before the first rating, after the last, and inside a longer gap, a rating holds for
+    half a rating step on either side, and frames farther away get NaN. A NaN rating is as none at
+    all. Each column is treated by itself.
 
     Args:
-      times: [R] seconds, strictly increasing; the rating step is their median difference, or of those at
-        which a column is rated, if that is longer.
+      times: [R] seconds, strictly increasing; the rating step is their median difference, or of
+        those at which a column is rated, if that is longer.
       values: [R, ...] ratings.
       frame_times: [T] seconds, in any order.
       max_gap: seconds, positive.

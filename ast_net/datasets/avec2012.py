@@ -1,4 +1,4 @@
-"""AVEC2012 (Schuller et al., ICMI 2012), the fully continuous sub-challenge: sessions of SEMAINE."""
+"""AVEC2012 (Schuller et al., ICMI 2012), the fully continuous sub-challenge, on SEMAINE."""
 
 import functools
 import pathlib
@@ -11,8 +11,8 @@ from ast_net import config, errors
 from ast_net.datasets import annotations, feeltrace, folders, reader
 from ast_net.faces import video
 
-# Numbers a second in the label files, by those who published readers of them. The paper (section 4.1)
-# prints 49.479 for the videos.
+# Numbers a second in the label files, by those who published readers of them. The paper (section
+# 4.1) prints 49.479 for the videos.
 LABEL_RATE = 49.979
 # A video whose own rate is this close to LABEL_RATE has the frames that were labelled one by one.
 _SAME_RATE = 0.02
@@ -26,16 +26,16 @@ _SPLITS = {"train": ("train", 31), "dev": ("devel", 32), "test": ("test", 32)}
 class Avec2012(reader.Reader):
     """AVEC2012's sessions.
 
-    AVEC2012 is handed out by the owners of SEMAINE (semaine-db.eu) to those who sign their agreement.
-    Give the folder that holds, for train, devel and test,
+    AVEC2012 is handed out by the owners of SEMAINE (semaine-db.eu) to those who sign their
+    agreement. Give the folder that holds, for train, devel and test,
       emotion labels/train/FC_train_labels/labels_continuous_train001_valence.dat
     and the same for arousal (and for expectancy and power, with
-    `targets=valence,arousal,expectancy,power`), one number a line, and the sessions' videos. These are
-    looked for as **/{split}*{number}.avi, such as
+    `targets=valence,arousal,expectancy,power`), one number a line, and the sessions' videos. These
+    are looked for as **/{split}*{number}.avi, such as
       video/train_video001.avi
     If yours have other names, say which with `video_pattern`: a path in that folder, with * for
-    anything, ** for any folders, {split} for train, devel or test, and {number} for 001. It must fit
-    one file a session. Without labels of test there is no test split. Choose sessions with
+    anything, ** for any folders, {split} for train, devel or test, and {number} for 001. It must
+    fit one file a session. Without labels of test there is no test split. Choose sessions with
     `train_recordings=train001,train002` and so on.
     """
 
@@ -104,11 +104,12 @@ def read_labels(
 
 
 def label_rate(name: str, labels: int, video_file: pathlib.Path) -> float:
-    """Labels a second of a session: its video's own rate, where it has the frames that were labelled.
+    """Returns the labels a second of a session: its video's frame rate, if that was labelled.
 
-    There is one label a frame, so in a video that still has its frames (as many as there are labels, or
-    about LABEL_RATE a second) each label has its frame's time, be that 49.979 or 49.479 frames a
-    second. In one that was brought to another rate labels lie by time, LABEL_RATE a second.
+    There is one label a frame, so in a video that still has its frames (as many as there are
+    labels, or about LABEL_RATE a second) each label has its frame's time, be that 49.979 or 49.479
+    frames a second. In one that was brought to another rate labels lie by time, LABEL_RATE a
+    second.
 
     If labels and video then differ by more than a second in length, a warning says so.
     """

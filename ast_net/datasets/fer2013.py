@@ -17,15 +17,14 @@ from ast_net.cnn import expression_head
 
 SIZE = 48
 CSV_NAMES = ("fer2013.csv", "fer2013.csv.gz")
-HEADER = ["emotion", "pixels", "Usage"]
+HEADER = "emotion,pixels,Usage"
 SPLITS = {"Training": "train", "PublicTest": "public_test", "PrivateTest": "private_test"}
 FOLDER_SPLITS = ("train", "test")
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 # The sizes of the release.
 COUNTS = {"train": 28_709, "public_test": 3_589, "private_test": 3_589}
-CLASS_COUNTS = dict(
-    zip(expression_head.EXPRESSIONS, (4_953, 547, 5_121, 8_989, 6_077, 4_002, 6_198), strict=True)
-)
+_IN_CLASSES = (4_953, 547, 5_121, 8_989, 6_077, 4_002, 6_198)
+CLASS_COUNTS = dict(zip(expression_head.EXPRESSIONS, _IN_CLASSES, strict=True))
 # In some copies single labels differ from the release.
 _CLASS_TOLERANCE = 10
 _ERRORS_SHOWN = 5
@@ -77,11 +76,10 @@ def read_csv(path: pathlib.Path) -> dict[str, Split]:
     wrong: list[str] = []
     with files.reading(path, "a table of pictures"), _open(path) as file:
         lines = csv.reader(file)
-        header = next(lines, [])
+        header = ",".join(next(lines, []))
         if header != HEADER:
             raise errors.InputError(
-                f"{path}, line 1: found {','.join(header)[:80]!r}, expected the header "
-                f"{','.join(HEADER)!r}"
+                f"{path}, line 1: found {header[:80]!r}, expected the header {HEADER!r}"
             )
         for row in lines:
             try:
@@ -109,8 +107,8 @@ def parse_row(row: list[str]) -> tuple[int, np.ndarray, str]:
     Raises:
       ValueError: the row is malformed.
     """
-    if len(row) != len(HEADER):
-        raise ValueError(f"found {len(row)} columns, expected {len(HEADER)}")
+    if len(row) != 3:
+        raise ValueError(f"found {len(row)} columns, expected 3")
     code, pixels, usage = row
     if not re.fullmatch("[0-6]", code):
         raise ValueError(f"found emotion {code!r}, expected 0 to 6")

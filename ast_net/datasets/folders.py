@@ -16,8 +16,8 @@ def matches(
 
     Args:
       folder: where to look.
-      pattern: a path relative to the folder, with * for anything but a slash, ** for any folders, and
-        fields in braces, as in videos/**/{split}*{number}.avi.
+      pattern: a path relative to the folder, with * for anything but a slash, ** for any folders,
+        and fields in braces, as in videos/**/{split}*{number}.avi.
       fields: what takes the place of the fields.
 
     Raises:
@@ -52,8 +52,8 @@ def find_video(folder: pathlib.Path, pattern: str, fields: Mapping[str, str]) ->
 def by_subject(subjects: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """Splits recordings into train, dev and test, all those of a subject into one of them.
 
-    Subjects are dealt out one by one, those with the most recordings first, each to the part that has
-    least of its share. So the split is the same for the same recordings, whatever their order.
+    Subjects are dealt out one by one, those with the most recordings first, each to the part that
+    has least of its share. So the split is the same for the same recordings, whatever their order.
 
     Args:
       subjects: the subject of each recording.

@@ -43,16 +43,17 @@ def of_targets(name: str, ratings: dict[str, annotations.Ratings]) -> tuple[np.n
 def gold_standard(ratings: np.ndarray, name: str = "ratings") -> np.ndarray:
     """The gold standard of the AVEC challenges 2015 to 2018, for one recording and one target.
 
-    With c_r a rater's agreement and m_r its mean, m = sum(c_r m_r) / sum(c_r), and the gold standard is
-    the mean over raters of (rating_r - m_r + m). Missing ratings are left out of every moment, population
-    moments throughout.
-    One rater gives its own ratings. A constant rater has no weight in m, but its centred zeros count
-    in the mean over raters, as the formula has it. A rater without any rating is as if not there.
+    With c_r a rater's agreement and m_r its mean, m = sum(c_r m_r) / sum(c_r), and the gold
+    standard is the mean over raters of (rating_r - m_r + m). Missing ratings are left out of every
+    moment, population moments throughout.
+    One rater gives its own ratings. A constant rater has no weight in m, but its centred zeros
+    count in the mean over raters, as the formula has it. A rater without any rating is as if not
+    there.
 
-    Only the gold standard's level depends on m, not its course. Where raters agree so badly that the
-    weights sum to less than nothing, a warning is logged. Where they sum to nothing, or negative ones carry
-    m outside of the raters' means, m means nothing, and the plain mean of m_r takes its place, with the same
-    warning.
+    Only the gold standard's level depends on m, not its course. Where raters agree so badly that
+    the weights sum to less than nothing, a warning is logged. Where they sum to nothing, or
+    negative ones carry m outside of the raters' means, m means nothing, and the plain mean of m_r
+    takes its place, with the same warning.
 
     Args:
       ratings: [R, raters], NaN where a rating is missing.

@@ -1,4 +1,4 @@
-"""What the readers of data sets share: from a folder on disk to recordings and their gold standard."""
+"""What the readers share: from a folder on disk to recordings and their gold standard."""
 
 import abc
 import collections
@@ -26,9 +26,10 @@ class Source:
       name: as in the data set, P16.
       video: the video file, or a folder of pictures; it may be missing.
       ratings: the files that its gold standard is made of, which may be missing.
-      read: reads them: of each target what its raters said, or the one gold standard. Raises InputError.
-      read_raters: reads what the single raters said of each target; None where there is a gold standard
-        and no more. Raises InputError.
+      read: reads them: of each target what its raters said, or the one gold standard. Raises
+        InputError.
+      read_raters: reads what the single raters said of each target; None where there is a gold
+        standard and no more. Raises InputError.
       subject: who is seen, if the data set says.
     """
 
@@ -43,8 +44,8 @@ class Source:
         """Reads the gold standard of all targets.
 
         Returns:
-          The ratings' times float64 [R] in seconds, strictly increasing, and the gold standard float64
-          [R, D] of the targets, NaN where there is none.
+          The ratings' times float64 [R] in seconds, strictly increasing, and the gold standard
+          float64 [R, D] of the targets, NaN where there is none.
 
         Raises:
           InputError: a file is missing or not what it should be.
@@ -53,13 +54,14 @@ class Source:
 
 
 class Reader(abc.ABC):
-    """A data set on disk. A data set's class says which recordings there are, and where each one lies.
+    """A data set on disk: which recordings there are, and where each one lies.
 
     Its docstring is for users: where to get the data set, and what its folder holds.
 
     Attributes:
       TARGETS: what it has ratings of.
-      REACTION_DELAY: seconds by which its raters lag behind the face, where no other number is given.
+      REACTION_DELAY: seconds by which its raters lag behind the face, where no other number is
+        given.
       VIDEO_PATTERN: how its video files are called, where that is a setting.
       OF_VIDEOS: whether its recordings are videos.
     """
@@ -95,7 +97,7 @@ class Reader(abc.ABC):
 
     @abc.abstractmethod
     def partitions(self, folder: pathlib.Path) -> Partitions:
-        """Returns the data set's own split: the recordings of train, dev and, if there are any, test.
+        """Returns the data set's own split: the recordings of train, dev and perhaps test.
 
         Raises:
           InputError: the folder does not hold the data set.
@@ -130,11 +132,11 @@ class Reader(abc.ABC):
         return given is not None and pathlib.Path(given).is_dir()
 
     def sources(self, folder: pathlib.Path) -> dict[str, list[Source]]:
-        """Returns the recordings of each split: those that the settings name, or the data set's own.
+        """Returns the recordings of each split: the settings' or the data set's own.
 
         Raises:
-          InputError: files are missing, a recording is named twice, two recordings have one file, or train
-        dev is empty.
+          InputError: files are missing, a recording is named twice, two recordings have one file,
+            or train or dev is empty.
         """
         partitions = self.settings.partitions or self.partitions(folder)
         for split in ("train", "dev"):
@@ -161,8 +163,8 @@ def _refuse_missing(folder: pathlib.Path, sources: Sequence[Source]) -> None:
     if missing:
         raise errors.InputError(
             "\n  ".join([f"{folder}: missing files: {len(missing)}", *missing])
-            + "\nGive the whole data set's folder with `manual_dir`, or name the recordings that you "
-            "have with `train_recordings`, `dev_recordings` and `test_recordings`"
+            + "\nGive the whole data set's folder with `manual_dir`, or name the recordings that "
+            "you have with `train_recordings`, `dev_recordings` and `test_recordings`"
         )
 
 

@@ -1,4 +1,4 @@
-"""RECOLA (Ringeval et al., FG Workshops 2013), as its owners release it and as the AVEC challenges do."""
+"""RECOLA (Ringeval et al., FG Workshops 2013), as its owners and the AVEC challenges release it."""
 
 import functools
 import pathlib
@@ -12,9 +12,9 @@ from ast_net.datasets import annotations, reader, recola_layouts
 class Recola(reader.Reader):
     """RECOLA's recordings.
 
-    RECOLA is handed out by its owners, https://diuf.unifr.ch/main/diva/recola/, to those who sign their
-    agreement. Give the folder that holds, for every recording, the files of one of these layouts; of
-    several the first in this list is read.
+    RECOLA is handed out by its owners, https://diuf.unifr.ch/main/diva/recola/, to those who sign
+    their agreement. Give the folder that holds, for every recording, the files of one of these
+    layouts; of several the first in this list is read.
     """
 
     @classmethod
@@ -27,8 +27,8 @@ class Recola(reader.Reader):
         logging.info(f"{folder}: {layout.name}, ratings in {layout.ratings}")
         for other in others:
             logging.warning(
-                f"{folder}: not read: {other.name}, ratings in {other.ratings}; give a folder without "
-                f"{layout.ratings} to read these"
+                f"{folder}: not read: {other.name}, ratings in {other.ratings}; give a folder "
+                f"without {layout.ratings} to read these"
             )
         return folder
 

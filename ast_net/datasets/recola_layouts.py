@@ -41,18 +41,16 @@ class Layout:
 
     def video(self, folder: pathlib.Path, recording: str) -> pathlib.Path:
         """Where the video lies, or where it is expected if there is none."""
-        candidates = [
-            folder / videos / f"{recording}{suffix}"
-            for videos in self.videos
-            for suffix in VIDEO_SUFFIXES
-        ]
+        names = [f"{recording}{suffix}" for suffix in VIDEO_SUFFIXES]
+        candidates = [folder / videos / name for videos in self.videos for name in names]
         return next((path for path in candidates if path.is_file()), candidates[0])
 
 
 def recognise(folder: pathlib.Path) -> list[Layout]:
-    """The layouts that a folder holds ratings in, in the order of LAYOUTS: the first is the one to read.
+    """Returns the layouts that a folder holds ratings in, the one to read first.
 
-    Of several gold standards of AVEC 2018 the first by name comes first: gs_1, that of the baseline.
+    Of several gold standards of AVEC 2018 the first by name comes first: gs_1, that of the
+    baseline.
 
     Raises:
       InputError: it holds none.
@@ -86,10 +84,11 @@ def read_gold(path: pathlib.Path) -> annotations.Ratings:
 
 
 def read_arff(path: pathlib.Path) -> annotations.Ratings:
-    """Reads one target's gold standard from AVEC's attributes Instance_name, frameTime and GoldStandard.
+    """Reads one target's gold standard from AVEC's attributes frameTime and GoldStandard.
 
     Raises:
-      InputError: as `annotations.read_ratings`, and where the rows are of another recording than the file.
+      InputError: as `annotations.read_ratings`, and where the rows are of another recording than
+        the file.
     """
     table = arff.read(path, ("frametime", "goldstandard"))
     if "instance_name" in map(str.lower, table.names):
@@ -150,8 +149,8 @@ AVEC_2018 = dataclasses.replace(
     videos=("recordings_video", "recordings/video"),
     raters=f"labels/{_INDIVIDUAL}",
 )
-# Where a folder holds several, the first of these is read: single raters say more than a gold standard,
-# and of the challenges' the older has the paper's 9 and 9 recordings.
+# Where a folder holds several, the first of these is read: single raters say more than a gold
+# standard, and of the challenges' the older has the paper's 9 and 9 recordings.
 LAYOUTS = (OWN, CENTRED, AVEC_2016, AVEC_2018)
 EXPECTED = "".join(
     f"\n  {layout.name}:"

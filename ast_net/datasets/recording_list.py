@@ -21,8 +21,8 @@ class RecordingList(reader.Reader):
       recording,video,split,ratings
       anna,videos/anna.mp4,train,ratings/anna.csv
       ben,videos/ben.mp4,dev,ratings/ben.csv
-    split is train, dev or test. A rating file has a column of seconds and one for each target, or one
-    for each target and rater, of which the gold standard is made; ratings are in [-1, 1]:
+    split is train, dev or test. A rating file has a column of seconds and one for each target, or
+    one for each target and rater, of which the gold standard is made; ratings are in [-1, 1]:
       time,valence,arousal             or   time,valence_kim,valence_lee,arousal_kim,arousal_lee
       0.00,0.12,-0.3                        0.00,0.1,0.2,-0.3,-0.4
     """
@@ -49,8 +49,8 @@ class RecordingList(reader.Reader):
 def read_targets(path: pathlib.Path, targets: Sequence[str]) -> dict[str, annotations.Ratings]:
     """Reads a rating file, that has a column `time` in seconds.
 
-    A target has one column of its name, `valence`, or one for each rater, `valence_anna`. Other columns
-    are left alone.
+    A target has one column of its name, `valence`, or one for each rater, `valence_anna`. Other
+    columns are left alone.
 
     Raises:
       InputError: as `annotations.read_ratings`, and where a target has no column, or both kinds.

@@ -24,24 +24,24 @@ _TARGETS = {"V": "valence", "A": "arousal", "E": "expectancy", "P": "power"}
 class Semaine(reader.Reader):
     """SEMAINE's sessions.
 
-    SEMAINE is handed out at https://semaine-db.eu to those who sign its agreement. Give the folder that
-    holds
+    SEMAINE is handed out at https://semaine-db.eu to those who sign its agreement. Give the folder
+    that holds
       Sessions/1/session.xml, which names the subjects and the traces
       Sessions/1/R1S1TUCPoDV.txt and so on, FeelTrace of the user
       Sessions/1/2008.12.05.16.03.15_User_AV_lowQ_Poppy.avi, the user's video
     and the same for the other sessions. The video is looked for as ?*User?*.avi in the session's
-    folder; where several fit, say which with `video_pattern`, such as *User*lowQ*.avi. Sessions that
-    lack such a video, or a trace of one of `targets`, are left out, and that is reported.
-    There is no one public split. By default, sessions go to train, dev and test 60 : 20 : 20, all those
-    of a user into one of them. Split otherwise with `train_recordings=1,2,5` and so on (names of
-    folders).
+    folder; where several fit, say which with `video_pattern`, such as *User*lowQ*.avi. Sessions
+    that lack such a video, or a trace of one of `targets`, are left out, and that is reported.
+    There is no one public split. By default, sessions go to train, dev and test 60 : 20 : 20, all
+    those of a user into one of them. Split otherwise with `train_recordings=1,2,5` and so on (names
+    of folders).
     """
 
     TARGETS = config.ALL_TARGETS
     VIDEO_PATTERN = "?*User?*.avi"
 
     def partitions(self, folder: pathlib.Path) -> reader.Partitions:
-        """Returns the sessions that have all that is needed, split by user; the others are reported."""
+        """Returns the sessions that have all that is needed, split by user; reports the others."""
         names = [p.parent.name for p in (folder / SESSIONS).glob("*/session.xml")]
         names.sort(key=lambda name: (len(name), name))
         if not names:
@@ -124,8 +124,8 @@ def read_raters(
     """Reads what the single raters said of each target, all at the same times.
 
     Traces start and end at times of their own. All are brought to times from the first start to the
-    last end, every 0.02 s; where a rater has no trace, or none for longer than `max_gap` seconds, that
-    rating is missing.
+    last end, every 0.02 s; where a rater has no trace, or none for longer than `max_gap` seconds,
+    that rating is missing.
 
     Args:
       traces: of each target the files, and who left each one.
@@ -154,8 +154,8 @@ def read_trace(path: pathlib.Path, target: str) -> tuple[np.ndarray, np.ndarray]
     """Times float64 [R] in seconds, strictly increasing, and one rater's values [R] from -1 to 1.
 
     Raises:
-      InputError: the file is missing, or a line of it is not a time and a value, or its time does not
-        come after the one before.
+      InputError: the file is missing, or a line of it is not a time and a value, or its time does
+        not come after the one before.
     """
     lines, table = feeltrace.read_numbers(path, 2)
     times = table[:, 0]

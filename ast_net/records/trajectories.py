@@ -73,7 +73,7 @@ class TrajectoryReader(reader.Reader):
 
 
 class DrawnSource(reader.Source):
-    """A recording without ratings: the trajectory is the gold standard; it is drawn with the faces."""
+    """A recording without ratings: its gold standard is the trajectory, drawn with the faces."""
 
     def read_gold(self) -> reader.Gold:
         return np.zeros(0), np.zeros((0, 0))
