@@ -8,6 +8,8 @@ import secrets
 import shutil
 from collections.abc import Iterator
 
+from ast_net import errors
+
 # With these errors nothing else can be written, either.
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -48,6 +50,25 @@ def whole_folder(path: str | pathlib.Path, exist_ok: bool = True) -> Iterator[pa
                 raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def reading(path: str | pathlib.Path, content: str) -> Iterator[None]:
+    """Turns whatever goes wrong while a file is read into an InputError that names the file.
+
+    Args:
+      path: the file.
+      content: what it should hold, "JSON".
+    """
+    try:
+        yield
+    except errors.InputError:
+        raise
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or error
+        raise errors.InputError(
+            f"{path}: cannot be read as {content} ({reason}); check the path, or copy it again"
+        ) from error
 
 
 @contextlib.contextmanager

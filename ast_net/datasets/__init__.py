@@ -1,1 +1,1 @@
-"""What lies on disk: the readers of the data sets, their ratings and the gold standard (section 4.1)."""
+"""Data sets on disk: their readers, ratings and gold standard (section 4.1)."""

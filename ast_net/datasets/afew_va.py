@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from absl import logging
 
-from ast_net import errors
-from ast_net.datasets import folders, reader
+from ast_net import errors, files
+from ast_net.datasets import annotations, folders, reader, separated_text
 from ast_net.faces import picture_sequence
 
 CLIPS = 600
@@ -22,98 +22,75 @@ SCALE = 10
 class AfewVa(reader.Reader):
     """AFEW-VA's clips of films.
 
-    AFEW-VA is handed out at https://ibug.doc.ic.ac.uk/resources/afew-va-database/ for research. Unpack
-    it, and give the folder that holds 001 to 600, each with
+    AFEW-VA is handed out at https://ibug.doc.ic.ac.uk/resources/afew-va-database/ for research.
+    Unpack it, and give the folder that holds 001 to 600, each with
       001/00000.png and so on, numbered pictures, 25 a second
       001/001.json, with valence and arousal of each, from -10 to 10
     The five folds of its paper are not published. By default, clips go to train, dev and test
-    60 : 20 : 20, all those of an actor (as the json names him or her) into one of them. Split otherwise
-    with `train_recordings=001,002` and so on. Clips last 10 to 145 frames, so train on short ones:
-    `clip_frames=10` and `clip_stride=2`.
+    60 : 20 : 20, all those of an actor (as the json names him or her) into one of them. Split
+    otherwise with `train_recordings=001,002` and so on. Clips last 10 to 145 frames, so train on
+    short ones: `clip_frames=10` and `clip_stride=2`.
     """
 
     def partitions(self, folder: pathlib.Path) -> reader.Partitions:
         names = sorted(p.name for p in folder.glob("[0-9]*") if re.fullmatch("[0-9]{3}", p.name))
         if not names:
             raise errors.InputError(
-                f"{folder}: no folders 001 to {CLIPS}; give the folder that holds them with `manual_dir`"
+                f"{folder}: no folders 001 to {CLIPS}; give the one that has them with `manual_dir`"
             )
-        if len(names) != CLIPS:
-            logging.warning(
-                f"{folder}: {len(names)} clips, AFEW-VA has {CLIPS}; figures do not compare with "
-                "those of others"
-            )
-        return folders.by_subject({name: _actor(folder, name) or name for name in names})
+        reader.warn_of_count(folder, len(names), CLIPS, "clips")
+        return folders.by_subject(
+            {name: _actor(folder / name / f"{name}.json") or name for name in names}
+        )
 
     def source(self, folder: pathlib.Path, name: str) -> reader.Source:
-        read = functools.partial(
-            read_gold, folder / name, _annotation(folder, name), self.settings.targets
-        )
-        return reader.Source(
-            name,
-            folder / name,
-            [_annotation(folder, name)],
-            read,
-            subject=_actor(folder, name),
-        )
+        pictures, path = folder / name, folder / name / f"{name}.json"
+        read = functools.partial(read_ratings, pictures, path, self.settings.targets)
+        return reader.Source(name, pictures, [path], read, subject=_actor(path))
 
 
-def _actor(folder: pathlib.Path, name: str) -> str | None:
+def _actor(path: pathlib.Path) -> str | None:
     """Who is seen in a clip, if its json says."""
-    path = _annotation(folder, name)
     actor = _read_json(path).get("actor") if path.exists() else None
     return f"actor {actor}" if actor else None
 
 
-def _annotation(folder: pathlib.Path, name: str) -> pathlib.Path:
-    return folder / name / f"{name}.json"
-
-
-def read_gold(
+def read_ratings(
     folder: pathlib.Path, path: pathlib.Path, targets: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray]:
-    """The times float64 [T] of a clip's pictures, and their ratings [T, D] from -1 to 1.
+) -> dict[str, annotations.Ratings]:
+    """Reads the ratings of a clip's pictures, from -1 to 1.
 
-    A picture that the json does not name has no rating, NaN, and a rating without its picture is not
-    used; a warning counts both.
+    A picture that the json does not name has no rating, NaN, and a rating without its picture is
+    not used; a warning counts both.
 
     Args:
       folder: the pictures.
       path: the json.
-      targets: the D columns.
+      targets: what to read.
 
     Raises:
       InputError: the json is missing or not what it should be, or there are no pictures.
     """
     pictures = picture_sequence.PictureSequence(folder)
     numbers = pictures.numbers
-    ratings = _read_ratings(path, targets)
-    unrated = sum(number not in ratings for number in numbers)
-    unseen = len(ratings.keys() - set(numbers))
+    frames: dict[int, dict] = {}
+    for name, frame in _read_json(path)["frames"].items():
+        if not re.fullmatch("[0-9]{1,15}", name) or int(name) in frames:
+            raise errors.InputError(
+                f"{path}, frame {name!r}: expected the number of a picture such as 00012, each once"
+            )
+        frames[int(name)] = {t: _rating(path, name, frame, t) for t in targets}
+    unrated = sum(number not in frames for number in numbers)
+    unseen = len(frames.keys() - set(numbers))
     if unrated or unseen:
         logging.warning(
             f"{path}: of {len(numbers)} pictures {unrated} have no rating; {unseen} ratings "
             "have no picture, and are not used"
         )
-    nothing = [np.nan] * len(targets)
-    gold = np.array([ratings.get(number, nothing) for number in numbers])
-    return pictures.timestamps, gold
-
-
-def _read_ratings(path: pathlib.Path, targets: Sequence[str]) -> dict[int, list[float]]:
-    """The D ratings of each picture's number, from -1 to 1."""
-    frames = _read_json(path).get("frames")
-    if not isinstance(frames, dict) or not frames:
-        raise errors.InputError(
-            f'{path}: no "frames" with ratings; expected {{"frames": {{"00000": {{"valence": 1, ...}}}}}}'
-        )
-    result: dict[int, list[float]] = {}
-    for name, frame in frames.items():
-        if not re.fullmatch("[0-9]{1,15}", name) or int(name) in result:
-            raise errors.InputError(
-                f"{path}, frame {name!r}: expected the number of a picture such as 00012, each once"
-            )
-        result[int(name)] = [_rating(path, name, frame, target) for target in targets]
+    result = {}
+    for target in targets:
+        values = [[frames[number][target] if number in frames else np.nan] for number in numbers]
+        result[target] = annotations.Ratings(pictures.timestamps, np.array(values), (target,))
     return result
 
 
@@ -123,28 +100,28 @@ def _rating(path: pathlib.Path, name: str, frame: object, target: str) -> float:
     rating = found / SCALE if number else np.nan
     if not -1 <= rating <= 1:
         raise errors.InputError(
-            f"{path}, frame {name!r}, {target}: found {json.dumps(found)[:40]}, expected a number from "
-            f"-{SCALE} to {SCALE}"
+            f"{path}, frame {name!r}, {target}: found {json.dumps(found)[:40]}, expected a number "
+            f"from -{SCALE} to {SCALE}"
         )
     return rating
 
 
 def _read_json(path: pathlib.Path) -> dict:
-    def each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        result = dict(pairs)
-        if len(result) < len(pairs):
-            names = [name for name, _ in pairs]
-            raise ValueError(f"{max(names, key=names.count)!r} is there twice")
-        return result
-
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=each_once)
-    except OSError as error:
-        raise errors.InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
+    """Reads a clip's json, which has "frames"."""
+    with files.reading(path, "JSON"):
+        text = separated_text.read_text(path)
+        content = json.loads(text, object_pairs_hook=_each_once)
+    frames = content.get("frames") if isinstance(content, dict) else None
+    if not isinstance(frames, dict) or not frames:
         raise errors.InputError(
-            f"{path}: no JSON that can be read ({error}); copy it again"
-        ) from error
-    if not isinstance(content, dict):
-        raise errors.InputError(f'{path}: no object; expected {{"frames": ...}}')
+            f'{path}: no "frames" with ratings; expected {{"frames": {{"00000": {{...}}, ...}}}}'
+        )
     return content
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{max(names, key=names.count)!r} is there twice")
+    return result

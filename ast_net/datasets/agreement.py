@@ -1,4 +1,7 @@
-"""How well raters agree: pairwise CC and CCC, and Cronbach's alpha. Ratings are [R, raters], NaN if missing."""
+"""How well raters agree: pairwise CC and CCC, and Cronbach's alpha.
+
+Ratings are [R, raters], NaN where one is missing.
+"""
 
 from collections.abc import Callable
 
@@ -15,8 +18,8 @@ def pairwise(ratings: np.ndarray, metric: Callable[..., float]) -> np.ndarray:
       metric: such as `metrics.pearson_cc`, symmetric.
 
     Returns:
-      float64 [raters, raters], symmetric; NaN on the diagonal, where two have no frame in common, and where
-      the metric is undefined as one of them is constant there.
+      float64 [raters, raters], symmetric; NaN on the diagonal, where two have no frame in common,
+      and where the metric is undefined as one of them is constant there.
     """
     rated = ~np.isnan(ratings)
     raters = ratings.shape[1]
@@ -29,10 +32,10 @@ def pairwise(ratings: np.ndarray, metric: Callable[..., float]) -> np.ndarray:
 
 
 def mean_concordance(ratings: np.ndarray) -> np.ndarray:
-    """How well each rater agrees with the others: c_r, the mean concordance correlation with each of them.
+    """Computes c_r, the mean concordance correlation of each rater with the others.
 
-    A pair is compared where both have rated; a pair that has no frame in common is left out. A rater who
-    is constant there, or alone, agrees with nobody: 0.
+    A pair is compared where both have rated; a pair that has no frame in common is left out. A
+    rater who is constant there, or alone, agrees with nobody: 0.
 
     Args:
       ratings: [R, raters].
@@ -48,11 +51,11 @@ def mean_concordance(ratings: np.ndarray) -> np.ndarray:
 
 
 def cronbach_alpha(ratings: np.ndarray) -> float:
-    """Cronbach's alpha (Psychometrika 16, 1951), raters as items, over the frames that all have rated.
+    """Computes Cronbach's alpha (Psychometrika 16, 1951), raters as items, where all have rated.
 
-    k / (k - 1) (1 - sum of the raters' variances / variance of their sum). A rater without any rating is
-    as if not there. NaN with fewer than two raters, without a frame that all of them rated, or where
-    their sum is constant.
+    k / (k - 1) (1 - sum of the raters' variances / variance of their sum). A rater without any
+    rating is as if not there. NaN with fewer than two raters, without a frame that all of them
+    rated, or where their sum is constant.
 
     Args:
       ratings: [R, raters].

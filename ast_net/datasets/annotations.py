@@ -17,6 +17,8 @@ _TIME_TOLERANCE = 1e-6
 _VALUE_TOLERANCE = 1e-6
 # Seconds between two ratings, at most, by their median: more are no seconds.
 _LONGEST_STEP = 10.0
+# No recording lasts as long, in seconds: a time beyond is in another unit, or damaged.
+_LATEST = 24 * 3600.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,18 +36,20 @@ class Ratings:
     raters: tuple[str, ...]
 
 
-def read_ratings(path: str | pathlib.Path) -> Ratings:
+def read_ratings(path: pathlib.Path) -> Ratings:
     """Reads the ratings of one target: a column `time` and one for each rater, in any order.
 
-    `separated_text.read` says which text is read. An empty cell or "NaN" is a missing rating, but a time must be
-    there. Rows past the end of the video are kept; a row that is there twice counts once.
+    `separated_text.read` says which text is read. An empty cell or "NaN" is a missing rating, but a
+    time must be there. Rows past the end of the video are kept; a row that is there twice counts
+    once.
 
     Raises:
-      InputError: the file is missing or no such text, has no rater, or a line in it has a cell that is no
-        number, a rating outside of [-1, 1], or a time that does not come after the one before.
+      InputError: the file is missing or no such text, has no rater, or a line in it has a cell that
+        is no number, a rating outside of [-1, 1], or a time that does not come after the one
+        before.
     """
     table = separated_text.read(path, ("time",))
-    time = separated_text.column(table, "time")
+    time = table.column("time")
     return from_table(table, time, [k for k in range(len(table.names)) if k != time])
 
 
@@ -66,20 +70,42 @@ def from_table(table: separated_text.Table, time: int, raters: Sequence[int]) ->
     if "" in names or len(set(names)) < len(names):
         raise errors.InputError(f"{path}: raters {names}; expected a name of its own for each")
     numbers = separated_text.numbers(table, [time, *raters])
-    kept = _increasing(table, numbers)
+    same = (numbers[1:] == numbers[:-1]) | (np.isnan(numbers[1:]) & np.isnan(numbers[:-1]))
+    kept = np.flatnonzero(np.append(True, ~same.all(axis=1)))
+    if len(kept) < len(numbers):
+        logging.warning(f"{path}: {len(numbers) - len(kept)} rows are there twice")
+    lines = [table.rows[row][0] for row in kept]
     times, values = numbers[kept, 0], numbers[kept, 1:]
-    if len(times) > 1 and np.median(np.diff(times)) > _LONGEST_STEP:
-        raise errors.InputError(
-            f"{path}: ratings {np.median(np.diff(times)):g} apart; expected times in seconds"
-        )
+    check_times(path, lines, times)
+    step = _step(times)
+    if step > _LONGEST_STEP:
+        raise errors.InputError(f"{path}: ratings {step:g} apart; expected times in seconds")
     outside = np.argwhere(np.abs(values) > 1 + _VALUE_TOLERANCE)
     if len(outside):
         row, column = outside[0]
         raise errors.InputError(
-            f"{path}, line {table.rows[kept[row]][0]}, column {names[column]}: found "
+            f"{path}, line {lines[row]}, column {names[column]}: found "
             f"{values[row, column]:g}, expected a rating in [-1, 1]: divide by the scale's end"
         )
     return Ratings(times, np.clip(values, -1, 1), names)
+
+
+def check_times(path: pathlib.Path, lines: Sequence[int], times: np.ndarray) -> None:
+    """Checks the times [R] of ratings, in seconds, that lie in these lines of a file.
+
+    Raises:
+      InputError: one is missing, is negative or later than any recording, or does not come after
+        the one before.
+    """
+    wrong = ~((times >= 0) & (times < _LATEST))
+    wrong[1:] |= ~(np.diff(times) > 0)
+    if wrong.any():
+        row = int(wrong.argmax())
+        before = f" follows {times[row - 1]:g}" if row else ""
+        raise errors.InputError(
+            f"{path}, line {lines[row]}: time {times[row]:g}{before}; expected seconds since the "
+            "start in increasing order, each once: sort the file or remove what is there twice"
+        )
 
 
 def resample(
@@ -87,23 +113,22 @@ def resample(
 ) -> np.ndarray:
     """Brings ratings to the frames of a video, by time.
 
-    A frame between two ratings at most `max_gap` apart gets their linear interpolation. Elsewhere, that is
-    before the first rating, after the last, and inside a longer gap, a rating holds for half a
-    rating step on either side, and frames farther away get NaN. A NaN rating is as none at all. Each
-    column is treated by itself.
+    A frame between two ratings at most `max_gap` apart gets their linear interpolation. Elsewhere,
+    that is before the first rating, after the last, and inside a longer gap, a rating holds for
+    half a rating step on either side, and frames farther away get NaN. A NaN rating is as none at
+    all. Each column is treated by itself.
 
     Args:
-      times: [R] seconds, strictly increasing; the rating step is their median difference, or of those at
-        which a column is rated, if that is longer.
+      times: [R] seconds, strictly increasing; the rating step is their median difference, or of
+        those at which a column is rated, if that is longer.
       values: [R, ...] ratings.
       frame_times: [T] seconds, in any order.
-      max_gap: seconds.
+      max_gap: seconds, positive.
 
     Returns:
       float64 [T, ...], NaN where nothing was rated.
 
     Raises:
-      InputError: max_gap is not positive.
       ValueError: the shapes do not agree.
     """
     times, values, frame_times = (np.asarray(a, np.float64) for a in (times, values, frame_times))
@@ -112,19 +137,14 @@ def resample(
             f"expected times [R], values [R, ...] and frame_times [T], found {times.shape}, "
             f"{values.shape} and {frame_times.shape}"
         )
-    if not max_gap > 0:
-        raise errors.InputError(f"max_gap must be a positive number of seconds, found {max_gap}")
     columns = values.reshape(len(times), int(np.prod(values.shape[1:])))
     result = np.full((len(frame_times), columns.shape[1]), np.nan)
     for column in range(columns.shape[1]):
         rated = ~np.isnan(columns[:, column])
         if rated.any():
+            half_step = max(_step(times), _step(times[rated])) / 2
             result[:, column] = _resample_rated(
-                times[rated],
-                columns[rated, column],
-                frame_times,
-                max_gap,
-                max(_step(times), _step(times[rated])) / 2,
+                times[rated], columns[rated, column], frame_times, max_gap, half_step
             )
     return result.reshape(frame_times.shape + values.shape[1:])
 
@@ -146,25 +166,3 @@ def _resample_rated(
     nearest = np.where(from_before <= to_after, values[before], values[after])
     interpolated = np.interp(frame_times, times, values)
     return np.where(bridged, interpolated, np.where(held, nearest, np.nan))
-
-
-def _increasing(table: separated_text.Table, numbers: np.ndarray) -> list[int]:
-    """The rows to keep, of numbers [R, 1 + raters] with the time first: all but those there twice."""
-    kept: list[int] = []
-    for row, (line, _) in enumerate(table.rows):
-        time, where = numbers[row, 0], f"{table.path}, line {line}"
-        if np.isnan(time):
-            raise errors.InputError(f"{where}: no time; expected seconds")
-        if time < 0:
-            raise errors.InputError(f"{where}: time {time:g}; expected seconds since the start")
-        if kept and np.array_equal(numbers[row], numbers[kept[-1]], equal_nan=True):
-            continue
-        if kept and time <= numbers[kept[-1], 0]:
-            raise errors.InputError(
-                f"{where}: time {time:g} follows {numbers[kept[-1], 0]:g}; expected times in increasing "
-                "order, each once: sort the file or remove what is there twice"
-            )
-        kept.append(row)
-    if len(kept) < len(table.rows):
-        logging.warning(f"{table.path}: {len(table.rows) - len(kept)} rows are there twice")
-    return kept

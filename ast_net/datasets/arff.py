@@ -5,53 +5,44 @@ SciPy's reader takes no string attributes, and these files name the recording in
 
 import pathlib
 import re
+from collections.abc import Sequence
 
 from ast_net import errors
 from ast_net.datasets import separated_text
 
-_ATTRIBUTE = re.compile(r"@attribute\s+('[^']*'|\"[^\"]*\"|\S+)\s+(\S.*)", re.IGNORECASE)
+# A line before @data: blank, a remark, the relation, or an attribute with its name.
+_HEAD = re.compile(
+    r"(?:%.*|@relation\b.*|@attribute\s+('[^']*'|\"[^\"]*\"|\S+)\s+\S.*)?", re.IGNORECASE
+)
 
 
-def read(path: str | pathlib.Path) -> separated_text.Table:
+def read(path: pathlib.Path, required: Sequence[str]) -> separated_text.Table:
     """Reads the rows and the names of the attributes.
 
+    Args:
+      path: the file.
+      required: attributes that it must have, once each, in lower case.
+
     Raises:
-      InputError: the file is missing or no ARFF, or a row has too many or too few cells.
+      InputError: the file is missing or no ARFF, lacks a required attribute or any row, or a row
+        has too many or too few cells.
     """
-    path = pathlib.Path(path)
-    text = separated_text.read_text(path)
-    lines = separated_text.split_lines(text)
+    lines = separated_text.split_lines(separated_text.read_text(path))
     names: list[str] = []
     for number, line in enumerate(lines, 1):
-        words = line.split()
-        keyword = words[0].lower() if words else ""
-        if keyword == "@attribute":
-            match = _ATTRIBUTE.fullmatch(line.strip())
-            if not match:
-                raise errors.InputError(
-                    f"{path}, line {number}: found {line.strip()[:80]!r}, expected @attribute NAME TYPE"
-                )
-            names.append(match[1].strip("'\""))
-        elif keyword == "@data":
-            return _table(path, names, lines[number:], number + 1)
-        elif keyword not in ("", "@relation") and not keyword.startswith("%"):
+        if names and line.lower().split()[:1] == ["@data"]:
+            # Remarks stay, as blank lines, so that the lines that follow keep their numbers.
+            data = "\n".join("" if row.lstrip().startswith("%") else row for row in lines[number:])
+            data = data.replace("'", '"')
+            return separated_text.make_table(path, data, ",", required, names, number + 1)
+        head = _HEAD.fullmatch(line.strip())
+        if not head:
             raise errors.InputError(
-                f"{path}, line {number}: found {line.strip()[:80]!r}, expected @relation, @attribute or @data"
+                f"{path}, line {number}: found {line.strip()[:80]!r}, expected @relation, "
+                "@attribute NAME TYPE and then @data"
             )
-    raise errors.InputError(f"{path}: no line @data; expected an ARFF file, whole")
-
-
-def _table(
-    path: pathlib.Path, names: list[str], lines: list[str], first: int
-) -> separated_text.Table:
-    # Lines that are comments stay, as blank ones, so that those that follow keep their numbers.
-    data = "\n".join("" if line.lstrip().startswith("%") else line for line in lines)
-    rows = separated_text.parse(path, data.replace("'", '"'), ",", first)
-    if not rows:
-        raise errors.InputError(f"{path}: no rows after @data; the copy may be incomplete")
-    for line, cells in rows:
-        if len(cells) != len(names):
-            raise errors.InputError(
-                f"{path}, line {line}: {len(cells)} cells; expected {len(names)}: {', '.join(names)}"
-            )
-    return separated_text.Table(path, tuple(names), rows)
+        if head[1]:
+            names.append(head[1].strip("'\""))
+    raise errors.InputError(
+        f"{path}: no attributes and @data after them; expected an ARFF file, whole"
+    )

@@ -1,4 +1,4 @@
-"""AVEC2012 (Schuller et al., ICMI 2012), the fully continuous sub-challenge: sessions of SEMAINE."""
+"""AVEC2012 (Schuller et al., ICMI 2012), the fully continuous sub-challenge, on SEMAINE."""
 
 import functools
 import pathlib
@@ -8,35 +8,34 @@ import numpy as np
 from absl import logging
 
 from ast_net import config, errors
-from ast_net.datasets import feeltrace, folders, reader
+from ast_net.datasets import annotations, feeltrace, folders, reader
 from ast_net.faces import video
 
-# Numbers a second in the label files, by those who published readers of them. The paper (section 4.1)
-# prints 49.479 for the videos.
+# Numbers a second in the label files, by those who published readers of them. The paper (section
+# 4.1) prints 49.479 for the videos.
 LABEL_RATE = 49.979
 # A video whose own rate is this close to LABEL_RATE has the frames that were labelled one by one.
 _SAME_RATE = 0.02
 # Seconds by which labels and video may differ in length without a word.
 _LENGTH_TOLERANCE = 1.0
 
-# The split's name on disk of each of ours, and how many sessions it has.
-_ON_DISK = {"train": "train", "dev": "devel", "test": "test"}
-_SESSIONS = {"train": 31, "devel": 32, "test": 32}
+# The name on disk of each split, and how many sessions it has.
+_SPLITS = {"train": ("train", 31), "dev": ("devel", 32), "test": ("test", 32)}
 
 
 class Avec2012(reader.Reader):
     """AVEC2012's sessions.
 
-    AVEC2012 is handed out by the owners of SEMAINE (semaine-db.eu) to those who sign their agreement.
-    Give the folder that holds, for train, devel and test,
+    AVEC2012 is handed out by the owners of SEMAINE (semaine-db.eu) to those who sign their
+    agreement. Give the folder that holds, for train, devel and test,
       emotion labels/train/FC_train_labels/labels_continuous_train001_valence.dat
     and the same for arousal (and for expectancy and power, with
-    `targets=valence,arousal,expectancy,power`), one number a line, and the sessions' videos. These are
-    looked for as **/{split}*{number}.avi, such as
+    `targets=valence,arousal,expectancy,power`), one number a line, and the sessions' videos. These
+    are looked for as **/{split}*{number}.avi, such as
       video/train_video001.avi
     If yours have other names, say which with `video_pattern`: a path in that folder, with * for
-    anything, ** for any folders, {split} for train, devel or test, and {number} for 001. It must fit
-    one file a session. Without labels of test there is no test split. Choose sessions with
+    anything, ** for any folders, {split} for train, devel or test, and {number} for 001. It must
+    fit one file a session. Without labels of test there is no test split. Choose sessions with
     `train_recordings=train001,train002` and so on.
     """
 
@@ -46,28 +45,25 @@ class Avec2012(reader.Reader):
     def partitions(self, folder: pathlib.Path) -> reader.Partitions:
         """Returns the sessions that have labels; test is left out if it has none."""
         result = {}
-        for split, on_disk in _ON_DISK.items():
-            labels = _labels(folder, on_disk).glob(f"labels_continuous_{on_disk}???_*.dat")
-            names = {path.name.split("_")[2] for path in labels}
-            if not names and split != "test":
-                raise errors.InputError(
-                    f"{_labels(folder, on_disk)}: no labels_continuous_{on_disk}001_valence.dat or the "
-                    'like; give the folder that holds "emotion labels" with `manual_dir`'
-                )
-            if names and len(names) != _SESSIONS[on_disk]:
-                logging.warning(
-                    f"{_labels(folder, on_disk)}: labels of {len(names)} sessions, the challenge has "
-                    f"{_SESSIONS[on_disk]}; figures do not compare with those of others"
-                )
+        for split, (on_disk, sessions) in _SPLITS.items():
+            below = _labels(folder, on_disk)
+            labels = below.glob(f"labels_continuous_{on_disk}???_*.dat")
+            names = sorted({path.name.split("_")[2] for path in labels})
             if names:
-                result[split] = tuple(sorted(names))
+                reader.warn_of_count(below, len(names), sessions, "sessions with labels")
+                result[split] = tuple(names)
+            elif split != "test":
+                raise errors.InputError(
+                    f"{below}: no labels_continuous_{on_disk}001_valence.dat or the like; give the "
+                    'folder that holds "emotion labels" with `manual_dir`'
+                )
         return result
 
     def source(self, folder: pathlib.Path, name: str) -> reader.Source:
         parts = re.fullmatch(r"(train|devel|test)([0-9]{3})", name)
         if parts is None:
             raise errors.InputError(
-                f"{name}: AVEC2012 has no session of this name; expected train001, devel001 or the like"
+                f"{name}: AVEC2012 has no session of this name; expected one such as train001"
             )
         fields = {"split": parts[1], "number": parts[2]}
         video_file = folders.find_video(folder, self.video_pattern, fields)
@@ -75,7 +71,7 @@ class Avec2012(reader.Reader):
             target: _labels(folder, parts[1]) / f"labels_continuous_{name}_{target}.dat"
             for target in self.settings.targets
         }
-        read = functools.partial(read_gold, name, video_file, files)
+        read = functools.partial(read_labels, name, video_file, files)
         return reader.Source(name, video_file, list(files.values()), read)
 
 
@@ -83,36 +79,37 @@ def _labels(folder: pathlib.Path, split: str) -> pathlib.Path:
     return folder / "emotion labels" / split / f"FC_{split}_labels"
 
 
-def read_gold(
+def read_labels(
     name: str, video_file: pathlib.Path, files: dict[str, pathlib.Path]
-) -> tuple[np.ndarray, np.ndarray]:
-    """The times float64 [R] of a session's labels and the labels [R, D] of each target's file.
+) -> dict[str, annotations.Ratings]:
+    """Reads the labels of a session: a file for each target, and in it a number for each frame.
 
     Raises:
       InputError: a file is missing or not what it should be, or one is longer than another.
     """
-    columns = []
+    labels = {}
     for target, path in files.items():
         # A blank line would move all labels after it by a frame.
         _, values = feeltrace.read_numbers(path, 1, blank_lines=False)
-        columns.append(feeltrace.to_unit_range(path, target, values[:, 0]))
-    lengths = {str(path): len(column) for path, column in zip(files.values(), columns, strict=True)}
+        labels[target] = feeltrace.to_unit_range(path, target, values)
+    lengths = {target: len(values) for target, values in labels.items()}
     if len(set(lengths.values())) > 1:
-        found = ", ".join(f"{count} in {path}" for path, count in lengths.items())
+        found = ", ".join(f"{count} in {files[target]}" for target, count in lengths.items())
         raise errors.InputError(
-            f"{name}: labels of different length: {found}; expected one for each frame of the video in "
-            "each: copy them again"
+            f"{name}: labels of different length: {found}; expected one a frame: copy them again"
         )
-    gold = np.stack(columns, axis=1)
-    return np.arange(len(gold)) / label_rate(name, len(gold), video_file), gold
+    count = max(lengths.values())
+    times = np.arange(count) / label_rate(name, count, video_file)
+    return {target: annotations.Ratings(times, labels[target], (target,)) for target in files}
 
 
 def label_rate(name: str, labels: int, video_file: pathlib.Path) -> float:
-    """Labels a second of a session: its video's own rate, where it has the frames that were labelled.
+    """Returns the labels a second of a session: its video's frame rate, if that was labelled.
 
-    There is one label a frame, so in a video that still has its frames (as many as there are labels, or
-    about LABEL_RATE a second) each label has its frame's time, be that 49.979 or 49.479 frames a
-    second. In one that was brought to another rate labels lie by time, LABEL_RATE a second.
+    There is one label a frame, so in a video that still has its frames (as many as there are
+    labels, or about LABEL_RATE a second) each label has its frame's time, be that 49.979 or 49.479
+    frames a second. In one that was brought to another rate labels lie by time, LABEL_RATE a
+    second.
 
     If labels and video then differ by more than a second in length, a warning says so.
     """
@@ -120,8 +117,7 @@ def label_rate(name: str, labels: int, video_file: pathlib.Path) -> float:
     frames, seconds = source.frame_count, source.duration
     if not frames or not seconds:
         logging.warning(
-            f"{video_file}: the file does not say how long it is; its labels are taken as "
-            f"{LABEL_RATE:g} a second"
+            f"{video_file}: its length is unknown; labels are taken as {LABEL_RATE:g} a second"
         )
         return LABEL_RATE
     own = frames / seconds

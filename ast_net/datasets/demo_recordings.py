@@ -7,7 +7,7 @@ from ast_net.demo import synthesis
 
 
 class Demo(recola.Recola):
-    """Recordings that are generated when they are first asked for, and read with RECOLA's reader."""
+    """Recordings that are generated when first asked for, and read with RECOLA's reader."""
 
     REACTION_DELAY = synthesis.REACTION_DELAY
 

@@ -15,7 +15,7 @@ _PERCENT = 100.0
 
 
 def read_numbers(
-    path: str | pathlib.Path, columns: int, blank_lines: bool = True
+    path: pathlib.Path, columns: int, blank_lines: bool = True
 ) -> tuple[list[int], np.ndarray]:
     """Reads lines of numbers with blanks between them, without a header.
 
@@ -33,7 +33,6 @@ def read_numbers(
       InputError: the file is missing, empty or not text, a line has another number of cells, or a
         cell is not a finite number.
     """
-    path = pathlib.Path(path)
     text = separated_text.read_text(path).rstrip()
     if not text:
         raise errors.InputError(f"{path}: the file is empty; expected numbers, so copy it again")
@@ -44,8 +43,7 @@ def read_numbers(
             continue
         if len(cells) != columns:
             raise errors.InputError(
-                f"{path}, line {line}: {len(cells)} cells in {content[:40]!r}; expected {columns}, "
-                "separated by blanks"
+                f"{path}, line {line}: {len(cells)} cells in {content[:40]!r}; expected {columns}"
             )
         rows.append((line, cells))
     names = tuple(str(column) for column in range(1, columns + 1))
@@ -53,7 +51,7 @@ def read_numbers(
     return [line for line, _ in rows], separated_text.numbers(table, range(columns))
 
 
-def to_unit_range(path: str | pathlib.Path, target: str, values: np.ndarray) -> np.ndarray:
+def to_unit_range(path: pathlib.Path, target: str, values: np.ndarray) -> np.ndarray:
     """Brings ratings [R] to -1 to 1; only expectancy may have been rated from 0 to 100.
 
     Raises:
@@ -63,10 +61,9 @@ def to_unit_range(path: str | pathlib.Path, target: str, values: np.ndarray) -> 
     if not len(rated) or np.abs(rated).max() <= _LARGEST:
         return np.clip(values, -1, 1)
     if target == "expectancy" and 2 < rated.max() <= _PERCENT and rated.min() >= 0:
-        logging.info("%s: values up to %g; taken as a scale from 0 to 100", path, rated.max())
+        logging.info(f"{path}: values up to {rated.max():g}; taken as a scale from 0 to 100")
         return values / (_PERCENT / 2) - 1
     raise errors.InputError(
         f"{path}: {target} from {rated.min():g} to {rated.max():g}; expected ratings from -1 to 1"
         + (" or from 0 to 100" if target == "expectancy" else "")
-        + ": check the file, or bring its values to that range"
     )

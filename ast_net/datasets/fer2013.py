@@ -1,31 +1,30 @@
 """Reads FER2013 (Goodfellow et al., ICONIP 2013): fer2013.csv, or folders of pictures."""
 
-import contextlib
 import csv
 import gzip
 import hashlib
 import pathlib
-import zlib
-from collections.abc import Iterator
+import re
+from collections.abc import Callable
+from typing import TextIO
 
 import cv2
 import numpy as np
 from absl import logging
 
-from ast_net import errors
+from ast_net import errors, files
 from ast_net.cnn import expression_head
 
 SIZE = 48
 CSV_NAMES = ("fer2013.csv", "fer2013.csv.gz")
-HEADER = ["emotion", "pixels", "Usage"]
+HEADER = "emotion,pixels,Usage"
 SPLITS = {"Training": "train", "PublicTest": "public_test", "PrivateTest": "private_test"}
 FOLDER_SPLITS = ("train", "test")
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 # The sizes of the release.
 COUNTS = {"train": 28_709, "public_test": 3_589, "private_test": 3_589}
-CLASS_COUNTS = dict(
-    zip(expression_head.EXPRESSIONS, (4_953, 547, 5_121, 8_989, 6_077, 4_002, 6_198), strict=True)
-)
+_IN_CLASSES = (4_953, 547, 5_121, 8_989, 6_077, 4_002, 6_198)
+CLASS_COUNTS = dict(zip(expression_head.EXPRESSIONS, _IN_CLASSES, strict=True))
 # In some copies single labels differ from the release.
 _CLASS_TOLERANCE = 10
 _ERRORS_SHOWN = 5
@@ -73,37 +72,33 @@ def read_csv(path: pathlib.Path) -> dict[str, Split]:
     Raises:
       InputError: it is not FER2013's csv file, or rows are malformed (the first ones are listed).
     """
-    images: dict[str, list] = {split: [] for split in SPLITS.values()}
-    labels: dict[str, list] = {split: [] for split in SPLITS.values()}
+    rows: dict[str, list[tuple[np.ndarray, int]]] = {split: [] for split in SPLITS.values()}
     wrong: list[str] = []
-    with _broken_file(path), _open(path) as file:
-        rows = csv.reader(file)
-        header = next(rows, [])
+    with files.reading(path, "a table of pictures"), _open(path) as file:
+        lines = csv.reader(file)
+        header = ",".join(next(lines, []))
         if header != HEADER:
             raise errors.InputError(
-                f"{path}, line 1: found {','.join(header)[:80]!r}, expected the header "
-                f"{','.join(HEADER)!r}"
+                f"{path}, line 1: found {header[:80]!r}, expected the header {HEADER!r}"
             )
-        for row in rows:
+        for row in lines:
             try:
                 label, image, split = parse_row(row)
+                rows[split].append((image, label))
             except ValueError as error:
-                wrong.append(f"line {rows.line_num}: {error}")
-                continue
-            images[split].append(image)
-            labels[split].append(label)
+                wrong.append(f"line {lines.line_num}: {error}")
     if wrong:
-        shown = wrong[:_ERRORS_SHOWN] + ["..."] * (len(wrong) > _ERRORS_SHOWN)
-        listed = "".join(f"\n  {line}" for line in shown)
+        listed = "\n  ".join(wrong[:_ERRORS_SHOWN] + ["..."] * (len(wrong) > _ERRORS_SHOWN))
         raise errors.InputError(
-            f"{path}: {len(wrong)} rows are malformed:{listed}\n"
+            f"{path}: {len(wrong)} rows are malformed:\n  {listed}\n"
             "Fix or delete these rows, or download the file again"
         )
-    return {
-        split: (np.array(images[split], np.uint8), np.array(labels[split]))
-        for split in images
-        if images[split]
-    }
+    return {split: _stack(pairs) for split, pairs in rows.items() if pairs}
+
+
+def _stack(pairs: list[tuple[np.ndarray, int]]) -> Split:
+    images, labels = zip(*pairs, strict=True)
+    return np.stack(images), np.array(labels)
 
 
 def parse_row(row: list[str]) -> tuple[int, np.ndarray, str]:
@@ -112,62 +107,41 @@ def parse_row(row: list[str]) -> tuple[int, np.ndarray, str]:
     Raises:
       ValueError: the row is malformed.
     """
-    if len(row) != len(HEADER):
-        raise ValueError(f"found {len(row)} columns, expected {len(HEADER)}")
+    if len(row) != 3:
+        raise ValueError(f"found {len(row)} columns, expected 3")
     code, pixels, usage = row
-    if code not in map(str, range(len(expression_head.EXPRESSIONS))):
-        raise ValueError(
-            f"found emotion {code!r}, expected 0 to {len(expression_head.EXPRESSIONS) - 1}"
-        )
+    if not re.fullmatch("[0-6]", code):
+        raise ValueError(f"found emotion {code!r}, expected 0 to 6")
     if usage not in SPLITS:
         raise ValueError(f"found Usage {usage!r}, expected one of {', '.join(SPLITS)}")
     try:
-        values = np.array(pixels.split(), np.int64)
-    except ValueError:
-        raise ValueError("the pixels are not whole numbers") from None
+        values = np.array(pixels.split(), np.uint8)
+    except (ValueError, OverflowError):
+        raise ValueError("the pixels are not whole numbers from 0 to 255") from None
     if len(values) != SIZE * SIZE:
         raise ValueError(f"found {len(values)} pixels, expected {SIZE * SIZE}")
-    if values.min() < 0 or values.max() > 255:
-        raise ValueError(f"found pixels from {values.min()} to {values.max()}, expected 0 to 255")
-    return int(code), values.astype(np.uint8).reshape(SIZE, SIZE, 1), SPLITS[usage]
+    return int(code), values.reshape(SIZE, SIZE, 1), SPLITS[usage]
 
 
-@contextlib.contextmanager
-def _broken_file(path: pathlib.Path) -> Iterator[None]:
-    """Reports a file that is damaged or cut off as an InputError."""
-    try:
-        yield
-    except (EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError, csv.Error) as error:
-        raise errors.InputError(
-            f"{path}: the file is damaged or cut off ({error}); download it again"
-        ) from error
-
-
-def _open(path: pathlib.Path):
+def _open(path: pathlib.Path) -> TextIO:
     with path.open("rb") as file:
         compressed = file.read(2) == b"\x1f\x8b"
-    if compressed:
-        return gzip.open(path, "rt", encoding="ascii", newline="")
-    return path.open("rt", encoding="ascii", newline="")
+    opener: Callable[..., TextIO] = gzip.open if compressed else open
+    return opener(path, "rt", encoding="ascii", newline="")
 
 
 def check_counts(path: pathlib.Path, splits: dict[str, Split]) -> None:
     """Warns if the splits or classes differ in size from the release."""
-    found = {split: len(labels) for split, (_, labels) in splits.items()}
-    if found != COUNTS:
-        logging.warning("%s: found %s pictures, but the release has %s", path, found, COUNTS)
+    counts = {split: len(labels) for split, (_, labels) in splits.items()}
+    if counts != COUNTS:
+        logging.warning(f"{path}: found {counts} pictures, but the release has {COUNTS}")
         return
-    every = np.concatenate([labels for _, labels in splits.values()])
-    classes = dict(
-        zip(expression_head.EXPRESSIONS, np.bincount(every, minlength=7).tolist(), strict=True)
-    )
+    labels = np.concatenate([labels for _, labels in splits.values()])
+    classes = dict(zip(CLASS_COUNTS, np.bincount(labels, minlength=7).tolist(), strict=True))
     if any(abs(classes[name] - CLASS_COUNTS[name]) > _CLASS_TOLERANCE for name in classes):
         logging.warning(
-            "%s: found %s pictures of each class, but the release has %s: is the order of the "
-            "codes different?",
-            path,
-            classes,
-            CLASS_COUNTS,
+            f"{path}: found {classes} pictures of each class, but the release has {CLASS_COUNTS}: "
+            "is the order of the codes different?"
         )
 
 
@@ -182,22 +156,17 @@ def read_folders(folder: pathlib.Path) -> dict[str, Split]:
     """
     splits = {}
     for split in FOLDER_SPLITS:
-        images, labels = [], []
+        pairs = []
         for label, name in enumerate(expression_head.EXPRESSIONS):
-            paths = sorted(
-                path
-                for path in (folder / split / name).glob("*")
-                if path.suffix.lower() in PICTURE_SUFFIXES
-            )
-            if not paths:
+            paths = (folder / split / name).glob("*")
+            pictures = sorted(p for p in paths if p.suffix.lower() in PICTURE_SUFFIXES)
+            if not pictures:
                 raise errors.InputError(
-                    f"{folder / split / name}: found no pictures, expected some "
-                    f"({', '.join(PICTURE_SUFFIXES)}) of each of "
-                    f"{', '.join(expression_head.EXPRESSIONS)}"
+                    f"{folder / split / name}: found no pictures ({', '.join(PICTURE_SUFFIXES)}), "
+                    f"expected some of each of {', '.join(expression_head.EXPRESSIONS)}"
                 )
-            images += [_read_picture(path) for path in paths]
-            labels += [label] * len(paths)
-        splits[split] = np.stack(images), np.array(labels)
+            pairs += [(_read_picture(path), label) for path in pictures]
+        splits[split] = _stack(pairs)
     return splits
 
 
@@ -205,6 +174,4 @@ def _read_picture(path: pathlib.Path) -> np.ndarray:
     image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if image is None:
         raise errors.InputError(f"{path}: cannot be read as a picture; fix or delete it")
-    if image.shape != (SIZE, SIZE):
-        image = cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
-    return image[:, :, np.newaxis]
+    return cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_AREA)[:, :, np.newaxis]

@@ -16,8 +16,8 @@ def matches(
 
     Args:
       folder: where to look.
-      pattern: a path relative to the folder, with * for anything but a slash, ** for any folders, and
-        fields in braces, as in videos/**/{split}*{number}.avi.
+      pattern: a path relative to the folder, with * for anything but a slash, ** for any folders,
+        and fields in braces, as in videos/**/{split}*{number}.avi.
       fields: what takes the place of the fields.
 
     Raises:
@@ -28,7 +28,7 @@ def matches(
         return filled, sorted(path for path in folder.glob(filled) if path.is_file())
     except (ValueError, NotImplementedError, LookupError, AttributeError) as error:
         raise errors.InputError(
-            f"`video_pattern={pattern}`: cannot be used ({type(error).__name__}: {error}); expected a path "
+            f"`video_pattern={pattern}`: cannot be used ({error!r}); expected a path "
             f"relative to {folder}, with * and **" + "".join(f" and {{{name}}}" for name in fields)
         ) from error
 
@@ -43,8 +43,8 @@ def find_video(folder: pathlib.Path, pattern: str, fields: Mapping[str, str]) ->
     if len(found) != 1:
         names = ", ".join(path.relative_to(folder).as_posix() for path in found[:5])
         raise errors.InputError(
-            f"{folder}: {len(found) or 'no'} files fit {filled}{': ' if found else ''}{names}; expected one "
-            "video: say with `video_pattern` how the files are called"
+            f"{folder}: {len(found) or 'no'} files fit {filled}{': ' if found else ''}{names}; "
+            "expected one video: say with `video_pattern` how the files are called"
         )
     return found[0]
 
@@ -52,8 +52,8 @@ def find_video(folder: pathlib.Path, pattern: str, fields: Mapping[str, str]) ->
 def by_subject(subjects: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """Splits recordings into train, dev and test, all those of a subject into one of them.
 
-    Subjects are dealt out one by one, those with the most recordings first, each to the part that has
-    least of its share. So the split is the same for the same recordings, whatever their order.
+    Subjects are dealt out one by one, those with the most recordings first, each to the part that
+    has least of its share. So the split is the same for the same recordings, whatever their order.
 
     Args:
       subjects: the subject of each recording.

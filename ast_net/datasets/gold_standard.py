@@ -26,9 +26,8 @@ def of_targets(name: str, ratings: dict[str, annotations.Ratings]) -> tuple[np.n
     times = np.unique(np.concatenate([rated.times for rated in ratings.values()]))
     gold = np.full((len(times), len(ratings)), np.nan)
     for column, (target, rated) in enumerate(ratings.items()):
-        gold[np.searchsorted(times, rated.times), column] = gold_standard(
-            rated.values, f"{name}, {target}"
-        )
+        rows = np.searchsorted(times, rated.times)
+        gold[rows, column] = gold_standard(rated.values, f"{name}, {target}")
         if np.isnan(rated.values).all():
             logging.warning(f"{name}: nobody has rated its {target}")
     ends = {target: rated.times[-1] for target, rated in ratings.items()}
@@ -44,16 +43,17 @@ def of_targets(name: str, ratings: dict[str, annotations.Ratings]) -> tuple[np.n
 def gold_standard(ratings: np.ndarray, name: str = "ratings") -> np.ndarray:
     """The gold standard of the AVEC challenges 2015 to 2018, for one recording and one target.
 
-    With c_r a rater's agreement and m_r its mean, m = sum(c_r m_r) / sum(c_r), and the gold standard is
-    the mean over raters of (rating_r - m_r + m). Missing ratings are left out of every moment, population
-    moments throughout.
-    One rater gives its own ratings. A constant rater has no weight in m, but its centred zeros count
-    in the mean over raters, as the formula has it. A rater without any rating is as if not there.
+    With c_r a rater's agreement and m_r its mean, m = sum(c_r m_r) / sum(c_r), and the gold
+    standard is the mean over raters of (rating_r - m_r + m). Missing ratings are left out of every
+    moment, population moments throughout.
+    One rater gives its own ratings. A constant rater has no weight in m, but its centred zeros
+    count in the mean over raters, as the formula has it. A rater without any rating is as if not
+    there.
 
-    Only the gold standard's level depends on m, not its course. Where raters agree so badly that the
-    weights sum to less than nothing, a warning is logged. Where they sum to nothing, or negative ones carry
-    m outside of the raters' means, m means nothing, and the plain mean of m_r takes its place, with the same
-    warning.
+    Only the gold standard's level depends on m, not its course. Where raters agree so badly that
+    the weights sum to less than nothing, a warning is logged. Where they sum to nothing, or
+    negative ones carry m outside of the raters' means, m means nothing, and the plain mean of m_r
+    takes its place, with the same warning.
 
     Args:
       ratings: [R, raters], NaN where a rating is missing.
@@ -89,9 +89,10 @@ def _level(means: np.ndarray, weights: np.ndarray, name: str) -> float:
     if not inside:
         level = float(means.mean())
     if total <= 0 or not inside:
+        concordance = ", ".join(f"{weight:.3f}" for weight in weights)
         logging.warning(
-            f"{name}: the raters do not agree (concordance with the others {', '.join(f'{weight:.3f}' for weight in weights)}), "
-            f"so the gold standard's level, {level:.3f} of raters' means from {means.min():.3f} "
+            f"{name}: the raters do not agree (concordance with the others {concordance}), so"
+            f" the gold standard's level, {level:.3f} of raters' means from {means.min():.3f} "
             f"to {means.max():.3f}, means little; check the ratings"
         )
     return level

@@ -1,8 +1,10 @@
-"""What the readers of data sets share: from a folder on disk to recordings and their gold standard."""
+"""What the readers share: from a folder on disk to recordings and their gold standard."""
 
 import abc
+import collections
 import dataclasses
 import inspect
+import itertools
 import pathlib
 from collections.abc import Callable, Sequence
 
@@ -10,7 +12,7 @@ import numpy as np
 from absl import logging
 
 from ast_net import config, errors
-from ast_net.datasets import annotations
+from ast_net.datasets import annotations, gold_standard
 
 Gold = tuple[np.ndarray, np.ndarray]
 Partitions = dict[str, tuple[str, ...]]
@@ -24,36 +26,49 @@ class Source:
       name: as in the data set, P16.
       video: the video file, or a folder of pictures; it may be missing.
       ratings: the files that its gold standard is made of, which may be missing.
-      read_gold: reads them: the ratings' times float64 [R] in seconds, strictly increasing, and the gold
-        standard float64 [R, D] of the targets, NaN where there is none. Raises InputError.
-      read_raters: reads what the single raters said of each target; None where there is a gold standard
-        and no more. Raises InputError.
+      read: reads them: of each target what its raters said, or the one gold standard. Raises
+        InputError.
+      read_raters: reads what the single raters said of each target; None where there is a gold
+        standard and no more. Raises InputError.
       subject: who is seen, if the data set says.
     """
 
     name: str
     video: pathlib.Path
     ratings: Sequence[pathlib.Path]
-    read_gold: Callable[[], Gold]
+    read: Callable[[], dict[str, annotations.Ratings]]
     read_raters: Callable[[], dict[str, annotations.Ratings]] | None = None
     subject: str | None = None
 
+    def read_gold(self) -> Gold:
+        """Reads the gold standard of all targets.
+
+        Returns:
+          The ratings' times float64 [R] in seconds, strictly increasing, and the gold standard
+          float64 [R, D] of the targets, NaN where there is none.
+
+        Raises:
+          InputError: a file is missing or not what it should be.
+        """
+        return gold_standard.of_targets(self.name, self.read())
+
 
 class Reader(abc.ABC):
-    """A data set on disk. A data set's class says which recordings there are, and where each one lies.
+    """A data set on disk: which recordings there are, and where each one lies.
 
     Its docstring is for users: where to get the data set, and what its folder holds.
 
     Attributes:
       TARGETS: what it has ratings of.
-      REACTION_DELAY: seconds by which its raters lag behind the face, where no other number is given.
+      REACTION_DELAY: seconds by which its raters lag behind the face, where no other number is
+        given.
       VIDEO_PATTERN: how its video files are called, where that is a setting.
       OF_VIDEOS: whether its recordings are videos.
     """
 
     TARGETS: tuple[str, ...] = config.TARGETS
     REACTION_DELAY = 0.0
-    VIDEO_PATTERN: str | None = None
+    VIDEO_PATTERN = ""
     OF_VIDEOS = True
 
     def __init__(self, settings: config.Preparation) -> None:
@@ -67,13 +82,13 @@ class Reader(abc.ABC):
         if unrated:
             raise errors.InputError(
                 f"{settings.dataset} has no ratings of {', '.join(unrated)}: give `targets` from "
-                f"{','.join(self.TARGETS)}"
+                + ",".join(self.TARGETS)
             )
-        if settings.video_pattern is not None and self.VIDEO_PATTERN is None:
+        if settings.video_pattern is not None and not self.VIDEO_PATTERN:
             raise errors.InputError(
-                f"`video_pattern={settings.video_pattern}`: the files of {settings.dataset} have names "
-                "of their own; leave it out"
+                f"leave `video_pattern` out: the files of {settings.dataset} have fixed names"
             )
+        self.video_pattern = settings.video_pattern or self.VIDEO_PATTERN
 
     @classmethod
     def instructions(cls) -> str:
@@ -82,7 +97,7 @@ class Reader(abc.ABC):
 
     @abc.abstractmethod
     def partitions(self, folder: pathlib.Path) -> Partitions:
-        """Returns the data set's own split: the recordings of train, dev and, if there are any, test.
+        """Returns the data set's own split: the recordings of train, dev and perhaps test.
 
         Raises:
           InputError: the folder does not hold the data set.
@@ -103,72 +118,82 @@ class Reader(abc.ABC):
           InputError: there is none.
         """
         given = self.settings.manual_dir
-        if given is None or not pathlib.Path(given).is_dir():
+        if given is None or not self.has_folder():
+            problem = "not given" if given is None else f"missing: {given}"
             raise errors.InputError(
-                f"{self.settings.dataset} is not prepared yet, and its source folder is "
-                f"{'not given' if given is None else f'missing: {given}'}: give `manual_dir=FOLDER`."
-                f"\n{self.instructions()}"
+                f"{self.settings.dataset} is not prepared yet, and its source folder is {problem}: "
+                f"give `manual_dir=FOLDER`.\n{self.instructions()}"
             )
         return pathlib.Path(given)
 
     def has_folder(self) -> bool:
         """Whether the folder of the data set is there."""
-        return (
-            self.settings.manual_dir is not None and pathlib.Path(self.settings.manual_dir).is_dir()
-        )
+        given = self.settings.manual_dir
+        return given is not None and pathlib.Path(given).is_dir()
 
     def sources(self, folder: pathlib.Path) -> dict[str, list[Source]]:
-        """Returns the recordings of each split: those that the settings name, or the data set's own.
+        """Returns the recordings of each split: the settings' or the data set's own.
 
         Raises:
-          InputError: files are missing, a recording is named twice, or train or dev is empty.
+          InputError: files are missing, a recording is named twice, two recordings have one file,
+            or train or dev is empty.
         """
         partitions = self.settings.partitions or self.partitions(folder)
         for split in ("train", "dev"):
             if not partitions.get(split):
                 raise errors.InputError(
-                    f"the {split} partition is empty: give `{split}_recordings`"
+                    f"{folder}: the {split} partition is empty: give `{split}_recordings`"
                 )
         names = [name for split in partitions.values() for name in split]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise errors.InputError(f"recordings in more than one place of the partitions: {twice}")
-        sources = {
-            split: [self.source(folder, name) for name in names]
-            for split, names in partitions.items()
-        }
+        sources = {s: [self.source(folder, name) for name in partitions[s]] for s in partitions}
         everything = [source for part in sources.values() for source in part]
         _refuse_missing(folder, everything)
+        if self.OF_VIDEOS:
+            _refuse_shared_files(everything)
         _warn_of_shared_subjects(sources)
         return sources
-
-    @property
-    def video_pattern(self) -> str:
-        """How the video files are called."""
-        return self.settings.video_pattern or self.VIDEO_PATTERN or ""
 
 
 def _refuse_missing(folder: pathlib.Path, sources: Sequence[Source]) -> None:
     paths = [path for source in sources for path in (source.video, *source.ratings)]
     missing = [str(path) for path in paths if not path.exists()]
     if missing:
-        listed = "\n  ".join(missing)
         raise errors.InputError(
-            f"{folder}: missing files: {len(missing)}\n  {listed}\nGive the folder of the data set's "
-            "release with `manual_dir`, or name the recordings that you have with `train_recordings`, "
-            "`dev_recordings` and `test_recordings`"
+            "\n  ".join([f"{folder}: missing files: {len(missing)}", *missing])
+            + "\nGive the whole data set's folder with `manual_dir`, or name the recordings that "
+            "you have with `train_recordings`, `dev_recordings` and `test_recordings`"
+        )
+
+
+def _refuse_shared_files(sources: Sequence[Source]) -> None:
+    names: dict[pathlib.Path, str] = {}
+    for source in sources:
+        for path in (source.video, *source.ratings):
+            other = names.setdefault(path.resolve(), source.name)
+            if other != source.name:
+                raise errors.InputError(
+                    f"{path}: is a file of both {other} and {source.name}; expected one for each"
+                )
+
+
+def warn_of_count(where: pathlib.Path, count: int, released: int, what: str) -> None:
+    """Warns where a folder does not hold all that was released, or more."""
+    if count != released:
+        logging.warning(
+            f"{where}: {count} {what}, but the release has {released}; do not compare your figures "
+            "with those of others"
         )
 
 
 def _warn_of_shared_subjects(sources: dict[str, list[Source]]) -> None:
-    splits: dict[str, set[str]] = {}
-    for split, part in sources.items():
-        for source in part:
-            if source.subject is not None:
-                splits.setdefault(source.subject, set()).add(split)
-    shared = sorted(subject for subject, where in splits.items() if len(where) > 1)
+    subjects = [{source.subject for source in part} - {None} for part in sources.values()]
+    counts = collections.Counter(itertools.chain(*subjects))
+    shared = sorted(str(subject) for subject, splits in counts.items() if splits > 1)
     if shared:
         logging.warning(
-            "people in more than one of the partitions, which makes the figures look better "
-            f"than they are: {', '.join(shared)}"
+            "people in more than one of the partitions, which makes the figures look better than "
+            f"they are: {', '.join(shared)}"
         )

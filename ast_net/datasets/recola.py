@@ -1,24 +1,20 @@
-"""RECOLA (Ringeval et al., FG Workshops 2013), as its owners release it and as the AVEC challenges do."""
+"""RECOLA (Ringeval et al., FG Workshops 2013), as its owners and the AVEC challenges release it."""
 
 import functools
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-import numpy as np
 from absl import logging
 
-from ast_net.datasets import annotations, gold_standard, reader, recola_layouts
-
-VIDEOS = recola_layouts.OWN.videos[0]
-RATINGS = recola_layouts.OWN.ratings
+from ast_net.datasets import annotations, reader, recola_layouts
 
 
 class Recola(reader.Reader):
     """RECOLA's recordings.
 
-    RECOLA is handed out by its owners, https://diuf.unifr.ch/main/diva/recola/, to those who sign their
-    agreement. Give the folder that holds, for every recording, the files of one of these layouts; of
-    several the first in this list is read.
+    RECOLA is handed out by its owners, https://diuf.unifr.ch/main/diva/recola/, to those who sign
+    their agreement. Give the folder that holds, for every recording, the files of one of these
+    layouts; of several the first in this list is read.
     """
 
     @classmethod
@@ -31,7 +27,7 @@ class Recola(reader.Reader):
         logging.info(f"{folder}: {layout.name}, ratings in {layout.ratings}")
         for other in others:
             logging.warning(
-                f"{folder}: not read: {other.name}, ratings in {other.ratings}. Give a folder "
+                f"{folder}: not read: {other.name}, ratings in {other.ratings}; give a folder "
                 f"without {layout.ratings} to read these"
             )
         return folder
@@ -42,38 +38,24 @@ class Recola(reader.Reader):
     def source(self, folder: pathlib.Path, name: str) -> reader.Source:
         layout, targets = recola_layouts.recognise(folder)[0], self.settings.targets
         files = {target: layout.rating_file(folder, target, name) for target in targets}
-        rated = layout.rater_files(folder, targets, name)
+        rated = {t: folder / layout.raters / t / f"{name}.csv" for t in targets}
+        has_raters = layout.raters and all(path.is_file() for path in rated.values())
         return reader.Source(
             name,
             layout.video(folder, name),
             list(files.values()),
-            functools.partial(read_gold, name, files, layout.read),
-            functools.partial(read_raters, rated) if rated else None,
+            functools.partial(read, files, layout.read),
+            functools.partial(read, rated) if has_raters else None,
         )
 
 
-def read_gold(
-    name: str,
-    files: dict[str, pathlib.Path],
-    read: Callable[[pathlib.Path], annotations.Ratings] = annotations.read_ratings,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The times float64 [R] of a recording's ratings and the gold standard [R, D] of each target's file.
-
-    Args:
-      name: the recording's.
-      files: of each target.
-      read: reads one.
+def read(
+    files: Mapping[str, pathlib.Path],
+    read_file: Callable[[pathlib.Path], annotations.Ratings] = annotations.read_ratings,
+) -> dict[str, annotations.Ratings]:
+    """Reads the file of each target.
 
     Raises:
       InputError: a file is missing or not what it should be.
     """
-    return gold_standard.of_targets(name, {target: read(path) for target, path in files.items()})
-
-
-def read_raters(files: dict[str, pathlib.Path]) -> dict[str, annotations.Ratings]:
-    """What each rater said of each target.
-
-    Raises:
-      InputError: a file is missing or not what it should be.
-    """
-    return {target: annotations.read_ratings(path) for target, path in files.items()}
+    return {target: read_file(path) for target, path in files.items()}

@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from ast_net import config, errors
 from ast_net.datasets import annotations, arff, separated_text
@@ -33,50 +33,35 @@ class Layout:
     videos: tuple[str, ...]
     partitions: dict[str, tuple[str, ...]]
     read: Callable[[pathlib.Path], annotations.Ratings]
-    raters: str | None = None
+    raters: str = ""
 
     def rating_file(self, folder: pathlib.Path, target: str, recording: str) -> pathlib.Path:
         """Where the ratings of a target lie."""
         return folder / self.ratings / target / f"{recording}{self.suffix}"
 
-    def rater_files(
-        self, folder: pathlib.Path, targets: Sequence[str], recording: str
-    ) -> dict[str, pathlib.Path]:
-        """Of each target the file with a column for each rater; empty if not all were handed out."""
-        files = {
-            target: folder / self.raters / target / f"{recording}.csv"
-            for target in targets
-            if self.raters
-        }
-        return files if all(path.is_file() for path in files.values()) else {}
-
     def video(self, folder: pathlib.Path, recording: str) -> pathlib.Path:
         """Where the video lies, or where it is expected if there is none."""
-        candidates = [
-            folder / videos / f"{recording}{suffix}"
-            for videos in self.videos
-            for suffix in VIDEO_SUFFIXES
-        ]
+        names = [f"{recording}{suffix}" for suffix in VIDEO_SUFFIXES]
+        candidates = [folder / videos / name for videos in self.videos for name in names]
         return next((path for path in candidates if path.is_file()), candidates[0])
 
 
 def recognise(folder: pathlib.Path) -> list[Layout]:
-    """The layouts that a folder holds ratings in, in the order of LAYOUTS: the first is the one to read.
+    """Returns the layouts that a folder holds ratings in, the one to read first.
 
-    Of several gold standards of AVEC 2018 the first by name comes first: gs_1, that of the baseline.
+    Of several gold standards of AVEC 2018 the first by name comes first: gs_1, that of the
+    baseline.
 
     Raises:
       InputError: it holds none.
     """
-    found = []
-    for layout in LAYOUTS:
-        for ratings in sorted(folder.glob(layout.ratings)):
-            here = dataclasses.replace(layout, ratings=ratings.relative_to(folder).as_posix())
-            files = (ratings / target for target in config.TARGETS)
-            if ratings.name != _INDIVIDUAL and any(
-                any(path.glob(f"*{layout.suffix}")) for path in files
-            ):
-                found.append(here)
+    found = [
+        dataclasses.replace(layout, ratings=ratings.relative_to(folder).as_posix())
+        for layout in LAYOUTS
+        for ratings in sorted(folder.glob(layout.ratings))
+        if ratings.name != _INDIVIDUAL
+        and any(any((ratings / t).glob(f"*{layout.suffix}")) for t in config.TARGETS)
+    ]
     if not found:
         raise errors.InputError(f"{folder}: holds no ratings of RECOLA. Expected one of{EXPECTED}")
     return found
@@ -91,45 +76,42 @@ def read_gold(path: pathlib.Path) -> annotations.Ratings:
     table = separated_text.read(path, ("time",), headerless=("time", "gold standard"))
     if len(table.names) != 2:
         raise errors.InputError(
-            f"{path}: found the columns {', '.join(table.names)}; expected time and the gold standard, and "
-            "no other"
+            f"{path}: found the columns {', '.join(table.names)}; expected time and the gold "
+            "standard, and no other"
         )
-    time = separated_text.column(table, "time")
+    time = table.column("time")
     return annotations.from_table(table, time, [1 - time])
 
 
 def read_arff(path: pathlib.Path) -> annotations.Ratings:
-    """Reads one target's gold standard from AVEC's attributes Instance_name, frameTime and GoldStandard.
+    """Reads one target's gold standard from AVEC's attributes frameTime and GoldStandard.
 
     Raises:
-      InputError: as `annotations.read_ratings`, and where the rows are of another recording than the file.
+      InputError: as `annotations.read_ratings`, and where the rows are of another recording than
+        the file.
     """
-    table = arff.read(path)
-    columns = {name.lower(): k for k, name in enumerate(table.names)}
-    if len(columns) < len(table.names) or not {"frametime", "goldstandard"} <= set(columns):
-        raise errors.InputError(
-            f"{path}: found the attributes {', '.join(table.names)}; expected frameTime and GoldStandard, "
-            "once each"
-        )
-    for line, cells in table.rows:
-        name = cells[columns["instance_name"]] if "instance_name" in columns else ""
-        if _AVEC_NAME.fullmatch(name) and name.lower() != path.stem.lower():
-            raise errors.InputError(
-                f"{path}, line {line}: found a rating of {name}, expected {path.stem}: the file has "
-                "another's name or rows"
-            )
-    return annotations.from_table(table, columns["frametime"], [columns["goldstandard"]])
-
-
-def _names(numbers: str) -> tuple[str, ...]:
-    return tuple(f"P{number}" for number in numbers.split())
+    table = arff.read(path, ("frametime", "goldstandard"))
+    if "instance_name" in map(str.lower, table.names):
+        column = table.column("instance_name")
+        for line, cells in table.rows:
+            name = cells[column]
+            if _AVEC_NAME.fullmatch(name) and name.lower() != path.stem.lower():
+                raise errors.InputError(
+                    f"{path}, line {line}: found a rating of {name}, expected {path.stem}; "
+                    "the file has another's name or rows"
+                )
+    return annotations.from_table(table, table.column("frametime"), [table.column("goldstandard")])
 
 
 # The 23 recordings that are shared, each in its part of the literature's split of all 46.
+_SHARED_NUMBERS = {
+    "train": "16 17 21 23 25 37 39 41 46 56",
+    "dev": "19 26 28 30 34 42 43 45 64 65",
+    "test": "48 58 62",
+}
 SHARED = {
-    "train": _names("16 17 21 23 25 37 39 41 46 56"),
-    "dev": _names("19 26 28 30 34 42 43 45 64 65"),
-    "test": _names("48 58 62"),
+    split: tuple(f"P{number}" for number in numbers.split())
+    for split, numbers in _SHARED_NUMBERS.items()
 }
 # The labels of AVEC's test partition were never handed out.
 AVEC = {split: tuple(f"{split}_{k}" for k in range(1, 10)) for split in ("train", "dev")}
@@ -160,17 +142,15 @@ AVEC_2016 = Layout(
     read=read_arff,
     raters="ratings_individual",
 )
-AVEC_2018 = Layout(
+AVEC_2018 = dataclasses.replace(
+    AVEC_2016,
     name="AVEC 2018",
     ratings="labels/*",
-    suffix=".arff",
     videos=("recordings_video", "recordings/video"),
-    partitions=AVEC,
-    read=read_arff,
     raters=f"labels/{_INDIVIDUAL}",
 )
-# Where a folder holds several, the first of these is read: single raters say more than a gold standard,
-# and of the challenges' the older has the paper's 9 and 9 recordings.
+# Where a folder holds several, the first of these is read: single raters say more than a gold
+# standard, and of the challenges' the older has the paper's 9 and 9 recordings.
 LAYOUTS = (OWN, CENTRED, AVEC_2016, AVEC_2018)
 EXPECTED = "".join(
     f"\n  {layout.name}:"

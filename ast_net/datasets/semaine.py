@@ -3,15 +3,15 @@
 import functools
 import pathlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
 from absl import logging
 
-from ast_net import config, errors
-from ast_net.datasets import annotations, feeltrace, folders, gold_standard, reader
+from ast_net import config, errors, files
+from ast_net.datasets import annotations, feeltrace, folders, reader
 
 SESSIONS = "Sessions"
 # Seconds between two ratings.
@@ -19,37 +19,35 @@ TRACE_STEP = 0.02
 # A trace of the user: its rater, and what is rated.
 _TRACE = re.compile(r"([AR][0-9]+)[RS][0-9]+TUC(?:Ob|Po|Pr|Sp)2?D([AEPV])\.txt", re.IGNORECASE)
 _TARGETS = {"V": "valence", "A": "arousal", "E": "expectancy", "P": "power"}
-# No session lasts as long, in seconds: a time beyond is in another unit, or damaged.
-_LATEST = 24 * 3600.0
 
 
 class Semaine(reader.Reader):
     """SEMAINE's sessions.
 
-    SEMAINE is handed out at https://semaine-db.eu to those who sign its agreement. Give the folder that
-    holds
+    SEMAINE is handed out at https://semaine-db.eu to those who sign its agreement. Give the folder
+    that holds
       Sessions/1/session.xml, which names the subjects and the traces
       Sessions/1/R1S1TUCPoDV.txt and so on, FeelTrace of the user
       Sessions/1/2008.12.05.16.03.15_User_AV_lowQ_Poppy.avi, the user's video
     and the same for the other sessions. The video is looked for as ?*User?*.avi in the session's
-    folder; where several fit, say which with `video_pattern`, such as *User*lowQ*.avi. Sessions that
-    lack such a video, or a trace of one of `targets`, are left out, and that is reported.
-    There is no one public split. By default, sessions go to train, dev and test 60 : 20 : 20, all those
-    of a user into one of them. Split otherwise with `train_recordings=1,2,5` and so on (names of
-    folders).
+    folder; where several fit, say which with `video_pattern`, such as *User*lowQ*.avi. Sessions
+    that lack such a video, or a trace of one of `targets`, are left out, and that is reported.
+    There is no one public split. By default, sessions go to train, dev and test 60 : 20 : 20, all
+    those of a user into one of them. Split otherwise with `train_recordings=1,2,5` and so on (names
+    of folders).
     """
 
     TARGETS = config.ALL_TARGETS
     VIDEO_PATTERN = "?*User?*.avi"
 
     def partitions(self, folder: pathlib.Path) -> reader.Partitions:
-        """Returns the sessions that have all that is needed, split by user; the others are reported."""
+        """Returns the sessions that have all that is needed, split by user; reports the others."""
         names = [p.parent.name for p in (folder / SESSIONS).glob("*/session.xml")]
         names.sort(key=lambda name: (len(name), name))
         if not names:
             raise errors.InputError(
-                f"{folder / SESSIONS}: no session.xml in any folder of it; give the folder that holds "
-                f"{SESSIONS} with `manual_dir`"
+                f"{folder / SESSIONS}: no session.xml in any folder of it; give the folder that "
+                f"holds {SESSIONS} with `manual_dir`"
             )
         sessions = {name: _read_session(folder, name) for name in names}
         by_reason: dict[str, list[str]] = {}
@@ -63,7 +61,8 @@ class Semaine(reader.Reader):
             )
         if not usable:
             raise errors.InputError(
-                f"{folder / SESSIONS}: none of {len(names)} sessions can be used: {'; '.join(by_reason)}"
+                f"{folder / SESSIONS}: none of {len(names)} sessions can be used: "
+                + "; ".join(by_reason)
             )
         return folders.by_subject({name: sessions[name].subject for name in usable})
 
@@ -72,14 +71,14 @@ class Semaine(reader.Reader):
         lacking = self._lacking(session)
         if lacking:
             raise errors.InputError(f"{session.folder}: {lacking}; name other recordings")
-        traces = {target: session.traces[target] for target in self.settings.targets}
-        max_gap = self.settings.max_rating_gap
+        traces = {t: dict(sorted(session.traces[t].items())) for t in self.settings.targets}
+        read = functools.partial(read_raters, traces, self.settings.max_rating_gap)
         return reader.Source(
             name,
             folders.find_video(session.folder, self.video_pattern, {}),
             [path for paths in traces.values() for path in paths],
-            functools.partial(read_gold, name, traces, max_gap),
-            functools.partial(read_raters, traces, max_gap),
+            read,
+            read,
             subject=session.subject,
         )
 
@@ -94,63 +93,43 @@ class Semaine(reader.Reader):
 
 
 class _Session(NamedTuple):
-    """What session.xml says: the user, and the traces of each target."""
+    """What session.xml says: the user, and of each target the traces and who left them."""
 
     folder: pathlib.Path
     subject: str
-    traces: dict[str, list[pathlib.Path]]
+    traces: dict[str, dict[pathlib.Path, str]]
 
 
 def _read_session(folder: pathlib.Path, name: str) -> _Session:
     path = folder / SESSIONS / name / "session.xml"
-    try:
+    with files.reading(path, "XML"):
         root = ElementTree.fromstring(path.read_bytes())
-    except OSError as error:
-        raise errors.InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise errors.InputError(
-            f"{path}: no XML that can be read ({error}); copy it again"
-        ) from error
     subject = root.find('.//subject[@role="User"]')
     if subject is None or not subject.get("id"):
         raise errors.InputError(
-            f'{path}: no <subject role="User" id="...">; expected the user, so that nobody is both learned '
-            "from and tested on"
+            f'{path}: no <subject role="User" id="...">; expected the user, to split sessions by'
         )
-    traces: dict[str, list[pathlib.Path]] = {target: [] for target in _TARGETS.values()}
+    traces: dict[str, dict[pathlib.Path, str]] = {target: {} for target in _TARGETS.values()}
     for annotation in root.iterfind('.//annotation[@type="FeelTrace"]'):
         trace = _TRACE.fullmatch(pathlib.PurePath(annotation.get("filename", "")).name)
         if trace:
             # The same trace may be named with each track of sound and pictures.
-            file = path.parent / trace[0]
-            target = traces[_TARGETS[trace[2].upper()]]
-            if file not in target:
-                target.append(file)
-    return _Session(path.parent, str(subject.get("id")), {t: sorted(p) for t, p in traces.items()})
-
-
-def read_gold(
-    name: str,
-    traces: Mapping[str, Sequence[pathlib.Path]],
-    max_gap: float,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The times float64 [R] of a session, every 0.02 s, and the gold standard [R, D] of each target.
-
-    Raises:
-      InputError: a trace is missing or not what it should be.
-    """
-    rated = read_raters(traces, max_gap)
-    return gold_standard.of_targets(name, rated)
+            traces[_TARGETS[trace[2].upper()]][path.parent / trace[0]] = trace[1].upper()
+    return _Session(path.parent, str(subject.get("id")), traces)
 
 
 def read_raters(
-    traces: Mapping[str, Sequence[pathlib.Path]], max_gap: float
+    traces: Mapping[str, Mapping[pathlib.Path, str]], max_gap: float
 ) -> dict[str, annotations.Ratings]:
-    """What the single raters said of each target, all at the same times.
+    """Reads what the single raters said of each target, all at the same times.
 
     Traces start and end at times of their own. All are brought to times from the first start to the
-    last end, every 0.02 s; where a rater has no trace, or none for longer than `max_gap` seconds, that
-    rating is missing.
+    last end, every 0.02 s; where a rater has no trace, or none for longer than `max_gap` seconds,
+    that rating is missing.
+
+    Args:
+      traces: of each target the files, and who left each one.
+      max_gap: seconds.
 
     Raises:
       InputError: a trace is missing or not what it should be.
@@ -162,39 +141,23 @@ def read_raters(
     result = {}
     for target, rated in read.items():
         columns = [annotations.resample(t, v, grid, max_gap) for t, v in rated]
-        result[target] = annotations.Ratings(
-            grid, np.stack(columns, axis=1), _raters(traces[target])
-        )
+        raters: list[str] = []
+        for k, rater in enumerate(traces[target].values()):
+            # Who left several traces is numbered from the second on.
+            before = list(traces[target].values())[:k].count(rater)
+            raters.append(f"{rater} {before + 1}" if before else rater)
+        result[target] = annotations.Ratings(grid, np.stack(columns, axis=1), tuple(raters))
     return result
-
-
-def _raters(traces: Sequence[pathlib.Path]) -> tuple[str, ...]:
-    """Who left each trace; one who left several is numbered from the second on."""
-    found: list[str] = []
-    for path in traces:
-        trace = _TRACE.fullmatch(path.name)
-        rater = trace[1].upper() if trace else path.stem
-        before = sum(name.partition(" ")[0] == rater for name in found)
-        found.append(f"{rater} {before + 1}" if before else rater)
-    return tuple(found)
 
 
 def read_trace(path: pathlib.Path, target: str) -> tuple[np.ndarray, np.ndarray]:
     """Times float64 [R] in seconds, strictly increasing, and one rater's values [R] from -1 to 1.
 
     Raises:
-      InputError: the file is missing, or a line of it is not a time and a value, or its time does not
-        come after the one before.
+      InputError: the file is missing, or a line of it is not a time and a value, or its time does
+        not come after the one before.
     """
     lines, table = feeltrace.read_numbers(path, 2)
     times = table[:, 0]
-    wrong = ~((times >= 0) & (times < _LATEST))
-    wrong[1:] |= ~(np.diff(times) > 0)
-    if wrong.any():
-        row = int(wrong.argmax())
-        before = f" after {times[row - 1]:g}" if row else ""
-        raise errors.InputError(
-            f"{path}, line {lines[row]}: time {times[row]:g}{before}; expected seconds in increasing order, "
-            "each once: sort the file or remove what is there twice"
-        )
+    annotations.check_times(path, lines, times)
     return times, feeltrace.to_unit_range(path, target, table[:, 1])

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ast_net import errors
+from ast_net import errors, files
 
 DELIMITERS = (";", ",", "\t")
 # float() also takes what is a mistake in a file: 1_0, infinity, digits of other scripts.
@@ -32,10 +32,12 @@ class Table:
     names: tuple[str, ...]
     rows: list[tuple[int, list[str]]]
 
+    def column(self, name: str) -> int:
+        """Finds the index of a column by its name in lower case."""
+        return [title.lower() for title in self.names].index(name)
 
-def read(
-    path: str | pathlib.Path, required: Sequence[str], headerless: Sequence[str] = ()
-) -> Table:
+
+def read(path: pathlib.Path, required: Sequence[str], headerless: Sequence[str] = ()) -> Table:
     """Reads a file with a header.
 
     The delimiter is the one of `,`, `;` and tab that finds the required columns in the header.
@@ -52,18 +54,16 @@ def read(
       InputError: the file is missing, empty or not text, has no such header or no row, or a line
         has too many or too few cells.
     """
-    path = pathlib.Path(path)
     text = read_text(path)
     first = next((line for line in split_lines(text) if line.strip(' \t;,"')), "")[:10_000]
     if not first:
         raise errors.InputError(f"{path}: the file is empty; expected a header and rows")
-    cells = {delimiter: _cells(first, delimiter) for delimiter in DELIMITERS}
-    for delimiter, names in cells.items():
+    for delimiter in DELIMITERS:
+        names = [name.strip() for name in next(csv.reader([first], delimiter=delimiter))]
         if set(required) <= {name.lower() for name in names}:
-            rows = parse(path, text, delimiter)
-            return _checked(path, rows[0][1], rows[1:], required)
+            return make_table(path, text, delimiter, required)
         if headerless and len(names) > 1 and all(_NUMBER.fullmatch(name) for name in names):
-            return _checked(path, list(headerless), parse(path, text, delimiter), required)
+            return make_table(path, text, delimiter, required, headerless)
     raise errors.InputError(
         f"{path}: found the header {first[:100]!r}; expected {' and '.join(required)} among the "
         "names of the columns, separated by commas, semicolons or tabs"
@@ -76,21 +76,11 @@ def read_text(path: pathlib.Path) -> str:
     Raises:
       InputError: the file is missing, cannot be read or is not text.
     """
-    try:
+    with files.reading(path, "UTF-8 text"):
         content = path.read_bytes()
-    except FileNotFoundError:
-        raise errors.InputError(f"{path}: no such file; expected a text file here") from None
-    except OSError as error:
-        raise errors.InputError(f"{path}: cannot be read: {error.strerror}") from error
-    try:
         text = content.decode("utf-16" if content.startswith(_UTF16) else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise errors.InputError(
-            f"{path}: is not a text file in UTF-8 ({error.reason} at byte {error.start}); "
-            "save it as UTF-8, or copy it again"
-        ) from error
-    if "\0" in text:
-        raise errors.InputError(f"{path}: is not a text file: it has zero bytes; copy it again")
+        if "\0" in text:
+            raise ValueError("it has zero bytes")
     return text
 
 
@@ -99,15 +89,27 @@ def split_lines(text: str) -> list[str]:
     return re.split(r"\r\n|\r|\n", text)
 
 
-def parse(
-    path: pathlib.Path, text: str, delimiter: str, first: int = 1
-) -> list[tuple[int, list[str]]]:
-    """Splits text, which starts in line `first`, into rows: line number and cells.
+def make_table(
+    path: pathlib.Path,
+    text: str,
+    delimiter: str,
+    required: Sequence[str],
+    names: Sequence[str] = (),
+    first: int = 1,
+) -> Table:
+    """Splits text into a table; blank lines and empty cells after the last column are left out.
 
-    Blank lines are left out.
+    Args:
+      path: the file that the text comes from.
+      text: rows of cells.
+      delimiter: what is between cells.
+      required: columns that there must be, once each, in lower case.
+      names: of the columns; if empty, the first row has them.
+      first: the line in which the text begins.
 
     Raises:
-      InputError: a quote is not closed.
+      InputError: a quote is not closed, there is no row, one has too many or too few cells, or a
+        required column is missing.
     """
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows, line = [], first
@@ -121,12 +123,23 @@ def parse(
             line += 1
     except csv.Error as error:
         raise errors.InputError(f"{path}, line {line}: {error}; expected a row of cells") from error
-    return rows
-
-
-def column(table: Table, name: str) -> int:
-    """Finds the index of a column by its name in lower case."""
-    return [title.lower() for title in table.names].index(name)
+    if not names:
+        names = rows.pop(0)[1]
+    if not rows:
+        raise errors.InputError(f"{path}: a header without rows; the copy may be cut off")
+    while not names[-1] and not any(any(cells[len(names) - 1 :]) for _, cells in rows):
+        names = names[:-1]
+    for line, cells in rows:
+        if len(cells) < len(names) or any(cells[len(names) :]):
+            raise errors.InputError(
+                f"{path}, line {line}: {len(cells)} cells; expected {len(names)}: "
+                + ", ".join(names)
+            )
+    for name in required:
+        count = [title.lower() for title in names].count(name)
+        if count != 1:
+            raise errors.InputError(f"{path}: {count} columns are named {name}; expected one")
+    return Table(path, tuple(names), [(line, cells[: len(names)]) for line, cells in rows])
 
 
 def numbers(table: Table, columns: Sequence[int]) -> np.ndarray:
@@ -146,12 +159,9 @@ def numbers(table: Table, columns: Sequence[int]) -> np.ndarray:
             number = float(cell.replace(",", ".")) if _NUMBER.fullmatch(cell) else np.inf
             if np.isinf(number):
                 raise errors.InputError(
-                    f"{where}: found {cell!r}, expected a number such as -0.25, or nothing or "
-                    "NaN where a number is missing"
+                    f"{where}: found {cell!r}, expected a number such as -0.25, or nothing or NaN"
                 )
-            for mark in ".,":
-                if mark in cell:
-                    marks.setdefault(mark, f"{cell} in line {line}")
+            marks |= {mark: f"{cell} in line {line}" for mark in ".," if mark in cell}
             if len(marks) == 2:
                 raise errors.InputError(
                     f"{where}: decimal points and decimal commas in one file "
@@ -159,32 +169,3 @@ def numbers(table: Table, columns: Sequence[int]) -> np.ndarray:
                 )
             result[row, k] = number
     return result
-
-
-def _cells(line: str, delimiter: str) -> list[str]:
-    return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter))]
-
-
-def _checked(
-    path: pathlib.Path, names: list[str], rows: list[tuple[int, list[str]]], required: Sequence[str]
-) -> Table:
-    """Makes a table, having checked that every row has a cell for each column."""
-    if not rows:
-        raise errors.InputError(
-            f"{path}: a header without rows; the copy may be incomplete, so copy it again"
-        )
-    while not names[-1] and not any(any(cells[len(names) - 1 :]) for _, cells in rows):
-        names = names[:-1]
-    for line, cells in rows:
-        if len(cells) < len(names) or any(cells[len(names) :]):
-            raise errors.InputError(
-                f"{path}, line {line}: {len(cells)} cells; expected {len(names)}: "
-                f"{', '.join(names)}"
-            )
-    lowered = [name.lower() for name in names]
-    for name in required:
-        if lowered.count(name) != 1:
-            raise errors.InputError(
-                f"{path}: {lowered.count(name)} columns are named {name}; expected one"
-            )
-    return Table(path, tuple(names), [(line, cells[: len(names)]) for line, cells in rows])

@@ -69,12 +69,14 @@ class TrajectoryReader(reader.Reader):
                 f"{folder}: found no pictures for the recording {name}; expected one of "
                 f"{', '.join(fer2013.CSV_NAMES)}, and names such as train1, dev1 and test1"
             )
-        return reader.Source(name, file, [], functools.partial(_no_ratings, self.settings.targets))
+        return DrawnSource(name, file, [], dict)
 
 
-def _no_ratings(targets: tuple[str, ...]) -> reader.Gold:
-    """The trajectory is the gold standard; it is drawn with the faces."""
-    return np.zeros(0), np.zeros((0, len(targets)))
+class DrawnSource(reader.Source):
+    """A recording without ratings: its gold standard is the trajectory, drawn with the faces."""
+
+    def read_gold(self) -> reader.Gold:
+        return np.zeros(0), np.zeros((0, 0))
 
 
 class TrajectoryMaker:

@@ -7,7 +7,7 @@ import layouts
 import numpy as np
 import pytest
 
-from ast_net import config, errors
+from ast_net import errors
 from ast_net.datasets import afew_va
 
 GREY = [np.full((12, 16, 3), k, np.uint8) for k in range(12)]
@@ -23,7 +23,8 @@ def sources(folder, **settings):
 
 
 def read(folder, name="001"):
-    return afew_va.read_gold(folder / name, folder / name / f"{name}.json", config.TARGETS)
+    settings = layouts.preparation("afew_va")
+    return afew_va.AfewVa(settings).source(folder, name).read_gold()
 
 
 def edit(folder, change, name="001"):
@@ -98,10 +99,10 @@ def test_what_is_no_rating_is_named(rating, folder):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "no JSON that can be read"),
-        ('{"frames": {"00000": {"valence": 1', "no JSON that can be read"),
-        ("[" * 100_000, "no JSON that can be read"),
-        ("[]", "no object"),
+        ("", "cannot be read as JSON"),
+        ('{"frames": {"00000": {"valence": 1', "cannot be read as JSON"),
+        ("[" * 100_000, "cannot be read as JSON"),
+        ("[]", 'no "frames" with ratings'),
         ("{}", 'no "frames" with ratings'),
         ('{"frames": [1]}', 'no "frames" with ratings'),
         ('{"frames": {"00000": 5}}', 'frame .00000., valence: found "5"'),

@@ -86,7 +86,7 @@ def test_splits_are_the_challenges(folder, tmp_path, caplog):
     names = {split: [source.name for source in part] for split, part in found.items()}
     assert names == {"train": ["train001", "train002"], "dev": ["devel001"], "test": ["test001"]}
     assert found["dev"][0].video == folder / "video/devel_video001.avi"
-    assert "labels of 2 sessions, the challenge has 31" in caplog.text
+    assert "2 sessions with labels, but the release has 31" in caplog.text
     labels_of(folder, "test001").parent.rename(folder / "kept")
     assert set(sources(folder)) == {"train", "dev"}
     chosen = sources(folder, partitions={"train": ("devel001",), "dev": ("train002",)})
@@ -106,6 +106,7 @@ def test_videos_are_found_by_a_pattern(folder, tmp_path):
         errors.InputError, match=r"no files fit \*\*/train\*001\.avi.*`video_pattern`"
     ):
         sources(folder)
+    (folder / "video/devel_video001.avi").rename(folder / "clips/session 001, devel.avi")
     partitions = {"train": ("train001",), "dev": ("devel001",)}
     found = sources(folder, video_pattern="clips/*{number}, {split}*", partitions=partitions)
     assert found["train"][0].video == odd

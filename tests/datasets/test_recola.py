@@ -36,7 +36,8 @@ def rating_file(folder, name="P1", target="valence"):
 
 
 def read_gold(folder, name="P1"):
-    return recola.read_gold(name, {t: rating_file(folder, name, t) for t in config.TARGETS})[1]
+    files = {target: rating_file(folder, name, target) for target in config.TARGETS}
+    return gold_standard.of_targets(name, recola.read(files))[1]
 
 
 def edit(path, change):

@@ -143,7 +143,11 @@ def test_arff_columns_go_by_their_names(tmp_path):
         ("dev_1,0.4,", "% 1\n% 2\ndev_1,x,", "line 22, column frameTime: found 'x'"),
         ("dev_1,0.4,", "dev_1,0.3,", "line 20: time 0.3 follows 0.36"),
         ("dev_1,0.4,", "dev_1,0.4,9", "line 20, column GoldStandard: found 9"),
-        ("GoldStandard numeric", "arousal numeric", "expected frameTime and GoldStandard"),
+        (
+            "GoldStandard numeric",
+            "arousal numeric",
+            "0 columns are named goldstandard; expected one",
+        ),
         (
             "@attribute frameTime numeric",
             "@attribute frameTime",
@@ -163,7 +167,10 @@ def test_what_is_wrong_with_an_arff_file_is_named(old, new, expected, tmp_path):
 
 
 def test_arff_breaking_off_in_its_head_is_named(tmp_path):
-    for text, expected in (("", "no line @data"), ("@relation x\n@data\n", "no rows after @data")):
+    for text, expected in (
+        ("", "no attributes and @data"),
+        ("@attribute x real\n@data\n", "a header without rows"),
+    ):
         (tmp_path / "a.arff").write_text(text)
         with pytest.raises(errors.InputError, match=expected):
             recola_layouts.read_arff(tmp_path / "a.arff")

@@ -85,21 +85,21 @@ def test_a_split_may_be_given_by_names_instead(folder):
         (
             ",train,",
             ",training,",
-            "line 2: found the split 'training', expected train, dev or test",
+            "line 2: found the split 'training', expected one of train, dev, test",
         ),
         (",train,", ",,", "line 2: found the split '', expected"),
-        (",train,", ",dev,", "no recording's split is train; expected some of train to learn from"),
-        (",dev,", ",test,", "no recording's split is dev"),
+        (",train,", ",dev,", "the train partition is empty"),
+        (",dev,", ",test,", "the dev partition is empty"),
         ("\nben,", "\nanna,", "line 3: anna is in line 2 already"),
-        ("\nben,", "\n../ben,", "line 3: found the recording '../ben', expected a name"),
+        ("\nben,", "\n../ben,", "line 3: found the recording '../ben', expected letters"),
         ("\nben,", "\n,", "line 3: found the recording ''"),
-        ("videos/ben.mp4", "videos/b.mp4", "line 3: no video {folder}/videos/b.mp4"),
-        ("ratings/ben.csv", "", "line 3: no ratings {folder}"),
-        ("ratings/ben.csv", "ratings/anna.csv", "line 3: ratings/anna.csv is that of line 2"),
+        ("videos/ben.mp4", "videos/b.mp4", "missing files: 1\n  {folder}/videos/b.mp4"),
+        ("ratings/ben.csv", "", "line 3: no ratings"),
+        ("ratings/ben.csv", "ratings/anna.csv", "ratings/anna.csv: is a file of both anna and ben"),
         (
             "videos/ben.mp4",
             "videos/../videos/anna.mp4",
-            "line 3: videos/../videos/anna.mp4 is that of",
+            "videos/anna.mp4: is a file of both anna and ben",
         ),
         (",left\nben", "\nben", "line 2: 4 cells; expected 5"),
     ],
@@ -151,7 +151,7 @@ def test_raters_may_begin_late_and_end_early(folder):
     path.write_text("\n".join(lines))
     rated = recording_list.read_targets(path, layouts.TARGETS)["valence"].values
     assert (~np.isnan(rated)).sum(axis=0).tolist() == [37, 31]
-    _, gold = recording_list.read_gold("ben", path, layouts.TARGETS)
+    _, gold = sources(folder)["dev"][0].read_gold()
     assert np.isfinite(gold).all()
     # Only the level of one's own ratings changes where the other is silent.
     np.testing.assert_allclose(np.diff(gold[:4, 0]), np.diff(expected("ben")[:4, 0]), atol=1e-12)
@@ -161,7 +161,7 @@ def test_raters_may_begin_late_and_end_early(folder):
 def test_a_target_that_nobody_rated_has_an_empty_column(folder):
     path = folder / "ratings/anna.csv"
     path.write_text("time,valence,arousal\n0,0.5,\n1,0.25,\n")
-    _, gold = recording_list.read_gold("anna", path, layouts.TARGETS)
+    _, gold = sources(folder)["train"][0].read_gold()
     np.testing.assert_array_equal(gold, [[0.5, np.nan], [0.25, np.nan]])
 
 

@@ -34,7 +34,7 @@ def test_generates_what_recola_s_readers_read(tmp_path):
     files = {
         t: tmp_path / recola_layouts.OWN.ratings / t / "P16.csv" for t in ("valence", "arousal")
     }
-    _, gold = recola.read_gold("P16", files)
+    _, gold = gold_standard.of_targets("P16", recola.read(files))
     assert gold.shape == (301, 2) and np.abs(gold).max() <= 1
     for target in ("valence", "arousal"):
         path = tmp_path / "RECOLA-Annotation" / "emotional_behaviour" / target / "P16.csv"
