@@ -20,7 +20,7 @@ class Pairs(reader.Reader):
 
     def source(self, folder, name):
         ratings = folder / f"{name}.csv"
-        read = functools.partial(recording_list.read_gold, name, ratings, self.settings.targets)
+        read = functools.partial(recording_list.read_targets, ratings, self.settings.targets)
         return reader.Source(name, folder / f"{name}.mp4", [ratings], read)
 
 
