@@ -9,7 +9,7 @@ import argparse
 import pathlib
 import sys
 
-from ast_net import errors, shipped
+from ast_net import errors
 from ast_net.records import expression_pictures
 from ast_net.reports import confusion
 from ast_net.training import expressions
@@ -27,22 +27,15 @@ def main() -> None:
     parser.add_argument("--manual_dir", help="The folder of fer2013.csv; not needed once prepared.")
     parser.add_argument("--split", default="private_test", help="The split to measure on.")
     arguments = parser.parse_args()
-    backbone_weights, head_weights = shipped.COMPACT, shipped.COMPACT_HEAD
-    if arguments.weights:
-        backbone_weights = arguments.weights / expressions.BACKBONE_WEIGHTS
-        head_weights = arguments.weights / expressions.HEAD_WEIGHTS
+    folder = arguments.weights
+    weights = str(folder / expressions.BACKBONE_WEIGHTS) if folder else None
     try:
         splits = expression_pictures.load(arguments.data_dir, arguments.manual_dir)
         if arguments.split not in splits:
             raise errors.InputError(
                 f"FER2013 has no split {arguments.split} here: expected one of {sorted(splits)}"
             )
-        table = expressions.measure(
-            arguments.backbone,
-            backbone_weights,
-            head_weights,
-            splits[arguments.split],
-        )
+        table = expressions.measure(arguments.backbone, weights, splits[arguments.split])
     except errors.InputError as error:
         sys.exit(f"error: {error}")
     print(confusion.format_table(table))

@@ -50,14 +50,13 @@ def confusion_figure(table: dict, title: str) -> matplotlib.figure.Figure:
     axes = figure.add_subplot()
     matrix = axes.imshow(percent, cmap="Blues", vmin=0, vmax=100)
     for row, column in np.ndindex(*percent.shape):
-        value = percent[row, column]
-        colour = "white" if value > 55 else "black"
-        axes.text(column, row, f"{value:.0f}", ha="center", va="center", color=colour)
+        colour = "white" if percent[row, column] > 55 else "black"
+        text = f"{percent[row, column]:.0f}"
+        axes.text(column, row, text, ha="center", va="center", color=colour)
     names = [f"{name}\nF1 {table['f1'][name]:.2f}" for name in classes]
     axes.set_yticks(range(len(classes)), names, fontsize=9)
     axes.set_xticks(range(len(classes)), classes, fontsize=9, rotation=30)
-    axes.set_ylabel("true")
-    axes.set_xlabel("predicted")
+    axes.set(xlabel="predicted", ylabel="true")
     axes.set_title(
         f"{title}\naccuracy {table['accuracy']:.3f}, macro F1 {table['macro_f1']:.3f}, "
         f"{table['pictures']:,} pictures",

@@ -4,6 +4,7 @@ import pathlib
 from collections.abc import Sequence
 
 import matplotlib.figure
+import numpy as np
 
 from ast_net.records import reaction_delay
 from ast_net.reports import figures, tables
@@ -20,12 +21,10 @@ def report(path: pathlib.Path, search: reaction_delay.DelaySearch, targets: Sequ
       search: the result of the search.
       targets: the D targets of the search.
     """
-    columns = [f"{target}_cc" for target in targets]
-    rows: list[tables.Row] = [
-        {"delay_s": delay, **dict(zip(columns, cc, strict=True))}
-        for delay, cc in zip(search.delays.tolist(), search.cc.tolist(), strict=True)
-    ]
-    tables.write(path.with_suffix(".csv"), rows, {"delay_s": 1, **dict.fromkeys(columns, 6)})
+    columns = ["delay_s", *(f"{target}_cc" for target in targets)]
+    curve = np.column_stack([search.delays, search.cc]).tolist()
+    rows = [dict(zip(columns, row, strict=True)) for row in curve]
+    tables.write(path.with_suffix(".csv"), rows, dict.fromkeys(columns, 6) | {"delay_s": 1})
     figures.save(curve_figure(search, targets), path.with_suffix(".png"))
     print(format_curve(search, targets))
 
@@ -48,9 +47,7 @@ def format_curve(search: reaction_delay.DelaySearch, targets: Sequence[str]) -> 
         if not predicted:
             lines.append(f"{target}: features do not predict the ratings at any delay; using 0")
     if search.recordings < _FEW_RECORDINGS:
-        lines.append(
-            f"only {search.recordings} recordings: look at the curve before you trust the delay"
-        )
+        lines.append(f"only {search.recordings} recordings: look at the curve before you trust it")
     return "\n".join(lines)
 
 
@@ -64,8 +61,7 @@ def curve_figure(
         curve, best = search.cc[:, column], search.seconds[column]
         (line,) = axes.plot(search.delays, curve, label=f"{target}: {best:.1f} s")
         axes.axvline(best, color=line.get_color(), ls="--", lw=1)
-    axes.set_xlim(search.delays[0], search.delays[-1])
-    axes.set_xlabel("reaction delay, seconds")
+    axes.set(xlim=search.delays[[0, -1]], xlabel="reaction delay, seconds")
     axes.set_ylabel("CC on left-out recordings")
     axes.set_title("Found on the training partition", loc="left", fontsize=10)
     axes.grid(alpha=0.3)

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -53,11 +53,8 @@ def predict(
             features = np.where(prepared["present"][:, np.newaxis], prepared["features"], 0)
             times, labels, mask = segment["timestamps"], prepared["labels"], prepared["mask"]
             predictions = predictor.predict(features[:frames])
-            parts.append(
-                [*(series.numpy()[:frames] for series in (times, labels, mask)), predictions]
-            )
-        times, labels, mask, predictions = map(np.concatenate, zip(*parts))
-        yield RecordingPrediction(name, times, labels, predictions, mask)
+            parts.append([times[:frames], labels[:frames], predictions, mask[:frames]])
+        yield RecordingPrediction(name, *map(np.concatenate, zip(*parts)))
 
 
 def tabulate(predictions: list[RecordingPrediction], targets: tuple[str, ...]) -> dict:
@@ -104,31 +101,26 @@ def undefined(table: dict) -> list[str]:
     ]
 
 
-def write(
-    folder: pathlib.Path,
-    predictions: list[RecordingPrediction],
-    targets: tuple[str, ...],
-    table: dict,
-) -> None:
+def write(folder: pathlib.Path, predictions: list[RecordingPrediction], table: dict) -> None:
     """Writes metrics.json, recordings.csv and predictions.csv."""
     tables.write_json(folder / "metrics.json", table)
     recordings: list[tables.Row] = [
         {
             "recording": p.recording,
             "target": target,
-            **table[target]["recordings"][p.recording],
+            **row["recordings"][p.recording],
             "frames": len(p.mask),
             "valid_frames": int(p.mask.sum()),
         }
         for p in predictions
-        for target in targets
+        for target, row in table.items()
     ]
     tables.write(folder / "recordings.csv", recordings, digits=None)
-    frames = (row for p in predictions for row in _frame_rows(p, targets))
+    frames = (row for p in predictions for row in _frame_rows(p, table))
     tables.write(folder / "predictions.csv", frames, digits=6)
 
 
-def _frame_rows(prediction: RecordingPrediction, targets: Sequence[str]) -> Iterator[tables.Row]:
+def _frame_rows(prediction: RecordingPrediction, targets: Iterable[str]) -> Iterator[tables.Row]:
     columns = [f"{target}_{kind}" for target in targets for kind in ("label", "prediction")]
     # [T, D, 2] -> [T, 2 D], each target's label beside its prediction.
     values = np.stack([prediction.labels, prediction.predictions], axis=-1)
@@ -145,10 +137,9 @@ def _frame_rows(prediction: RecordingPrediction, targets: Sequence[str]) -> Iter
 
 def format_table(table: dict) -> str:
     """Formats the metrics over recordings for a terminal."""
-    return tables.text(
-        [
-            {"target": target, "metric": metric, **row[metric]}
-            for target, row in table.items()
-            for metric in METRICS
-        ]
-    )
+    rows = [
+        {"target": target, "metric": metric, **row[metric]}
+        for target, row in table.items()
+        for metric in METRICS
+    ]
+    return tables.text(rows)

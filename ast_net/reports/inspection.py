@@ -14,42 +14,37 @@ from ast_net.reports import contact_sheet, description, figures, rater_report, t
 
 
 def describe(settings: config.Preparation, output: config.Description) -> None:
-    """Prints a description of a data set and writes it to a folder, preparing the data set if need be.
+    """Describes a data set, which is prepared if need be: prints tables and writes them to a folder.
 
     Writes recordings.csv, splits.csv and description.json; if the source is there and has the
     ratings of each rater, also agreement.csv, pairs.csv and agreement.png; and a page of faces for
-    each recording, faces/NAME.png.
+    each recording, faces/NAME.png, with _ for a / in its name.
     """
     records = store.prepare(settings)
     folder = pathlib.Path(
         output.output_dir or f"{settings.data_dir}/description/{settings.dataset}"
     )
-    rows = description.recordings(records)
-    splits = description.splits(rows, records.targets)
-    tables.write(folder / "recordings.csv", rows)
+    recordings, splits = description.tabulate(records)
+    tables.write(folder / "recordings.csv", recordings)
     tables.write(folder / "splits.csv", splits)
     print(f"{records.dataset}, prepared in {records.folder}\n")
-    for table in (splits, rows):
+    for table in (splits, recordings):
         print(tables.text([_compact(row, records.targets) for row in table]) + "\n")
     document: dict[str, Any] = {"dataset": records.dataset, "records": str(records.folder)}
-    document |= {"splits": splits, "recordings": rows}
+    document |= {"splits": splits, "recordings": recordings}
     source_reader = catalogue.data_set(settings).reader(settings)
     if not source_reader.has_folder() or not source_reader.OF_VIDEOS:
         print("no rater agreement and no faces: they need the folder of the videos, `manual_dir`")
     else:
-        sources = [
-            s for part in source_reader.sources(source_reader.folder()).values() for s in part
-        ]
+        parts = source_reader.sources(source_reader.folder()).values()
+        sources = [source for part in parts for source in part]
         document["agreement"] = _agreement(sources, folder)
-        cache = pathlib.Path(settings.data_dir) / "tracks"
-        for source in tqdm.tqdm(sources, "faces", disable=not output.faces, leave=False):
-            if output.faces:
-                film = video.open_video(source.video)
-                track = face_track.cached_track(film, cache, config.Tracking())
-                page = contact_sheet.make(
-                    source.name, film, track, config.Alignment(), output.faces
-                )
-                figures.save(page, contact_sheet.path_of(folder / "faces", source.name))
+        for source in tqdm.tqdm(sources, "faces", leave=False) if output.faces else ():
+            film = video.open_video(source.video)
+            cache = f"{settings.data_dir}/tracks"
+            track = face_track.cached_track(film, cache, config.Tracking())
+            page = contact_sheet.make(source.name, film, track, output.faces)
+            figures.save(page, folder / "faces" / f"{source.name.replace('/', '_')}.png")
     tables.write_json(folder / "description.json", document)
     print(f"\nsee {folder}")
 
@@ -60,7 +55,7 @@ def _agreement(sources: Sequence[reader.Source], folder: pathlib.Path) -> list[t
     if not rated:
         print("no rater agreement: this data set lacks the ratings of each rater")
         return []
-    rows, pairs = rater_report.summary(rated), rater_report.pairs(rated)
+    rows, pairs = rater_report.tabulate(rated)
     tables.write(folder / "agreement.csv", rows)
     tables.write(folder / "pairs.csv", pairs)
     figures.save(rater_report.figure(rows, pairs), folder / "agreement.png")

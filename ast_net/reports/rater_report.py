@@ -15,64 +15,42 @@ _MAX_NAMES = 60
 _MAX_NUMBERS = 10
 _MEASURES = {"cc": ("CC", "o"), "ccc": ("CCC", "s"), "alpha": ("alpha", "D")}
 
-Rated = Mapping[str, Mapping[str, annotations.Ratings]]
 
+def tabulate(
+    rated: Mapping[str, Mapping[str, annotations.Ratings]],
+) -> tuple[list[tables.Row], list[tables.Row]]:
+    """Makes a row for each recording and target, and one for each of its pairs of raters.
 
-def pairs(rated: Rated) -> list[tables.Row]:
-    """Makes a row for each recording, target and pair of raters: CC and CCC where both have rated.
+    Pairs have CC and CCC where both have rated. Recordings have their means over the pairs (a pair
+    without a common frame, or with a constant rater, is left out) and Cronbach's alpha.
 
     Args:
       rated: {recording: {target: ratings}}.
     """
-    return [
-        row
-        for recording, targets in rated.items()
-        for target, ratings in targets.items()
-        for row in _pairs(recording, target, ratings)
-    ]
-
-
-def _pairs(recording: str, target: str, ratings: annotations.Ratings) -> list[tables.Row]:
-    cc = agreement.pairwise(ratings.values, metrics.pearson_cc)
-    ccc = agreement.pairwise(ratings.values, metrics.concordance_cc)
-    return [
-        {
-            "recording": recording,
-            "target": target,
-            "rater": ratings.raters[s],
-            "other": ratings.raters[r],
-            "cc": float(cc[r, s]),
-            "ccc": float(ccc[r, s]),
-        }
-        for r in range(len(ratings.raters))
-        for s in range(r)
-    ]
-
-
-def summary(rated: Rated) -> list[tables.Row]:
-    """Makes a row for each recording and target: CC and CCC of the pairs, and Cronbach's alpha.
-
-    cc and ccc are means over the pairs; a pair without a common frame, or with a constant rater, is
-    left out.
-    """
-    rows = []
+    rows, pairs = [], []
     for recording, targets in rated.items():
         for target, ratings in targets.items():
-            row: tables.Row = {
-                "recording": recording,
-                "target": target,
-                "raters": len(ratings.raters),
-                "ratings": len(ratings.times),
-            }
-            compared = _pairs(recording, target, ratings)
+            key: tables.Row = {"recording": recording, "target": target}
+            row = key | {"raters": len(ratings.raters), "ratings": len(ratings.times)}
+            compared = _pairs(ratings)
             for measure in ("cc", "ccc"):
                 values = [pair[measure] for pair in compared if not math.isnan(pair[measure])]
                 row[measure] = float(np.mean(values)) if values else math.nan
                 row[f"{measure}_min"] = min(values, default=math.nan)
                 row[f"{measure}_max"] = max(values, default=math.nan)
-            row["alpha"] = agreement.cronbach_alpha(ratings.values)
-            rows.append(row)
-    return rows
+            rows.append(row | {"alpha": agreement.cronbach_alpha(ratings.values)})
+            pairs += [key | pair for pair in compared]
+    return rows, pairs
+
+
+def _pairs(ratings: annotations.Ratings) -> list[tables.Row]:
+    cc = agreement.pairwise(ratings.values, metrics.pearson_cc)
+    ccc = agreement.pairwise(ratings.values, metrics.concordance_cc)
+    return [
+        {"rater": rater, "other": other, "cc": float(cc[r, s]), "ccc": float(ccc[r, s])}
+        for r, other in enumerate(ratings.raters)
+        for s, rater in enumerate(ratings.raters[:r])
+    ]
 
 
 def figure(summary_rows: list[tables.Row], pair_rows: list[tables.Row]) -> matplotlib.figure.Figure:
@@ -103,17 +81,15 @@ def figure(summary_rows: list[tables.Row], pair_rows: list[tables.Row]) -> matpl
 def _draw_pairs(axes, compared: list[tables.Row], target: str) -> None:
     """Draws the matrix of raters [r, s] with the mean CCC over recordings of each pair."""
     raters = sorted({pair[side] for pair in compared for side in ("rater", "other")})
-    of_pair: dict[tuple[int, int], list[float]] = {}
+    total, count = np.zeros((2, len(raters), len(raters)))
     for pair in compared:
-        r, s = raters.index(pair["rater"]), raters.index(pair["other"])
+        sides = [raters.index(pair["rater"]), raters.index(pair["other"])]
         if not math.isnan(pair["ccc"]):
-            of_pair.setdefault((min(r, s), max(r, s)), []).append(pair["ccc"])
-    values = np.full((len(raters), len(raters)), np.nan)
-    for (r, s), concordances in of_pair.items():
-        values[r, s] = values[s, r] = np.mean(concordances)
-        if len(raters) <= _MAX_NUMBERS:
-            for x, y in ((s, r), (r, s)):
-                axes.text(x, y, f"{values[r, s]:.2f}", ha="center", va="center", fontsize=8)
+            total[sides, sides[::-1]] += pair["ccc"]
+            count[sides, sides[::-1]] += 1
+    values = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    for r, s in np.argwhere(count) if len(raters) <= _MAX_NUMBERS else ():
+        axes.text(s, r, f"{values[r, s]:.2f}", ha="center", va="center", fontsize=8)
     axes.imshow(values, cmap="RdYlGn", vmin=-1, vmax=1)
     names = raters if len(raters) <= _MAX_NAMES else []
     axes.set_xticks(range(len(names)), names, rotation=90)

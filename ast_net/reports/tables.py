@@ -5,7 +5,6 @@ import csv
 import itertools
 import json
 import math
-import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -21,7 +20,7 @@ Digits = int | Mapping[str, int] | None
 
 @contextlib.contextmanager
 def csv_writer(
-    path: str | os.PathLike, columns: Sequence[str], digits: Digits = None
+    path: str | pathlib.Path, columns: Sequence[str], digits: Digits = None
 ) -> Iterator[Callable[[Mapping[str, Any]], None]]:
     """Gives a function that adds a row of these columns to a CSV file, in constant memory.
 
@@ -34,7 +33,7 @@ def csv_writer(
     """
     by_column = {name: _digits_of(digits, name) for name in columns}
     with (
-        files.whole(pathlib.Path(path)) as temporary,
+        files.whole(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8") as file,
     ):
         writer = csv.writer(file)
@@ -48,7 +47,7 @@ def csv_writer(
         yield write_row
 
 
-def write(path: str | os.PathLike, rows: Iterable[Mapping[str, Any]], digits: Digits = 4) -> None:
+def write(path: str | pathlib.Path, rows: Iterable[Mapping[str, Any]], digits: Digits = 4) -> None:
     """Writes rows as CSV, in the order of the first row's columns; see `csv_writer`."""
     rows = iter(rows)
     first = list(itertools.islice(rows, 1))
@@ -67,11 +66,12 @@ def text(rows: Sequence[Mapping[str, Any]], digits: Digits = 4) -> str:
     return "\n".join("  ".join(map(str.rjust, line, widths)) for line in lines)
 
 
-def write_json(path: str | os.PathLike, document: Mapping[str, Any]) -> None:
+def write_json(path: str | pathlib.Path, document: dict[str, Any]) -> None:
     """Writes a document as JSON, with null for NaN, which JSON lacks."""
-    with files.whole(pathlib.Path(path)) as temporary:
-        content = json.dumps(_without_nan(document), indent=2, allow_nan=False)
-        temporary.write_text(content + "\n")
+    # `dumps` writes NaN, and `loads` makes None of it; an infinity is a mistake, and raises KeyError.
+    document = json.loads(json.dumps(document), parse_constant={"NaN": None}.__getitem__)
+    with files.whole(path) as temporary:
+        temporary.write_text(json.dumps(document, indent=2) + "\n")
 
 
 def _digits_of(digits: Digits, column: str) -> int | None:
@@ -85,11 +85,3 @@ def _cell(value: Any, digits: int | None, missing: str) -> str:
         # z: what is rounded to 0 has no sign.
         return repr(float(value)) if digits is None else f"{value:z.{digits}f}"
     return str(int(value)) if isinstance(value, bool) else str(value)
-
-
-def _without_nan(document: Any) -> Any:
-    if isinstance(document, Mapping):
-        return {name: _without_nan(value) for name, value in document.items()}
-    if isinstance(document, list | tuple):
-        return [_without_nan(value) for value in document]
-    return None if isinstance(document, float) and math.isnan(document) else document

@@ -34,8 +34,7 @@ def build_optimizer(
     optimizer = keras.optimizers.SGD(
         schedule, momentum=0.9, nesterov=True, weight_decay=settings.weight_decay or None
     )
-    if settings.weight_decay:
-        optimizer.exclude_from_weight_decay([w for w in network.trainable_variables if w.ndim == 1])
+    optimizer.exclude_from_weight_decay([w for w in network.trainable_variables if w.ndim == 1])
     optimizer.build(network.trainable_variables)
     return optimizer
 

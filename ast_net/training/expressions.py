@@ -18,7 +18,6 @@ from ast_net.reports import confusion
 from ast_net.training import expression_step, fit
 
 BACKBONE_WEIGHTS = "backbone.weights.h5"
-HEAD_WEIGHTS = expression_head.FILE
 # Without a split to choose the best epoch by, this part of the training pictures is kept for that.
 HELD_OUT = 0.1
 # Every epoch has its own pipeline; this is traced once for all of them.
@@ -53,8 +52,12 @@ def finetune(settings: config.Finetuning) -> None:
     # Only now: a run that cannot begin must not keep the folder from one with other settings.
     workdir.claim(folder, settings)
     train(cnn, head, train_split, dev_split, folder, settings)
-    del cnn
-    report(folder, settings.backbone, test_name, test_split)
+    del cnn, head
+    table = measure(settings.backbone, str(folder / BACKBONE_WEIGHTS), test_split)
+    title = f"{settings.backbone} on FER2013, {test_name}"
+    confusion.write(folder / workdir.EVALUATION, table, title)
+    print(confusion.format_table(table))
+    print(f"{table['pictures']} pictures of {test_name}: see {folder / workdir.EVALUATION}")
 
 
 def _initial(settings: config.Finetuning) -> keras.Model:
@@ -65,37 +68,21 @@ def _initial(settings: config.Finetuning) -> keras.Model:
     return backbone.load(settings.backbone, settings.backbone_weights, policy)
 
 
-def _splits(
-    splits: dict[str, fer2013.Split],
-) -> tuple[fer2013.Split, fer2013.Split, tuple]:
+def _splits(splits: dict[str, fer2013.Split]) -> tuple[fer2013.Split, fer2013.Split, tuple]:
+    """Returns what to train on, what to choose the best epoch by, and the test's name and split."""
     if "public_test" in splits:
         return splits["train"], splits["public_test"], ("private_test", splits["private_test"])
     images, labels = splits["train"]
     held = np.random.default_rng(0).permutation(len(labels)) < HELD_OUT * len(labels)
-    logging.info("no public_test here: %d training pictures choose the best epoch", held.sum())
+    logging.info(f"no public_test here: {held.sum()} training pictures choose the best epoch")
     return (images[~held], labels[~held]), (images[held], labels[held]), ("test", splits["test"])
 
 
-def report(folder: pathlib.Path, name: str, split: str, test: fer2013.Split) -> None:
-    """Measures the weights that a run left, prints the table and writes evaluation/."""
-    table = measure(name, folder / BACKBONE_WEIGHTS, folder / HEAD_WEIGHTS, test)
-    confusion.write(folder / workdir.EVALUATION, table, f"{name} on FER2013, {split}")
-    print(confusion.format_table(table))
-    print(f"{table['pictures']} pictures of {split}: see {folder / workdir.EVALUATION}")
-
-
-def measure(
-    name: str,
-    backbone_weights: pathlib.Path,
-    head_weights: pathlib.Path,
-    split: fer2013.Split,
-) -> dict:
-    """Measures trained weights on a split, in float32 and with one crop.
+def measure(name: str, weights: str | None, split: fer2013.Split) -> dict:
+    """Measures a trained CNN and the expression head beside it, in float32 and with one crop.
 
     Args:
-      name: the CNN, compact or vgg16.
-      backbone_weights: its weights.
-      head_weights: those of its expression head.
+      name, weights: the CNN, as of `backbone.load`.
       split: pictures and labels.
 
     Returns:
@@ -104,8 +91,8 @@ def measure(
     Raises:
       InputError: a file is missing, or holds other weights.
     """
-    cnn = backbone.load(name, str(backbone_weights))
-    head = expression_head.load_head(cnn.output.shape[-1], str(head_weights))
+    cnn = backbone.load(name, weights)
+    head = expression_head.load_head(cnn.output.shape[-1], expression_head.file_beside(weights))
     images, labels = split
     predicted = predict(_inference(_network(cnn, head, 0.0)), images)
     return confusion.tabulate(labels, predicted, expression_head.EXPRESSIONS)
@@ -123,23 +110,18 @@ def _inference(network: keras.Model) -> Callable[[np.ndarray], tf.Tensor]:
     return tf.function(network, input_signature=[tf.TensorSpec(network.input.shape, tf.float32)])
 
 
-def predict(
-    inference: Callable[[np.ndarray], tf.Tensor], images: np.ndarray, batch_size: int = 64
-) -> np.ndarray:
+def predict(inference: Callable[[np.ndarray], tf.Tensor], images: np.ndarray) -> np.ndarray:
     """Predicts the most likely class of each picture, [n].
 
     Args:
       inference: pictures float32 [B, 48, 48, 1] in [0, 1] -> logits [B, 7].
       images: the pictures, uint8 [n, 48, 48, 1].
-      batch_size: pictures at a time.
     """
-    parts = [
-        tf.argmax(
-            inference(images[first : first + batch_size].astype(np.float32) / 255), axis=1
-        ).numpy()
-        for first in range(0, len(images), batch_size)
+    logits = [
+        inference(images[first : first + 64].astype(np.float32) / 255)
+        for first in range(0, len(images), 64)
     ]
-    return np.concatenate(parts)
+    return np.concatenate(logits).argmax(axis=1)
 
 
 def batches(split: fer2013.Split, batch_size: int, seed: int, epoch: int) -> tf.data.Dataset:
@@ -204,7 +186,7 @@ def train(
 
     def save() -> None:
         with expression_step.averaged(network, averages):
-            for model, name in ((cnn, BACKBONE_WEIGHTS), (head, HEAD_WEIGHTS)):
+            for model, name in ((cnn, BACKBONE_WEIGHTS), (head, expression_head.FILE)):
                 with files.whole(folder / name) as temporary:
                     model.save_weights(temporary)
 
@@ -213,7 +195,6 @@ def train(
         batches=lambda epoch: batches(train_split, settings.batch_size, settings.seed, epoch),
         step=step,
         measure=measure_dev,
-        score=lambda row: row["dev_accuracy"],
         save=save,
     )
     fit.fit(folder, task, settings.epochs)

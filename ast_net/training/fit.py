@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import pathlib
+import statistics
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -15,7 +16,6 @@ from absl import logging
 from ast_net import errors, files, workdir
 from ast_net.training import history
 
-TENSORBOARD = "tensorboard"
 Step = Callable[[Any], dict[str, tf.Tensor]]
 
 
@@ -30,8 +30,8 @@ class Task:
       batches: gives the batches of an epoch, counted from 0; all tensors of a batch are [B, ...].
       step: gives the training step of an epoch, counted from 0. A step trains on one batch and
         returns its `loss` and any other figures, each the mean over the batch.
-      measure: measures the network as it is now, after each epoch.
-      score: computes from a row of history.csv how good its epoch is: higher is better, NaN worst.
+      measure: measures the network as it is now, after each epoch. The names of the figures begin
+        with dev_; the best epoch is the one with the highest mean of them.
       save: writes the weights as they are now; called whenever an epoch is the best so far.
     """
 
@@ -39,22 +39,21 @@ class Task:
     batches: Callable[[int], Iterable[Any]]
     step: Callable[[int], Step]
     measure: Callable[[], dict[str, float]]
-    score: Callable[[dict[str, float]], float]
     save: Callable[[], None]
 
 
-def fit(folder: pathlib.Path, task: Task, epochs: int, patience: int | None = None) -> None:
+def fit(folder: pathlib.Path, task: Task, epochs: int, patience: float = math.inf) -> None:
     """Trains, or continues a run that was stopped or that gets more epochs or patience than before.
 
     Leaves history.csv, TensorBoard logs and checkpoints in the folder, beside the weights that the
     task saves, and the task's state as it is after the last epoch. A run that is killed and then
-    continued ends as if it had never stopped: an unfinished epoch is done again, with the same result.
+    continued ends as if it had never stopped: an unfinished epoch is done again, to the same end.
 
     Args:
       folder: the run's workdir.
       task: the network, its data and its training step.
       epochs: their number, those of earlier calls included.
-      patience: stop after so many epochs without a better score; None for never.
+      patience: stop after so many epochs without a better one; by default never.
 
     Raises:
       InputError: the loss is no longer finite; checkpoints or history.csv are damaged or missing.
@@ -62,23 +61,24 @@ def fit(folder: pathlib.Path, task: Task, epochs: int, patience: int | None = No
     """
     checkpoint = tf.train.Checkpoint(**task.state)
     manager = tf.train.CheckpointManager(checkpoint, folder / workdir.CHECKPOINTS, max_to_keep=2)
-    rows = _resume(checkpoint, manager.latest_checkpoint, task, folder)
-    if _finished(rows, task, epochs, patience):
+    rows = _resume(checkpoint, manager.latest_checkpoint, folder)
+    if _finished(rows, epochs, patience):
         return
-    with files.tensorflow_output(folder / TENSORBOARD):
-        summaries = tf.summary.create_file_writer(str(folder / TENSORBOARD))
+    logs = folder / workdir.TENSORBOARD
+    with files.tensorflow_output(logs):
+        summaries = tf.summary.create_file_writer(str(logs))
     with tqdm.tqdm(unit="batch", disable=None) as bar:
-        while not _finished(rows, task, epochs, patience):
+        while not _finished(rows, epochs, patience):
             bar.set_description(f"epoch {len(rows) + 1}/{epochs}")
             rows.append(_epoch(task, len(rows), bar))
-            is_best = _best(rows, task) == len(rows) - 1
+            is_best = _best(rows) == len(rows) - 1
             with bar.external_write_mode():
                 print(_progress_line(rows, epochs, is_best), flush=True)
             # The checkpoint comes last: killed before it, the epoch and its files are made again.
             if is_best:
                 task.save()
             history.write(folder / workdir.HISTORY, rows)
-            with files.tensorflow_output(folder / TENSORBOARD), summaries.as_default(len(rows)):
+            with files.tensorflow_output(logs), summaries.as_default(len(rows)):
                 for name, value in rows[-1].items():
                     tf.summary.scalar(name, value)
                 summaries.flush()
@@ -117,7 +117,7 @@ def compiled(step: Step, jit_compile: bool, signature: list[Any] | None = None) 
 
 
 def _resume(
-    checkpoint: tf.train.Checkpoint, latest: str | None, task: Task, folder: pathlib.Path
+    checkpoint: tf.train.Checkpoint, latest: str | None, folder: pathlib.Path
 ) -> history.History:
     """Restores the latest checkpoint and returns the history up to it."""
     path = folder / workdir.HISTORY
@@ -125,26 +125,20 @@ def _resume(
     done = int(latest.rpartition("-")[2]) if latest else 0
     if not done <= len(rows) <= done + 1:
         raise errors.InputError(
-            f"{path}: found {len(rows)} epochs here, but checkpoints of {done} in "
-            f"{folder / workdir.CHECKPOINTS}. Files of this run were deleted, and training would "
-            "overwrite the rest: give another `workdir`"
+            f"{path}: found {len(rows)} epochs here, but checkpoints of {done}. Files of this run "
+            "were deleted, and training would overwrite the rest: give another `workdir`"
         )
     try:
-        _best(rows[:done], task)
-    except KeyError as error:
-        raise errors.InputError(
-            f"{path}: has no column {error}, which tells the best epoch: give another `workdir`"
-        ) from error
-    if latest:
-        try:
+        _best(rows[:done])
+        if latest:
             checkpoint.restore(latest).assert_consumed()
-        # A damaged file makes TensorFlow raise almost anything.
-        except Exception as error:
-            raise errors.InputError(
-                f"{latest}: the checkpoint is damaged or belongs to another network ({error}): "
-                "give another `workdir` to start again"
-            ) from error
-        logging.info("resuming after epoch %d", done)
+            logging.info(f"resuming after epoch {done}")
+    # A damaged file makes TensorFlow raise almost anything.
+    except Exception as error:
+        raise errors.InputError(
+            f"{folder}: the last checkpoint or {workdir.HISTORY} is damaged, or belongs to another "
+            f"network ({error!r}): give another `workdir` to start again"
+        ) from error
     return rows[:done]
 
 
@@ -167,28 +161,31 @@ def _epoch(task: Task, number: int, bar: tqdm.tqdm) -> dict[str, float]:
             f"the loss became {row['loss']} in epoch {number + 1}: give a lower `learning_rate` "
             "and a new `workdir`"
         )
-    row |= task.measure()
-    return row | {"seconds": time.monotonic() - started}
+    return row | task.measure() | {"seconds": time.monotonic() - started}
 
 
-def _best(rows: history.History, task: Task) -> int | None:
-    """Finds the epoch with the highest score, the first of equals; None before the first."""
-    scores = [task.score(row) for row in rows]
-    ranks = [-math.inf if math.isnan(score) else score for score in scores]
-    return ranks.index(max(ranks)) if ranks else None
+def _best(rows: history.History) -> int:
+    """Finds the epoch whose figures on dev have the highest mean, the first of equals; -1 for none.
+
+    A mean that is undefined is the lowest.
+    """
+
+    def rank(epoch: int) -> float:
+        row = rows[epoch]
+        score = statistics.fmean(row[name] for name in row if name.startswith("dev_"))
+        return -math.inf if math.isnan(score) else score
+
+    return max(range(len(rows)), key=rank, default=-1)
 
 
-def _finished(rows: history.History, task: Task, epochs: int, patience: int | None) -> bool:
-    best = _best(rows, task)
-    stalled = best is not None and patience is not None and len(rows) - 1 - best >= patience
-    return stalled or len(rows) >= epochs
+def _finished(rows: history.History, epochs: int, patience: float) -> bool:
+    return len(rows) >= epochs or len(rows) - 1 - _best(rows) >= patience
 
 
 def _progress_line(rows: history.History, epochs: int, is_best: bool) -> str:
-    figures = dict(rows[-1])
-    seconds = figures.pop("seconds")
+    *figures, (_, seconds) = rows[-1].items()
     parts = [f"epoch {len(rows)}/{epochs}"]
-    for name, value in figures.items():
+    for name, value in figures:
         words = name.removesuffix("_loss").split("_")
         label = " ".join(word.upper() if word in ("cc", "ccc") else word for word in words)
         parts.append(f"{label} {value:.4g}")

@@ -193,8 +193,8 @@ def _evaluate(
     predictions = _predict(experiment, records, split, predictor)
     table = evaluation.tabulate(predictions, experiment.targets)
     output = folder / workdir.EVALUATION / f"{experiment.dataset}_{split}"
-    evaluation.write(output, predictions, experiment.targets, table)
-    evaluation_figures.write(output / "figures", predictions, experiment.targets, table)
+    evaluation.write(output, predictions, table)
+    evaluation_figures.write(output / "figures", predictions, table)
     print(evaluation.format_table(table))
     for name in evaluation.undefined(table):
         print(f"{name}: no CC (nothing valid, or a constant series); left out of mean, min and max")

@@ -1,7 +1,6 @@
 """Trains the temporal model (section 3.4): its step, its warm-up and its best epoch."""
 
 import pathlib
-import statistics
 from collections.abc import Callable
 
 import keras
@@ -10,8 +9,6 @@ import tensorflow as tf
 from ast_net import config, workdir
 from ast_net.temporal import stacked_lstm
 from ast_net.training import fit
-
-_DEV_CC = "dev_cc_"
 
 
 def train(
@@ -43,8 +40,8 @@ def train(
     constraints = model.get_layer("loss").constraints
 
     def step_of(epoch: int) -> fit.Step:
-        warm = epoch / training.warmup_epochs if training.warmup_epochs else 1.0
-        constraints.assign(min(1.0, warm))
+        warmup = training.warmup_epochs
+        constraints.assign(min(1.0, epoch / warmup) if warmup else 1.0)
         return step
 
     def save(name: str) -> None:
@@ -54,8 +51,7 @@ def train(
         state={"model": model, "optimizer": optimizer},
         batches=batches,
         step=step_of,
-        measure=lambda: {f"{_DEV_CC}{target}": cc for target, cc in measure().items()},
-        score=mean_dev_cc,
+        measure=lambda: {f"dev_cc_{target}": cc for target, cc in measure().items()},
         save=lambda: save("best"),
     )
     fit.fit(folder, task, training.epochs, training.patience)
@@ -79,8 +75,3 @@ def training_step(
 
     shapes = {name: tf.TensorSpec(t.shape, t.dtype) for name, t in model.input.items()}
     return fit.compiled(step, jit_compile, [shapes])
-
-
-def mean_dev_cc(row: dict[str, float]) -> float:
-    """Averages the dev CC over targets; NaN if that of any target is undefined."""
-    return statistics.fmean(value for name, value in row.items() if name.startswith(_DEV_CC))

@@ -47,7 +47,7 @@ def test_the_page_has_aligned_faces_with_their_times(face_video, tmp_path):
     ones = np.ones(len(frames), np.float32)
     track = face_track.Track(times, valid, ones, np.zeros((len(frames), 4), np.float32), landmarks)
     settings = config.Alignment()
-    page = contact_sheet.make("P1", source, track, settings, faces=4)
+    page = contact_sheet.make("P1", source, track, faces=4)
     titles = [axes.get_title() for axes in page.axes]
     assert titles == ["0.12 s", "0.36 s", "0.40 s, no face", "0.64 s"]
     for axes, index in zip(page.axes, (3, 9, 10, 16)):

@@ -14,7 +14,7 @@ TARGETS = ("valence", "arousal")
 
 @pytest.fixture
 def frames(rng):
-    """Three recordings: one of several segments with a pause, one of 25 frames/s, one without ratings."""
+    """Three recordings: one of several segments with a pause, one of 25 frames/s, one unrated."""
     made = {}
     for name, count, step in (("P1", 150, 0.1), ("P2", 30, 0.04), ("P3", 7, 0.04)):
         times = np.arange(count) * step
@@ -28,10 +28,7 @@ def frames(rng):
     return made
 
 
-@pytest.fixture
-def records(frames):
-    splits = {"train": ("P1", "P3"), "dev": ("P2",)}
-
+def records_of(frames, splits):
     def segments(split):
         examples = [
             example
@@ -47,8 +44,13 @@ def records(frames):
     return types.SimpleNamespace(targets=TARGETS, splits=splits, segments=segments)
 
 
+@pytest.fixture
+def records(frames):
+    return records_of(frames, {"train": ("P1", "P3"), "dev": ("P2",)})
+
+
 def test_a_row_for_each_recording(records, frames):
-    rows = {row["recording"]: row for row in description.recordings(records)}
+    rows = {row["recording"]: row for row in description.tabulate(records)[0]}
     assert [row["split"] for row in rows.values()] == ["train", "train", "dev"]
     first, labels = rows["P1"], frames["P1"].labels.astype(np.float32)
     assert first["frames"] == 150
@@ -69,8 +71,7 @@ def test_a_row_for_each_recording(records, frames):
 
 
 def test_a_split_is_what_its_frames_are(records, frames):
-    rows = description.splits(description.recordings(records), TARGETS)
-    train, dev = rows
+    _, (train, dev) = description.tabulate(records)
     assert (train["split"], dev["split"]) == ("train", "dev")
     assert (train["recordings"], train["frames"]) == (2, 157)
     assert train["seconds"] == pytest.approx(15.5 + 0.28)
@@ -79,8 +80,7 @@ def test_a_split_is_what_its_frames_are(records, frames):
     assert train["rated"] == pytest.approx(110 / 157)
     assert train["valence_frames"] == 120
     both = np.concatenate([frames["P1"].labels[:, 1], frames["P2"].labels[:, 1]])
-    recordings = [{**row, "split": "all"} for row in description.recordings(records)]
-    (together,) = description.splits(recordings, TARGETS)
+    _, (together,) = description.tabulate(records_of(frames, {"all": ("P1", "P2", "P3")}))
     assert together["arousal_mean"] == pytest.approx(np.nanmean(both), abs=1e-6)
     assert together["arousal_sd"] == pytest.approx(np.nanstd(both), abs=1e-6)
     assert together["arousal_max"] == pytest.approx(np.nanmax(both), abs=1e-6)
@@ -88,6 +88,6 @@ def test_a_split_is_what_its_frames_are(records, frames):
 
 def test_a_split_without_any_rating(records, frames):
     frames["P2"].labels[:] = np.nan
-    dev = description.splits(description.recordings(records), TARGETS)[1]
+    _, (_, dev) = description.tabulate(records)
     assert dev["valence_frames"] == 0
     assert np.isnan(dev["valence_sd"])

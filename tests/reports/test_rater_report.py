@@ -23,7 +23,7 @@ def rated(rng):
 
 
 def test_rows_are_of_pairs_and_of_recordings(rated):
-    pairs = rater_report.pairs(rated)
+    (first, second), pairs = rater_report.tabulate(rated)
     assert [(p["recording"], p["rater"], p["other"]) for p in pairs[:3]] == [
         ("P1", "FM1", "FM2"),
         ("P1", "FM1", "FF1"),
@@ -34,7 +34,6 @@ def test_rows_are_of_pairs_and_of_recordings(rated):
         scipy.stats.pearsonr(values[:, r], values[:, s])[0] for r, s in ((0, 1), (0, 2), (1, 2))
     ]
     assert [p["cc"] for p in pairs[:3]] == pytest.approx(expected)
-    first, second = rater_report.summary(rated)
     assert first["cc"] == pytest.approx(np.mean(expected))
     assert first["cc_min"] == pytest.approx(min(expected))
     assert first["alpha"] > 0.9
@@ -45,16 +44,12 @@ def test_rows_are_of_pairs_and_of_recordings(rated):
 
 def test_the_figure_has_every_rater_and_recording(rated, tmp_path):
     rated["P3"] = {"arousal": annotations.Ratings(np.zeros(1), np.zeros((1, 1)), ("lonely",))}
-    rows = rater_report.summary(rated)
-    page = rater_report.figure(rows, rater_report.pairs(rated))
+    rows, pairs = rater_report.tabulate(rated)
+    page = rater_report.figure(rows, pairs)
     figures.save(page, tmp_path / "agreement.png")
     matrix, recordings = page.axes
     assert [t.get_text() for t in matrix.get_yticklabels()] == ["FF1", "FM1", "FM2"]
     assert [t.get_text() for t in recordings.get_xticklabels()] == ["P1", "P2", "P3"]
     shown = np.ma.filled(matrix.images[0].get_array(), np.nan)
-    ccc = [
-        pair["ccc"]
-        for pair in rater_report.pairs(rated)
-        if {"FM1", "FM2"} == {pair["rater"], pair["other"]}
-    ]
+    ccc = [pair["ccc"] for pair in pairs if {"FM1", "FM2"} == {pair["rater"], pair["other"]}]
     assert shown[1, 2] == pytest.approx(np.mean(ccc))
