@@ -141,9 +141,9 @@ def test_auto_is_what_the_processor_has(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"name": "torch"}, "runtime must be one of .*'torch'"),
-        ({"precision": "float16"}, "precision must be one of .*'float16'"),
-        ({"precision": "int8"}, "give --runtime=openvino"),
+        ({"name": "torch"}, "`runtime` must be one of .*found torch"),
+        ({"precision": "float16"}, "`precision` must be one of .*found float16"),
+        ({"precision": "int8"}, "give `runtime=openvino`"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings, message):
