@@ -18,7 +18,7 @@ from ast_net.cnn import calibration
 from ast_net.demo import synthetic_face
 from ast_net.faces import alignment
 
-# Rows of synthetic_face.LANDMARKS["eyes"] where the irises are.
+# Which of the landmarks of the eyes are the irises.
 IRISES = np.array([1, 8])
 # Standard deviation, in the portrait's pixels, of where a detector sees an eye.
 EYE_NOISE = 1.0
@@ -56,8 +56,8 @@ def draw(rng: np.random.Generator, settings: config.Alignment) -> np.ndarray:
     """Draws one face, uint8 RGB [224, 224, 3]."""
     face = synthetic_face.PortraitFace(rng)
     valence, arousal = rng.uniform(-1, 1, 2)
-    parts = [part for part, rows in synthetic_face.LANDMARKS.items() for _ in rows]
-    eyes = face.landmarks(valence, arousal)[parts.index("eyes") + IRISES]
+    parts = synthetic_face.landmarks().parts
+    eyes = face.landmarks(valence, arousal)[parts == "eyes"][IRISES]
     drawn, opacity = face.draw(valence, arousal, to_portrait(rng, eyes, settings))
     wall = np.full_like(drawn, rng.integers(30, 220, 3))
     picture = cv2.add(

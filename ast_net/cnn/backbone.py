@@ -43,10 +43,10 @@ def load(name: str, weights: str | None, dtype_policy: str = "float32") -> keras
     path = _weights_file(name, weights)
     if name == "vgg16":
         model = vgg16.build_vgg16(dtype_policy, draw_weights=False)
-        vgg_face.load_into(model, str(path))
+        vgg_face.load_into(model, path)
         return model
     model = compact.build_compact(dtype_policy=dtype_policy)
-    weight_files.load(model, path, "a .weights.h5 file that Keras saved from compact")
+    weight_files.load(model, path, "a .weights.h5 file that Keras saved from it")
     return model
 
 
@@ -86,17 +86,16 @@ def extract_pictures(model: keras.Model, pictures: np.ndarray, batch_size: int =
 
 def _weights_file(name: str, weights: str | None) -> pathlib.Path:
     if name not in FEATURE_SIZE:
-        raise errors.InputError(
-            f"backbone {name!r} is unknown, expected one of {sorted(FEATURE_SIZE)}"
-        )
+        known = " or ".join(FEATURE_SIZE)
+        raise errors.InputError(f"backbone {name!r} is unknown, expected {known}")
     if weights is None and name == "compact":
         return shipped.COMPACT
     if weights is None:
         raise errors.InputError(
             f"backbone {name} has no weights of its own: give `backbone_weights=PATH`, VGG-Face's "
-            "weights (tools/fetch_vgg_face.py) or those that finetune left, or use "
-            "`backbone=compact`"
+            "(tools/fetch_vgg_face.py) or those that finetune left, or use `backbone=compact`"
         )
-    if not pathlib.Path(weights).is_file():
-        raise errors.InputError(f"{weights}: no such file; expected the weights of {name}")
-    return pathlib.Path(weights)
+    path = pathlib.Path(weights)
+    if not path.is_file():
+        raise errors.InputError(f"{path}: no such file; expected the weights of {name}")
+    return path

@@ -20,16 +20,13 @@ _SIZE, _STORED_SIZE = 224, 112
 @functools.cache
 def faces() -> np.ndarray:
     """Reads the packaged faces, uint8 RGB [64, 224, 224, 3], aligned as `config.Alignment` says."""
-    encoded = np.frombuffer(FILE.read_bytes(), np.uint8)
-    mosaic = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB))
+    mosaic = np.asarray(cv2.imread(str(FILE), cv2.IMREAD_COLOR_RGB))
     tiles = mosaic.reshape(ROWS, _STORED_SIZE, COLUMNS, _STORED_SIZE, 3).swapaxes(1, 2)
+    size = (_SIZE, _SIZE)
     # The interpolation for which OpenCV promises the same pixels on every processor.
-    return np.stack(
-        [
-            cv2.resize(tile, (_SIZE, _SIZE), interpolation=cv2.INTER_LINEAR_EXACT)
-            for tile in tiles.reshape(-1, _STORED_SIZE, _STORED_SIZE, 3)
-        ]
-    )
+    exact = cv2.INTER_LINEAR_EXACT
+    tiles = tiles.reshape(-1, _STORED_SIZE, _STORED_SIZE, 3)
+    return np.stack([cv2.resize(tile, size, interpolation=exact) for tile in tiles])
 
 
 def mosaic(faces: np.ndarray) -> np.ndarray:

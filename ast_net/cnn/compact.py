@@ -64,18 +64,12 @@ def build_trunk(seed: int = 0, dtype_policy: str = "float32", folded: bool = Fal
       seed, dtype_policy: as of `build_compact`.
       folded: biases in place of the batch normalisations; see `fold`.
     """
-    seeds = keras.random.SeedGenerator(seed)
+    initializer = keras.initializers.HeNormal(keras.random.SeedGenerator(seed))
+    options = {"use_bias": folded, "kernel_initializer": initializer, "dtype": dtype_policy}
 
     def convolution(hidden, filters, name):
-        hidden = keras.layers.Conv2D(
-            filters,
-            3,
-            padding="same",
-            use_bias=folded,
-            kernel_initializer=keras.initializers.HeNormal(seeds),
-            dtype=dtype_policy,
-            name=f"conv{name}",
-        )(hidden)
+        layer = keras.layers.Conv2D(filters, 3, padding="same", name=f"conv{name}", **options)
+        hidden = layer(hidden)
         if not folded:
             hidden = FusedBatchNormalization(dtype=dtype_policy, name=f"norm{name}")(hidden)
         return keras.layers.ReLU(dtype=dtype_policy, name=f"relu{name}")(hidden)
@@ -92,13 +86,8 @@ def build_trunk(seed: int = 0, dtype_policy: str = "float32", folded: bool = Fal
         residual = convolution(convolution(hidden, filters, f"{stage}_2"), filters, f"{stage}_3")
         hidden = keras.layers.Add(dtype=dtype_policy, name=f"add{stage}")([hidden, residual])
         hidden = keras.layers.MaxPooling2D(dtype=dtype_policy, name=f"pool{stage}")(hidden)
-    fc6 = keras.layers.Dense(
-        FEATURES,
-        use_bias=folded,
-        kernel_initializer=keras.initializers.HeNormal(seeds),
-        dtype=dtype_policy,
-        name="fc6",
-    )(keras.layers.Flatten(dtype=dtype_policy)(hidden))
+    hidden = keras.layers.Flatten(dtype=dtype_policy)(hidden)
+    fc6 = keras.layers.Dense(FEATURES, name="fc6", **options)(hidden)
     if not folded:
         fc6 = keras.layers.BatchNormalization(dtype=dtype_policy, name="norm6")(fc6)
     fc6 = keras.layers.ReLU(dtype=dtype_policy, name="relu6")(fc6)
@@ -116,9 +105,7 @@ def fold(model: keras.Model, dtype_policy: str) -> keras.Model:
     """
     folded = build_compact(dtype_policy=dtype_policy, folded=True)
     normalised, trunk = model.get_layer("trunk"), folded.get_layer("trunk")
-    for layer in trunk.layers:
-        if not layer.weights:
-            continue
+    for layer in (layer for layer in trunk.layers if layer.weights):
         norm = normalised.get_layer(layer.name.replace("conv", "norm").replace("fc", "norm"))
         scale = norm.gamma / keras.ops.sqrt(norm.moving_variance + norm.epsilon)
         layer.kernel.assign(normalised.get_layer(layer.name).kernel * scale)

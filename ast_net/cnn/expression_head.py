@@ -38,12 +38,8 @@ def load_head(
       InputError: the file is missing, damaged, or not the weights of such a head.
     """
     head = build_head(feature_size)
-    weight_files.load(
-        head,
-        weights,
-        f"a head on {feature_size} features, the {FILE} that finetune leaves beside its "
-        "backbone.weights.h5",
-    )
+    expected = f"the {FILE} that finetune leaves, for {feature_size} features"
+    weight_files.load(head, weights, expected)
     return head
 
 

@@ -28,9 +28,6 @@ from ast_net.cnn import backbone, calibration, tensorflow_runtime
 FOLDER, MODEL, DIGEST = "quantised", "model.xml", "sha256"
 # Faces that are computed together. Each part reads all weights, fc6's 103 MB too.
 _PART = 16
-# int8 is of convolutions and matrix products; what is left takes no time in float32.
-_ARITHMETIC = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
-_RANGE = range_estimator.RangeEstimatorParametersSet.MINMAX
 
 
 def load(
@@ -41,7 +38,8 @@ def load(
         network = openvino.Core().read_model(_quantised(name, weights, cache_dir) / MODEL)
     else:
         network = _converted(name, weights)
-    return _Requests(network, _ARITHMETIC[precision])
+    # int8 is of convolutions and matrix products; what is left takes no time in float32.
+    return _Requests(network, "bf16" if precision == "bfloat16" else "f32")
 
 
 def int8_id(name: str, weights: str | None, cache_dir: pathlib.Path) -> str:
@@ -71,32 +69,29 @@ class _Requests:
         """uint8 RGB [B, 224, 224, 3] -> fc6, float32 [B, F]."""
         with self._one_at_a_time:
             streams = min(len(faces), os.cpu_count() or 1)
-            if self._compiled is None or streams > self._streams:
-                self._compiled = self._compile(streams)
+            if streams > self._streams:
+                self._compile(streams)
             parts = np.array_split(faces, max(streams, -(-len(faces) // _PART)))
             while len(self._requests) < len(parts):
                 self._requests.append(self._compiled.create_infer_request())
-            at_work = list(zip(self._requests, parts))
-            for request, part in at_work:
+            at_work = self._requests[: len(parts)]
+            for request, part in zip(at_work, parts):
                 request.start_async({0: part})
-            for request, _ in at_work:
+            for request in at_work:
                 request.wait()
-            return np.concatenate([request.get_output_tensor().data for request, _ in at_work])
+            return np.concatenate([request.get_output_tensor().data for request in at_work])
 
-    def _compile(self, streams: int):
-        options = {
-            "INFERENCE_PRECISION_HINT": self._arithmetic,
-            "NUM_STREAMS": streams,
-            # Threads are not tied to cores: others find faces meanwhile.
-            "ENABLE_CPU_PINNING": False,
-        }
+    def _compile(self, streams: int) -> None:
+        # Threads are not tied to cores: others find faces meanwhile.
+        options = {"NUM_STREAMS": streams, "ENABLE_CPU_PINNING": False}
+        options["INFERENCE_PRECISION_HINT"] = self._arithmetic
+        self._compiled = openvino.Core().compile_model(self._network, "CPU", options)
         self._requests, self._streams = [], streams
-        return openvino.Core().compile_model(self._network, "CPU", options)
 
 
 def _converted(name: str, weights: str | None) -> openvino.Model:
-    model = backbone.load(name, weights)
-    return openvino.convert_model(tensorflow_runtime.traced(model).get_concrete_function())
+    fc6 = tensorflow_runtime.traced(backbone.load(name, weights))
+    return openvino.convert_model(fc6.get_concrete_function())
 
 
 def _quantised(name: str, weights: str | None, cache_dir: pathlib.Path) -> pathlib.Path:
@@ -106,7 +101,7 @@ def _quantised(name: str, weights: str | None, cache_dir: pathlib.Path) -> pathl
     folder = cache_dir / FOLDER / "-".join(key)
     if not _is_whole(folder):
         if folder.exists():
-            logging.warning("%s: the int8 network is damaged, and is made again", folder)
+            logging.warning(f"{folder}: the int8 network is damaged, and is made again")
         shutil.rmtree(folder, ignore_errors=True)
         _quantise(name, weights, folder)
     return folder
@@ -114,22 +109,19 @@ def _quantised(name: str, weights: str | None, cache_dir: pathlib.Path) -> pathl
 
 def _quantise(name: str, weights: str | None, folder: pathlib.Path) -> None:
     faces = calibration.faces()
-    logging.info("calibrating %s for int8 on %d faces, once", name, len(faces))
+    logging.info(f"calibrating {name} for int8 on {len(faces)} faces, once")
     nncf.set_log_level(std_logging.ERROR)
+    options = nncf.AdvancedQuantizationParameters(
+        # Weights of 7 bits: processors without VNNI add pairs of products in 16 bits, which overflow
+        # with 8 bits, so that features would be worse there, and different.
+        overflow_fix=nncf.OverflowFix.ENABLE,
+        # The faces are few and alike. Their mean range, NNCF's default, clips other faces.
+        activations_range_estimator_params=range_estimator.RangeEstimatorParametersSet.MINMAX,
+    )
+    network, data = _converted(name, weights), nncf.Dataset(faces[:, np.newaxis])
     # Its progress would stand among the output.
     with contextlib.redirect_stdout(sys.stderr):
-        network = nncf.quantize(
-            _converted(name, weights),
-            nncf.Dataset(faces[:, np.newaxis]),
-            subset_size=len(faces),
-            advanced_parameters=nncf.AdvancedQuantizationParameters(
-                # Weights of 7 bits: processors without VNNI add pairs of products in 16 bits, which
-                # overflow with 8 bits, so that features would be worse there, and different.
-                overflow_fix=nncf.OverflowFix.ENABLE,
-                # The faces are few and alike. Their mean range, NNCF's default, clips other faces.
-                activations_range_estimator_params=_RANGE,
-            ),
-        )
+        network = nncf.quantize(network, data, subset_size=len(faces), advanced_parameters=options)
     with files.whole_folder(folder) as temporary:
         openvino.save_model(network, temporary / MODEL, compress_to_fp16=False)
         (temporary / DIGEST).write_text(_digest(temporary))
@@ -137,8 +129,8 @@ def _quantise(name: str, weights: str | None, folder: pathlib.Path) -> None:
 
 def _is_whole(folder: pathlib.Path) -> bool:
     try:
-        return (folder / DIGEST).read_text() == _digest(folder)
-    except (OSError, UnicodeDecodeError):
+        return (folder / DIGEST).read_bytes() == _digest(folder).encode()
+    except OSError:
         return False
 
 

@@ -1,6 +1,7 @@
 """Aligned faces to fc6: by TensorFlow or OpenVINO, in the precision that suits the processor."""
 
 import dataclasses
+import itertools
 import os
 import pathlib
 import sys
@@ -53,14 +54,12 @@ def resolve(settings: config.Runtime) -> config.Runtime:
     and `vgg16` 81 instead of 339; the features keep a cosine of 0.9999
     (tools/benchmark_precision.py).
     """
-    if settings.precision != "auto":
-        return settings
-    if settings.name == "openvino":
+    precision = settings.precision
+    if precision == "auto" and settings.name == "openvino":
         precision = "int8"
-    elif has_bfloat16() and not tf.config.list_physical_devices("GPU"):
-        precision = "bfloat16"
-    else:
-        precision = "float32"
+    elif precision == "auto":
+        fast = has_bfloat16() and not tf.config.list_physical_devices("GPU")
+        precision = "bfloat16" if fast else "float32"
     return dataclasses.replace(settings, precision=precision)
 
 
@@ -120,21 +119,13 @@ def extract(
       faces: for each frame the aligned face [224, 224, 3] uint8 RGB, and whether there is one.
       batch_size: faces that pass through the CNN at once, and frames held in memory.
     """
-    batch: list[tuple[np.ndarray, bool]] = []
-    for frame in faces:
-        batch.append(frame)
-        if len(batch) == batch_size:
-            yield from _extract_batch(extractor, batch)
-            batch = []
-    yield from _extract_batch(extractor, batch)
-
-
-def _extract_batch(extractor: Extractor, batch: list[tuple[np.ndarray, bool]]) -> np.ndarray:
-    features = np.zeros((len(batch), extractor.feature_size), np.float16)
-    valid = np.array([is_face for _, is_face in batch], bool)
-    if valid.any():
-        features[valid] = extractor(np.stack([face for face, is_face in batch if is_face]))
-    return features
+    frames = iter(faces)
+    while batch := list(itertools.islice(frames, batch_size)):
+        features = np.zeros((len(batch), extractor.feature_size), np.float16)
+        valid = [is_face for _, is_face in batch]
+        if any(valid):
+            features[valid] = extractor(np.stack([face for face, is_face in batch if is_face]))
+        yield from features
 
 
 def forbid_openvino_reports() -> None:

@@ -1,6 +1,5 @@
 """The CNN as TensorFlow computes it, in float32 or bfloat16."""
 
-import functools
 from collections.abc import Callable
 
 import keras
@@ -26,18 +25,16 @@ def network(name: str, weights: str | None, precision: str) -> keras.Model:
     Raises:
       InputError: as `backbone.load`.
     """
-    if precision == "float32":
-        return backbone.load(name, weights)
-    if name == "compact":
-        return compact.fold(backbone.load(name, weights), "bfloat16")
+    if name == "compact" and precision == "bfloat16":
+        return compact.fold(backbone.load(name, weights), precision)
     # Not mixed_bfloat16, which has weights in float32 and casts them at every call.
-    return backbone.load(name, weights, "bfloat16")
+    return backbone.load(name, weights, precision)
 
 
 def traced(model: keras.Model):
     """Traces the CNN as one graph, uint8 RGB [B, 224, 224, 3] -> fc6, float32 [B, F], for any B."""
 
-    @functools.partial(tf.function, input_signature=[tf.TensorSpec((None, 224, 224, 3), tf.uint8)])
+    @tf.function(input_signature=[tf.TensorSpec((None, 224, 224, 3), tf.uint8)])
     def fc6(faces):
         return tf.cast(model(faces), tf.float32)
 

@@ -52,20 +52,14 @@ def build_vgg16(dtype_policy: str = "float32", draw_weights: bool = True) -> ker
       draw_weights: whether they are random until some are read into it (`cnn.vgg_face`), or zero.
     """
     faces = keras.Input((224, 224, 3), dtype="uint8", name="faces")
-    hidden = keras.layers.Rescaling(
-        1.0, offset=[-mean for mean in MEAN_RGB], dtype="float32", name="subtract_mean"
-    )(faces)
+    offset = [-mean for mean in MEAN_RGB]
+    hidden = keras.layers.Rescaling(1.0, offset, dtype="float32", name="subtract_mean")(faces)
+    options = {"padding": "same", "activation": "relu", "dtype": dtype_policy}
+    options["kernel_initializer"] = "glorot_uniform" if draw_weights else "zeros"
     for block, (filters, convolutions) in enumerate(BLOCKS, start=1):
         for number in range(1, convolutions + 1):
-            hidden = keras.layers.Conv2D(
-                filters,
-                3,
-                padding="same",
-                activation="relu",
-                kernel_initializer="glorot_uniform" if draw_weights else "zeros",
-                dtype=dtype_policy,
-                name=f"conv{block}_{number}",
-            )(hidden)
+            layer = keras.layers.Conv2D(filters, 3, name=f"conv{block}_{number}", **options)
+            hidden = layer(hidden)
         hidden = keras.layers.MaxPooling2D(dtype=dtype_policy, name=f"pool{block}")(hidden)
     fc6 = Fc6(FEATURES, draw_weights, dtype=dtype_policy, name="fc6")(hidden)
     return keras.Model(faces, fc6, name="vgg16")

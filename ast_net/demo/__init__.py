@@ -1,1 +1,1 @@
-"""A data set made up in full: recordings of a warped portrait and what simulated raters say of them."""
+"""A data set made up in full: a warped portrait's recordings and what simulated raters say."""

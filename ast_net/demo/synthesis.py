@@ -1,14 +1,16 @@
 """Generates a folder of recordings: the demo data set, which needs no download and no licence.
 
-Each recording is a video of a person whose expression follows known smooth curves of valence and arousal,
-and what six simulated raters say about it. Everything follows from the seed and the recording's name.
+Each recording is a video of a person whose expression follows known smooth curves of valence and
+arousal, and what six simulated raters say about it. Everything follows from the seed and the
+recording's name.
 """
 
 import dataclasses
+import itertools
 import json
 import pathlib
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 import tqdm
@@ -38,14 +40,6 @@ class FolderLayout(Protocol):
     def rating_file(self, folder: pathlib.Path, target: str, recording: str) -> pathlib.Path: ...
 
 
-class SimulatedRatings(NamedTuple):
-    """What the raters say of one target: times float64 [R] in seconds, values [R, raters], names."""
-
-    times: np.ndarray
-    values: np.ndarray
-    raters: tuple[str, ...]
-
-
 @dataclasses.dataclass(frozen=True)
 class DemoSettings:
     """What a generated folder depends on, beside its recordings' names.
@@ -63,7 +57,8 @@ class DemoSettings:
     def __post_init__(self) -> None:
         if self.seed < 0 or not self.seconds >= 1 or self.frame_rate < 1:
             raise errors.InputError(
-                f"{self}: expected a seed of 0 or more, a second or more, and a frame a second or more"
+                f"{self}: expected a seed of 0 or more, at least a second, and at least a frame a "
+                "second"
             )
 
 
@@ -75,7 +70,8 @@ def generate(
 ) -> None:
     """Writes the recordings that the folder does not have yet, each file whole or not at all.
 
-    Recordings of one name and seed are the same in any folder; different names share no random number.
+    Recordings of one name and seed are the same in any folder; different names share no random
+    number.
 
     Args:
       folder: made if need be; `synthesis.json` in it states the settings.
@@ -84,25 +80,22 @@ def generate(
       settings: seed, length and frame rate.
 
     Raises:
-      InputError: the folder was made with other settings or holds something else, or cannot be written.
+      InputError: the folder was made with other settings or holds something else, or cannot be
+        written.
     """
     folder = pathlib.Path(folder)
     try:
         _claim(folder, settings)
-        for name in recordings:
-            for target in config.TARGETS:
-                path = layout.rating_file(folder, target, name)
-                if not path.exists():
-                    _write_ratings(path, rate(name, target, settings))
+        for name, target in itertools.product(recordings, config.TARGETS):
+            path = layout.rating_file(folder, target, name)
+            if not path.exists():
+                _write_ratings(path, rating_times(settings), rate(name, target, settings))
         missing = [name for name in recordings if not layout.video(folder, name).exists()]
-        total = len(missing) * len(_frame_times(settings))
-        with tqdm.tqdm(
-            total=total, desc="generating", unit="frame", disable=not missing
-        ) as progress:
+        frames = len(missing) * len(_frame_times(settings))
+        with tqdm.tqdm(total=frames, desc="generating", unit="frame", disable=not missing) as bar:
             for name in missing:
-                images = _counted(film(name, settings), progress)
-                path = layout.video(folder, name)
-                video_writer.write_video(path, images, settings.frame_rate)
+                images = _counted(film(name, settings), bar)
+                video_writer.write_video(layout.video(folder, name), images, settings.frame_rate)
     except OSError as error:
         raise errors.InputError(
             f"{folder}: cannot be written: {error}; give a folder with room and write permission"
@@ -110,9 +103,10 @@ def generate(
 
 
 def latent(name: str, times: np.ndarray, settings: DemoSettings = DemoSettings()) -> np.ndarray:
-    """The true valence and arousal of a recording.
+    """Computes the true valence and arousal of a recording.
 
-    Over the recording each has mean 0 and reaches 0.8 at its strongest, and the two are uncorrelated.
+    Over the recording each has mean 0 and reaches 0.8 at its strongest, and the two are
+    uncorrelated.
 
     Args:
       name: the recording's.
@@ -123,10 +117,11 @@ def latent(name: str, times: np.ndarray, settings: DemoSettings = DemoSettings()
       float64 [T, (valence, arousal)].
     """
     rng = _generator(settings, "latent", name)
-    within = _rating_times(settings)
+    within = rating_times(settings)
     all_times = np.concatenate([within, np.clip(times, 0, settings.seconds)])
-    valence = synthetic_face.smooth_noise(rng, all_times, _LATENT_PERIODS)
-    arousal = synthetic_face.smooth_noise(rng, all_times, _LATENT_PERIODS)
+    valence, arousal = (
+        synthetic_face.smooth_noise(rng, all_times, _LATENT_PERIODS) for _ in range(2)
+    )
     count = len(within)
     valence -= valence[:count].mean()
     arousal -= arousal[:count].mean()
@@ -137,32 +132,33 @@ def latent(name: str, times: np.ndarray, settings: DemoSettings = DemoSettings()
 
 
 def film(name: str, settings: DemoSettings = DemoSettings()) -> Iterator[np.ndarray]:
-    """The pictures of a recording, uint8 RGB [240, 320, 3], one by one."""
-    times = _frame_times(settings)
-    rng = _generator(settings, "film", name)
+    """Draws the pictures of a recording, uint8 RGB [240, 320, 3], one by one."""
+    times, rng = _frame_times(settings), _generator(settings, "film", name)
     return synthetic_face.record(rng, times, latent(name, times, settings))
 
 
-def rate(name: str, target: str, settings: DemoSettings = DemoSettings()) -> SimulatedRatings:
-    """What the six raters say about a recording, every 0.04 s, in [-1, 1].
+def rate(name: str, target: str, settings: DemoSettings = DemoSettings()) -> np.ndarray:
+    """Simulates what RATERS say at `rating_times` about a recording, [R, 6] in [-1, 1].
 
-    A rater has a gain, a bias and a reaction delay (1 to 3 s) that stay the same for all recordings of a
-    seed, and errors that change slowly, with a little jitter.
+    A rater has a gain, a bias and a reaction delay (1 to 3 s) that stay the same for all recordings
+    of a seed, and errors that change slowly, with a little jitter.
     """
-    column = config.TARGETS.index(target)
     rng = _generator(settings, "raters", target)
     gains, biases = rng.uniform(0.6, 1.3, len(RATERS)), rng.uniform(-0.15, 0.15, len(RATERS))
     spread = np.linspace(-1.0, 1.0, len(RATERS))
     delays = REACTION_DELAY + _generator(settings, "delays", "").permutation(spread)
-    rng = _generator(settings, f"ratings of {target}", name)
-    times = _rating_times(settings)
+    rng, times = _generator(settings, f"ratings of {target}", name), rating_times(settings)
     values = []
     for gain, bias, delay in zip(gains, biases, delays):
-        seen = latent(name, times - delay, settings)[:, column]
+        seen = latent(name, times - delay, settings)[:, config.TARGETS.index(target)]
         error = 0.12 * synthetic_face.smooth_noise(rng, times, (3.0, 15.0))
-        jitter = rng.normal(0, 0.01, len(times))
-        values.append(np.clip(gain * seen + bias + error + jitter, -1, 1))
-    return SimulatedRatings(times, np.stack(values, axis=1), RATERS)
+        values.append(gain * seen + bias + error + rng.normal(0, 0.01, len(times)))
+    return np.clip(np.stack(values, axis=1), -1, 1)
+
+
+def rating_times(settings: DemoSettings) -> np.ndarray:
+    """Returns when raters say something, [R] in seconds: as in RECOLA, at the very end, too."""
+    return np.arange(round(settings.seconds / RATING_STEP) + 1) * RATING_STEP
 
 
 def _generator(settings: DemoSettings, purpose: str, name: str) -> np.random.Generator:
@@ -173,45 +169,39 @@ def _frame_times(settings: DemoSettings) -> np.ndarray:
     return np.arange(round(settings.seconds * settings.frame_rate)) / settings.frame_rate
 
 
-def _rating_times(settings: DemoSettings) -> np.ndarray:
-    """RECOLA's: one at the end, too."""
-    return np.arange(round(settings.seconds / RATING_STEP) + 1) * RATING_STEP
-
-
-def _counted(images: Iterator[np.ndarray], progress: tqdm.tqdm) -> Iterator[np.ndarray]:
+def _counted(images: Iterator[np.ndarray], bar: tqdm.tqdm) -> Iterator[np.ndarray]:
     for image in images:
         yield image
-        progress.update()
+        bar.update()
 
 
-def _write_ratings(path: pathlib.Path, ratings: SimulatedRatings) -> None:
+def _write_ratings(path: pathlib.Path, times: np.ndarray, values: np.ndarray) -> None:
     # Header names carry trailing blanks in some copies of RECOLA.
-    rows = [";".join(["time", f"{ratings.raters[0]} ", *ratings.raters[1:]])]
-    for time, values in zip(ratings.times, ratings.values):
-        rows.append(";".join([f"{time:.2f}", *(f"{value:.4f}" for value in values)]))
+    header = ";".join(["time", f"{RATERS[0]} ", *RATERS[1:]])
+    formats = ["%.2f"] + ["%.4f"] * len(RATERS)
     with files.whole(path) as temporary:
-        temporary.write_text("\n".join(rows) + "\n", encoding="utf-8")
+        rows = np.column_stack([times, values])
+        np.savetxt(temporary, rows, formats, ";", header=header, comments="")
 
 
 def _claim(folder: pathlib.Path, settings: DemoSettings) -> None:
     """Refuses a folder that is not for these settings, and states them in a new one."""
     path = folder / _SETTINGS_FILE
-    wanted = {"version": _VERSION, **dataclasses.asdict(settings)}
+    expected = {"version": _VERSION, **dataclasses.asdict(settings)}
     if not path.exists():
         if folder.is_dir() and any(folder.iterdir()):
             raise errors.InputError(
-                f"{folder}: holds files but no {_SETTINGS_FILE}; expected an empty or a new folder, or "
-                "one that was generated: give another"
+                f"{folder}: holds files but no {_SETTINGS_FILE}; expected an empty or a new "
+                "folder, or one that was generated: give another"
             )
         with files.whole(path) as temporary:
-            temporary.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
-        return
+            temporary.write_text(json.dumps(expected, indent=2) + "\n")
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text())
     except ValueError as error:
         raise errors.InputError(f"{path}: is no JSON ({error}); delete {folder}") from error
-    if found != wanted:
+    if found != expected:
         raise errors.InputError(
-            f"{path}: the folder was generated with {found}, expected {wanted}; give another folder, or "
-            "delete this one to generate it again"
+            f"{path}: the folder was generated with {found}, expected {expected}; give another "
+            "folder, or delete this one to generate it again"
         )

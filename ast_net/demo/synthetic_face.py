@@ -1,127 +1,25 @@
 """A photographic face whose expression is set by valence and arousal.
 
-NASA's portrait of Eileen Collins (public domain) is warped at its facial landmarks: valence lifts or lowers
-the corners of the mouth, the cheeks and the inner brows; arousal opens the eyes and the mouth and raises
-the brows. Everything else that changes between recordings and within one is a nuisance.
+NASA's portrait of Eileen Collins (public domain) is warped at its facial landmarks: valence lifts
+or lowers the corners of the mouth, the cheeks and the inner brows; arousal opens the eyes and the
+mouth and raises the brows. Everything else that changes between recordings and within one is a
+nuisance.
 """
 
+import functools
 import pathlib
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 WIDTH, HEIGHT = 320, 240
 
-# The portrait's landmarks in its pixels, by part of the face: x, y, then how far they move, (dx, dy), from
-# the portrait's smile to the neutral face, and for each unit of valence and of arousal.
-LANDMARKS = {
-    "mouth corners": [
-        [122.5, 140.0, 3.5, 5.8, -3.0, -5.0, 1.0, 0.3],
-        [165.5, 140.8, -3.5, 5.8, 3.0, -5.0, -1.0, 0.3],
-    ],
-    "upper lip": [
-        [133.0, 139.8, 1.0, 1.4, -1.0, -1.3, 0.3, -0.4],
-        [144.0, 139.6, 0.0, 1.3, 0.0, 0.0, 0.0, -0.5],
-        [154.5, 140.2, -1.0, 1.4, 1.0, -1.3, -0.3, -0.4],
-        [128.0, 141.3, 2.2, 3.8, -1.9, -2.6, 0.6, -0.3],
-        [133.0, 142.2, 1.0, 2.4, -1.0, -1.3, 0.3, -0.5],
-        [144.0, 144.0, 0.0, 0.8, 0.0, 0.4, 0.0, -0.5],
-        [154.5, 143.4, -1.0, 1.8, 1.0, -1.3, -0.3, -0.5],
-        [160.5, 142.0, -2.2, 3.3, 1.9, -2.6, -0.6, -0.3],
-    ],
-    "teeth": [
-        [134.0, 147.6, 1.0, -0.4, -1.0, -1.2, 0.3, 0.7],
-        [144.0, 149.3, 0.0, -1.7, 0.0, 0.5, 0.0, 0.9],
-        [153.5, 147.8, -1.0, 0.0, 1.0, -1.2, -0.3, 0.7],
-    ],
-    "lower lip": [
-        [128.5, 146.0, 2.2, 2.2, -1.9, -2.6, 0.6, 1.2],
-        [134.0, 149.0, 1.0, 0.4, -1.0, -1.1, 0.3, 1.9],
-        [144.0, 150.7, 0.0, -0.3, 0.0, 0.6, 0.0, 2.7],
-        [153.5, 149.2, -1.0, 0.6, 1.0, -1.1, -0.3, 1.9],
-        [160.0, 146.2, -2.2, 2.2, 1.9, -2.6, -0.6, 1.2],
-        [134.0, 153.5, 1.0, 0.2, -0.5, -0.4, 0.2, 2.3],
-        [144.0, 155.5, 0.0, -0.2, 0.0, 0.8, 0.0, 2.9],
-        [154.0, 154.0, -1.0, 0.1, 0.5, -0.4, -0.2, 2.3],
-    ],
-    "jaw": [
-        [134.0, 167.0, 0.0, -0.5, 0.0, 0.5, 0.0, 3.2],
-        [154.0, 167.0, 0.0, -0.5, 0.0, 0.5, 0.0, 3.2],
-        [144.0, 178.5, 0.0, -0.5, 0.0, 0.5, 0.0, 3.2],
-        [124.0, 172.5, 0.0, 0.0, 0.0, 0.2, 0.0, 2.5],
-        [163.0, 172.0, 0.0, 0.0, 0.0, 0.2, 0.0, 2.5],
-        [105.0, 158.0, 0.0, 0.0, 0.0, 0.0, 0.3, 1.0],
-        [179.0, 160.0, 0.0, 0.0, 0.0, 0.0, -0.3, 1.0],
-        [101.0, 140.0, 0.0, 0.0, -0.6, 0.0, 0.0, 0.0],
-        [187.0, 142.0, 0.0, 0.0, 0.6, 0.0, 0.0, 0.0],
-    ],
-    "cheeks": [
-        [113.0, 122.0, 0.0, 1.5, -0.5, -3.0, 0.0, 0.0],
-        [176.0, 124.0, 0.0, 1.5, 0.5, -3.0, 0.0, 0.0],
-        [116.0, 137.0, 2.6, 3.8, -2.4, -3.6, 0.6, 0.3],
-        [170.5, 138.0, -2.6, 3.8, 2.4, -3.6, -0.6, 0.3],
-    ],
-    "nose": [
-        [144.0, 108.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-        [143.5, 127.0, 0.0, 0.0, 0.0, -0.3, 0.0, 0.0],
-        [134.0, 129.5, 0.0, 0.0, -0.5, -0.6, 0.0, 0.0],
-        [154.0, 130.0, 0.0, 0.0, 0.5, -0.6, 0.0, 0.0],
-    ],
-    # Corners and iris stay, so that alignment by the eyes does not follow the expression.
-    "eyes": [
-        [112.0, 101.2, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-        [123.0, 101.3, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-        [133.5, 103.2, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-        [116.5, 98.8, 0.0, 0.2, 0.0, 0.0, 0.0, -1.5],
-        [123.0, 97.0, 0.0, 0.2, 0.0, 0.0, 0.0, -2.3],
-        [128.5, 98.6, 0.0, 0.2, 0.0, 0.0, 0.0, -1.7],
-        [123.0, 105.0, 0.0, 0.0, 0.0, -0.7, 0.0, 0.8],
-        [179.0, 104.2, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-        [166.5, 103.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-        [155.5, 105.2, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-        [160.5, 101.0, 0.0, 0.2, 0.0, 0.0, 0.0, -1.7],
-        [167.0, 99.4, 0.0, 0.2, 0.0, 0.0, 0.0, -2.3],
-        [174.0, 101.0, 0.0, 0.2, 0.0, 0.0, 0.0, -1.5],
-        [167.0, 107.0, 0.0, 0.0, 0.0, -0.7, 0.0, 0.8],
-    ],
-    "brows": [
-        [110.0, 90.5, 0.0, 0.5, 0.0, 0.3, 0.0, -3.0],
-        [119.0, 88.6, 0.0, 0.5, 0.0, 0.0, 0.0, -4.0],
-        [132.5, 92.3, 0.0, 0.5, -1.0, -1.8, 0.0, -3.5],
-        [158.5, 93.5, 0.0, 0.5, 1.0, -1.8, 0.0, -3.5],
-        [172.0, 92.0, 0.0, 0.5, 0.0, 0.0, 0.0, -4.0],
-        [182.0, 95.5, 0.0, 0.5, 0.0, 0.3, 0.0, -3.0],
-    ],
-    "head": [
-        [110.0, 78.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0],
-        [144.0, 80.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0],
-        [176.0, 82.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0],
-        [115.0, 58.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-        [145.0, 54.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-        [178.0, 56.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-        [100.0, 118.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-        [190.0, 120.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-        [75.0, 80.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-        [220.0, 85.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-        [110.0, 34.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-        [190.0, 30.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-        [150.0, 16.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-        [110.0, 188.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-        [144.0, 200.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-        [175.0, 188.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-    ],
-}
-# Suit and wall stay, or they would tell the expression, too.
-_SURROUNDINGS = [
-    (0, 0), (144, 0), (288, 0), (0, 144), (288, 144), (0, 288), (144, 288), (288, 288),
-    (40, 60), (40, 110), (60, 140), (85, 140), (80, 165), (45, 180), (85, 200), (40, 230), (110, 220),
-    (95, 250), (144, 225), (144, 255), (180, 220), (195, 250), (245, 230), (205, 200), (240, 185),
-    (205, 165), (205, 140), (228, 140), (245, 110), (245, 60),
-]  # fmt: skip
+_FOLDER = pathlib.Path(__file__).parent
 
-# How far people differ: largest change of a part's width and height, and of its place, in pixels. What
-# lies closely together moves together.
+# How far people differ: largest change of a part's width and height, and of its place, in pixels.
+# What lies closely together moves together.
 _IDENTITY = (
     (("mouth corners", "upper lip", "teeth", "lower lip"), 0.09, 0.03, 1.2),
     (("jaw",), 0.07, 0.03, 1.5),
@@ -134,7 +32,8 @@ _IDENTITY = (
 _MIDLINE = 144.0
 _HEAD_CENTRE = np.array([144.0, 118.0])
 
-# The mouth's opening in the portrait, along x: the upper lip's lower edge, the lower lip's upper edge.
+# The mouth's opening in the portrait, along x: the upper lip's lower edge, the lower lip's upper
+# edge.
 _OPENING_X = (123.0, 133.0, 144.0, 154.5, 165.5)
 _OPENING_TOP = (140.6, 142.2, 143.9, 143.4, 141.2)
 _OPENING_BOTTOM = (140.6, 148.6, 150.7, 149.0, 141.2)
@@ -143,12 +42,13 @@ _LIPS = (172, 116, 110)
 
 # Outline of hair, head and suit, for another background behind them.
 _OUTLINE = [
-    (150, 16), (165, 17), (180, 23), (195, 31), (206, 42), (213, 55), (218, 70), (221, 86), (219, 98),
-    (213, 112), (203, 122), (195, 129), (195, 134), (189, 137), (187, 145), (180, 160), (175, 174),
-    (190, 182), (205, 197), (218, 215), (223, 234), (240, 243), (255, 256), (264, 272), (268, 300),
-    (-10, 300), (-10, 235), (16, 222), (32, 207), (33, 190), (43, 183), (48, 170), (62, 157), (80, 150),
-    (102, 148), (102, 132), (96, 130), (91, 120), (86, 114), (78, 107), (75, 95), (74, 80), (73, 70),
-    (77, 58), (85, 48), (96, 40), (108, 35), (112, 28), (125, 22), (138, 18),
+    (150, 16), (165, 17), (180, 23), (195, 31), (206, 42), (213, 55), (218, 70), (221, 86),
+    (219, 98), (213, 112), (203, 122), (195, 129), (195, 134), (189, 137), (187, 145), (180, 160),
+    (175, 174), (190, 182), (205, 197), (218, 215), (223, 234), (240, 243), (255, 256), (264, 272),
+    (268, 300), (-10, 300), (-10, 235), (16, 222), (32, 207), (33, 190), (43, 183), (48, 170),
+    (62, 157), (80, 150), (102, 148), (102, 132), (96, 130), (91, 120), (86, 114), (78, 107),
+    (75, 95), (74, 80), (73, 70), (77, 58), (85, 48), (96, 40), (108, 35), (112, 28), (125, 22),
+    (138, 18),
 ]  # fmt: skip
 
 _PORTRAIT_SIZE = 288
@@ -156,6 +56,30 @@ _TEXTURE_SCALE = 2
 _GRID_STEP = 2
 # Between these valences and arousals, warps are interpolated.
 _NODES = np.linspace(-1.0, 1.0, 5)
+
+
+class Landmarks(NamedTuple):
+    """The portrait's landmarks, in its pixels.
+
+    Attributes:
+      parts: the part of the face of each, [L]; surroundings stay where they are.
+      places: where they lie, [L, (x, y)].
+      neutral: how they move from the portrait's smile to the neutral face, [L, (dx, dy)].
+      valence, arousal: how they move for each unit of these.
+    """
+
+    parts: np.ndarray
+    places: np.ndarray
+    neutral: np.ndarray
+    valence: np.ndarray
+    arousal: np.ndarray
+
+
+@functools.cache
+def landmarks() -> Landmarks:
+    """Reads landmarks.csv."""
+    rows = np.loadtxt(_FOLDER / "landmarks.csv", "U16", delimiter=",")
+    return Landmarks(rows[:, 0], *np.hsplit(rows[:, 1:].astype(float), 4))
 
 
 class PortraitFace:
@@ -187,9 +111,8 @@ class PortraitFace:
         Returns:
           uint8 RGB [HEIGHT, WIDTH, 3], and its opacity, alike.
         """
-        in_texture = self.displacement(valence, arousal) * _TEXTURE_SCALE
         warp = cv2.warpAffine(
-            in_texture,
+            self.displacement(valence, arousal) * _TEXTURE_SCALE,
             to_portrait / _GRID_STEP,
             (WIDTH, HEIGHT),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
@@ -225,22 +148,20 @@ class PortraitFace:
 
     def _warp(self) -> np.ndarray:
         """The displacement at each pair of _NODES, float32 [V, A, G, G, 2]."""
-        source = np.concatenate(
-            [np.array(part)[:, :2] for part in LANDMARKS.values()] + [_SURROUNDINGS]
-        )
+        source = landmarks().places
         places = np.arange(0, _PORTRAIT_SIZE + 1, _GRID_STEP)
-        fields = []
-        for valence in _NODES:
-            for arousal in _NODES:
-                target = np.concatenate([self.landmarks(valence, arousal), _SURROUNDINGS])
-                fields.append(_thin_plate_spline(target, source - target, places))
-        return np.array(fields).reshape(len(_NODES), len(_NODES), len(places), len(places), 2)
+
+        def field(valence: float, arousal: float) -> np.ndarray:
+            target = self.landmarks(valence, arousal)
+            return _thin_plate_spline(target, source - target, places)
+
+        return np.array([[field(valence, arousal) for arousal in _NODES] for valence in _NODES])
 
 
 def smooth_noise(
     rng: np.random.Generator, times: np.ndarray, periods: tuple[float, float]
 ) -> np.ndarray:
-    """A smooth random curve [T] of unit variance, the sum of sines with periods (shortest, longest).
+    """Draws a smooth curve [T] of unit variance: a sum of sines with periods (shortest, longest).
 
     The same generator state gives the same curve, whatever the times (seconds).
     """
@@ -292,19 +213,17 @@ def record(
 
 def _person(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Landmarks of the neutral face [L, 2], and their moves [(valence, arousal), L, 2]."""
-    rest = {}
+    portrait = landmarks()
+    rest = portrait.places + portrait.neutral
     for parts, wider, higher, lower in _IDENTITY:
-        changes = rng.uniform(-1, 1, 3) * (wider, higher, lower)
-        centre = np.concatenate([LANDMARKS[part] for part in parts])[:, 1].mean()
-        for part in parts:
-            rows = np.array(LANDMARKS[part])
-            x, y = (rows[:, 0:2] + rows[:, 2:4]).T
-            x = _MIDLINE + (x - _MIDLINE) * (1 + changes[0])
-            y = centre + (y - centre) * (1 + changes[1]) + changes[2]
-            rest[part] = np.stack([x, y], axis=1)
-    rows = np.concatenate([np.array(part) for part in LANDMARKS.values()])
-    moves = np.stack([rows[:, 4:6], rows[:, 6:8]]) * rng.uniform(0.85, 1.05, (2, 1, 1))
-    return np.concatenate([rest[part] for part in LANDMARKS]), moves
+        wider, higher, lower = rng.uniform(-1, 1, 3) * (wider, higher, lower)
+        chosen = np.isin(portrait.parts, parts)
+        centre = portrait.places[chosen, 1].mean()
+        x, y = rest[chosen].T
+        rest[chosen, 0] = _MIDLINE + (x - _MIDLINE) * (1 + wider)
+        rest[chosen, 1] = centre + (y - centre) * (1 + higher) + lower
+    moves = np.stack([portrait.valence, portrait.arousal])
+    return rest, moves * rng.uniform(0.85, 1.05, (2, 1, 1))
 
 
 def _thin_plate_spline(centres: np.ndarray, values: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -341,8 +260,7 @@ def _between_nodes(value: float) -> tuple[int, float]:
 
 def _textures(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """The portrait in the person's colours, uint8 RGB, with the mouth parted and closed."""
-    encoded = np.frombuffer(pathlib.Path(__file__).with_name("portrait.jpg").read_bytes(), np.uint8)
-    portrait = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB))
+    portrait = np.asarray(cv2.imread(str(_FOLDER / "portrait.jpg"), cv2.IMREAD_COLOR_RGB))
     size = (_PORTRAIT_SIZE * _TEXTURE_SCALE,) * 2
     image = cv2.resize(portrait, size, interpolation=cv2.INTER_CUBIC).astype(np.float32)
     x = np.linspace(_OPENING_X[0], _OPENING_X[-1], 60)

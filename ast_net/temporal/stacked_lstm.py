@@ -1,16 +1,13 @@
 """The stacked LSTM: fc6 of a clip to its valence and arousal (sections 3.3 and 4.3)."""
 
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from ast_net import files
-
-# The layers of a model by their names; those of the LSTMs are lstm_1, lstm_2, ...
-_STANDARDISE, _PREDICTIONS = "standardise", "predictions"
 
 
 def build_stacked_lstm(
@@ -35,16 +32,20 @@ def build_stacked_lstm(
         Without, features far from mean 0 and variance 1 saturate the gates, and the loss stays
         where it is. `folded` makes them part of the weights.
     """
+
+    # One by one: Keras draws the seed of a layer's weights when the layer is made.
+    def layers() -> Iterator[keras.layers.Layer]:
+        if moments is not None:
+            mean, variance = moments
+            yield keras.layers.Normalization(
+                mean=mean, variance=variance, dtype="float32", name="standardise"
+            )
+        for number, size in enumerate(units, start=1):
+            yield LSTM(size, dtype=policy, name=f"lstm_{number}")
+        yield keras.layers.Dense(targets, dtype="float32", name="predictions")
+
     features = keras.Input((None, feature_size), name="features")
-    hidden, present = features, _present(features)
-    if moments is not None:
-        mean, variance = moments
-        hidden = keras.layers.Normalization(
-            mean=mean, variance=variance, dtype="float32", name=_STANDARDISE
-        )(features)
-    for number, size in enumerate(units, start=1):
-        hidden, _, _ = LSTM(size, dtype=policy, name=f"lstm_{number}")(hidden, present)
-    predictions = keras.layers.Dense(targets, dtype="float32", name=_PREDICTIONS)(hidden)
+    predictions, _ = _applied(layers(), features)
     return keras.Model(features, predictions, name="stacked_lstm")
 
 
@@ -58,23 +59,19 @@ def folded(stacked_lstm: keras.Model) -> keras.Model:
     Args:
       stacked_lstm: of `build_stacked_lstm`, with or without moments, in any policy.
     """
-    layers = lstm_layers(stacked_lstm)
-    network = build_stacked_lstm(
-        stacked_lstm.input.shape[-1],
-        [layer.units for layer in layers],
-        stacked_lstm.output.shape[-1],
-    )
+    inputs, outputs = stacked_lstm.input.shape[-1], stacked_lstm.output.shape[-1]
+    units = [layer.units for layer in stacked_lstm.layers if isinstance(layer, LSTM)]
+    network = build_stacked_lstm(inputs, units, outputs)
     network.set_weights(stacked_lstm.get_weights())
-    standardise = _standardising_layer(stacked_lstm)
-    if standardise is not None:
+    standardise, first = _layers(stacked_lstm)[0], _layers(network)[0]
+    if isinstance(standardise, keras.layers.Normalization):
         mean, variance = (
             np.ravel(moment).astype(np.float64)
             for moment in (standardise.mean, standardise.variance)
         )
         # As the layer divides.
         deviation = np.maximum(np.sqrt(variance), keras.config.epsilon())
-        kernel, bias = (np.asarray(w, np.float64) for w in (layers[0].kernel, layers[0].bias))
-        first = lstm_layers(network)[0]
+        kernel, bias = (np.asarray(w, np.float64) for w in (first.kernel, first.bias))
         first.kernel.assign(kernel / deviation[:, np.newaxis])
         first.bias.assign(bias - (mean / deviation) @ kernel)
     return network
@@ -104,7 +101,8 @@ def build_stateful(stacked_lstm: keras.Model, frames: int | None = None) -> kera
     """
     features = keras.Input((frames, stacked_lstm.input.shape[-1]), name="features")
     states = {n: keras.Input((size,), name=n) for n, size in state_sizes(stacked_lstm).items()}
-    predictions, new_states = _applied(stacked_lstm, features, states, unroll=frames is not None)
+    layers, unroll = _layers(stacked_lstm), frames is not None
+    predictions, new_states = _applied(layers, features, states, unroll)
     outputs = {"predictions": predictions, **new_states}
     return keras.Model({"features": features, **states}, outputs, name="stateful_stacked_lstm")
 
@@ -117,46 +115,40 @@ def build_unrolled(stacked_lstm: keras.Model, frames: int) -> keras.Model:
       frames: N.
     """
     features = keras.Input((frames, stacked_lstm.input.shape[-1]), name="features")
-    predictions, _ = _applied(stacked_lstm, features, states=None, unroll=True)
+    predictions, _ = _applied(_layers(stacked_lstm), features, unroll=True)
     return keras.Model(features, predictions, name="unrolled_stacked_lstm")
-
-
-def lstm_layers(stacked_lstm: keras.Model) -> list["LSTM"]:
-    """Returns the LSTM layers, from the features up."""
-    return [layer for layer in stacked_lstm.layers if isinstance(layer, LSTM)]
 
 
 def state_sizes(stacked_lstm: keras.Model) -> dict[str, int]:
     """Returns the units of the states by name: lstm_k_h and lstm_k_c, [B, units], of LSTM k."""
-    return {
-        f"{layer.name}_{part}": layer.units for layer in lstm_layers(stacked_lstm) for part in "hc"
-    }
+    layers = [layer for layer in stacked_lstm.layers if isinstance(layer, LSTM)]
+    return {name: layer.units for layer in layers for name in layer.state_names}
+
+
+def _layers(stacked_lstm: keras.Model) -> list[keras.layers.Layer]:
+    """The layers from the features up, without the operations that find frames without a face."""
+    kinds = (keras.layers.Normalization, LSTM, keras.layers.Dense)
+    return [layer for layer in stacked_lstm.layers if isinstance(layer, kinds)]
 
 
 def _applied(
-    stacked_lstm: keras.Model, features, states: Mapping | None, unroll: bool
+    layers: Iterable[keras.layers.Layer],
+    features: keras.KerasTensor,
+    states: Mapping[str, keras.KerasTensor] | None = None,
+    unroll: bool = False,
 ) -> tuple[keras.KerasTensor, dict[str, keras.KerasTensor]]:
     """The layers on features [B, N, F]: predictions [B, N, D], and the states after them."""
-    present = _present(features)
-    new_states: dict[str, keras.KerasTensor] = {}
-    standardise = _standardising_layer(stacked_lstm)
-    hidden = features if standardise is None else standardise(features)
-    for layer in lstm_layers(stacked_lstm):
-        names = [f"{layer.name}_{part}" for part in "hc"]
-        initial = None if states is None else [states[name] for name in names]
-        hidden, *after = layer(hidden, present, initial, unroll=unroll)
-        new_states.update(zip(names, after, strict=True))
-    return stacked_lstm.get_layer(_PREDICTIONS)(hidden), new_states
-
-
-def _standardising_layer(stacked_lstm: keras.Model) -> keras.layers.Normalization | None:
-    layers = [layer for layer in stacked_lstm.layers if layer.name == _STANDARDISE]
-    return layers[0] if layers else None
-
-
-def _present(features):
-    """[B, N, F] -> [B, N], False where a frame has no face: all its features are 0."""
-    return keras.ops.any(keras.ops.not_equal(features, 0), axis=-1)
+    # False where a frame has no face: all its features are 0.
+    present = keras.ops.any(keras.ops.not_equal(features, 0), axis=-1)
+    hidden, new_states = features, {}
+    for layer in layers:
+        if isinstance(layer, LSTM):
+            initial = None if states is None else [states[name] for name in layer.state_names]
+            hidden, *after = layer(hidden, present, initial, unroll=unroll)
+            new_states.update(zip(layer.state_names, after, strict=True))
+        else:
+            hidden = layer(hidden)
+    return hidden, new_states
 
 
 class LSTM(keras.layers.Layer):
@@ -172,21 +164,15 @@ class LSTM(keras.layers.Layer):
         # Keras would cast the state to the policy's low precision, too.
         super().__init__(**{**kwargs, "autocast": False})
         self.units = units
+        self.state_names = (f"{self.name}_h", f"{self.name}_c")
 
     def build(self, input_shape):
         gates = 4 * self.units
-        self.kernel = self.add_weight(
-            shape=(input_shape[-1], gates), initializer="glorot_uniform", name="kernel"
-        )
+        self.kernel = self.add_weight((input_shape[-1], gates), "glorot_uniform", name="kernel")
         self.recurrent_kernel = self.add_weight(
-            shape=(self.units, gates),
-            initializer="orthogonal",
-            autocast=False,
-            name="recurrent_kernel",
+            (self.units, gates), "orthogonal", autocast=False, name="recurrent_kernel"
         )
-        self.bias = self.add_weight(
-            shape=(gates,), initializer=_forget_bias, autocast=False, name="bias"
-        )
+        self.bias = self.add_weight((gates,), _forget_bias, autocast=False, name="bias")
 
     def call(self, inputs, present, initial_state=None, unroll=False):
         """Runs over the frames, skipping those without a face.

@@ -25,10 +25,6 @@ class StreamingPredictor:
         clip_frames: N; every phase is cut into clips of N frames, each of which starts from
           nothing, as in training (section 3.1). None lets the state run on for the whole recording.
         """
-        if stride < 1:
-            raise ValueError(f"the stride must be at least 1, found {stride}")
-        if clip_frames is not None and clip_frames < 1:
-            raise ValueError(f"a clip needs at least 1 frame, found {clip_frames}")
         self._stride = stride
         self._clip_frames = clip_frames
         self._feature_size = stacked_lstm.input.shape[-1]
@@ -54,10 +50,8 @@ class StreamingPredictor:
         self._forget()
 
     def _forget(self) -> None:
-        self._states = {
-            name: np.zeros((self._stride, size), np.float32)
-            for name, size in self._state_sizes.items()
-        }
+        sizes = self._state_sizes.items()
+        self._states = {name: np.zeros((self._stride, size), np.float32) for name, size in sizes}
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """fc6 of the recording's next frames [T, F] -> their predictions float32 [T, D].
@@ -67,8 +61,6 @@ class StreamingPredictor:
         """
         if features.ndim != 2 or features.shape[1] != self._feature_size:
             raise ValueError(f"expected features [T, {self._feature_size}], found {features.shape}")
-        if len(features) == 0:
-            raise ValueError("expected at least one frame, found none")
         parts, rest = [], features
         while len(rest):
             frames = min(len(rest), self._frames_to_clip_end())
@@ -91,7 +83,6 @@ class StreamingPredictor:
 
     def _run(self, features: np.ndarray) -> np.ndarray:
         """Predicts as `predict`, within a clip."""
-        ends_clip = len(features) == self._frames_to_clip_end()
         frames, stride = len(features), self._stride
         # Row r holds the frames of the r-th phase from now; the LSTM skips the zeros that fill up
         # the last column.
@@ -104,8 +95,7 @@ class StreamingPredictor:
         outputs = self._model({**inputs, "features": tf.constant(rows)})
         for name, state in self._states.items():
             state[phases] = outputs[name].numpy()
-        self._frames += frames
-        if ends_clip:
-            self._forget()
+        # What is left is to count the frames, and to forget a clip that ends with them.
+        self.skip(frames)
         predictions = outputs["predictions"].numpy()
         return predictions.swapaxes(0, 1).reshape(-1, predictions.shape[-1])[:frames]

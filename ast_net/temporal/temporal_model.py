@@ -1,15 +1,13 @@
 """A temporal model with what it was trained on: all that predicting with it takes."""
 
-import contextlib
 import dataclasses
 import json
 import pathlib
-from collections.abc import Iterator
 
-import h5py
 import keras
 
 from ast_net import config, errors, files, shipped, workdir
+from ast_net.cnn import weight_files
 from ast_net.temporal import stacked_lstm
 
 
@@ -42,10 +40,8 @@ class ModelSpec:
     def __post_init__(self) -> None:
         config.Clip(self.clip_frames, self.stride)
         config.StackedLSTM(self.units)
-        if self.feature_size < 1:
-            raise errors.InputError(f"feature_size must be positive, found {self.feature_size}")
-        if not 0 < self.frame_rate < 1000:
-            raise errors.InputError(f"frame_rate must be from 0 to 1000, found {self.frame_rate}")
+        if self.feature_size < 1 or not 0 < self.frame_rate < 1000:
+            raise ValueError(f"expected positive sizes and a frame rate below 1000, found {self}")
 
     def stride_at(self, frame_rate: float) -> int:
         """Returns the stride that lasts as long at another frame rate, at least 1."""
@@ -87,13 +83,11 @@ def load(folder: str | pathlib.Path | None = None, model: str = "best") -> Tempo
     spec = load_spec(spec_file)
     network = stacked_lstm.build_stacked_lstm(spec.feature_size, spec.units, len(spec.targets))
     expected = (
-        f"the weights of LSTMs of {', '.join(map(str, spec.units))} cells on {spec.feature_size} "
-        f"features for {' and '.join(spec.targets)}, as {spec_file} says"
+        f"LSTMs of {', '.join(map(str, spec.units))} cells on {spec.feature_size} features for "
+        f"{' and '.join(spec.targets)}, as {spec_file} says: perhaps it belongs to another run; "
+        "train again in another folder"
     )
-    with _damage_reported(weights, expected):
-        # Keras does not mind layers that it has no use for.
-        _check_count(weights, len(network.weights))
-        network.load_weights(weights)
+    weight_files.load(network, weights, expected)
     return TemporalModel(network, spec)
 
 
@@ -105,29 +99,8 @@ def load_spec(path: pathlib.Path) -> ModelSpec:
     """
     if not path.is_file():
         raise errors.InputError(f"{path}: no such file; give the whole folder that train has left")
-    with _damage_reported(path, "what train leaves"):
+    expected = "that of a run; train again in another folder"
+    with weight_files.reading(path, "the specification that train leaves", expected):
         values = json.loads(path.read_text())
-        sequences = {name: tuple(values[name]) for name in ("targets", "units")}
-        return ModelSpec(**{**values, **sequences})
-
-
-def _check_count(weights: pathlib.Path, expected: int) -> None:
-    arrays: list[str] = []
-    with h5py.File(weights) as file:
-        file.visititems(lambda name, item: arrays.append(name) if hasattr(item, "shape") else None)
-    if len(arrays) != expected:
-        raise ValueError(f"{len(arrays)} arrays in place of {expected}")
-
-
-@contextlib.contextmanager
-def _damage_reported(path: pathlib.Path, expected: str) -> Iterator[None]:
-    """Turns whatever happens while a file is read into an error that names it."""
-    try:
-        yield
-    except Exception as error:
-        # Keras adds whole arrays to its messages, from the second line on.
-        reason = (str(error).splitlines() or [repr(error)])[0]
-        raise errors.InputError(
-            f"{path}: expected {expected}, found something else ({reason}): the file is damaged or "
-            "belongs to another run; train again in another folder"
-        ) from error
+        values |= {name: tuple(values[name]) for name in ("targets", "units")}
+        return ModelSpec(**values)

@@ -9,7 +9,7 @@ from ast_net.demo import synthetic_face
 # Draws the portrait 1.25 times as large, the face in the middle of the picture.
 SCALE = 1.25
 TO_PORTRAIT = np.array([[1 / SCALE, 0.0, 16.0], [0.0, 1 / SCALE, 22.0]])
-PORTRAIT = np.concatenate([np.array(part)[:, :2] for part in synthetic_face.LANDMARKS.values()])
+LANDMARKS = synthetic_face.landmarks()
 
 
 @pytest.fixture(scope="module")
@@ -19,12 +19,7 @@ def face():
 
 def rows(part):
     """Indices of a part's landmarks."""
-    first = 0
-    for name, places in synthetic_face.LANDMARKS.items():
-        if name == part:
-            return range(first, first + len(places))
-        first += len(places)
-    raise KeyError(part)
+    return np.flatnonzero(LANDMARKS.parts == part)
 
 
 def in_picture(places):
@@ -37,7 +32,7 @@ def movement(face, before, after, part):
         cv2.cvtColor(face.draw(*e, TO_PORTRAIT)[0], cv2.COLOR_RGB2GRAY) for e in (before, after)
     ]
     flow = cv2.calcOpticalFlowFarneback(*pictures, None, 0.5, 3, 15, 5, 7, 1.5, 0)
-    places = in_picture(face.landmarks(*before)[list(rows(part))]).round().astype(int)
+    places = in_picture(face.landmarks(*before)[rows(part)]).round().astype(int)
     return flow[places[:, 1], places[:, 0]]
 
 
@@ -59,7 +54,7 @@ def test_arousal_raises_the_brows_and_opens_the_mouth(face, valence):
 def test_arousal_opens_eyes_and_mouth_further_and_further(face):
     levels = np.linspace(-0.9, 0.9, 7)
     landmarks = np.stack([face.landmarks(0.2, a) for a in levels])
-    eyes = landmarks[:, list(rows("eyes"))]
+    eyes = landmarks[:, rows("eyes")]
     assert (np.diff(eyes[:, 6, 1] - eyes[:, 4, 1]) > 0.2).all()
     lips = landmarks[:, rows("lower lip")[2], 1] - landmarks[:, rows("upper lip")[5], 1]
     assert (np.diff(lips) > 0.3).all() and lips[0] > 0
@@ -75,11 +70,12 @@ def test_eyes_stay_where_alignment_looks_for_them(face):
 @pytest.mark.parametrize("expression", [(-1.0, 1.0), (0.5, -0.5), (0.25, 0.75), (0.8, 0.1)])
 def test_each_landmark_shows_the_portrait_there(face, expression):
     field = face.displacement(*expression)
-    places = face.landmarks(*expression)
+    moving = LANDMARKS.parts != "surroundings"
+    places = face.landmarks(*expression)[moving]
     at = (places / 2).astype(np.float32)[:, None]
     source = places + cv2.remap(field, at, None, cv2.INTER_LINEAR)[:, 0]
     # Between the grid's points and the nodes of expression, teeth and lips are the least exact.
-    error = np.linalg.norm(source - PORTRAIT, axis=1)
+    error = np.linalg.norm(source - LANDMARKS.places[moving], axis=1)
     assert error.mean() < 0.25 and error.max() < 1.5
 
 
