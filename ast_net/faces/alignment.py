@@ -1,5 +1,6 @@
 """Aligns faces: turned, scaled and cropped so that the eyes are at fixed places (section 3.1)."""
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -40,9 +41,8 @@ def eye_transform(
     source = [complex(*np.asarray(eye, np.float64)) for eye in (left_eye, right_eye)]
     target = [complex(*eye) for eye in (alignment.left_eye, alignment.right_eye)]
     if source[0] == source[1] or not np.isfinite(source).all():
-        raise errors.InputError(
-            f"eyes at {left_eye!r} and {right_eye!r}: expected two different points"
-        )
+        eyes = f"eyes at {left_eye!r} and {right_eye!r}"
+        raise errors.InputError(f"{eyes}: expected two different points")
     turn = (target[1] - target[0]) / (source[1] - source[0])
     shift = target[0] - turn * source[0]
     return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
@@ -74,8 +74,7 @@ def align_face(image: np.ndarray, landmarks: np.ndarray, alignment: config.Align
     transform[:, 2] += (sampling - 1) / 2
     crop = _warped(image, transform, alignment.size * sampling)
     if sampling > 1:
-        size = (alignment.size, alignment.size)
-        crop = cv2.resize(crop, size, interpolation=cv2.INTER_AREA)
+        crop = cv2.resize(crop, (alignment.size,) * 2, interpolation=cv2.INTER_AREA)
     return cv2.cvtColor(crop, cv2.COLOR_RGBA2RGB)
 
 
@@ -89,9 +88,8 @@ def _warped(image: np.ndarray, transform: np.ndarray, size: int) -> np.ndarray:
     height, width = image.shape[:2]
     # With a margin, as pixels are interpolated from their neighbours.
     left, top = np.clip(np.floor(seen.min(axis=0)) - 2, 0, (width - 1, height - 1)).astype(int)
-    right, bottom = np.clip(
-        np.ceil(seen.max(axis=0)) + 3, (left + 1, top + 1), (width, height)
-    ).astype(int)
+    ends = np.ceil(seen.max(axis=0)) + 3
+    right, bottom = np.clip(ends, (left + 1, top + 1), (width, height)).astype(int)
     part = cv2.cvtColor(image[top:bottom, left:right], cv2.COLOR_RGB2RGBA)
     transform = transform.copy()
     transform[:, 2] += transform[:, :2] @ (left, top)
@@ -99,9 +97,7 @@ def _warped(image: np.ndarray, transform: np.ndarray, size: int) -> np.ndarray:
 
 
 def aligned_faces(
-    source: video.VideoSource,
-    track: face_track.Track,
-    alignment: config.Alignment,
+    source: video.VideoSource, track: face_track.Track, alignment: config.Alignment
 ) -> Iterator[AlignedFace]:
     """Yields the aligned face of every frame of a video, zeros for frames without a face.
 
@@ -113,25 +109,17 @@ def aligned_faces(
     Raises:
       InputError: the video cannot be read, or the track is not that of this video.
     """
-    count = 0
-    for frame in source.frames():
-        if count >= len(track) or frame.timestamp != track.timestamps[count]:
-            raise _mismatch(source, track, f"frame {count} at {frame.timestamp} s is not in it")
-        valid = bool(track.valid[count])
-        if valid:
-            face = align_face(frame.image, track.landmarks[count], alignment)
+    pairs = itertools.zip_longest(source.frames(), track.timestamps)
+    for count, (frame, timestamp) in enumerate(pairs):
+        if frame is None or frame.timestamp != timestamp:
+            found = f"the video has only {count} frames"
+            if frame is not None:
+                found = f"frame {count} at {frame.timestamp} s is not in it"
+            raise errors.InputError(
+                f"{source.path}: the track of {len(track)} frames belongs to another video: "
+                f"{found}; track this one"
+            )
+        if track.valid[count]:
+            yield AlignedFace(align_face(frame.image, track.landmarks[count], alignment), True)
         else:
-            face = np.zeros((alignment.size, alignment.size, 3), np.uint8)
-        yield AlignedFace(face, valid)
-        count += 1
-    if count < len(track):
-        raise _mismatch(source, track, f"the video has only {count} frames")
-
-
-def _mismatch(
-    source: video.VideoSource, track: face_track.Track, difference: str
-) -> errors.InputError:
-    return errors.InputError(
-        f"{source.path}: the track of {len(track)} frames belongs to another video: {difference}; "
-        "track this one"
-    )
+            yield AlignedFace(np.zeros((alignment.size, alignment.size, 3), np.uint8), False)

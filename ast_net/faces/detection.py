@@ -45,6 +45,10 @@ class Face:
     landmarks: np.ndarray
 
 
+# Corners x1, y1, x2, y2 [n, 4], landmarks [n, 5, 2] and confidence [n] of n faces.
+_Description = tuple[np.ndarray, ...]
+
+
 class FaceDetector:
     """MTCNN (Zhang et al., 2016): P-Net proposes squares, R-Net filters them, O-Net adds landmarks.
 
@@ -77,18 +81,19 @@ class FaceDetector:
         Raises:
           ValueError: the picture has another shape or type.
         """
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        if image.dtype != np.uint8 or image.shape[2:] != (3,):
             raise ValueError(f"expected uint8 [H, W, 3], found {image.dtype} {image.shape}")
         rows = self._propose(image, min_face_fraction)
         if len(rows):
-            offsets, confidence = self._rnet(_cut(image, rows[:, 1:5], _RNET_SIZE))
+            offsets, confidence = self._rnet(patches.cut(image, rows[:, 1:5], _RNET_SIZE))
             rows = bboxes.adjust_bboxes(rows, offsets)
             rows = bboxes.replace_confidence(rows, confidence)
             rows = bboxes.pick_matches(rows, score_threshold=_RNET_THRESHOLD)
             rows = bboxes.smart_nms_from_bboxes(rows, threshold=0.7)
         if len(rows):
             squares = _squares(rows[:, 1:5])
-            corners, _, confidence = self._describe(_cut(image, squares, _ONET_SIZE), squares)
+            pixels = patches.cut(image, squares, _ONET_SIZE)
+            corners, _, confidence = self._describe(pixels, squares)
             rows = _rows(corners, confidence)
             rows = bboxes.pick_matches(rows, score_threshold=_ONET_THRESHOLD)
             rows = bboxes.smart_nms_from_bboxes(rows, threshold=0.7, method="min")
@@ -115,7 +120,8 @@ class FaceDetector:
         if off.any():
             again = self._mean_over_shifts(image, _squares(corners[off]))
             corners[off], landmarks[off], confidence[off] = again
-        return list(map(_face, corners, landmarks, confidence))
+        boxes = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]]).astype(np.float32)
+        return list(map(Face, boxes, confidence.tolist(), landmarks.astype(np.float32)))
 
     def _propose(self, image: np.ndarray, min_face_fraction: float) -> np.ndarray:
         """P-Net over the pyramid: squares that may hold a face, as _rows."""
@@ -138,21 +144,16 @@ class FaceDetector:
         rows[:, 1:5] = _squares(rows[:, 1:5])
         return rows
 
-    def _describe(
-        self, pixels: np.ndarray, squares: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """O-Net: corners [n, 4], landmarks [n, 5, 2], confidence [n] of faces in squares [n, 4]."""
+    def _describe(self, pixels: np.ndarray, squares: np.ndarray) -> _Description:
+        """What O-Net says of the faces in squares [n, 4]."""
         offsets, points, confidence = self._onet(pixels)
         sides = squares[:, 2:] - squares[:, :2]
         corners = squares + offsets * np.tile(sides, 2)
-        landmarks = squares[:, np.newaxis, :2] + sides[:, np.newaxis] * np.stack(
-            [points[:, :5], points[:, 5:]], axis=-1
-        )
+        points = points.reshape(-1, 2, 5).swapaxes(1, 2)  # first all x, then all y
+        landmarks = squares[:, np.newaxis, :2] + sides[:, np.newaxis] * points
         return corners, landmarks, confidence[:, 1]
 
-    def _mean_over_shifts(
-        self, image: np.ndarray, squares: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _mean_over_shifts(self, image: np.ndarray, squares: np.ndarray) -> _Description:
         """_describe, averaged over shifted and mirrored copies of each of the squares [K, 4]."""
         shifts = np.tile(_SHIFTS, 2) * (squares[:, 2] - squares[:, 0])[:, np.newaxis, np.newaxis]
         shifted = np.rint(squares[:, np.newaxis] + shifts)
@@ -162,17 +163,12 @@ class FaceDetector:
         shifted = shifted.reshape(-1, 4)
         corners, landmarks, confidence = self._describe(pixels, shifted)
 
-        width = shifted[mirrored, 0] + shifted[mirrored, 2]
-        right, left = width - corners[mirrored, 0], width - corners[mirrored, 2]
-        corners[mirrored, 0], corners[mirrored, 2] = left, right
+        ends = shifted[mirrored, :1] + shifted[mirrored, 2:3]
+        corners[mirrored, ::2] = ends - corners[mirrored, 2::-2]
         landmarks[mirrored] = landmarks[mirrored][:, _MIRRORED_LANDMARKS]
-        landmarks[mirrored, :, 0] = width[:, np.newaxis] - landmarks[mirrored, :, 0]
-        copies = len(squares), len(_SHIFTS)
-        return (
-            corners.reshape(*copies, 4).mean(axis=1),
-            landmarks.reshape(*copies, 5, 2).mean(axis=1),
-            confidence.reshape(copies).mean(axis=1),
-        )
+        landmarks[mirrored, :, 0] = ends - landmarks[mirrored, :, 0]
+        copies, outputs = (len(squares), len(_SHIFTS)), (corners, landmarks, confidence)
+        return tuple(output.reshape(*copies, *output.shape[1:]).mean(axis=1) for output in outputs)
 
 
 def _candidates(offsets: np.ndarray, confidence: np.ndarray) -> np.ndarray:
@@ -195,14 +191,5 @@ def _most_confident(rows: np.ndarray) -> np.ndarray:
     return bboxes.sort_by_scores(rows, rows[:, 5], ascending=False)[:_MAX_CANDIDATES]
 
 
-def _face(corners: np.ndarray, landmarks: np.ndarray, confidence: float) -> Face:
-    box = np.concatenate([corners[:2], corners[2:] - corners[:2]]).astype(np.float32)
-    return Face(box, float(confidence), landmarks.astype(np.float32))
-
-
 def _squares(corners: np.ndarray) -> np.ndarray:
     return patches.squares_around(corners, _PNET_SIZE)
-
-
-def _cut(image: np.ndarray, squares: np.ndarray, size: int) -> np.ndarray:
-    return np.stack([patches.cut(image, square, size) for square in squares])

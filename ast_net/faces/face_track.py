@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import os
 import pathlib
 
 import numpy as np
@@ -39,14 +38,14 @@ class Track:
         return len(self.timestamps)
 
 
-# Type, and shape after [T], of each of a track's arrays.
-_LAYOUT: dict[str, tuple[type, tuple[int, ...]]] = {
-    "timestamps": (np.float64, ()),
-    "valid": (np.bool_, ()),
-    "confidence": (np.float32, ()),
-    "boxes": (np.float32, (4,)),
-    "landmarks": (np.float32, (5, 2)),
-}
+# Name, type, and shape after [T], of each of a track's arrays.
+_LAYOUT = [
+    ("timestamps", np.float64, ()),
+    ("valid", np.bool_, ()),
+    ("confidence", np.float32, ()),
+    ("boxes", np.float32, (4,)),
+    ("landmarks", np.float32, (5, 2)),
+]
 
 
 def track_video(
@@ -65,31 +64,26 @@ def track_video(
       InputError: the video cannot be read.
     """
     tracker = tracking.FaceTracker(detector or detection.FaceDetector(), settings)
-    rows: dict[str, list] = {name: [] for name in _LAYOUT}
     nothing = detection.Face(np.zeros(4), 0.0, np.zeros((5, 2)))
+    rows = []
     progress = tqdm.tqdm(
-        source.frames(),
-        f"{source.path.name}: faces",
-        source.frame_count,
-        unit="frame",
-        leave=False,
+        source.frames(), f"{source.path.name}: faces", source.frame_count, unit="frame", leave=False
     )
     for frame in progress:
         faces = tracker.update(frame.image, frame.timestamp)
         face = faces[0].face if faces else nothing
-        values = (frame.timestamp, bool(faces), face.confidence, face.box, face.landmarks)
-        for column, value in zip(rows.values(), values, strict=True):
-            column.append(value)
-    return Track(**{name: np.array(rows[name], dtype) for name, (dtype, _) in _LAYOUT.items()})
+        rows.append((frame.timestamp, bool(faces), face.confidence, face.box, face.landmarks))
+    table = np.array(rows, np.dtype(_LAYOUT))
+    return Track(*(np.ascontiguousarray(table[name]) for name, _, _ in _LAYOUT))
 
 
-def save_track(path: str | os.PathLike, track: Track) -> None:
+def save_track(path: pathlib.Path, track: Track) -> None:
     """Writes a track as npz, whole or not at all."""
-    with files.whole(pathlib.Path(path)) as temporary, temporary.open("wb") as file:
-        np.savez(file, allow_pickle=False, **{name: getattr(track, name) for name in _LAYOUT})
+    with files.whole(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, **vars(track))
 
 
-def load_track(path: str | os.PathLike) -> Track:
+def load_track(path: pathlib.Path) -> Track:
     """Reads what save_track wrote.
 
     Raises:
@@ -97,27 +91,22 @@ def load_track(path: str | os.PathLike) -> Track:
     """
     try:
         with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in _LAYOUT}
-            length = len(arrays["timestamps"])
+            track = Track(*(stored[name] for name, _, _ in _LAYOUT))
+        for name, dtype, shape in _LAYOUT:
+            array, expected = getattr(track, name), (len(track), *shape)
+            if array.dtype != dtype or array.shape != expected:
+                found = f"{name} is {array.dtype} {array.shape}"
+                raise ValueError(f"{found}, expected {np.dtype(dtype)} {expected}")
+        return track
     # A damaged zip file shows in many ways: wrong checksum, unknown compression, short array ...
     except Exception as error:
-        raise errors.InputError(
-            f"{path}: not a readable face track ({type(error).__name__}: {error}); "
-            "track the video again"
-        ) from error
-    for name, (dtype, shape) in _LAYOUT.items():
-        array, expected = arrays[name], (length, *shape)
-        if array.dtype != dtype or array.shape != expected:
-            raise errors.InputError(
-                f"{path}: {name} is {array.dtype} {array.shape}, expected {np.dtype(dtype)} "
-                f"{expected}; track the video again"
-            )
-    return Track(**arrays)
+        found = f"{path}: not a readable face track ({type(error).__name__}: {error})"
+        raise errors.InputError(f"{found}; track the video again") from error
 
 
 def cached_track(
     source: video.VideoSource,
-    cache_dir: str | os.PathLike,
+    cache_dir: pathlib.Path,
     settings: config.Tracking,
     detector: detection.FaceDetector | None = None,
 ) -> Track:
@@ -136,12 +125,12 @@ def cached_track(
       OSError: the cache cannot be written.
     """
     key = json.dumps([TRACK_VERSION, source.digest, dataclasses.asdict(settings)], sort_keys=True)
-    cached = pathlib.Path(cache_dir) / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
+    cached = cache_dir / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
     if cached.exists():
         try:
             return load_track(cached)
         except errors.InputError as error:
-            logging.warning("%s; the faces of %s are tracked again", error, source.path)
+            logging.warning(f"{error}; the faces of {source.path} are tracked again")
     track = track_video(source, settings, detector)
     save_track(cached, track)
     return track

@@ -45,8 +45,8 @@ def appearance(image: np.ndarray, face: detection.Face) -> np.ndarray:
     frame to frame for one person, and about 0 between people; light and pose can bring it to 0.3.
     """
     corners = np.concatenate([face.box[:2], face.box[:2] + face.box[2:]])
-    square = patches.squares_around(corners[np.newaxis].astype(float), _APPEARANCE_SIZE)[0]
-    grey = patches.cut(image, square, _APPEARANCE_SIZE).mean(axis=2).ravel()
+    squares = patches.squares_around(corners[np.newaxis].astype(float), _APPEARANCE_SIZE)
+    grey = patches.cut(image, squares, _APPEARANCE_SIZE)[0].mean(axis=2).ravel()
     grey -= grey.mean()
     return grey / max(float(np.linalg.norm(grey)), 1e-6)
 
@@ -80,12 +80,8 @@ def recognise(
     """
     if not lost or not faces:
         return [None] * len(faces)
-    costs = np.array(
-        [
-            [_cost(lost_face, face, vector, timestamp) for lost_face in lost]
-            for face, vector in zip(faces, appearances, strict=True)
-        ]
-    )
+    pairs = zip(faces, appearances, strict=True)
+    costs = np.array([[_cost(lost_face, *pair, timestamp) for lost_face in lost] for pair in pairs])
     matches: list[FollowedFace | None] = [None] * len(faces)
     for k, j in zip(*scipy.optimize.linear_sum_assignment(costs), strict=True):
         if costs[k, j] < _IMPOSSIBLE:

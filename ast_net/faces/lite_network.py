@@ -36,9 +36,8 @@ class LiteNetwork:
             # It announces the package that replaces it; setup.cfg pins a TensorFlow that still has
             # it.
             warnings.simplefilter("ignore", UserWarning)
-            self._interpreter = tf.lite.Interpreter(
-                model_content=converter.convert(), num_threads=1
-            )
+            content = converter.convert()
+            self._interpreter = tf.lite.Interpreter(model_content=content, num_threads=1)
         self._input = self._interpreter.get_input_details()[0]["index"]
         # They are listed in any order; their names end with their position in the model.
         outputs = sorted(self._interpreter.get_output_details(), key=lambda output: output["name"])

@@ -14,18 +14,18 @@ def squares_around(corners: np.ndarray, least: int) -> np.ndarray:
     return np.hstack([first, first + sides[:, np.newaxis]])
 
 
-def cut(image: np.ndarray, square: np.ndarray, size: int) -> np.ndarray:
-    """Cuts out a square, x1, y1, x2, y2 on whole pixels, as uint8 [size, size, 3].
+def cut(image: np.ndarray, squares: np.ndarray, size: int) -> np.ndarray:
+    """Cuts out squares, x1, y1, x2, y2 [n, 4] on whole pixels, as uint8 [n, size, size, 3].
 
-    It is shrunk by averaging areas, not by sampling, which steadies the networks' outputs.
+    They are shrunk by averaging areas, not by sampling, which steadies the networks' outputs.
     """
-    inside = _region(image, *square.astype(int))
-    if inside is None:
-        return np.full((size, size, 3), _GREY, np.uint8)
-    shrinks = len(inside) > size
-    return cv2.resize(
-        inside, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    )
+    result = np.full((len(squares), size, size, 3), _GREY, np.uint8)
+    for picture, square in zip(result, squares.astype(int), strict=True):
+        inside = _region(image, *square)
+        if inside is not None:
+            method = cv2.INTER_AREA if len(inside) > size else cv2.INTER_LINEAR
+            picture[:] = cv2.resize(inside, (size, size), interpolation=method)
+    return result
 
 
 def cut_together(image: np.ndarray, squares: np.ndarray, size: int) -> np.ndarray:
@@ -44,17 +44,14 @@ def cut_together(image: np.ndarray, squares: np.ndarray, size: int) -> np.ndarra
     inside = _region(image, left, top, right, bottom) if side > size else None
     # The sum of more bytes than this may not fit into 31 bits.
     if inside is None or inside.size > 3 * 2**23:
-        return np.stack([cut(image, square, size) for square in squares])
+        return cut(image, squares, size)
     sums = cv2.integral(inside, sdepth=cv2.CV_32S)
     height, width = sums.shape[:2]
     edges = np.linspace(0, side, size + 1)
     x, y = edges + (whole[:, :1] - left), edges + (whole[:, 1:2] - top)
     column, row = np.minimum(x.astype(int), width - 2), np.minimum(y.astype(int), height - 2)
-    beside, below = (
-        (x - column)[:, np.newaxis, :, np.newaxis],
-        (y - row)[..., np.newaxis, np.newaxis],
-    )
-
+    beside = (x - column)[:, np.newaxis, :, np.newaxis]
+    below = (y - row)[..., np.newaxis, np.newaxis]
     places = (row * width)[:, :, np.newaxis] + column[:, np.newaxis]
     sums = sums.reshape(-1, 3)
     upper, lower = (
@@ -74,9 +71,7 @@ def _region(image: np.ndarray, x1: int, y1: int, x2: int, y2: int) -> np.ndarray
     if inside.size == 0:
         return None
     top, bottom, left, right = (int(max(0, m)) for m in (-y1, y2 - height, -x1, x2 - width))
-    if top or bottom or left or right:
-        grey = (_GREY,) * 3
-        inside = np.asarray(
-            cv2.copyMakeBorder(inside, top, bottom, left, right, cv2.BORDER_CONSTANT, value=grey)
-        )
-    return inside
+    if not (top or bottom or left or right):
+        return inside
+    kind, grey = cv2.BORDER_CONSTANT, (_GREY,) * 3
+    return np.asarray(cv2.copyMakeBorder(inside, top, bottom, left, right, kind, value=grey))

@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import os
 import pathlib
 import re
 from collections.abc import Iterator
@@ -14,8 +13,6 @@ from absl import logging
 from ast_net import errors
 from ast_net.faces import video_frame
 
-# Frames a second. Pictures carry no time; the films that AFEW-VA is taken from have this rate.
-FRAME_RATE = 25.0
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 
 
@@ -31,22 +28,24 @@ class PictureSequence:
       timestamps: seconds from the first picture on, float64 [T]; a gap in the numbers is a gap in
         time.
       frame_count: T.
-      frame_rate: FRAME_RATE.
+      frame_rate: frames a second.
       duration: when the last picture ends, in seconds.
 
     Raises:
       InputError: there are no pictures, one has no number, or two have the same.
     """
 
-    def __init__(self, path: str | os.PathLike) -> None:
+    # Pictures carry no time; the films that AFEW-VA is taken from have this rate.
+    frame_rate = 25.0
+
+    def __init__(self, path: str | pathlib.Path) -> None:
         self.path = pathlib.Path(path)
         pictures = _pictures(self.path)
         self.numbers = sorted(pictures)
         self._files = [pictures[number] for number in self.numbers]
-        self.timestamps = (np.array(self.numbers) - self.numbers[0]) / FRAME_RATE
+        self.timestamps = (np.array(self.numbers) - self.numbers[0]) / self.frame_rate
         self.frame_count = len(self.numbers)
-        self.frame_rate = FRAME_RATE
-        self.duration = float(self.timestamps[-1] + 1 / FRAME_RATE)
+        self.duration = float(self.timestamps[-1] + 1 / self.frame_rate)
 
     def frames(self) -> Iterator[video_frame.Frame]:
         """Yields the frames one by one. A gap in the numbers is reported with a warning.
@@ -58,22 +57,17 @@ class PictureSequence:
         missing = last - first + 1 - self.frame_count
         if missing:
             logging.warning(
-                "%s: %d pictures are missing between numbers %d and %d; the others keep their "
-                "times",
-                self.path,
-                missing,
-                first,
-                last,
+                f"{self.path}: {missing} pictures are missing between numbers {first} and {last}; "
+                "the others keep their times"
             )
         shape = None
         for index, (timestamp, file) in enumerate(zip(self.timestamps, self._files, strict=True)):
             image = _decode(file)
             shape = shape or image.shape
             if image.shape != shape:
-                raise errors.InputError(
-                    f"{file}: {image.shape[1]}x{image.shape[0]} pixels, the first of its folder "
-                    f"{shape[1]}x{shape[0]}; expected one size: these are different videos"
-                )
+                size, other = (f"{width}x{height}" for height, width, _ in (image.shape, shape))
+                problem = f"{size} pixels, the first of its folder {other}; expected one size"
+                raise errors.InputError(f"{file}: {problem}: these are different videos")
             yield video_frame.Frame(index, float(timestamp), image)
 
     @functools.cached_property
@@ -90,20 +84,20 @@ class PictureSequence:
         return result.hexdigest()
 
     @property
-    def fingerprint(self) -> video_frame.Fingerprint:
-        """The number of pictures, their size together, and when one was last written.
+    def fingerprint(self) -> tuple[str, int]:
+        """The number and size of the pictures in words, and when one was last written, in ns.
 
         Raises:
           InputError: a picture is gone.
         """
-        with video_frame.reading(self.path):
+        with errors.reading(self.path):
             status = [file.stat() for file in self._files]
         size = sum(file.st_size for file in status)
         modified = max(file.st_mtime_ns for file in status)
-        return video_frame.Fingerprint(f"{len(status)} pictures, {size} bytes", modified)
+        return f"{len(status)} pictures, {size} bytes", modified
 
 
-def is_pattern(path: str | os.PathLike) -> bool:
+def is_pattern(path: str | pathlib.Path) -> bool:
     """Whether a path stands for several pictures, as frames/*.png and frames/face_%05d.png do."""
     path = pathlib.Path(path)
     several = re.search(r"[*?[]|%0?[0-9]*d", path.name) is not None
@@ -112,38 +106,29 @@ def is_pattern(path: str | os.PathLike) -> bool:
 
 def _pictures(folder: pathlib.Path) -> dict[int, pathlib.Path]:
     """The picture files of a folder or a pattern by their numbers."""
-    with video_frame.reading(folder):
-        if is_pattern(folder):
-            paths = sorted(folder.parent.glob(re.sub(r"%0?[0-9]*d", "*", folder.name)))
-        else:
-            paths = sorted(folder.iterdir())
+    pattern = re.sub(r"%0?[0-9]*d", "*", folder.name)
+    with errors.reading(folder):
+        paths = sorted(folder.parent.glob(pattern) if is_pattern(folder) else folder.iterdir())
     pictures: dict[int, pathlib.Path] = {}
     for path in paths:
-        hidden = path.name.startswith(".")
-        if hidden or path.suffix.lower() not in SUFFIXES or not path.is_file():
+        if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES or not path.is_file():
             continue
         number = re.search(r"[0-9]{1,15}$", path.stem)
         if number is None:
-            raise errors.InputError(
-                f"{path}: no number at the end of its name; expected names such as 00012.png: "
-                "remove it, or give it its number"
-            )
+            problem = "no number at the end of its name; expected one, as in 00012.png"
+            raise errors.InputError(f"{path}: {problem}: rename or remove it")
         other = pictures.setdefault(int(number[0]), path)
         if other != path:
-            raise errors.InputError(
-                f"{path}: has the same number as {other.name}; expected each number once: "
-                "remove one of them"
-            )
+            problem = f"has the same number as {other.name}; expected each number once"
+            raise errors.InputError(f"{path}: {problem}: remove one of them")
     if not pictures:
-        raise errors.InputError(
-            f"{folder}: no pictures in this folder; expected {', '.join(SUFFIXES)} with numbers "
-            "for names"
-        )
+        expected = f"{', '.join(SUFFIXES)} with numbers for names"
+        raise errors.InputError(f"{folder}: no pictures in this folder; expected {expected}")
     return pictures
 
 
 def _content(path: pathlib.Path) -> bytes:
-    with video_frame.reading(path):
+    with errors.reading(path):
         return path.read_bytes()
 
 
@@ -151,8 +136,6 @@ def _decode(path: pathlib.Path) -> np.ndarray:
     content = np.frombuffer(_content(path), np.uint8)
     image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
     if image is None:
-        raise errors.InputError(
-            f"{path}: not a readable picture ({len(content)} bytes): it is something else, or was "
-            "cut off; copy it again"
-        )
+        problem = f"not a readable picture ({len(content)} bytes)"
+        raise errors.InputError(f"{path}: {problem}: something else, or cut off; copy it again")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

@@ -1,5 +1,6 @@
 """Follows the faces of a video from frame to frame: MTCNN finds them, its O-Net follows them."""
 
+import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -59,7 +60,7 @@ class FaceTracker:
     ) -> None:
         self._detector = detector
         self._settings = settings
-        self._max_faces = max_faces
+        self._max_faces = sys.maxsize if max_faces is None else max_faces
         self._identity_seconds = identity_seconds
         self._followed: list[identities.FollowedFace] = []
         self._lost: list[identities.FollowedFace] = []
@@ -75,15 +76,19 @@ class FaceTracker:
         """
         # Before this frame's faces are followed: one that it loses may be found again in it,
         # however short `identity_seconds` is.
-        self._lost = [
-            lost for lost in self._lost if timestamp - lost.last_seen <= self._identity_seconds
-        ]
+        limit = self._identity_seconds
+        self._lost = [lost for lost in self._lost if timestamp - lost.last_seen <= limit]
         if self._followed:
             self._follow(image, timestamp)
         if self._frames_to_detection <= 0:
             self._detect(image, timestamp)
-            self._frames_to_detection = self._frames_between_detections()
+            room = len(self._followed) < self._max_faces
+            doubtful = any(followed.misses for followed in self._followed)
+            self._frames_to_detection = self._settings.redetect_every
+            if not self._followed or (self._lost and room) or doubtful:
+                self._frames_to_detection = self._settings.search_every
         self._frames_to_detection -= 1
+        self._followed.sort(key=lambda followed: followed.face_id)
         return [TrackedFace(followed.face_id, followed.face) for followed in self._followed]
 
     def _follow(self, image: np.ndarray, timestamp: float) -> None:
@@ -102,14 +107,14 @@ class FaceTracker:
                     if followed.appearance @ seen > other.appearance @ seen + _CLEARLY:
                         kept[k], hidden = (followed, face), other
                     self._lost.append(hidden)
-                    soon = min(self._frames_to_detection, self._settings.search_every)
-                    self._frames_to_detection = soon
+                    soon = self._settings.search_every
+                    self._frames_to_detection = min(self._frames_to_detection, soon)
                     break
             else:
                 kept.append((followed, face))
         for followed, face in kept:
             followed.face, followed.last_seen = face, timestamp
-        self._followed = sorted((followed for followed, _ in kept), key=_face_id)
+        self._followed = [followed for followed, _ in kept]
 
     def _detect(self, image: np.ndarray, timestamp: float) -> None:
         faces = self._detector.detect(image, self._settings.min_face_fraction)
@@ -124,37 +129,20 @@ class FaceTracker:
                 if followed.misses >= patience:
                     self._followed.remove(followed)
                     self._lost.append(followed)
-        new = [
-            face
-            for face in faces
-            if all(identities.overlap(face, other.face) <= _SAME_FACE for other in self._followed)
-        ]
+        old = [followed.face for followed in self._followed]
+        new = [a for a in faces if all(identities.overlap(a, b) <= _SAME_FACE for b in old)]
         new.sort(key=lambda face: -prominence(face, image.shape))
-        self._add(image, timestamp, new[: self._room()])
-
-    def _add(self, image: np.ndarray, timestamp: float, faces: list[detection.Face]) -> None:
-        """Starts to follow faces; those that were lost before get their numbers again."""
-        appearances = [identities.appearance(image, face) for face in faces]
-        matches = identities.recognise(self._lost, faces, appearances, timestamp)
-        for face, appearance, lost in zip(faces, appearances, matches, strict=True):
+        new = new[: self._max_faces - len(old)]
+        # Those that were lost before get their numbers again.
+        appearances = [identities.appearance(image, face) for face in new]
+        matches = identities.recognise(self._lost, new, appearances, timestamp)
+        for face, appearance, lost in zip(new, appearances, matches, strict=True):
             if lost is None:
                 face_id, self._next_id = self._next_id, self._next_id + 1
             else:
                 self._lost.remove(lost)
                 face_id = lost.face_id
             self._followed.append(identities.FollowedFace(face_id, face, timestamp, appearance))
-        self._followed.sort(key=_face_id)
-
-    def _room(self) -> int | None:
-        """How many more faces may be followed; None for any number."""
-        return None if self._max_faces is None else self._max_faces - len(self._followed)
-
-    def _frames_between_detections(self) -> int:
-        searching = self._lost and self._room() != 0
-        doubtful = any(followed.misses for followed in self._followed)
-        if not self._followed or searching or doubtful:
-            return self._settings.search_every
-        return self._settings.redetect_every
 
 
 def prominence(face: detection.Face, shape: tuple[int, ...]) -> float:
@@ -167,7 +155,3 @@ def prominence(face: detection.Face, shape: tuple[int, ...]) -> float:
     centre = face.box[:2] + face.box[2:] / 2
     distance = np.linalg.norm(centre - size / 2) / np.linalg.norm(size / 2)
     return float(np.sqrt(np.prod(face.box[2:])) * face.confidence * (1 - 0.5 * distance))
-
-
-def _face_id(followed: identities.FollowedFace) -> int:
-    return followed.face_id

@@ -4,18 +4,13 @@ import contextlib
 import functools
 import hashlib
 import itertools
-import os
 import pathlib
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import av
-import av.codec.context
 import av.container
-import av.error
 import av.stream
 import av.video.reformatter
-import av.video.stream
 import numpy as np
 from absl import logging
 
@@ -32,6 +27,8 @@ _LARGE = 1920 * 1088
 _RATE_PACKETS = 250
 # Frames a second, where nothing else is known: a single picture, a bare stream.
 _DEFAULT_RATE = 25.0
+# Formats whose files name other files to open, which may be anybody's.
+_PLAYLISTS = {"concat", "dash", "hls", "imf"}
 
 
 class Video:
@@ -45,13 +42,13 @@ class Video:
       path: the file.
     """
 
-    def __init__(self, path: str | os.PathLike) -> None:
+    def __init__(self, path: str | pathlib.Path) -> None:
         self.path = pathlib.Path(path)
 
     @property
     def frame_count(self) -> int | None:
         """Roughly how many frames there are, for progress bars; None if the container is silent."""
-        return self._header.frame_count
+        return self._header[0]
 
     @property
     def frame_rate(self) -> float:
@@ -61,21 +58,21 @@ class Video:
         rate: containers with a variable rate, and those of screen recorders, may say anything. 25
         for a single picture.
         """
-        return self._header.frame_rate
+        return self._header[1]
 
     @property
     def duration(self) -> float | None:
         """When the pictures end according to the container, in seconds; None if it does not say."""
-        return self._header.duration
+        return self._header[2]
 
     @functools.cached_property
-    def _header(self) -> "_Header":
+    def _header(self) -> tuple[int | None, float, float | None]:
+        """Frame count, frame rate and duration."""
         with _open(self.path) as (container, stream):
-            count = stream.frames or None
-            if count is None and container.duration and stream.average_rate:
-                count = round(container.duration / av.time_base * float(stream.average_rate))
+            seconds = (container.duration or 0) / av.time_base
+            count = stream.frames or round(seconds * float(stream.average_rate or 0)) or None
             duration = _promised_end(container, stream) or None
-            return _Header(count, _frame_rate(container, stream), duration)
+            return count, _frame_rate(container, stream), duration
 
     @functools.cached_property
     def digest(self) -> str:
@@ -84,19 +81,21 @@ class Video:
         Raises:
           InputError: it cannot be read.
         """
-        with video_frame.reading(self.path), self.path.open("rb") as file:
+        with errors.reading(self.path), self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     @property
-    def fingerprint(self) -> video_frame.Fingerprint:
-        """The file's size, and when it was last written.
+    def fingerprint(self) -> tuple[str, int]:
+        """The file's size in words, and when it was last written, in nanoseconds since 1970.
+
+        It tells, without reading the content, whether the video has changed.
 
         Raises:
           InputError: there is no such file.
         """
-        with video_frame.reading(self.path):
+        with errors.reading(self.path):
             status = self.path.stat()
-        return video_frame.Fingerprint(f"{status.st_size} bytes", status.st_mtime_ns)
+        return f"{status.st_size} bytes", status.st_mtime_ns
 
     def frames(self) -> Iterator[video_frame.Frame]:
         """Yields the frames one by one, upright, with their presentation times.
@@ -133,27 +132,22 @@ class Video:
                 count += 1
             promised = _promised_end(container, stream)
         if not count:
-            raise errors.InputError(
-                f"{self.path}: not one frame can be decoded "
-                f"({'; '.join(problems) or 'it has none'}); copy the video again"
-            )
+            reason = "; ".join(problems) or "it has none"
+            found = f"{self.path}: not one frame can be decoded ({reason})"
+            raise errors.InputError(f"{found}; copy the video again")
         end = timestamp + step
         if promised - end > _DURATION_TOLERANCE:
             problems.append(f"its pictures end at {end:.2f} of {promised:.2f} s")
         if problems:
-            logging.warning(
-                "%s: %s; frames that are used: %d", self.path, "; ".join(problems), count
-            )
+            logging.warning(f"{self.path}: {'; '.join(problems)}; frames that are used: {count}")
         if guessed:
-            logging.warning(
-                "%s: %d of %d frames have no usable time of their own", self.path, guessed, count
-            )
+            logging.warning(f"{self.path}: {guessed} of {count} frames have no usable time")
 
 
 VideoSource = Video | picture_sequence.PictureSequence
 
 
-def open_video(path: str | os.PathLike) -> VideoSource:
+def open_video(path: str | pathlib.Path) -> VideoSource:
     """A video file, or the sequence of numbered pictures that a folder or a pattern stands for.
 
     Raises:
@@ -164,18 +158,8 @@ def open_video(path: str | os.PathLike) -> VideoSource:
     return Video(path)
 
 
-class _Header(NamedTuple):
-    """What a container says; attributes as of `Video`."""
-
-    frame_count: int | None
-    frame_rate: float
-    duration: float | None
-
-
 @contextlib.contextmanager
-def _open(
-    path: pathlib.Path,
-) -> Iterator[tuple[av.container.InputContainer, av.video.stream.VideoStream]]:
+def _open(path: pathlib.Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
     """Opens a file and selects its video stream, not the cover picture of a sound file."""
     if not path.is_file():
         kind = "it is not a file" if path.exists() else "there is no such file"
@@ -183,17 +167,16 @@ def _open(
     if path.stat().st_size == 0:
         raise errors.InputError(f"{path}: the file is empty (0 bytes); copy the video again")
     try:
-        container = av.open(str(path))
-    except av.error.FFmpegError as error:
+        formats = ",".join(av.formats_available - _PLAYLISTS)
+        container = av.open(str(path), options={"format_whitelist": formats})
+    except av.FFmpegError as error:
         raise errors.InputError(
-            f"{path}: not a readable video ({error.strerror}): it is something else, or was cut "
-            "off before its index was written; expected a video in mp4, mov, avi, mkv or the like: "
-            "copy it again"
+            f"{path}: not a readable video ({error.strerror}); expected mp4, mov, avi, mkv or the "
+            "like, not cut off before its index was written: copy it again"
         ) from error
     with container:
-        cover = av.stream.Disposition.attached_pic
         for stream in container.streams.video:
-            if not stream.disposition & cover:
+            if not stream.disposition & av.stream.Disposition.attached_pic:
                 large = stream.codec_context.width * stream.codec_context.height > _LARGE
                 stream.thread_type = "AUTO" if large else "NONE"
                 yield container, stream
@@ -203,40 +186,31 @@ def _open(
 
 
 def _pictures(
-    container: av.container.InputContainer,
-    stream: av.video.stream.VideoStream,
-    problems: list[str],
+    container: av.container.InputContainer, stream: av.VideoStream, problems: list[str]
 ) -> Iterator[av.VideoFrame]:
     """Yields every picture that can be decoded; what goes wrong is appended to problems."""
     damaged = 0
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets, None)
-        except av.error.FFmpegError as error:
-            problems.append(f"it cannot be read to its end ({error.strerror})")
-            packet = None
-        corrupt = packet is not None and packet.is_corrupt
-        try:
-            pictures = stream.decode(packet)
-        except av.error.EOFError:  # the last packet has emptied the decoder
-            pictures = []
-        except av.error.FFmpegError:
-            pictures, corrupt = [], True
-        damaged += corrupt
-        yield from pictures
-        if packet is None:
-            break
+    try:
+        for packet in container.demux(stream):  # the last one, which is empty, flushes the decoder
+            try:
+                pictures = stream.decode(packet)
+            except av.FFmpegError:
+                damaged += 1
+            else:
+                damaged += packet.is_corrupt
+                yield from pictures
+    except av.FFmpegError as error:
+        problems.append(f"it cannot be read to its end ({error.strerror})")
+        with contextlib.suppress(av.FFmpegError):
+            yield from stream.decode(None)
     if damaged:
         problems.append(f"damaged packets: {damaged}")
 
 
-def _frame_rate(
-    container: av.container.InputContainer, stream: av.video.stream.VideoStream
-) -> float:
+def _frame_rate(container: av.container.InputContainer, stream: av.VideoStream) -> float:
     """As `Video.frame_rate`; reads the first packets, up to the first damage."""
     times: list[int] = []
-    with contextlib.suppress(av.error.FFmpegError):
+    with contextlib.suppress(av.FFmpegError):
         for packet in itertools.islice(container.demux(stream), _RATE_PACKETS):
             if packet.pts is not None:
                 times.append(packet.pts)
@@ -256,9 +230,7 @@ def _origin(container: av.container.InputContainer) -> float:
     return (container.start_time or 0) / av.time_base
 
 
-def _promised_end(
-    container: av.container.InputContainer, stream: av.video.stream.VideoStream
-) -> float:
+def _promised_end(container: av.container.InputContainer, stream: av.VideoStream) -> float:
     """When the pictures end according to the container, in seconds; 0 if it does not say."""
     if stream.duration is not None and stream.time_base is not None:
         end = ((stream.start_time or 0) + stream.duration) * stream.time_base

@@ -3,9 +3,8 @@
 import contextlib
 import fractions
 import math
-import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import av
 import av.codec.context
@@ -25,7 +24,7 @@ _FAST = {"crf": "23", "preset": "ultrafast"}
 _REPRODUCIBLE = {"crf": "20", "preset": "superfast"}
 
 
-def write_video(path: str | os.PathLike, images: Iterable[np.ndarray], frame_rate: float) -> None:
+def write_video(path: pathlib.Path, images: Iterable[np.ndarray], frame_rate: float) -> None:
     """Writes an H.264 mp4 with a constant frame rate, whole or not at all.
 
     Args:
@@ -37,47 +36,53 @@ def write_video(path: str | os.PathLike, images: Iterable[np.ndarray], frame_rat
       InputError: there is no image, or one has another shape or type.
       OSError: the disk is full or read-only.
     """
-    with VideoWriter(path, frame_rate) as writer:
+    with open_writer(path, frame_rate) as writer:
         for index, image in enumerate(images):
             writer.write(image, index / frame_rate)
 
 
-class VideoWriter:
-    """Writes an H.264 mp4 frame by frame, each at its own time; a context manager.
+@contextlib.contextmanager
+def open_writer(path: pathlib.Path, frame_rate: float | None = None) -> Iterator["VideoWriter"]:
+    """Gives a writer of an H.264 mp4; the file appears if the `with` block ends normally.
 
-    The file appears when the `with` block ends normally; otherwise nothing is left of it. A player
-    shows each frame from its timestamp until the next one's, and the last frame as long as the one
-    before it. Before a first frame later than 0 there is silence, as players skip an empty start.
+    Args:
+      path: the file.
+      frame_rate: frames a second if they are constant; then sizes must be even.
+
+    Raises:
+      InputError: nothing was written.
+      OSError: the disk is full or read-only.
+    """
+    # With the index in front, a truncated copy can still be read.
+    options = {"movflags": "faststart"}
+    if frame_rate is None:  # else the first frame's time is rounded to 1 ms
+        options["movie_timescale"] = str(_TICK.denominator)
+    with files.whole(path) as file, av.open(str(file), "w", "mp4", options) as container:
+        writer = VideoWriter(path, container, frame_rate)
+        yield writer
+        writer.finish()
+
+
+class VideoWriter:
+    """Writes an H.264 mp4 frame by frame, each at its own time; comes from `open_writer`.
+
+    A player shows each frame from its timestamp until the next one's, and the last frame as long as
+    the one before it. Before a first frame later than 0 there is silence, as players skip an empty
+    start.
 
     With a frame rate, time is counted in frames, and the same frames always give the same bytes, as
     for generated data sets, whose videos are checked by their digests.
     """
 
-    def __init__(self, path: str | os.PathLike, frame_rate: float | None = None) -> None:
-        """Takes the path, and frames a second if the rate is constant; then sizes must be even."""
-        self._path = pathlib.Path(path)
-        self._frame_rate = frame_rate
+    def __init__(
+        self, path: pathlib.Path, container: av.container.OutputContainer, frame_rate: float | None
+    ) -> None:
+        self._path, self._container, self._frame_rate = path, container, frame_rate
         self._shape: tuple[int, ...] = ()
         self._pending: av.VideoFrame | None = None
         self._timestamp = -math.inf
         # The time of the pending frame, and the length of the last one.
         self._tick, self._ticks = -1, 0
-
-    def __enter__(self) -> "VideoWriter":
-        with contextlib.ExitStack() as stack:
-            temporary = stack.enter_context(files.whole(self._path))
-            # With the index in front, a truncated copy can still be read.
-            options = {"movflags": "faststart"}
-            if self._frame_rate is None:  # else the first frame's time is rounded to 1 ms
-                options["movie_timescale"] = str(_TICK.denominator)
-            self._container = av.open(str(temporary), "w", format="mp4", options=options)
-            stack.enter_context(self._container)
-            stack.push(self._finish)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *error) -> None:
-        self._stack.__exit__(*error)
 
     def write(self, image: np.ndarray, timestamp: float) -> None:
         """Adds a frame.
@@ -92,40 +97,52 @@ class VideoWriter:
           ValueError: the timestamp is negative, or not later than the last frame's.
           OSError: the disk is full or read-only.
         """
-        if not self._shape:
-            _check_writable(self._path, image, even=self._frame_rate is not None)
-            self._add_streams(image.shape, timestamp)
-        if image.shape != self._shape or image.dtype != np.uint8:
-            raise errors.InputError(
-                f"{self._path}: an image is {image.dtype} {image.shape}, the first uint8 "
-                f"{self._shape}; a video needs images of one size"
-            )
+        self._check(image)
         if timestamp <= self._timestamp or timestamp < 0:
-            raise ValueError(
-                f"a frame at {timestamp} s after one at {self._timestamp} s; expected later times, "
-                "from 0 on"
-            )
+            before = f"a frame at {timestamp} s after one at {self._timestamp} s"
+            raise ValueError(f"{before}; expected later times, from 0 on")
+        if not self._shape:
+            self._add_streams(image.shape, timestamp)
         # Frames with the same tick are moved apart.
         tick = max(round(timestamp / self._time_base), self._tick + 1)
         if self._pending is not None:
             self._ticks = tick - self._tick
-            self._encode_pending()
+            self._encode(self._pending)
         self._pending, self._tick, self._timestamp = self._picture(image), tick, timestamp
+
+    def finish(self) -> None:
+        """Writes what is still waiting.
+
+        Raises:
+          InputError: nothing was written.
+        """
+        if self._pending is None:
+            raise errors.InputError(f"{self._path}: no images to write; a video needs at least one")
+        self._ticks = self._ticks or round(1 / _NOMINAL_RATE / self._time_base)
+        self._encode(self._pending)
+        self._container.mux(self._stream.encode(None))
+
+    def _check(self, image: np.ndarray) -> None:
+        height, width = image.shape[:2]
+        if image.dtype != np.uint8 or image.shape[2:] != (3,):
+            expected = "uint8 RGB [H, W, 3]"
+        elif self._shape and image.shape != self._shape:
+            expected = f"{self._shape} as the first; a video needs images of one size"
+        elif self._frame_rate is not None and (height % 2 or width % 2):
+            expected = "an even width and height, which H.264 needs; crop or pad by one pixel"
+        else:
+            return
+        found = f"an image is {image.dtype} {image.shape}"
+        raise errors.InputError(f"{self._path}: {found}; expected {expected}")
 
     def _add_streams(self, shape: tuple[int, ...], timestamp: float) -> None:
         self._shape = shape
-        height, width = (side + side % 2 for side in shape[:2])
         constant = self._frame_rate is not None
         rate = fractions.Fraction(self._frame_rate or _NOMINAL_RATE).limit_denominator(60_000)
         self._time_base = 1 / rate if constant else _TICK
-        self._stream = self._container.add_stream(
-            "libx264",
-            rate,
-            options=_REPRODUCIBLE if constant else _FAST,
-            width=width,
-            height=height,
-            pix_fmt="yuv420p",
-        )
+        options = _REPRODUCIBLE if constant else _FAST
+        self._stream = self._container.add_stream("libx264", rate, options, pix_fmt="yuv420p")
+        self._stream.height, self._stream.width = (side + side % 2 for side in shape[:2])
         if constant:
             return
         encoder = self._stream.codec_context
@@ -153,32 +170,7 @@ class VideoWriter:
         planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), np.uint8)
         return av.VideoFrame.from_ndarray(planes, format="yuv420p")
 
-    def _encode_pending(self) -> None:
-        picture = self._pending
-        assert picture is not None
+    def _encode(self, picture: av.VideoFrame) -> None:
         picture.pts, picture.time_base = self._tick, self._time_base
-        if self._frame_rate is None:
-            picture.duration = self._ticks
+        picture.duration = self._ticks
         self._container.mux(self._stream.encode(picture))
-
-    def _finish(self, error: type[BaseException] | None, *_) -> None:
-        """Empties the encoder if the `with` block ended normally."""
-        if error is not None:
-            return
-        if self._pending is None:
-            raise errors.InputError(f"{self._path}: no images to write; a video needs at least one")
-        self._ticks = self._ticks or round(1 / _NOMINAL_RATE / self._time_base)
-        self._encode_pending()
-        self._container.mux(self._stream.encode(None))
-
-
-def _check_writable(path: str | os.PathLike, image: np.ndarray, even: bool) -> None:
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise errors.InputError(
-            f"{path}: an image is {image.dtype} {image.shape}; expected uint8 RGB [H, W, 3]"
-        )
-    if even and (image.shape[0] % 2 or image.shape[1] % 2):
-        raise errors.InputError(
-            f"{path}: images of {image.shape[1]}x{image.shape[0]} pixels; H.264 needs an even "
-            "width and height, so crop or pad by one pixel"
-        )

@@ -76,7 +76,7 @@ def write(
             shown = window.Window(folder.name, annotator, stop)
             writers.append(stack.enter_context(shown).write)
         if "video" in settings.outputs:
-            video = stack.enter_context(video_writer.VideoWriter(folder / config.OUTPUTS["video"]))
+            video = stack.enter_context(video_writer.open_writer(folder / config.OUTPUTS["video"]))
             writers.append(functools.partial(_write_annotated, video, annotator))
         for frame in predictions:
             for write_frame in writers:

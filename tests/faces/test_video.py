@@ -177,6 +177,14 @@ def test_text_empty_missing_folder_sound(tmp_path):
             _ = video.open_video(path).frame_count
 
 
+def test_a_playlist_opens_no_other_file(tmp_path):
+    video_writer.write_video(tmp_path / "other.mp4", [gradient()] * 3, 25)
+    path = tmp_path / "list.mp4"
+    path.write_text("ffconcat version 1.0\nfile other.mp4\n")
+    with pytest.raises(errors.InputError, match=f"{path}: not a readable video"):
+        list(video.Video(path).frames())
+
+
 def test_cut_off_before_its_index(tmp_path, rng):
     path = tmp_path / "a.mp4"
     with av.open(str(path), "w") as container:  # the index is at the end unless it is asked for
@@ -234,7 +242,9 @@ def test_a_container_is_opened_once_for_what_it_says(tmp_path, monkeypatch):
     video_writer.write_video(path, [gradient()] * 6, 30000 / 1001)
     opened = []
     monkeypatch.setattr(
-        av, "open", lambda *arguments, open=av.open: opened.append(1) or open(*arguments)
+        av,
+        "open",
+        lambda *arguments, open=av.open, **options: opened.append(1) or open(*arguments, **options),
     )
     source = video.Video(path)
     assert not opened

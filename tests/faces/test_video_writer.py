@@ -56,7 +56,7 @@ def test_failure_while_writing_keeps_the_old_file(tmp_path):
 def test_writer_keeps_the_times(tmp_path, times, caplog):
     path = tmp_path / "a.mp4"
     images = [np.full((48, 64, 3), 2 * k, np.uint8) for k in range(len(times))]
-    with video_writer.VideoWriter(path) as writer:
+    with video_writer.open_writer(path) as writer:
         for image, time in zip(images, times):
             writer.write(image, time)
     frames = list(video.Video(path).frames())
@@ -74,7 +74,7 @@ def test_writer_keeps_the_times(tmp_path, times, caplog):
 def test_writer_pads_odd_sizes(tmp_path, size):
     path = tmp_path / "a.mp4"
     image = picture(*size)
-    with video_writer.VideoWriter(path) as writer:
+    with video_writer.open_writer(path) as writer:
         for k in range(3):
             writer.write(image, k / 25)
     expected = np.pad(image, ((0, size[0] % 2), (0, size[1] % 2), (0, 0)), "edge")
@@ -88,7 +88,7 @@ def test_writer_pads_odd_sizes(tmp_path, size):
 def test_writer_left_by_an_error_leaves_nothing(tmp_path, count, error):
     with (
         pytest.raises(error, match="in between"),
-        video_writer.VideoWriter(tmp_path / "a.mp4") as writer,
+        video_writer.open_writer(tmp_path / "a.mp4") as writer,
     ):
         for k in range(count):
             writer.write(picture(), k / 25)
@@ -98,7 +98,7 @@ def test_writer_left_by_an_error_leaves_nothing(tmp_path, count, error):
 
 def test_writer_refuses_what_makes_no_video(tmp_path):
     def write_all(frames):
-        with video_writer.VideoWriter(tmp_path / "a.mp4") as writer:
+        with video_writer.open_writer(tmp_path / "a.mp4") as writer:
             for image, time in frames:
                 writer.write(image, time)
 

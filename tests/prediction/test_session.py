@@ -86,7 +86,7 @@ def test_a_video_that_breaks_off_gives_what_is_there(predictor, face_video, tmp_
 )
 def test_odd_videos(predictor, tmp_path, frames, size, suffix):
     path = tmp_path / f"odd.{suffix}"
-    with video_writer.VideoWriter(path) as writer:
+    with video_writer.open_writer(path) as writer:
         for number in range(frames):
             writer.write(np.full((size[1], size[0], 3), 90, np.uint8), number / 10)
     [summary] = session.predict_files(
