@@ -14,6 +14,7 @@ from ast_net.faces import detection
 from ast_net.prediction import frames
 
 Colour = tuple[int, int, int]
+Point = tuple[float, float]
 
 # Length of a trail in seconds.
 TRAIL_SECONDS = 3.0
@@ -38,6 +39,7 @@ _READABLE_HEIGHT, _SMALL_DESIGN_HEIGHT = 324, 260
 _BOLD, _REGULAR = 600, 450
 # Bits of a coordinate below one pixel, so that nothing jumps from frame to frame.
 _SHIFT = 4
+_font = functools.cache(cv2.FontFace)
 
 
 def colour(face_id: int) -> Colour:
@@ -89,11 +91,7 @@ class Annotator:
                 del self._trails[face_id]
 
     def _draw_panel(
-        self,
-        image: np.ndarray,
-        face: frames.FacePrediction,
-        place: detection.Face,
-        unit: float,
+        self, image: np.ndarray, face: frames.FacePrediction, place: detection.Face, unit: float
     ) -> np.ndarray:
         """Draws a face's id and bars below its box or, where there is no room, in its lower part.
 
@@ -154,7 +152,9 @@ class Annotator:
         seen = {face.face_id for face in frame.faces}
         thickness = max(1, round(size / 70))
         for face_id, trail in self._trails.items():
-            points = _on_plane(np.stack([values for _, values in trail]), size)
+            values = np.clip(np.stack([values for _, values in trail]), -1.2, 1.2)
+            # 1 is on the circle.
+            points = size * (0.5 + values * (0.4, -0.4))
             ages = frame.timestamp - np.array([time for time, _ in trail])
             _draw_trail(place, points, ages, colour(face_id), thickness)
             if face_id in seen:
@@ -180,9 +180,9 @@ def _plane(size: int) -> tuple[np.ndarray, np.ndarray]:
     Both are uint8 [size, size, 3].
     """
     big = 4 * size
-    disc = np.zeros((big, big), np.uint8)
+    disc = np.zeros((big, big, 3), np.uint8)
     middle = (big // 2, big // 2)
-    cv2.circle(disc, middle, round(0.5 * big), 255, -1)
+    cv2.circle(disc, middle, round(0.5 * big), (255, 255, 255), -1)
     opacity = cv2.resize(disc, (size, size), interpolation=cv2.INTER_AREA) / 255 * 0.72
     plane: np.ndarray = np.full((big, big, 3), _DARK, np.uint8)
     thin = max(1, big // 220)
@@ -193,14 +193,8 @@ def _plane(size: int) -> tuple[np.ndarray, np.ndarray]:
     letter = 0.085 * size
     _write(plane, "valence", (0.62 * size, 0.485 * size), letter, _GREY)
     _write(plane, "arousal", (0.52 * size, 0.16 * size), letter, _GREY)
-    opacity = np.broadcast_to(opacity[..., np.newaxis], plane.shape)
     added, kept = np.rint(plane * opacity), np.rint(255 * (1 - opacity))
     return added.astype(np.uint8), kept.astype(np.uint8)
-
-
-def _on_plane(values: np.ndarray, size: int) -> np.ndarray:
-    """Brings valence and arousal [n, 2] to pixels of the plane: 1 is on the circle."""
-    return size * (0.5 + np.clip(values, -1.2, 1.2) * (0.4, -0.4))
 
 
 def _draw_trail(
@@ -243,26 +237,16 @@ def _draw_bar(
 
 
 def _write(
-    image: np.ndarray,
-    text: str,
-    place: tuple[float, float],
-    size: float,
-    shade: Colour,
-    outlined: bool = False,
+    image: np.ndarray, text: str, place: Point, size: float, shade: Colour, outlined: bool = False
 ) -> None:
     """Writes text whose baseline begins at a place; `size` is in pixels."""
-    font, pixels = _font(), max(6, round(size))
+    font, pixels = _font("sans"), max(6, round(size))
     where = (round(place[0]), round(place[1]))
     if outlined:
         away = max(1, pixels // 12)
         beside = (where[0] + away, where[1] + away)
         cv2.putText(image, text, beside, _DARK, font, pixels, _BOLD)
     cv2.putText(image, text, where, shade, font, pixels, _BOLD if outlined else _REGULAR)
-
-
-@functools.cache
-def _font() -> cv2.FontFace:
-    return cv2.FontFace("sans")
 
 
 def _fixed(points: npt.ArrayLike) -> np.ndarray:

@@ -18,9 +18,9 @@ class _End(NamedTuple):
 def run(items: Iterable[_Item], ahead: int) -> Generator[_Item, None, None]:
     """Yields the items, which are made in a thread of their own, at most `ahead` of them in store.
 
-    Decoding, TensorFlow, OpenCV and OpenVINO let other threads run while they compute. An error comes
-    out here, after the items before it. Closing this iterator stops the thread and closes `items`.
-    With `ahead` 0 there is no thread: an item is made when it is asked for.
+    Decoding, TensorFlow, OpenCV and OpenVINO let other threads run while they compute. An error is
+    raised here, after the items before it. Closing this iterator stops the thread and closes
+    `items`. With `ahead` 0 there is no thread: an item is made when it is asked for.
     """
     if not ahead:
         yield from items

@@ -40,7 +40,7 @@ def connect(camera: str) -> tuple[cv2.VideoCapture, float]:
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
     if not capture.isOpened() or not capture.read()[0]:
         raise errors.InputError(
-            f"camera {camera}: gives no picture; expected a number such as 0 or a stream's address: "
+            f"camera {camera}: gives no picture; expected a number like 0 or a stream's address; "
             "check that it is plugged in, not in use by another program, and that you have access"
         )
     rate = capture.get(cv2.CAP_PROP_FPS)

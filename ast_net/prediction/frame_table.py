@@ -84,14 +84,9 @@ def parquet_writer(
         raise errors.InputError(
             f"{path}: Parquet needs pyarrow ({error}); pip install pyarrow, or ask for CSV"
         ) from error
-    types = {
-        "frame": pyarrow.int64(),
-        "timestamp_s": pyarrow.float64(),
-        "face_id": pyarrow.int32(),
-        "valid": pyarrow.bool_(),
-    }
+    types = {"frame": "int64", "timestamp_s": "float64", "face_id": "int32", "valid": "bool"}
     names = columns(targets, posteriors)
-    schema = pyarrow.schema((name, types.get(name, pyarrow.float32())) for name in names)
+    schema = pyarrow.schema((name, types.get(name, "float32")) for name in names)
     group: list[tables.Row] = []
     with (
         files.whole(pathlib.Path(path)) as temporary,
@@ -136,9 +131,9 @@ def json_lines_writer(
 
 def _numbers(names: Sequence[str], values: Iterable) -> tables.Row:
     """Rounds values for the columns of these names; None for NaN, and 0 for -0."""
-    return {
-        name: None
-        if math.isnan(value)
-        else round(float(value), _FEWER_DIGITS.get(name, _DIGITS)) + 0.0
-        for name, value in zip(names, values, strict=True)
-    }
+    return {name: _rounded(name, float(value)) for name, value in zip(names, values, strict=True)}
+
+
+def _rounded(name: str, value: float) -> float | None:
+    digits = _FEWER_DIGITS.get(name, _DIGITS)
+    return None if math.isnan(value) else round(value, digits) + 0.0

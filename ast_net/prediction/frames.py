@@ -1,4 +1,4 @@
-"""A frame and its faces on their way through the stages of a prediction, and what outputs are made of."""
+"""A frame and its faces: what the stages of a prediction fill in and the outputs are made of."""
 
 import dataclasses
 
@@ -16,8 +16,8 @@ class FacePrediction:
 
     Attributes:
       face_id: the same number as long as it is the same face, from 0.
-      face: where it is, in pixels of the upright picture; None where it was not seen, so that what is
-        predicted is held from frames before.
+      face: where it is, in pixels of the upright picture; None where it was not seen, so that its
+        values are held from frames before.
       values: one for each target, in [-1, 1] as a rule, float32 [D]; NaN if there is none to give.
       posteriors: probabilities of `expression_head.EXPRESSIONS`, float32 [7]; None if not asked for
         or not seen.

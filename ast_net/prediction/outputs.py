@@ -74,25 +74,22 @@ def write(
     series, annotator = timeline.Series(*columns), annotation.Annotator(targets)
     face_ids: set[int] = set()
     with contextlib.ExitStack() as stack:
-        stack.enter_context(contextlib.closing(predictions))
+        enter = stack.enter_context
+        enter(contextlib.closing(predictions))
         writers: list[Callable[[frames.FramePrediction], None]] = []
         picture_writers: list[Callable[[np.ndarray, float], None]] = []
         if "csv" in settings.outputs:
-            table = frame_table.csv_writer(paths["csv"], *columns)
-            writers.append(stack.enter_context(table))
+            writers.append(enter(frame_table.csv_writer(paths["csv"], *columns)))
         if "parquet" in settings.outputs:
-            table = frame_table.parquet_writer(paths["parquet"], *columns)
-            writers.append(stack.enter_context(table))
+            writers.append(enter(frame_table.parquet_writer(paths["parquet"], *columns)))
         if "jsonl" in settings.outputs:
-            lines = frame_table.json_lines_writer(sys.stdout, *columns)
-            writers.append(stack.enter_context(lines))
+            writers.append(enter(frame_table.json_lines_writer(sys.stdout, *columns)))
         if "figure" in settings.outputs:
             writers.append(series.write)
         if "window" in settings.outputs:
-            picture_writers.append(stack.enter_context(window.opened(summary.name, stop)))
+            picture_writers.append(enter(window.opened(summary.name, stop)))
         if "video" in settings.outputs:
-            video = stack.enter_context(video_writer.VideoWriter(paths["video"]))
-            picture_writers.append(video.write)
+            picture_writers.append(enter(video_writer.VideoWriter(paths["video"])).write)
         for frame in tqdm.tqdm(predictions, summary.name, frame_count, unit="frame", leave=False):
             for write_frame in writers:
                 write_frame(frame)

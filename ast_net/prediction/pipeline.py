@@ -1,4 +1,4 @@
-"""Frames in, predictions out: the paper's Figure 1 from left to right, its stages at work at the same time."""
+"""Frames in, predictions out: the paper's Figure 1 from left to right, all stages at work at once."""
 
 from collections.abc import Generator, Iterable, Iterator
 
@@ -48,8 +48,9 @@ class Pipeline:
           recording: its frames in order; one with an empty image is not looked at.
           frame_rate: of the recording, frames a second; the model's stride is brought to it.
           keep_images: whether predictions come with their images.
-          live: each frame is predicted before the next is asked for. Otherwise decoding, tracking and
-            the CNN work at the same time, the CNN on batches, and predictions come some frames later.
+          live: each frame is predicted before the next is asked for. Otherwise decoding, tracking
+            and the CNN work at the same time, the CNN on batches, and predictions come some frames
+            later.
         """
         stride = self._model.temporal.spec.stride_at(frame_rate)
         predictor = self._predictor.another(stride)
@@ -97,7 +98,7 @@ def align(
     tracked: Iterable[tuple[video_frame.Frame, list[tracking.TrackedFace]]],
     keep_images: bool = False,
 ) -> Iterator[frames.FramePrediction]:
-    """Cuts the faces out, which are their features so far; lets go of pictures that nobody needs."""
+    """Cuts the faces out, as their features so far, and lets go of pictures that nobody needs."""
     for frame, tracked_faces in tracked:
         faces = []
         for face_id, face in tracked_faces:
@@ -111,7 +112,7 @@ def align(
 def _batches(
     recording: Iterable[frames.FramePrediction], size: int
 ) -> Iterator[list[frames.FramePrediction]]:
-    """As many frames as have `size` faces; no more than `size` frames, nor than memory is meant for."""
+    """Yields as many frames as have `size` faces, but at most `size` frames and _KEPT_BYTES."""
     batch: list[frames.FramePrediction] = []
     for frame in recording:
         batch.append(frame)

@@ -39,17 +39,14 @@ def predict(
       OSError: the disk is full or read-only.
     """
     recordings = inputs.find(named.video) if named.camera is None else {}
-    model = prediction_model.load(networks, settings.posteriors)
-    predictor = pipeline.Pipeline(model, faces)
+    predictor = pipeline.Pipeline(prediction_model.load(networks, settings.posteriors), faces)
     if named.camera is None:
         return predict_files(predictor, recordings, settings)
     return [predict_camera(predictor, named.camera, settings, named.max_seconds)]
 
 
 def predict_files(
-    predictor: pipeline.Pipeline,
-    recordings: Mapping[str, pathlib.Path],
-    settings: config.Outputs,
+    predictor: pipeline.Pipeline, recordings: Mapping[str, pathlib.Path], settings: config.Outputs
 ) -> list[outputs.Summary]:
     """Predicts each recording; one that fails does not stop the others.
 

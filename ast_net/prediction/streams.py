@@ -47,10 +47,7 @@ class FaceStreams:
     """
 
     def __init__(
-        self,
-        predictor: Predictor,
-        frame_rate: float,
-        settings: config.Prediction,
+        self, predictor: Predictor, frame_rate: float, settings: config.Prediction
     ) -> None:
         """Args:
         predictor: at this recording's stride; each face gets another of it.
@@ -67,12 +64,11 @@ class FaceStreams:
         """Predicts consecutive frames, in place; the size of the chunks makes no difference.
 
         Args:
-          chunk: frames with the faces that they show, in the order of their ids. These have features
-            (whatever the predictor takes), and get values instead. Faces that just left are added,
-            with the values of their last frame.
+          chunk: frames with the faces that they show, in the order of their ids. The predictor
+            gets their features; they get values instead. Faces that just left are added, with the
+            values of their last frame.
         """
-        appearances: dict[int, list[tuple[int, frames.FacePrediction]]]
-        appearances = collections.defaultdict(list)
+        appearances: dict[int, list] = collections.defaultdict(list)
         for frame in chunk:
             self._slot = max(self._slot + 1, round(frame.timestamp * self._frame_rate))
             for face in frame.faces:

@@ -17,12 +17,7 @@ from ast_net.reports import figures
 _MAX_LEGEND, _MAX_POSTERIOR_PANELS = 12, 4
 _POSTERIOR_COLOURS = ("#d65f5f", "#8c9440", "#956cb4", "#eec643", "#4878cf", "#ee854a", "#d9d9d9")
 _NO_POSTERIORS = [np.nan] * len(expression_head.EXPRESSIONS)
-_LEGEND: dict[str, Any] = {
-    "loc": "lower right",
-    "bbox_to_anchor": (1, 1),
-    "fontsize": 8,
-    "frameon": False,
-}
+_LEGEND: Any = dict(loc="lower right", bbox_to_anchor=(1, 1), fontsize=8, frameon=False)
 
 
 class _Curve(NamedTuple):
@@ -104,16 +99,14 @@ class Series:
 def _draw_target(axes: matplotlib.axes.Axes, curves: dict[int, _Curve], column: int) -> None:
     for number, (face_id, curve) in enumerate(curves.items()):
         raw, filtered = curve.raw[:, column], curve.filtered[:, column]
-        colour: str | tuple = figures.RAW_COLOUR
-        if len(curves) == 1:
-            figures.draw_series(axes, curve.times, raw, filtered)
-        else:
+        colour: Any = figures.RAW_COLOUR
+        style: Any = ()
+        if len(curves) > 1:
             # Darker, as the page is white.
             colour = tuple(0.8 * part / 255 for part in annotation.colour(face_id))
             label = f"face {face_id}" if number < _MAX_LEGEND else None
-            figures.draw_series(
-                axes, curve.times, raw, filtered, (colour, colour), 0.4, (None, label)
-            )
+            style = (colour, colour), 0.4, (None, label)
+        figures.draw_series(axes, curve.times, raw, filtered, *style)
         alone = _alone(raw)
         axes.plot(curve.times[alone], raw[alone], ".", color=colour, ms=5)
     if not curves:

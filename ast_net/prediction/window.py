@@ -28,8 +28,7 @@ def opened(title: str, stop: threading.Event) -> Iterator[Callable[[np.ndarray, 
     # Without one, OpenCV's window library ends the process.
     if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ):
         raise errors.InputError(
-            "`outputs`: found window, but there is no screen to show one on; leave it out, and look "
-            "at the annotated video"
+            "`outputs`: found window, but there is no screen; leave it out, and look at the video"
         )
 
     def show(picture: np.ndarray, _: float) -> None:
