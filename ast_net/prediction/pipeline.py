@@ -1,4 +1,4 @@
-"""Frames in, predictions out: the paper's Figure 1 from left to right, all stages at work at once."""
+"""Frames in, predictions out: the paper's Figure 1 from left to right, all stages at once."""
 
 from collections.abc import Generator, Iterable, Iterator
 
