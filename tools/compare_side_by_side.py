@@ -8,7 +8,6 @@ shorter length.
 """
 
 import argparse
-import itertools
 import pathlib
 import sys
 
@@ -18,10 +17,6 @@ import numpy as np
 from ast_net import config, errors
 from ast_net.faces import video, video_frame
 from ast_net.prediction import frames, pipeline, prediction_model
-
-
-def read(source: video.VideoSource) -> list[np.ndarray]:
-    return [frame.image for frame in source.frames()]
 
 
 def at_height(images: list[np.ndarray], height: int) -> list[np.ndarray]:
@@ -89,7 +84,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         sources = [video.open_video(path) for path in (arguments.left, arguments.right)]
-        left, right = map(read, sources)
+        left, right = ([frame.image for frame in source.frames()] for source in sources)
         rate = sources[0].frame_rate
     except errors.InputError as error:
         sys.exit(f"error: {error}")
@@ -100,8 +95,7 @@ def main() -> None:
     count = min(len(left), len(right))
     print("| clip | frames | with its face: alone, together | of another id | largest difference |")
     print("|---|---|---|---|---|")
-    pairs = list(itertools.islice(zip(left, right, strict=False), count))
-    for line in compare([a for a, _ in pairs], [b for _, b in pairs], rate):
+    for line in compare(left[:count], right[:count], rate):
         print(line)
 
 

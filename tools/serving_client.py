@@ -9,61 +9,16 @@ here. While the server is away the same request is sent again, until --patience 
 
 import argparse
 import contextlib
+import itertools
 import pathlib
 import sys
-from collections.abc import Generator, Iterable, Iterator
 
-import numpy as np
 import tqdm
 
 from ast_net import config, errors
-from ast_net.faces import alignment, detection, tracking, video, video_frame
-from ast_net.prediction import background, frame_table, frames, streams
+from ast_net.faces import detection, video
+from ast_net.prediction import background, frame_table, pipeline, streams
 from ast_net.serving import remote, transports
-
-
-def predictions(
-    recording: Iterable[video_frame.Frame],
-    frame_rate: float,
-    predictor: remote.RemotePredictor,
-    detector: detection.FaceDetector,
-    settings: config.Prediction,
-) -> Generator[frames.FramePrediction, None, None]:
-    """Yields the server's prediction of each frame, in order, and detects the next faces meanwhile.
-
-    Args:
-      recording: its frames in order.
-      frame_rate: of the recording, frames a second.
-      predictor: at this recording's stride.
-      detector: finds faces.
-      settings: as for predict, but `inference` is always stream.
-    """
-    face_streams = streams.FaceStreams(predictor, frame_rate, settings)
-    chunk: list[streams.FrameFeatures] = []
-    for frame in background.run(_face_crops(recording, detector, settings), settings.batch_faces):
-        chunk.append(frame)
-        if len(chunk) == settings.batch_faces:
-            yield from face_streams.predict(chunk)
-            chunk = []
-    if chunk:
-        yield from face_streams.predict(chunk)
-
-
-def _face_crops(
-    recording: Iterable[video_frame.Frame],
-    detector: detection.FaceDetector,
-    settings: config.Prediction,
-) -> Iterator[streams.FrameFeatures]:
-    """Each frame with its faces, aligned; these take the place of features."""
-    tracker = tracking.FaceTracker(
-        detector, config.Tracking(), settings.max_faces, settings.identity_seconds
-    )
-    for frame in recording:
-        faces = tracker.update(frame.image, frame.timestamp)
-        crops = np.zeros((len(faces), 224, 224, 3), np.uint8)
-        for crop, each in zip(crops, faces, strict=True):
-            crop[:] = alignment.align_face(frame.image, each.face.landmarks, config.Alignment())
-        yield streams.FrameFeatures(frame.index, frame.timestamp, None, False, faces, crops, None)
 
 
 def predict(
@@ -85,12 +40,20 @@ def predict(
     predictor = remote.RemotePredictor(server, stride, jpeg_quality)
     # As many frames as one request takes.
     settings = config.Prediction(max_faces=max_faces, batch_faces=min(stride, remote.MOST_FRAMES))
-    found = predictions(source.frames(), rate, predictor, detector, settings)
-    progress = tqdm.tqdm(found, path.name, source.frame_count, unit="frame", leave=False)
-    with contextlib.closing(found), frame_table.csv_writer(output, predictor.targets) as write:
-        for frame in progress:
-            write(frame)
-            count += 1
+    face_streams = streams.FaceStreams(predictor, rate, settings)
+    # The next faces are found while the server has the last ones; it takes them without a CNN here.
+    aligned = pipeline.align(pipeline.track(source.frames(), detector, settings))
+    recording = background.run(aligned, settings.batch_faces)
+    with (
+        contextlib.closing(recording),
+        frame_table.csv_writer(output, predictor.targets) as write,
+        tqdm.tqdm(None, path.name, source.frame_count, unit="frame", leave=False) as progress,
+    ):
+        while chunk := list(itertools.islice(recording, settings.batch_faces)):
+            for frame in face_streams.predict(chunk):
+                write(frame)
+            progress.update(len(chunk))
+            count += len(chunk)
     return count
 
 

@@ -1,17 +1,20 @@
 """Draws predictions into pictures: boxes, bars, trails on the plane of valence and arousal."""
 
 import collections
-import dataclasses
 import functools
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
+from ast_net import config
 from ast_net.cnn import expression_head
+from ast_net.faces import detection
 from ast_net.prediction import frames
 
 Colour = tuple[int, int, int]
+Point = tuple[float, float]
 
 # Length of a trail in seconds.
 TRAIL_SECONDS = 3.0
@@ -34,6 +37,9 @@ _DESIGN_HEIGHT = 360
 # In lower pictures than this, text would be too small to read, so it takes more of the room.
 _READABLE_HEIGHT, _SMALL_DESIGN_HEIGHT = 324, 260
 _BOLD, _REGULAR = 600, 450
+# Bits of a coordinate below one pixel, so that nothing jumps from frame to frame.
+_SHIFT = 4
+_font = functools.cache(cv2.FontFace)
 
 
 def colour(face_id: int) -> Colour:
@@ -41,32 +47,13 @@ def colour(face_id: int) -> Colour:
     return _COLOURS[face_id % len(_COLOURS)]
 
 
-@dataclasses.dataclass(frozen=True)
-class _Area:
-    """A rectangle in whole pixels; x and y are its upper left corner."""
-
-    x: int
-    y: int
-    width: int
-    height: int
-
-    def overlap(self, box: np.ndarray) -> float:
-        """Counts the pixels shared with a box x, y, width, height."""
-        across = min(self.x + self.width, box[0] + box[2]) - max(self.x, box[0])
-        down = min(self.y + self.height, box[1] + box[3]) - max(self.y, box[1])
-        return max(0.0, across) * max(0.0, down)
-
-
 class Annotator:
     """Draws the predictions of a recording, frame after frame."""
 
-    def __init__(self, targets: Sequence[str], posteriors: bool = False) -> None:
-        """Args:
-        targets: the names of the predicted values.
-        posteriors: whether to name the likeliest expression.
-        """
-        self._targets, self._posteriors = tuple(targets), posteriors
-        self._on_plane = {"valence", "arousal"} <= set(targets)
+    def __init__(self, targets: Sequence[str]) -> None:
+        """Takes the names of the predicted values; two of them have the plane."""
+        self._targets = tuple(targets)
+        self._on_plane = set(config.TARGETS) <= set(targets)
         self._trails: dict[int, collections.deque] = collections.defaultdict(collections.deque)
         self._corner = 0
 
@@ -74,16 +61,16 @@ class Annotator:
         """Draws a frame's predictions into a copy of its picture, uint8 RGB [H, W, 3]."""
         image = image.copy()
         self._remember(frame)
-        if min(image.shape[:2]) < _SMALLEST:
+        side = min(image.shape[:2])
+        if side < _SMALLEST:
             return image
-        unit = _unit(min(image.shape[:2]))
-        for face in frame.faces:
-            if face.face is not None:
-                _draw_corners(image, face.face.box, colour(face.face_id), unit)
-        hidden = [face.face.box for face in frame.faces if face.face is not None]
-        for face in frame.faces:
-            if face.face is not None and face.values is not None:
-                hidden.append(self._draw_panel(image, face, unit))
+        least = min(_READABLE_HEIGHT / _DESIGN_HEIGHT, side / _SMALL_DESIGN_HEIGHT)
+        unit = max(side / _DESIGN_HEIGHT, least)
+        seen = [(face, face.face) for face in frame.faces if face.face is not None]
+        for face, place in seen:
+            _draw_corners(image, place.box, colour(face.face_id), unit)
+        hidden = [place.box for _, place in seen]
+        hidden += [self._draw_panel(image, face, place, unit) for face, place in seen]
         if self._on_plane:
             self._draw_plane(image, frame, hidden)
         _write(image, f"{frame.timestamp:.2f} s", (8 * unit, 20 * unit), 13 * unit, _LIGHT, True)
@@ -93,9 +80,9 @@ class Annotator:
         """Adds the frame to the trails and drops what is too old."""
         if not self._on_plane:
             return
-        columns = [self._targets.index(name) for name in ("valence", "arousal")]
+        columns = [self._targets.index(name) for name in config.TARGETS]
         for face in frame.faces:
-            if face.valid and face.values is not None:
+            if face.valid:
                 self._trails[face.face_id].append((frame.timestamp, face.values[columns]))
         for face_id, trail in list(self._trails.items()):
             while trail and trail[0][0] < frame.timestamp - TRAIL_SECONDS:
@@ -104,15 +91,14 @@ class Annotator:
                 del self._trails[face_id]
 
     def _draw_panel(
-        self, image: np.ndarray, face: frames.FacePrediction, unit: float
+        self, image: np.ndarray, face: frames.FacePrediction, place: detection.Face, unit: float
     ) -> np.ndarray:
         """Draws a face's id and bars below its box or, where there is no room, in its lower part.
 
         Returns:
           The panel's x, y, width, height.
         """
-        assert face.face is not None and face.values is not None
-        x, y, width, height = face.face.box
+        x, y, width, height = place.box
         # Small faces have small panels.
         size = float(np.clip(width / 110, 0.6 * unit, unit))
         wide = round(136 * size)
@@ -120,22 +106,24 @@ class Annotator:
         tall = line * (len(self._targets) + 1) + round(5 * size)
         left = round(np.clip(x + (width - wide) / 2, 0, max(0, image.shape[1] - wide)))
         top = round(np.clip(y + height + 4 * unit, 0, max(0, image.shape[0] - tall)))
-        _darken(image, _Area(left, top, wide, tall))
-        heading = f"face {face.face_id}"
-        if self._posteriors and face.posteriors is not None:
+        area = np.array([left, top, wide, tall])
+        part, dark = _part(image, area), _OPACITY * _DARK[0]
+        if part.size:
+            cv2.convertScaleAbs(part, dst=part, alpha=1 - _OPACITY, beta=dark)
+        heading = f"face {face.face_id}  {place.confidence:.0%}"
+        if face.posteriors is not None:
             best = int(np.argmax(face.posteriors))
-            heading += f"  {expression_head.EXPRESSIONS[best]} {face.posteriors[best]:.2f}"
-        else:
-            heading += f"  {face.face.confidence:.0%}"
+            expression = expression_head.EXPRESSIONS[best]
+            heading = f"face {face.face_id}  {expression} {face.posteriors[best]:.2f}"
         margin, base = 6 * size, top + 0.82 * line
         _write(image, heading, (left + margin, base), 11 * size, colour(face.face_id))
         for row, (target, value) in enumerate(zip(self._targets, face.values, strict=True), 1):
             down = base + row * line
             _write(image, target, (left + margin, down), 10 * size, _LIGHT)
             _write(image, f"{value:+.2f}", (left + wide - 31 * size, down), 10 * size, _LIGHT)
-            area = (left + 50 * size, down - 7 * size, 50 * size, 6 * size)
-            _draw_bar(image, area, float(value), colour(face.face_id))
-        return np.array([left, top, wide, tall])
+            bar = (left + 50 * size, down - 7 * size, 50 * size, 6 * size)
+            _draw_bar(image, bar, float(value), colour(face.face_id))
+        return area
 
     def _draw_plane(
         self, image: np.ndarray, frame: frames.FramePrediction, areas: list[np.ndarray]
@@ -150,33 +138,39 @@ class Annotator:
         gap = round(0.03 * min(height, width))
         right, bottom = width - size - gap, height - size - gap
         corners = [
-            _Area(x, y, size, size) for x, y in ((right, bottom), (right, gap), (gap, bottom))
+            np.array([x, y, size, size]) for x, y in ((right, bottom), (right, gap), (gap, bottom))
         ]
-        covered = [sum(corner.overlap(area) for area in areas) for corner in corners]
+        covered = [sum(_overlap(corner, area) for area in areas) for corner in corners]
         if covered[self._corner] > _MAX_COVERED * size**2:
             self._corner = int(np.argmin(covered))
             if covered[self._corner] > _MAX_COVERED * size**2:
                 return
-        area = corners[self._corner]
         plane, kept = _plane(size)
-        place = image[area.y : area.y + size, area.x : area.x + size]
+        place = _part(image, corners[self._corner])
         cv2.multiply(place, kept, dst=place, scale=1 / 255)
         cv2.add(place, plane, dst=place)
         seen = {face.face_id for face in frame.faces}
         thickness = max(1, round(size / 70))
         for face_id, trail in self._trails.items():
-            points = _on_plane(np.stack([values for _, values in trail]), size)
+            values = np.clip(np.stack([values for _, values in trail]), -1.2, 1.2)
+            # 1 is on the circle.
+            points = size * (0.5 + values * (0.4, -0.4))
             ages = frame.timestamp - np.array([time for time, _ in trail])
             _draw_trail(place, points, ages, colour(face_id), thickness)
             if face_id in seen:
-                _dot(place, points[-1], size / 26, colour(face_id))
+                _draw_dot(place, points[-1], size / 26, colour(face_id))
 
 
-def _unit(side: int) -> float:
-    """The scale of a picture with this shorter side, relative to one that is 360 high."""
-    return max(
-        side / _DESIGN_HEIGHT, min(_READABLE_HEIGHT / _DESIGN_HEIGHT, side / _SMALL_DESIGN_HEIGHT)
-    )
+def _part(image: np.ndarray, area: np.ndarray) -> np.ndarray:
+    """The part of a picture in an area: x, y, width, height in whole pixels."""
+    x, y, width, height = area
+    return image[y : y + height, x : x + width]
+
+
+def _overlap(one: np.ndarray, other: np.ndarray) -> float:
+    """Counts the pixels that two areas share."""
+    ends = np.minimum(one[:2] + one[2:], other[:2] + other[2:])
+    return float(np.prod(np.maximum(ends - np.maximum(one[:2], other[:2]), 0)))
 
 
 @functools.lru_cache(maxsize=4)
@@ -186,9 +180,9 @@ def _plane(size: int) -> tuple[np.ndarray, np.ndarray]:
     Both are uint8 [size, size, 3].
     """
     big = 4 * size
-    disc = np.zeros((big, big), np.uint8)
+    disc = np.zeros((big, big, 3), np.uint8)
     middle = (big // 2, big // 2)
-    cv2.circle(disc, middle, round(0.5 * big), 255, -1)
+    cv2.circle(disc, middle, round(0.5 * big), (255, 255, 255), -1)
     opacity = cv2.resize(disc, (size, size), interpolation=cv2.INTER_AREA) / 255 * 0.72
     plane: np.ndarray = np.full((big, big, 3), _DARK, np.uint8)
     thin = max(1, big // 220)
@@ -199,23 +193,16 @@ def _plane(size: int) -> tuple[np.ndarray, np.ndarray]:
     letter = 0.085 * size
     _write(plane, "valence", (0.62 * size, 0.485 * size), letter, _GREY)
     _write(plane, "arousal", (0.52 * size, 0.16 * size), letter, _GREY)
-    opacity = np.broadcast_to(opacity[..., np.newaxis], plane.shape)
     added, kept = np.rint(plane * opacity), np.rint(255 * (1 - opacity))
     return added.astype(np.uint8), kept.astype(np.uint8)
-
-
-def _on_plane(values: np.ndarray, size: int) -> np.ndarray:
-    """Brings valence and arousal [n, 2] to pixels of the plane: 1 is on the circle."""
-    return size * (0.5 + np.clip(values, -1.2, 1.2) * (0.4, -0.4))
 
 
 def _draw_trail(
     place: np.ndarray, points: np.ndarray, ages: np.ndarray, shade: Colour, thickness: int
 ) -> None:
     """Draws a line through points [n, 2] on the plane, brighter where ages [n] (s) are lower."""
-    fixed = np.rint(points * 2**_SHIFT).astype(np.int32)
-    pieces = np.array_split(np.arange(len(points)), min(_TRAIL_PIECES, len(points)))
-    for piece in pieces:
+    fixed = _fixed(points)
+    for piece in np.array_split(np.arange(len(points)), min(_TRAIL_PIECES, len(points))):
         fresh = 1 - float(ages[piece[-1]]) / TRAIL_SECONDS
         mixed = np.array(shade) * fresh + np.array(_DARK) * (1 - fresh)
         # Each piece begins where the one before it ends.
@@ -228,9 +215,9 @@ def _draw_corners(image: np.ndarray, box: np.ndarray, shade: Colour, unit: float
     arm, thickness = 0.22 * min(width, height), max(1, round(2.2 * unit))
     for corner_x, along in ((x, arm), (x + width, -arm)):
         for corner_y, down in ((y, arm), (y + height, -arm)):
-            corner = (corner_x, corner_y)
-            _line(image, corner, (corner_x + along, corner_y), shade, thickness)
-            _line(image, corner, (corner_x, corner_y + down), shade, thickness)
+            ends = (corner_x + along, corner_y), (corner_x, corner_y + down)
+            line = _fixed([ends[0], (corner_x, corner_y), ends[1]])
+            cv2.polylines(image, [line], False, shade, thickness, cv2.LINE_AA, _SHIFT)
 
 
 def _draw_bar(
@@ -238,31 +225,22 @@ def _draw_bar(
 ) -> None:
     """Draws a bar from the middle of an area (x, y, width, height), to the right if positive."""
     x, y, width, height = area
-    middle, reach = x + width / 2, float(np.clip(value, -1, 1)) * width / 2
-    _rectangle(image, (x, y), (x + width, y + height), (70, 70, 76))
-    _rectangle(
-        image, (min(middle, middle + reach), y), (max(middle, middle + reach), y + height), shade
-    )
-    _rectangle(image, (middle, y - 0.2 * height), (middle, y + 1.2 * height), _LIGHT)
-
-
-def _darken(image: np.ndarray, area: _Area) -> None:
-    place = image[area.y : area.y + area.height, area.x : area.x + area.width]
-    if place.size:
-        dark = _OPACITY * _DARK[0]
-        cv2.convertScaleAbs(place, dst=place, alpha=1 - _OPACITY, beta=dark)
+    middle = x + width / 2
+    tip = middle + float(np.clip(value, -1, 1)) * width / 2
+    for left, right, margin, filling in (
+        (x, x + width, 0, (70, 70, 76)),
+        (min(middle, tip), max(middle, tip), 0, shade),
+        (middle, middle, 0.2 * height, _LIGHT),
+    ):
+        start, end = _fixed([(left, y - margin), (right, y + height + margin)]).tolist()
+        cv2.rectangle(image, start, end, filling, -1, cv2.LINE_AA, _SHIFT)
 
 
 def _write(
-    image: np.ndarray,
-    text: str,
-    place: tuple[float, float],
-    size: float,
-    shade: Colour,
-    outlined: bool = False,
+    image: np.ndarray, text: str, place: Point, size: float, shade: Colour, outlined: bool = False
 ) -> None:
     """Writes text whose baseline begins at a place; `size` is in pixels."""
-    font, pixels = _font(), max(6, round(size))
+    font, pixels = _font("sans"), max(6, round(size))
     where = (round(place[0]), round(place[1]))
     if outlined:
         away = max(1, pixels // 12)
@@ -271,29 +249,11 @@ def _write(
     cv2.putText(image, text, where, shade, font, pixels, _BOLD if outlined else _REGULAR)
 
 
-@functools.cache
-def _font() -> cv2.FontFace:
-    return cv2.FontFace("sans")
+def _fixed(points: npt.ArrayLike) -> np.ndarray:
+    return np.rint(np.multiply(points, 2**_SHIFT)).astype(np.int32)
 
 
-# Bits of a coordinate below one pixel, so that nothing jumps from frame to frame.
-_SHIFT = 4
-
-
-def _fixed(point: tuple[float, float]) -> tuple[int, int]:
-    return round(point[0] * 2**_SHIFT), round(point[1] * 2**_SHIFT)
-
-
-def _line(image: np.ndarray, one, two, shade, thickness: int) -> None:
-    shade = tuple(int(part) for part in shade)
-    cv2.line(image, _fixed(one), _fixed(two), shade, thickness, cv2.LINE_AA, _SHIFT)
-
-
-def _rectangle(image: np.ndarray, one, two, shade: Colour) -> None:
-    cv2.rectangle(image, _fixed(one), _fixed(two), shade, -1, cv2.LINE_AA, _SHIFT)
-
-
-def _dot(image: np.ndarray, point: tuple[float, float], radius: float, shade: Colour) -> None:
+def _draw_dot(image: np.ndarray, point: np.ndarray, radius: float, shade: Colour) -> None:
     for reach, filling in ((1.45, _LIGHT), (1.0, shade)):
         size = round(reach * radius * 2**_SHIFT)
-        cv2.circle(image, _fixed(point), size, filling, -1, cv2.LINE_AA, _SHIFT)
+        cv2.circle(image, _fixed(point).tolist(), size, filling, -1, cv2.LINE_AA, _SHIFT)

@@ -3,49 +3,54 @@
 import contextlib
 import queue
 import threading
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Generator, Iterable
+from typing import NamedTuple, TypeVar
 
 _Item = TypeVar("_Item")
-_END = object()
 
 
-def run(items: Iterable[_Item], ahead: int) -> Iterator[_Item]:
+class _End(NamedTuple):
+    """Comes after the last item."""
+
+    error: BaseException | None
+
+
+def run(items: Iterable[_Item], ahead: int) -> Generator[_Item, None, None]:
     """Yields the items, which are made in a thread of their own, at most `ahead` of them in store.
 
-    Decoding, TensorFlow, OpenCV and OpenVINO let other threads run while they compute. An error comes
-    out here, after the items before it. Closing this iterator stops the thread and closes `items`.
+    Decoding, TensorFlow, OpenCV and OpenVINO let other threads run while they compute. An error is
+    raised here, after the items before it. Closing this iterator stops the thread and closes
+    `items`. With `ahead` 0 there is no thread: an item is made when it is asked for.
     """
+    if not ahead:
+        yield from items
+        return
     store: queue.Queue = queue.Queue(ahead)
     stopped = threading.Event()
 
     def work() -> None:
-        last: object = _END
+        end = _End(None)
         try:
             for item in items:
                 if stopped.is_set():
                     break
-                store.put((item, None))
+                store.put(item)
         except BaseException as error:
-            last = error
+            end = _End(error)
         finally:
             if hasattr(items, "close"):
                 items.close()
-            store.put((_END, last))
+            store.put(end)
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     try:
-        while True:
-            item, error = store.get()
-            if item is _END:
-                if error is not _END:
-                    raise error
-                return
+        while not isinstance(item := store.get(), _End):
             yield item
+        if item.error is not None:
+            raise item.error
     finally:
         stopped.set()
         while thread.is_alive():  # it may wait for room
             with contextlib.suppress(queue.Empty):
                 store.get(timeout=0.05)
-        thread.join()

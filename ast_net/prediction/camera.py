@@ -1,5 +1,6 @@
 """A camera's frames at the times they were taken; those that come too fast are dropped."""
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -39,9 +40,8 @@ def connect(camera: str) -> tuple[cv2.VideoCapture, float]:
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
     if not capture.isOpened() or not capture.read()[0]:
         raise errors.InputError(
-            f"camera {camera}: gives no picture; expected a number such as 0 or the address of a "
-            "stream: check that it is plugged in, that no other program uses it, and that you have "
-            "access to it"
+            f"camera {camera}: gives no picture; expected a number like 0 or a stream's address; "
+            "check that it is plugged in, not in use by another program, and that you have access"
         )
     rate = capture.get(cv2.CAP_PROP_FPS)
     return capture, rate if 1 <= rate <= 240 else USUAL_RATE
@@ -65,25 +65,23 @@ def newest_frames(
       clock: gives the time in seconds.
     """
     changed = threading.Condition()
-    dropped: list[video_frame.Frame] = []
-    newest: list[video_frame.Frame] = []
+    waiting: list[video_frame.Frame] = []
     ended = threading.Event()
     start = clock()
 
     def take() -> None:
-        index, last = 0, -1.0
-        while not ended.is_set():
+        last = -1.0
+        for index in itertools.count():
             success, picture = capture.read()
             now = clock() - start
-            if not success or (max_seconds is not None and now > max_seconds):
+            if ended.is_set() or not success or (max_seconds is not None and now > max_seconds):
                 break
             last = max(now, np.nextafter(last, np.inf))  # clocks may be coarse
             with changed:
-                if newest:
-                    dropped.append(newest.pop()._replace(image=DROPPED))
-                newest.append(video_frame.Frame(index, last, picture))
+                if waiting:
+                    waiting[-1] = waiting[-1]._replace(image=DROPPED)
+                waiting.append(video_frame.Frame(index, last, picture))
                 changed.notify()
-            index += 1
         with changed:
             ended.set()
             changed.notify()
@@ -93,18 +91,15 @@ def newest_frames(
     try:
         while not stop.is_set():
             with changed:
-                while not (newest or ended.is_set() or stop.is_set()):
-                    changed.wait(_PATIENCE)
-                missed, dropped[:] = list(dropped), []
-                frame = newest.pop() if newest else None
-            yield from missed
-            if frame is not None:
+                changed.wait_for(lambda: waiting or ended.is_set(), _PATIENCE)
+                given, waiting[:] = list(waiting), []
+                over = ended.is_set() and not given
+            yield from given[:-1]
+            for frame in given[-1:]:
                 yield frame._replace(image=cv2.cvtColor(frame.image, cv2.COLOR_BGR2RGB))
-            elif not stop.is_set():
+            if over:
                 if max_seconds is None:
-                    logging.warning(
-                        "the camera gives no more pictures; what was predicted so far is kept"
-                    )
+                    logging.warning("the camera gives no more pictures; the predictions are kept")
                 break
     finally:
         ended.set()

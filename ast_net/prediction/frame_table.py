@@ -13,20 +13,19 @@ from ast_net.cnn import expression_head
 from ast_net.prediction import frames
 from ast_net.reports import tables
 
-# A column of posteriors is named after the expression, with this prefix.
-POSTERIOR_PREFIX = "p_"
-_BOX = ("x", "y", "width", "height")
+_PLACE = ("x", "y", "width", "height", "confidence")
+_POSTERIORS = tuple(f"p_{name}" for name in expression_head.EXPRESSIONS)
 # Digits after the decimal point: _DIGITS, but for the columns in _FEWER_DIGITS.
 _DIGITS = 6
-_FEWER_DIGITS = {**dict.fromkeys(_BOX, 2), "confidence": 4}
+_FEWER_DIGITS = {"x": 2, "y": 2, "width": 2, "height": 2, "confidence": 4}
 # Rows of a Parquet file that are held in memory and written together.
 _ROW_GROUP = 8192
 
 
 def columns(targets: Sequence[str], posteriors: bool = False) -> list[str]:
     """Names the columns for these targets, with those of the seven posteriors if asked for."""
-    names = ["frame", "timestamp_s", "face_id", *_BOX, "confidence", "valid", *targets]
-    return [*names, *_posterior_columns()] if posteriors else names
+    names = ["frame", "timestamp_s", "face_id", *_PLACE, "valid", *targets]
+    return [*names, *_POSTERIORS] if posteriors else names
 
 
 def rows(
@@ -36,25 +35,18 @@ def rows(
 
     A face that is held but not seen has values, but no box and no confidence, and is not valid.
     """
-    nothing: tables.Row = dict.fromkeys(columns(targets, posteriors))
-    nothing |= {
-        "frame": frame.index,
-        "timestamp_s": round(frame.timestamp, _DIGITS),
-        "valid": False,
-    }
-    if not frame.faces:
-        return [nothing]
+    empty: tables.Row = dict.fromkeys(columns(targets, posteriors))
+    empty |= {"frame": frame.index, "timestamp_s": round(frame.timestamp, _DIGITS), "valid": False}
     result = []
     for face in frame.faces:
-        row = nothing | {"face_id": face.face_id, "valid": face.valid}
+        row = empty | {"face_id": face.face_id, "valid": face.valid}
+        row |= _numbers(targets, face.values)
         if face.face is not None:
-            row |= _numbers((*_BOX, "confidence"), (*face.face.box, face.face.confidence))
-        if face.values is not None:
-            row |= _numbers(targets, face.values)
+            row |= _numbers(_PLACE, (*face.face.box, face.face.confidence))
         if posteriors and face.posteriors is not None:
-            row |= _numbers(_posterior_columns(), face.posteriors)
+            row |= _numbers(_POSTERIORS, face.posteriors)
         result.append(row)
-    return result
+    return result or [empty]
 
 
 @contextlib.contextmanager
@@ -90,17 +82,11 @@ def parquet_writer(
         import pyarrow.parquet
     except ImportError as error:
         raise errors.InputError(
-            f"{path}: Parquet needs the package pyarrow, which is not installed ({error}); "
-            "pip install pyarrow, or ask for CSV"
+            f"{path}: Parquet needs pyarrow ({error}); pip install pyarrow, or ask for CSV"
         ) from error
-    types = {
-        "frame": pyarrow.int64(),
-        "timestamp_s": pyarrow.float64(),
-        "face_id": pyarrow.int32(),
-        "valid": pyarrow.bool_(),
-    }
+    types = {"frame": "int64", "timestamp_s": "float64", "face_id": "int32", "valid": "bool"}
     names = columns(targets, posteriors)
-    schema = pyarrow.schema((name, types.get(name, pyarrow.float32())) for name in names)
+    schema = pyarrow.schema((name, types.get(name, "float32")) for name in names)
     group: list[tables.Row] = []
     with (
         files.whole(pathlib.Path(path)) as temporary,
@@ -121,40 +107,33 @@ def parquet_writer(
             write_group()
 
 
-class JsonLinesWriter:
-    """Writes a line for each frame, at once: {"frame", "timestamp_s", "faces": [{...}, ...]}.
+@contextlib.contextmanager
+def json_lines_writer(
+    stream: TextIO, targets: Sequence[str], posteriors: bool = False
+) -> Iterator[Callable[[frames.FramePrediction], None]]:
+    """Gives a function that writes a frame as a line: {"frame", "timestamp_s", "faces": [{...}]}.
 
-    A face has the columns of the table from `face_id` on; without a face the list is empty.
+    The line is there at once. A face has the columns of the table from `face_id` on; without a face
+    the list is empty. The function raises BrokenPipeError when the reader has gone.
     """
 
-    def __init__(self, stream: TextIO, targets: Sequence[str], posteriors: bool = False) -> None:
-        self._stream, self._targets, self._posteriors = stream, targets, posteriors
-
-    def write(self, frame: frames.FramePrediction) -> None:
-        """Writes the line of a frame.
-
-        Raises:
-          BrokenPipeError: the reader has gone.
-        """
+    def write(frame: frames.FramePrediction) -> None:
         line: dict[str, Any] = {}
-        faces = []
-        for row in rows(frame, self._targets, self._posteriors):
+        faces = rows(frame, targets, posteriors)
+        for row in faces:
             line = {name: row.pop(name) for name in ("frame", "timestamp_s")}
-            if row["face_id"] is not None:
-                faces.append(row)
-        self._stream.write(json.dumps({**line, "faces": faces}, allow_nan=False) + "\n")
-        self._stream.flush()
+        line["faces"] = faces if frame.faces else []
+        stream.write(json.dumps(line, allow_nan=False) + "\n")
+        stream.flush()
 
-
-def _posterior_columns() -> list[str]:
-    return [POSTERIOR_PREFIX + name for name in expression_head.EXPRESSIONS]
+    yield write
 
 
 def _numbers(names: Sequence[str], values: Iterable) -> tables.Row:
     """Rounds values for the columns of these names; None for NaN, and 0 for -0."""
-    return {
-        name: None
-        if math.isnan(value)
-        else round(float(value), _FEWER_DIGITS.get(name, _DIGITS)) + 0.0
-        for name, value in zip(names, values, strict=True)
-    }
+    return {name: _rounded(name, float(value)) for name, value in zip(names, values, strict=True)}
+
+
+def _rounded(name: str, value: float) -> float | None:
+    digits = _FEWER_DIGITS.get(name, _DIGITS)
+    return None if math.isnan(value) else round(value, digits) + 0.0

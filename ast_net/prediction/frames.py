@@ -1,4 +1,4 @@
-"""What is predicted of a frame: what every output is made of."""
+"""A frame and its faces: what the stages of a prediction fill in and the outputs are made of."""
 
 import dataclasses
 
@@ -6,23 +6,30 @@ import numpy as np
 
 from ast_net.faces import detection
 
+# In the place of an array that is not there, or no longer needed.
+EMPTY = np.zeros(0, np.float32)
 
-@dataclasses.dataclass(frozen=True, eq=False)
+
+@dataclasses.dataclass(eq=False)
 class FacePrediction:
-    """What is predicted of one face in one frame.
+    """One face in one frame, and what is predicted of it.
 
     Attributes:
       face_id: the same number as long as it is the same face, from 0.
-      face: where it is, in pixels of the upright picture; None where it was not seen, so that what is
-        predicted is held from frames before.
-      values: one for each target, in [-1, 1] as a rule, float32 [D]; None if there is none to give.
-      posteriors: probabilities of `expression_head.EXPRESSIONS`, float32 [7]; None if not asked for or not seen.
+      face: where it is, in pixels of the upright picture; None where it was not seen, so that its
+        values are held from frames before.
+      values: one for each target, in [-1, 1] as a rule, float32 [D]; NaN if there is none to give.
+      posteriors: probabilities of `expression_head.EXPRESSIONS`, float32 [7]; None if not asked for
+        or not seen.
+      features: what the values are predicted from: the aligned face, uint8 [224, 224, 3], then fc6,
+        [F]; empty when they are predicted.
     """
 
     face_id: int
     face: detection.Face | None
-    values: np.ndarray | None
+    values: np.ndarray = dataclasses.field(default_factory=lambda: EMPTY)
     posteriors: np.ndarray | None = None
+    features: np.ndarray = dataclasses.field(default_factory=lambda: EMPTY)
 
     @property
     def valid(self) -> bool:
@@ -30,7 +37,7 @@ class FacePrediction:
         return self.face is not None
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(eq=False)
 class FramePrediction:
     """One frame of the input; every frame has one, whatever it shows.
 
@@ -44,6 +51,6 @@ class FramePrediction:
 
     index: int
     timestamp: float
-    faces: tuple[FacePrediction, ...]
+    faces: list[FacePrediction]
     image: np.ndarray | None = None
     dropped: bool = False

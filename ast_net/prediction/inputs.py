@@ -1,6 +1,5 @@
 """The recordings that a user names: video files, folders, patterns, sequences of pictures."""
 
-import dataclasses
 import glob
 import pathlib
 from collections.abc import Iterable
@@ -12,21 +11,11 @@ from ast_net.faces import picture_sequence
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv")
 
 
-@dataclasses.dataclass(frozen=True)
-class Input:
-    """One recording to predict.
-
-    Attributes:
-      name: of its results, unique among the inputs.
-      path: a file, a folder of pictures, or a pattern that pictures match.
-    """
-
-    name: str
-    path: pathlib.Path
-
-
-def find(arguments: Iterable[str]) -> list[Input]:
+def find(arguments: Iterable[str]) -> dict[str, pathlib.Path]:
     """Finds the recordings that the arguments stand for, each once, in the order of the arguments.
+
+    The result has the path of each (a file, a folder of pictures, or a pattern that pictures match)
+    by the name of its results, which is unique.
 
     A folder stands for the videos in it, or if there are none for the sequence of its numbered
     pictures. A pattern with *, ? or [] stands for the files that it matches, unless these are
@@ -36,9 +25,7 @@ def find(arguments: Iterable[str]) -> list[Input]:
     Raises:
       InputError: there are no arguments, or nothing is found for a folder or a pattern.
     """
-    paths: dict[pathlib.Path, None] = {}
-    for argument in arguments:
-        paths.update(dict.fromkeys(_paths(argument)))
+    paths = dict.fromkeys(path for argument in arguments for path in _paths(argument))
     if not paths:
         raise errors.InputError(
             "no input: give `video=FILE` (a folder or a pattern works, too), or `camera=0`"
@@ -50,7 +37,7 @@ def find(arguments: Iterable[str]) -> list[Input]:
         while name in names:
             name, number = f"{first}_{number}", number + 1
         names[name] = path
-    return [Input(name, path) for name, path in names.items()]
+    return names
 
 
 def _paths(argument: str) -> list[pathlib.Path]:
@@ -58,11 +45,11 @@ def _paths(argument: str) -> list[pathlib.Path]:
     if picture_sequence.is_pattern(path):
         return [path]
     if path.is_dir():
-        videos = [p for p in sorted(path.iterdir()) if p.suffix.lower() in VIDEO_SUFFIXES]
-        videos = [p for p in videos if p.is_file() and not p.name.startswith(".")]
+        visible = [p for p in sorted(path.iterdir()) if p.is_file() and not p.name.startswith(".")]
+        videos = [p for p in visible if p.suffix.lower() in VIDEO_SUFFIXES]
         if videos:
             return videos
-        if any(p.suffix.lower() in picture_sequence.SUFFIXES for p in path.iterdir()):
+        if any(p.suffix.lower() in picture_sequence.SUFFIXES for p in visible):
             return [path]
         raise errors.InputError(
             f"{argument}: neither videos ({', '.join(VIDEO_SUFFIXES)}) nor pictures "

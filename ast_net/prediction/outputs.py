@@ -2,11 +2,13 @@
 
 import contextlib
 import dataclasses
-import functools
 import pathlib
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator
+
+import numpy as np
+import tqdm
 
 from ast_net import config
 from ast_net.faces import video_writer
@@ -40,7 +42,7 @@ class Summary:
         """Formats the result for a terminal."""
         if self.error:
             return f"{self.name}: failed: {self.error}"
-        rate = self.frames / max(self.seconds, 1e-9)
+        rate = self.frames / self.seconds
         dropped = f", {self.dropped_frames} dropped" if self.dropped_frames else ""
         return (
             f"{self.name}: {self.frames} frames{dropped}, {self.valid_frames} with a face, "
@@ -49,53 +51,58 @@ class Summary:
 
 
 def write(
-    predictions: Iterable[frames.FramePrediction],
-    folder: pathlib.Path,
+    predictions: Generator[frames.FramePrediction, None, None],
+    frame_count: int | None,
     settings: config.Outputs,
     targets: tuple[str, ...],
     summary: Summary,
     stop: threading.Event,
 ) -> None:
-    """Writes the outputs, whose files appear at the end, and counts frames and faces in summary."""
+    """Writes the outputs, whose files appear at the end, and counts frames and faces in summary.
+
+    Args:
+      predictions: of the recording's frames; closed at the end.
+      frame_count: about how many there are, for the progress bar; None if nobody knows.
+      settings: which outputs to write; the recording has a folder of its name in `output_dir`.
+      targets: the names of the predicted values.
+      summary: has the recording's name.
+      stop: ends the recording when set; the window sets it, too.
+    """
+    folder = pathlib.Path(settings.output_dir) / summary.name
+    paths = {name: folder / file for name, file in config.OUTPUTS.items()}
     columns = targets, settings.posteriors
-    series, annotator = timeline.Series(*columns), annotation.Annotator(*columns)
-    faces: set[int] = set()
+    series, annotator = timeline.Series(*columns), annotation.Annotator(targets)
+    face_ids: set[int] = set()
     with contextlib.ExitStack() as stack:
+        enter = stack.enter_context
+        enter(contextlib.closing(predictions))
         writers: list[Callable[[frames.FramePrediction], None]] = []
+        picture_writers: list[Callable[[np.ndarray, float], None]] = []
         if "csv" in settings.outputs:
-            table = frame_table.csv_writer(folder / config.OUTPUTS["csv"], *columns)
-            writers.append(stack.enter_context(table))
+            writers.append(enter(frame_table.csv_writer(paths["csv"], *columns)))
         if "parquet" in settings.outputs:
-            table = frame_table.parquet_writer(folder / config.OUTPUTS["parquet"], *columns)
-            writers.append(stack.enter_context(table))
+            writers.append(enter(frame_table.parquet_writer(paths["parquet"], *columns)))
         if "jsonl" in settings.outputs:
-            writers.append(frame_table.JsonLinesWriter(sys.stdout, *columns).write)
+            writers.append(enter(frame_table.json_lines_writer(sys.stdout, *columns)))
         if "figure" in settings.outputs:
             writers.append(series.write)
         if "window" in settings.outputs:
-            shown = window.Window(folder.name, annotator, stop)
-            writers.append(stack.enter_context(shown).write)
+            picture_writers.append(enter(window.opened(summary.name, stop)))
         if "video" in settings.outputs:
-            video = stack.enter_context(video_writer.open_writer(folder / config.OUTPUTS["video"]))
-            writers.append(functools.partial(_write_annotated, video, annotator))
-        for frame in predictions:
+            picture_writers.append(enter(video_writer.open_writer(paths["video"])).write)
+        for frame in tqdm.tqdm(predictions, summary.name, frame_count, unit="frame", leave=False):
             for write_frame in writers:
                 write_frame(frame)
+            if picture_writers and frame.image is not None:
+                picture = annotator.draw(frame.image, frame)
+                for write_picture in picture_writers:
+                    write_picture(picture, frame.timestamp)
             summary.frames += 1
             summary.dropped_frames += frame.dropped
             summary.valid_frames += any(face.valid for face in frame.faces)
-            faces.update(face.face_id for face in frame.faces)
-            summary.faces = len(faces)
+            face_ids.update(face.face_id for face in frame.faces)
+            summary.faces = len(face_ids)
             if stop.is_set():
                 break
     if "figure" in settings.outputs:
-        figures.save(series.draw(folder.name), folder / config.OUTPUTS["figure"])
-
-
-def _write_annotated(
-    video: video_writer.VideoWriter,
-    annotator: annotation.Annotator,
-    frame: frames.FramePrediction,
-) -> None:
-    if frame.image is not None:
-        video.write(annotator.draw(frame.image, frame), frame.timestamp)
+        figures.save(series.draw(summary.name), paths["figure"])

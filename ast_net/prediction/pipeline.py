@@ -1,13 +1,12 @@
-"""Frames in, predictions out: the paper's Figure 1 from left to right, its stages at work at the same time."""
+"""Frames in, predictions out: the paper's Figure 1 from left to right, all stages at once."""
 
-import dataclasses
 from collections.abc import Generator, Iterable, Iterator
 
 import numpy as np
 import scipy.special
 
 from ast_net import config
-from ast_net.faces import alignment, tracking, video_frame
+from ast_net.faces import alignment, detection, tracking, video_frame
 from ast_net.prediction import background, frames, prediction_model, streams
 from ast_net.temporal import streaming
 
@@ -49,108 +48,76 @@ class Pipeline:
           recording: its frames in order; one with an empty image is not looked at.
           frame_rate: of the recording, frames a second; the model's stride is brought to it.
           keep_images: whether predictions come with their images.
-          live: each frame is predicted before the next is asked for. Otherwise decoding, tracking and
-            the CNN work at the same time, the CNN on batches, and predictions come some frames later.
+          live: each frame is predicted before the next is asked for. Otherwise decoding, tracking
+            and the CNN work at the same time, the CNN on batches, and predictions come some frames
+            later.
         """
         stride = self._model.temporal.spec.stride_at(frame_rate)
-        face_streams = streams.FaceStreams(
-            self._predictor.another(stride), frame_rate, self._settings
-        )
-        for chunk in self._described(recording, keep_images, live):
-            yield from face_streams.predict(chunk)
-
-    def _described(
-        self, recording: Iterable[video_frame.Frame], keep_images: bool, live: bool
-    ) -> Iterator[list[streams.FrameFeatures]]:
-        if live:
-            return self._describe(_batches(self._align(self._look(recording), keep_images), 1))
-        looked_at = background.run(self._look(background.run(recording, _AHEAD)), _AHEAD)
-        batches = _batches(self._align(looked_at, keep_images), self._settings.batch_faces)
+        predictor = self._predictor.another(stride)
+        face_streams = streams.FaceStreams(predictor, frame_rate, self._settings)
+        ahead, batch_ahead, size = (0, 0, 1) if live else (_AHEAD, 1, self._settings.batch_faces)
+        decoded = background.run(recording, ahead)
+        tracked = background.run(track(decoded, self._model.detector, self._settings), ahead)
         # The next batch is whole before the CNN has done with this one.
-        return background.run(self._describe(background.run(batches, 1)), 1)
+        batches = background.run(_batches(align(tracked, keep_images), size), batch_ahead)
+        for batch in background.run(self._extract(batches), batch_ahead):
+            yield from face_streams.predict(batch)
 
-    def _look(
-        self, recording: Iterable[video_frame.Frame]
-    ) -> Iterator[tuple[video_frame.Frame, list[tracking.TrackedFace]]]:
-        """Finds and follows the faces; a frame that was dropped has none."""
-        tracker = tracking.FaceTracker(
-            self._model.detector,
-            config.Tracking(),
-            self._settings.max_faces,
-            self._settings.identity_seconds,
-        )
-        for frame in recording:
-            dropped = frame.image.size == 0
-            yield frame, [] if dropped else tracker.update(frame.image, frame.timestamp)
-
-    def _align(
-        self,
-        looked_at: Iterable[tuple[video_frame.Frame, list[tracking.TrackedFace]]],
-        keep_images: bool,
-    ) -> Iterator["_Seen"]:
-        """Cuts the faces out, and lets go of pictures that nobody needs."""
-        for frame, faces in looked_at:
-            crops = [
-                alignment.align_face(frame.image, each.face.landmarks, config.Alignment())
-                for each in faces
-            ]
-            dropped = frame.image.size == 0
-            kept = frame.image if keep_images and not dropped else None
-            yield _Seen(frame.index, frame.timestamp, kept, dropped, faces, crops)
-
-    def _describe(self, batches: Iterable[list["_Seen"]]) -> Iterator[list[streams.FrameFeatures]]:
-        """Brings the faces through the CNN."""
-        for batch in batches:
-            yield self._describe_batch(batch)
-
-    def _describe_batch(self, batch: list["_Seen"]) -> list[streams.FrameFeatures]:
-        crops = [crop for frame in batch for crop in frame.crops]
+    def _extract(
+        self, batches: Iterable[list[frames.FramePrediction]]
+    ) -> Iterator[list[frames.FramePrediction]]:
+        """Brings the faces through the CNN: fc6 takes the place of the aligned faces."""
         extractor, head = self._model.extractor, self._model.head
-        features = np.zeros((0, extractor.feature_size), np.float16)
-        posteriors = None if head is None else np.zeros((0, head.output.shape[-1]), np.float32)
-        if crops:
-            features = extractor(np.stack(crops))
-            if head is not None:
-                logits = head(features.astype(np.float32)).numpy()
-                posteriors = scipy.special.softmax(logits, axis=1)
-        result, first = [], 0
-        for frame in batch:
-            rows = slice(first, first + len(frame.crops))
-            of_faces = None if posteriors is None else posteriors[rows]
-            result.append(
-                streams.FrameFeatures(
-                    frame.index,
-                    frame.timestamp,
-                    frame.image,
-                    frame.dropped,
-                    frame.faces,
-                    features[rows],
-                    of_faces,
-                )
-            )
-            first += len(frame.crops)
-        return result
+        for batch in batches:
+            faces = [face for frame in batch for face in frame.faces]
+            if faces:
+                features = extractor(np.stack([face.features for face in faces]))
+                for face, row in zip(faces, features, strict=True):
+                    face.features = row
+                if head is not None:
+                    logits = head(features.astype(np.float32)).numpy()
+                    for face, row in zip(faces, scipy.special.softmax(logits, axis=1), strict=True):
+                        face.posteriors = row
+            yield batch
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Seen:
-    """A frame, its faces, and these cut out, uint8 [224, 224, 3] each."""
+def track(
+    recording: Iterable[video_frame.Frame],
+    detector: detection.FaceDetector,
+    settings: config.Prediction,
+) -> Iterator[tuple[video_frame.Frame, list[tracking.TrackedFace]]]:
+    """Finds and follows the faces; a frame that was dropped, whose image is empty, has none."""
+    tracker = tracking.FaceTracker(
+        detector, config.Tracking(), settings.max_faces, settings.identity_seconds
+    )
+    for frame in recording:
+        yield frame, tracker.update(frame.image, frame.timestamp) if frame.image.size else []
 
-    index: int
-    timestamp: float
-    image: np.ndarray | None
-    dropped: bool
-    faces: list[tracking.TrackedFace]
-    crops: list[np.ndarray]
+
+def align(
+    tracked: Iterable[tuple[video_frame.Frame, list[tracking.TrackedFace]]],
+    keep_images: bool = False,
+) -> Iterator[frames.FramePrediction]:
+    """Cuts the faces out, as their features so far, and lets go of pictures that nobody needs."""
+    for frame, tracked_faces in tracked:
+        faces = []
+        for face_id, face in tracked_faces:
+            crop = alignment.align_face(frame.image, face.landmarks, config.Alignment())
+            faces.append(frames.FacePrediction(face_id, face, features=crop))
+        dropped = frame.image.size == 0
+        image = frame.image if keep_images and not dropped else None
+        yield frames.FramePrediction(frame.index, frame.timestamp, faces, image, dropped)
 
 
-def _batches(seen: Iterable[_Seen], size: int) -> Iterator[list[_Seen]]:
-    """As many frames as have `size` faces; no more than `size` frames, nor than memory is meant for."""
-    batch: list[_Seen] = []
-    for frame in seen:
+def _batches(
+    recording: Iterable[frames.FramePrediction], size: int
+) -> Iterator[list[frames.FramePrediction]]:
+    """Yields as many frames as have `size` faces, but at most `size` frames and _KEPT_BYTES."""
+    batch: list[frames.FramePrediction] = []
+    for frame in recording:
         batch.append(frame)
-        faces = sum(len(each.faces) for each in batch)
-        kept = sum(each.image.nbytes for each in batch if each.image is not None)
+        faces = sum(len(member.faces) for member in batch)
+        kept = sum(member.image.nbytes for member in batch if member.image is not None)
         if max(faces, len(batch)) >= size or kept >= _KEPT_BYTES:
             yield batch
             batch = []

@@ -80,7 +80,7 @@ def load_head(spec: temporal_model.ModelSpec, weights: str | None) -> keras.Mode
     path = expression_head.file_beside(weights)
     if not path.is_file():
         raise errors.InputError(
-            f"{path}: no such file; finetune leaves it beside its backbone.weights.h5, and the "
-            "posteriors of the expressions need it: put it there, or leave out `posteriors`"
+            f"{path}: no such file, and the posteriors need it; finetune leaves it beside its "
+            "backbone.weights.h5: put it there, or leave out `posteriors`"
         )
     return expression_head.load_head(backbone.FEATURE_SIZE[spec.backbone], path)

@@ -1,7 +1,6 @@
 """Predicts files or a camera and writes the outputs: the work of the verb `predict`."""
 
 import contextlib
-import dataclasses
 import datetime
 import math
 import pathlib
@@ -9,10 +8,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping
 
-import tqdm
 from absl import logging
 
 from ast_net import config, errors, files
@@ -41,70 +38,52 @@ def predict(
       InputError: there is no input, or no such networks.
       OSError: the disk is full or read-only.
     """
-    recordings = [] if named.camera is not None else inputs.find(named.video)
-    model = prediction_model.load(networks, settings.posteriors)
-    predictor = pipeline.Pipeline(model, faces)
-    if named.camera is not None:
-        return [predict_camera(predictor, named.camera, settings, named.max_seconds)]
-    return predict_files(predictor, recordings, settings)
+    recordings = inputs.find(named.video) if named.camera is None else {}
+    predictor = pipeline.Pipeline(prediction_model.load(networks, settings.posteriors), faces)
+    if named.camera is None:
+        return predict_files(predictor, recordings, settings)
+    return [predict_camera(predictor, named.camera, settings, named.max_seconds)]
 
 
 def predict_files(
-    predictor: pipeline.Pipeline,
-    recordings: Sequence[inputs.Input],
-    settings: config.Outputs,
+    predictor: pipeline.Pipeline, recordings: Mapping[str, pathlib.Path], settings: config.Outputs
 ) -> list[outputs.Summary]:
     """Predicts each recording; one that fails does not stop the others.
 
     Args:
       predictor: holds the networks.
-      recordings: the files to predict.
+      recordings: the files to predict, by the names of their results.
       settings: which outputs to write, and where.
 
     Raises:
       OSError: the disk is full or read-only.
     """
     summaries, stop = [], threading.Event()
-    for recording in recordings:
-        summary = outputs.Summary(recording.name, str(recording.path))
+    for name, path in recordings.items():
+        summary = outputs.Summary(name, str(path))
         start = time.monotonic()
         try:
-            _predict_file(predictor, recording, settings, summary, stop)
+            source = video.open_video(path)
+            predictions = predictor.predict(source.frames(), source.frame_rate, settings.images)
+            outputs.write(
+                predictions, source.frame_count, settings, predictor.targets, summary, stop
+            )
         except errors.InputError as error:
             summary.error = str(error)
-        except OSError as error:
-            if error.errno in files.DISK_ERRORS or isinstance(error, BrokenPipeError):
-                raise
-            summary.error = f"{type(error).__name__}: {error}"
-        # Whatever it is, the user is told and the other recordings go on.
+        # Whatever else it is, the user is told and the other recordings go on.
         except Exception as error:
-            logging.debug("%s", recording.name, exc_info=True)
+            disk_error = isinstance(error, OSError) and error.errno in files.DISK_ERRORS
+            if disk_error or isinstance(error, BrokenPipeError):
+                raise
+            logging.debug(name, exc_info=True)
             summary.error = f"{type(error).__name__}: {error}"
-        summary.seconds = time.monotonic() - start
+        summary.seconds = _seconds_since(start)
         summaries.append(summary)
         print(summary.line(), file=sys.stderr)
         if stop.is_set():
             break
-    _write_summary(pathlib.Path(settings.output_dir) / SUMMARY, summaries)
+    tables.write(pathlib.Path(settings.output_dir) / SUMMARY, map(vars, summaries), digits=2)
     return summaries
-
-
-def _predict_file(
-    predictor: pipeline.Pipeline,
-    recording: inputs.Input,
-    settings: config.Outputs,
-    summary: outputs.Summary,
-    stop: threading.Event,
-) -> None:
-    source = video.open_video(recording.path)
-    with contextlib.closing(
-        predictor.predict(source.frames(), source.frame_rate, settings.images)
-    ) as predictions:
-        progress = tqdm.tqdm(
-            predictions, recording.name, source.frame_count, unit="frame", leave=False
-        )
-        folder = pathlib.Path(settings.output_dir) / recording.name
-        outputs.write(progress, folder, settings, predictor.targets, summary, stop)
 
 
 def predict_camera(
@@ -123,8 +102,7 @@ def predict_camera(
     """
     capture, rate = camera.connect(name)
     started = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    folder = pathlib.Path(settings.output_dir) / f"camera_{started}"
-    summary = outputs.Summary(folder.name, f"camera {name}")
+    summary = outputs.Summary(f"camera_{started}", f"camera {name}")
     start = time.monotonic()
     try:
         with (
@@ -132,12 +110,12 @@ def predict_camera(
             contextlib.closing(camera.newest_frames(capture, stop, max_seconds)) as recording,
         ):
             predictions = predictor.predict(recording, rate, settings.images, live=True)
-            progress = tqdm.tqdm(predictions, summary.input, unit="frame", leave=False)
-            outputs.write(progress, folder, settings, predictor.targets, summary, stop)
+            outputs.write(predictions, None, settings, predictor.targets, summary, stop)
     finally:
         capture.release()
-    summary.seconds = time.monotonic() - start
-    _write_summary(folder / SUMMARY, [summary])
+    summary.seconds = _seconds_since(start)
+    path = pathlib.Path(settings.output_dir) / summary.name / SUMMARY
+    tables.write(path, [vars(summary)], digits=2)
     print(summary.line(), file=sys.stderr)
     return summary
 
@@ -149,14 +127,12 @@ def _stopped_by_signal() -> Iterator[threading.Event]:
     Ctrl-C is the usual end of a camera's recording, which is kept.
     """
     stop = threading.Event()
-    before: dict[int, Any] = {}
 
     def ask(number: int, _) -> None:
         stop.set()
         signal.signal(number, before[number])
 
-    for number in (int(signal.SIGINT), int(signal.SIGTERM)):
-        before[number] = signal.signal(number, ask)
+    before = {int(number): signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:
@@ -164,10 +140,6 @@ def _stopped_by_signal() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _write_summary(path: pathlib.Path, summaries: Sequence[outputs.Summary]) -> None:
-    """Writes a row for each input, with its seconds rounded up."""
-    rows = [
-        {**dataclasses.asdict(summary), "seconds": math.ceil(100 * summary.seconds) / 100}
-        for summary in summaries
-    ]
-    tables.write(path, rows, digits=2)
+def _seconds_since(start: float) -> float:
+    """Rounds up, so that a rate can be computed."""
+    return math.ceil(100 * (time.monotonic() - start)) / 100

@@ -1,13 +1,13 @@
 """The temporal model over several faces of a recording, each with a state and a time of its own."""
 
+import collections
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import numpy as np
 
 from ast_net import config
-from ast_net.faces import tracking
 from ast_net.prediction import frames
 
 
@@ -19,26 +19,6 @@ class Predictor(Protocol):
     def skip(self, frames: int) -> None: ...
 
     def predict(self, features: np.ndarray) -> np.ndarray: ...
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class FrameFeatures:
-    """A frame, the K faces seen in it, and the CNN's output for them.
-
-    Attributes:
-      index, timestamp, image, dropped: as of `frames.FramePrediction`.
-      faces: in the order of their ids.
-      features: fc6, [K, F], or whatever else the predictor takes.
-      posteriors: [K, 7], or None if not asked for.
-    """
-
-    index: int
-    timestamp: float
-    image: np.ndarray | None
-    dropped: bool
-    faces: Sequence[tracking.TrackedFace]
-    features: np.ndarray
-    posteriors: np.ndarray | None
 
 
 @dataclasses.dataclass(eq=False)
@@ -54,8 +34,8 @@ class _FaceState:
 
     predictor: Predictor
     next_slot: int
-    last_seen: float
-    values: np.ndarray
+    last_seen: float = -np.inf
+    values: np.ndarray = dataclasses.field(default_factory=lambda: frames.EMPTY)
 
 
 class FaceStreams:
@@ -67,10 +47,7 @@ class FaceStreams:
     """
 
     def __init__(
-        self,
-        predictor: Predictor,
-        frame_rate: float,
-        settings: config.Prediction,
+        self, predictor: Predictor, frame_rate: float, settings: config.Prediction
     ) -> None:
         """Args:
         predictor: at this recording's stride; each face gets another of it.
@@ -83,32 +60,32 @@ class FaceStreams:
         self._states: dict[int, _FaceState] = {}
         self._slot = -1
 
-    def predict(self, chunk: Sequence[FrameFeatures]) -> list[frames.FramePrediction]:
-        """Predicts consecutive frames; the size of the chunks makes no difference."""
-        slots = np.array([self._next_slot(frame.timestamp) for frame in chunk])
-        values: dict[tuple[int, int], np.ndarray] = {}
-        for face_id in sorted({face.face_id for frame in chunk for face in frame.faces}):
-            places = [
-                (number, k)
-                for number, frame in enumerate(chunk)
-                for k, face in enumerate(frame.faces)
-                if face.face_id == face_id
-            ]
-            features = np.stack([chunk[number].features[k] for number, k in places])
-            numbers = [number for number, _ in places]
-            rows = self._advance(face_id, slots[numbers], features)
-            values.update({(number, face_id): row for number, row in zip(numbers, rows)})
-        return [self._assemble(number, frame, values) for number, frame in enumerate(chunk)]
+    def predict(self, chunk: Sequence[frames.FramePrediction]) -> Sequence[frames.FramePrediction]:
+        """Predicts consecutive frames, in place; the size of the chunks makes no difference.
 
-    def _next_slot(self, timestamp: float) -> int:
-        self._slot = max(self._slot + 1, round(timestamp * self._frame_rate))
-        return self._slot
+        Args:
+          chunk: frames with the faces that they show, in the order of their ids. The predictor
+            gets their features; they get values instead. Faces that just left are added, with the
+            values of their last frame.
+        """
+        appearances: dict[int, list] = collections.defaultdict(list)
+        for frame in chunk:
+            self._slot = max(self._slot + 1, round(frame.timestamp * self._frame_rate))
+            for face in frame.faces:
+                appearances[face.face_id].append((self._slot, face))
+        for face_id, places in appearances.items():
+            slots = np.array([slot for slot, _ in places])
+            rows = self._advance(face_id, slots, np.stack([face.features for _, face in places]))
+            for (_, face), row in zip(places, rows, strict=True):
+                face.values, face.features = row, frames.EMPTY
+        for frame in chunk:
+            self._hold(frame, appearances.keys())
+        return chunk
 
     def _advance(self, face_id: int, slots: np.ndarray, features: np.ndarray) -> np.ndarray:
         """fc6 of a face [n, F] in increasing slots [n] -> its predictions [n, D]."""
         if face_id not in self._states:
-            another = self._predictor.another()
-            self._states[face_id] = _FaceState(another, int(slots[0]), -np.inf, np.zeros(0))
+            self._states[face_id] = _FaceState(self._predictor.another(), int(slots[0]))
         state = self._states[face_id]
         parts = []
         for run in np.split(np.arange(len(slots)), np.flatnonzero(np.diff(slots) > 1) + 1):
@@ -117,32 +94,18 @@ class FaceStreams:
             state.next_slot = int(slots[run[-1]]) + 1
         return np.concatenate(parts)
 
-    def _assemble(
-        self, number: int, frame: FrameFeatures, values: dict[tuple[int, int], np.ndarray]
-    ) -> frames.FramePrediction:
-        """A frame's predictions: of the faces it shows, and held ones of those that just left."""
-        faces = []
-        for k, face in enumerate(frame.faces):
+    def _hold(self, frame: frames.FramePrediction, chunk_ids: Collection[int]) -> None:
+        """Adds the faces that just left to a frame, and forgets those that left long ago.
+
+        A face of this chunk is not forgotten: its state is already that of its last frame there.
+        """
+        for face in frame.faces:
             state = self._states[face.face_id]
-            state.last_seen, state.values = frame.timestamp, values[number, face.face_id]
-            posteriors = None if frame.posteriors is None else frame.posteriors[k]
-            faces.append(frames.FacePrediction(face.face_id, face.face, state.values, posteriors))
-        present = {face.face_id for face in frame.faces}
+            state.last_seen, state.values = frame.timestamp, face.values
         for face_id, state in list(self._states.items()):
             absence = frame.timestamp - state.last_seen
-            if face_id in present or absence == np.inf:
-                continue
-            if absence <= self._settings.hold_seconds:
-                faces.append(frames.FacePrediction(face_id, None, state.values))
-            forgotten = absence > self._settings.identity_seconds
-            if forgotten and not self._comes_again(face_id, values):
+            if 0 < absence <= self._settings.hold_seconds:
+                frame.faces.append(frames.FacePrediction(face_id, None, state.values))
+            if absence > self._settings.identity_seconds and face_id not in chunk_ids:
                 del self._states[face_id]
-        faces.sort(key=lambda face: face.face_id)
-        return frames.FramePrediction(
-            frame.index, frame.timestamp, tuple(faces), frame.image, frame.dropped
-        )
-
-    @staticmethod
-    def _comes_again(face_id: int, values: dict[tuple[int, int], np.ndarray]) -> bool:
-        """Whether the face is in this chunk: its state is already that of its last frame there."""
-        return any(other == face_id for _, other in values)
+        frame.faces.sort(key=lambda face: face.face_id)

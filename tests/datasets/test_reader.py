@@ -30,7 +30,9 @@ def test_a_new_data_set_goes_the_whole_way(tmp_path, face_video, whole_way):
     for name in ("anna", "ben"):
         shutil.copy(face_video, folder / f"{name}.mp4")
         rows = [
-            ",".join([f"{time:.2f}", *(f"{layouts.course(name, t, [time])[0]}" for t in layouts.TARGETS)])
+            ",".join(
+                [f"{time:.2f}", *(f"{layouts.course(name, t, [time])[0]}" for t in layouts.TARGETS)]
+            )
             for time in layouts.TIMES
         ]
         (folder / f"{name}.csv").write_text("\n".join(["time,valence,arousal", *rows]))

@@ -10,14 +10,14 @@ TARGETS = ("valence", "arousal")
 
 
 def prediction(*boxes, timestamp=0.0, values=(0.5, -0.5), held=False):
-    faces = tuple(
+    faces = [
         frames.FacePrediction(
             face_id,
             None if held else detection.Face(np.array(box, np.float32), 0.98, np.zeros((5, 2))),
             np.array(values, np.float32),
         )
         for face_id, box in enumerate(boxes)
-    )
+    ]
     return frames.FramePrediction(0, timestamp, faces)
 
 
@@ -92,7 +92,7 @@ def test_the_plane_does_not_hide_faces(grey):
 @pytest.mark.parametrize("box", [(-40, -30, 90, 80), (5, 5, 6, 6), (1900, 80, 400, 400)])
 def test_any_size_and_any_place(size, box):
     image = np.zeros((*size, 3), np.uint8)
-    annotation.Annotator(TARGETS, posteriors=True).draw(image, prediction(box, (0, 0, 9, 9)))
+    annotation.Annotator(TARGETS).draw(image, prediction(box, (0, 0, 9, 9)))
 
 
 def test_other_targets_have_bars_and_no_plane(grey):

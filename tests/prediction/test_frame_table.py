@@ -20,19 +20,19 @@ def prediction(face_id, box, values, posteriors=None) -> frames.FacePrediction:
     return frames.FacePrediction(
         face_id,
         face,
-        None if values is None else np.array(values, np.float32),
+        np.array(values, np.float32),
         None if posteriors is None else np.array(posteriors, np.float32),
     )
 
 
-SEEN = (prediction(0, (10.126, -3.5, 100, 120), (0.1, -0.00000004)),)
-# One face is held, another has come whose values are still to come.
-HELD_AND_NEW = (prediction(0, None, (1 / 3, -2 / 3)), prediction(3, (0, 0, 9, 9), None))
+SEEN = [prediction(0, (10.126, -3.5, 100, 120), (0.1, -0.00000004))]
+NO_VALUES = (np.nan, np.nan)
+HELD_AND_NEW = [prediction(0, None, (1 / 3, -2 / 3)), prediction(3, (0, 0, 9, 9), NO_VALUES)]
 RECORDING = [
-    frames.FramePrediction(0, 0.0, ()),
+    frames.FramePrediction(0, 0.0, []),
     frames.FramePrediction(1, 1 / 30, SEEN),
     frames.FramePrediction(2, 2 / 30, HELD_AND_NEW),
-    frames.FramePrediction(3, 7200.1, (prediction(0, None, None),)),
+    frames.FramePrediction(3, 7200.1, [prediction(0, None, NO_VALUES)]),
 ]
 CSV = """\
 frame,timestamp_s,face_id,x,y,width,height,confidence,valid,valence,arousal
@@ -63,8 +63,8 @@ def test_csv_is_what_is_written_by_hand(tmp_path):
 def test_columns_follow_the_targets_and_posteriors(tmp_path):
     seen = prediction(0, (1, 2, 3, 4), (0.5,), [0.7] + 6 * [0.05])
     with frame_table.csv_writer(tmp_path / "a.csv", ("arousal",), posteriors=True) as write:
-        write(frames.FramePrediction(0, 0.0, (seen,)))
-        write(frames.FramePrediction(1, 0.1, (prediction(0, None, (0.5,)),)))
+        write(frames.FramePrediction(0, 0.0, [seen]))
+        write(frames.FramePrediction(1, 0.1, [prediction(0, None, (0.5,))]))
     header, first, second = (tmp_path / "a.csv").read_text().splitlines()
     names = "p_angry,p_disgust,p_fear,p_happy,p_sad,p_surprise,p_neutral"
     assert header.endswith(f"confidence,valid,arousal,{names}")
@@ -85,17 +85,17 @@ def test_every_frame_has_a_row():
 
 
 def test_nan_is_no_value():
-    frame = frames.FramePrediction(0, 0.0, (prediction(0, None, (np.nan, 0.5)),))
+    frame = frames.FramePrediction(0, 0.0, [prediction(0, None, (np.nan, 0.5))])
     (row,) = frame_table.rows(frame, config.TARGETS)
     assert row["valence"] is None and row["arousal"] == 0.5
 
 
 def test_json_lines_are_frames():
     stream = io.StringIO()
-    writer = frame_table.JsonLinesWriter(stream, config.TARGETS)
-    for count, frame in enumerate(RECORDING, start=1):
-        writer.write(frame)
-        assert stream.getvalue().count("\n") == count
+    with frame_table.json_lines_writer(stream, config.TARGETS) as write:
+        for count, frame in enumerate(RECORDING, start=1):
+            write(frame)
+            assert stream.getvalue().count("\n") == count
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert [(line["frame"], len(line["faces"])) for line in lines] == [
         (0, 0),
@@ -121,11 +121,11 @@ def test_json_lines_come_at_once_and_a_closed_pipe_is_told():
                 raise BrokenPipeError
 
     pipe = Pipe()
-    writer = frame_table.JsonLinesWriter(pipe, config.TARGETS)
-    writer.write(RECORDING[0])
-    assert pipe.flushed == 1
-    with pytest.raises(BrokenPipeError):
-        writer.write(RECORDING[1])
+    with frame_table.json_lines_writer(pipe, config.TARGETS) as write:
+        write(RECORDING[0])
+        assert pipe.flushed == 1
+        with pytest.raises(BrokenPipeError):
+            write(RECORDING[1])
 
 
 def test_parquet_has_types_nulls_and_row_groups(tmp_path, monkeypatch):

@@ -26,8 +26,7 @@ def folder(tmp_path):
 
 
 def find(*arguments):
-    recordings = inputs.find([str(argument) for argument in arguments])
-    return [(recording.name, recording.path) for recording in recordings]
+    return list(inputs.find([str(argument) for argument in arguments]).items())
 
 
 def test_files_folders_and_patterns(folder):

@@ -20,15 +20,19 @@ def predictor(shipped_model_with_head):
     return pipeline.Pipeline(shipped_model_with_head, config.Prediction())
 
 
+def settings(folder, *outputs, **others):
+    if outputs:
+        others["outputs"] = outputs
+    return config.Outputs(output_dir=str(folder), **others)
+
+
 def rows(path):
     with path.open() as file:
         return list(csv.DictReader(file))
 
 
 def test_a_video_leaves_a_table_a_figure_and_a_video(predictor, face_video, tmp_path):
-    [summary] = session.predict_files(
-        predictor, inputs.find([str(face_video)]), config.Outputs(output_dir=str(tmp_path))
-    )
+    [summary] = session.predict_files(predictor, inputs.find([str(face_video)]), settings(tmp_path))
     assert (summary.frames, summary.valid_frames, summary.faces) == (20, 20, 1)
     folder = tmp_path / "face"
     assert {path.name for path in folder.iterdir()} == {
@@ -55,9 +59,7 @@ def test_one_broken_file_does_not_stop_the_others(predictor, face_video, tmp_pat
     empty.touch()
     named = [str(path) for path in (broken, face_video, empty, tmp_path / "nowhere.mp4")]
     summaries = session.predict_files(
-        predictor,
-        inputs.find(named),
-        config.Outputs(output_dir=str(tmp_path / "out"), outputs=("csv",)),
+        predictor, inputs.find(named), settings(tmp_path / "out", "csv")
     )
     assert [bool(summary.error) for summary in summaries] == [True, False, True, True]
     assert "expected a video" in summaries[0].error
@@ -70,11 +72,7 @@ def test_a_video_that_breaks_off_gives_what_is_there(predictor, face_video, tmp_
     cut = tmp_path / "cut.mp4"
     content = face_video.read_bytes()
     cut.write_bytes(content[: round(len(content) * 0.6)])
-    [summary] = session.predict_files(
-        predictor,
-        inputs.find([str(cut)]),
-        config.Outputs(output_dir=str(tmp_path), outputs=("csv",)),
-    )
+    [summary] = session.predict_files(predictor, inputs.find([str(cut)]), settings(tmp_path, "csv"))
     assert not summary.error
     assert 0 < summary.frames < 20
     assert len(rows(tmp_path / "cut/predictions.csv")) == summary.frames
@@ -89,9 +87,7 @@ def test_odd_videos(predictor, tmp_path, frames, size, suffix):
     with video_writer.open_writer(path) as writer:
         for number in range(frames):
             writer.write(np.full((size[1], size[0], 3), 90, np.uint8), number / 10)
-    [summary] = session.predict_files(
-        predictor, inputs.find([str(path)]), config.Outputs(output_dir=str(tmp_path))
-    )
+    [summary] = session.predict_files(predictor, inputs.find([str(path)]), settings(tmp_path))
     assert not summary.error
     assert (summary.frames, summary.valid_frames, summary.faces) == (frames, 0, 0)
     table = rows(tmp_path / "odd/predictions.csv")
@@ -103,12 +99,12 @@ def test_odd_videos(predictor, tmp_path, frames, size, suffix):
 def test_a_sequence_of_pictures_is_a_video(predictor, drifting_face, tmp_path):
     for number, image in enumerate(drifting_face([True] * 3), 1):
         cv2.imwrite(str(tmp_path / f"{number:03}.png"), image[..., ::-1])
-    [found] = inputs.find([str(tmp_path / "%03d.png")])
-    [summary] = session.predict_files(
-        predictor, [found], config.Outputs(output_dir=str(tmp_path / "out"), outputs=("csv",))
-    )
+    found = inputs.find([str(tmp_path / "%03d.png")])
+    [summary] = session.predict_files(predictor, found, settings(tmp_path / "out", "csv"))
     assert summary.valid_frames == 3
-    assert [row["timestamp_s"] for row in rows(tmp_path / f"out/{found.name}/predictions.csv")] == [
+    assert [
+        row["timestamp_s"] for row in rows(tmp_path / f"out/{summary.name}/predictions.csv")
+    ] == [
         "0.000000",
         "0.040000",
         "0.080000",
@@ -116,8 +112,9 @@ def test_a_sequence_of_pictures_is_a_video(predictor, drifting_face, tmp_path):
 
 
 def test_json_lines_with_posteriors(predictor, face_video, tmp_path, capsys):
-    settings = config.Outputs(output_dir=str(tmp_path), outputs=("jsonl",), posteriors=True)
-    session.predict_files(predictor, inputs.find([str(face_video)]), settings)
+    session.predict_files(
+        predictor, inputs.find([str(face_video)]), settings(tmp_path, "jsonl", posteriors=True)
+    )
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["frame"] for line in lines] == list(range(20))
     assert "happy" in json.dumps(lines[0])
@@ -155,7 +152,7 @@ def test_ctrl_c_ends_a_camera_and_keeps_what_was_predicted(
     monkeypatch.setattr(camera, "connect", lambda name: (source, 25.0))
     monkeypatch.setattr(camera, "newest_frames", interrupted)
     handler = signal.getsignal(signal.SIGINT)
-    summary = session.predict_camera(predictor, "0", config.Outputs(output_dir=str(tmp_path)))
+    summary = session.predict_camera(predictor, "0", settings(tmp_path))
     assert signal.getsignal(signal.SIGINT) is handler
     assert source.released.is_set()
     [folder] = tmp_path.iterdir()

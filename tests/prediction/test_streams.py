@@ -1,13 +1,11 @@
 """Several faces over time, against the network over each one's whole sequence."""
 
-import types
-
 import keras
 import numpy as np
 import pytest
 
 from ast_net import config
-from ast_net.prediction import streams
+from ast_net.prediction import frames, streams
 from ast_net.temporal import stacked_lstm, streaming
 
 STRIDE, RATE = 3, 20.0
@@ -31,16 +29,16 @@ def features(rng):
 
 
 def recording(features, present, slots=None, dropped=()):
-    """Frames in which the faces are that `present` [2, T] says, at the times of their slots."""
+    """Frames with the faces that `present` [2, T] says, at the times of their slots."""
     slots = range(features.shape[1]) if slots is None else slots
     made = []
     for number, slot in enumerate(slots):
         ids = [face_id for face_id in (0, 1) if present[face_id][number]]
-        faces = [types.SimpleNamespace(face_id=face_id, face="seen") for face_id in ids]
-        rows = np.array([features[face_id, number] for face_id in ids]).reshape(-1, 6)
-        made.append(
-            streams.FrameFeatures(number, slot / RATE, None, number in dropped, faces, rows, None)
-        )
+        faces = [
+            frames.FacePrediction(face_id, "seen", features=features[face_id, number])
+            for face_id in ids
+        ]
+        made.append(frames.FramePrediction(number, slot / RATE, faces, None, number in dropped))
     return made
 
 

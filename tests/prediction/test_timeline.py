@@ -22,7 +22,7 @@ def drawn(values, posteriors=None, rate=10.0):
             seen = np.isfinite(row).all()
             said = row if seen else np.full(2, 9.0, np.float32)
             faces.append(frames.FacePrediction(face_id, FACE if seen else None, said, posteriors))
-        series.write(frames.FramePrediction(number, number / rate, tuple(faces)))
+        series.write(frames.FramePrediction(number, number / rate, faces))
     return series.draw("talk")
 
 
@@ -81,7 +81,7 @@ def test_dropped_frames_do_not_cut_the_curves(values):
     for number in range(90):
         dropped = number % 2 == 1
         face = frames.FacePrediction(0, None if dropped else FACE, values[0, number])
-        series.write(frames.FramePrediction(number, number / 10, (face,), dropped=dropped))
+        series.write(frames.FramePrediction(number, number / 10, [face], dropped=dropped))
     raw = lines(series.draw("camera").axes[0])["prediction"]
     np.testing.assert_array_equal(raw.get_ydata(), values[0, ::2, 0])
     np.testing.assert_allclose(raw.get_xdata(), np.arange(0, 90, 2) / 10)
