@@ -140,7 +140,7 @@ def deserialise(group: type[_Settings], text: str, source: str | pathlib.Path) -
     defined = _define([group], derived=True)
     for number, line in enumerate(text.splitlines(), start=1):
         name = _name(defined, line)
-        if name not in defined or defined[name].present:
+        if name is None or defined[name].present:
             raise errors.InputError(
                 f"{source}, line {number}: found {line[:80]!r}, expected the settings of a run, each "
                 "once: restore the file, or give another `workdir`"
@@ -170,7 +170,7 @@ class _Leaf(NamedTuple):
 def settings_of(group: type[config.Settings]) -> Iterator[_Leaf]:
     """Yields the settings of a group and of the groups in it."""
     hints = typing.get_type_hints(group)
-    for field in dataclasses.fields(group):
+    for field in dataclasses.fields(group):  # type: ignore[arg-type]
         if "help" not in field.metadata:
             yield from settings_of(hints[field.name])
             continue
@@ -192,13 +192,13 @@ def _define(groups: Sequence[type[config.Settings]], derived: bool = False) -> f
     for leaf in (leaf for group in groups for leaf in settings_of(group)):
         if leaf.field.metadata["derived"] and not derived:
             continue
-        options = {"name": leaf.name, "default": None, "help": "", "flag_values": defined}
         if leaf.hint is bool:
-            flags.DEFINE_boolean(**options)
+            flags.DEFINE_boolean(leaf.name, None, "", defined)
         elif leaf.field.metadata["repeated"]:
-            flags.DEFINE_multi(_Parser(leaf), None, **options)
+            serializer = flags.ArgumentSerializer()
+            flags.DEFINE_multi(_Parser(leaf), serializer, leaf.name, None, "", defined)
         else:
-            flags.DEFINE(_Parser(leaf), serializer=None, **options)
+            flags.DEFINE(_Parser(leaf), leaf.name, None, "", defined)
     return defined
 
 

@@ -87,7 +87,13 @@ def setting(
       others: repeated, whether the flag is given once for each element, as names of files may have
         commas; derived, whether it stands in run.flags but is not for people to give.
     """
-    metadata = {"repeated": False, "derived": False, **others, "help": help, "bounds": bounds}
+    metadata: dict[str, Any] = {
+        "repeated": False,
+        "derived": False,
+        **others,
+        "help": help,
+        "bounds": bounds,
+    }
     metadata |= {"unit": unit, "flag": flag, "choices": choices, "words": words or {}}
     return dataclasses.field(default=default, metadata={**metadata, "identity": identity})
 

@@ -15,7 +15,7 @@ REACTION_DELAY = "reaction_delay"
 # A run may be called again with more of these; run.flags then has the larger number.
 _GROWING = ("epochs", "patience")
 
-_Run = TypeVar("_Run", config.Experiment, config.Finetuning)
+_Run = TypeVar("_Run", bound=config.Experiment | config.Finetuning)
 
 
 def weights_file(model: str) -> str:

@@ -275,7 +275,7 @@ def main() -> None:
     parser.add_argument("--backbone_weights", help="without, random ones for vgg16")
     parser.add_argument("--runtime", default="tensorflow")
     parser.add_argument("--precision", default="auto")
-    parser.add_argument("--batch", type=int, default=config.Prediction().batch_size)
+    parser.add_argument("--batch", type=int, default=config.Prediction().batch_faces)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--camera_seconds", type=float, default=30.0)
     parser.add_argument("--long", type=int, default=0, help="frames to watch memory and time over")

@@ -45,7 +45,7 @@ def faces_of(frame: frames.FramePrediction) -> dict[int, tuple[float, np.ndarray
 
 
 def compare(left: list[np.ndarray], right: list[np.ndarray], rate: float) -> list[str]:
-    model = prediction_model.load()
+    model = prediction_model.load(config.Networks())
     together = [np.hstack(pair) for pair in zip(left, right, strict=True)]
     everybody = predict(model, together, rate, None)
     border, lines = left[0].shape[1], []

@@ -55,8 +55,8 @@ def code_lines(path: pathlib.Path) -> int:
             lines.update(range(token.start[0], token.end[0] + 1))
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            if isinstance(node.value.value, str):
-                lines -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+            docstring = isinstance(node.value.value, str)
+            lines -= set(range(node.lineno, (node.end_lineno or 0) + 1)) if docstring else set()
     return len(lines)
 
 

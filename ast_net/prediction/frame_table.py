@@ -51,7 +51,7 @@ def rows(
 
 @contextlib.contextmanager
 def csv_writer(
-    path: str | os.PathLike, targets: Sequence[str], posteriors: bool = False
+    path: str | pathlib.Path, targets: Sequence[str], posteriors: bool = False
 ) -> Iterator[Callable[[frames.FramePrediction], None]]:
     """Gives a function that adds the rows of a frame to a CSV file; see `tables.csv_writer`."""
     names = columns(targets, posteriors)

@@ -27,9 +27,7 @@ class PredictionModel:
     temporal: temporal_model.TemporalModel
 
 
-def load(
-    settings: config.Networks = config.Networks(), posteriors: bool = False
-) -> PredictionModel:
+def load(settings: config.Networks, posteriors: bool = False) -> PredictionModel:
     """Loads the networks of a run, or those that come with the package.
 
     Args:

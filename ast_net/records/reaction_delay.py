@@ -9,6 +9,7 @@ Letters: T frames of a recording, F features, C components, K delays, D targets.
 """
 
 import dataclasses
+import functools
 import operator
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -163,14 +164,17 @@ def _folds(
         if number < _MAX_FOLDS:
             folds.append(moments)
         else:
-            fold = folds[number % _MAX_FOLDS]
-            folds[number % _MAX_FOLDS] = _Moments(*map(operator.add, fold, moments))
+            folds[number % _MAX_FOLDS] = _added(folds[number % _MAX_FOLDS], moments)
     return folds, number + 1
+
+
+def _added(one: _Moments, other: _Moments) -> _Moments:
+    return _Moments(*map(operator.add, one, other))
 
 
 def _cross_validate(folds: list[_Moments]) -> np.ndarray:
     """The CC of each fold, ridge and column of ratings, [folds, ridges, K D]."""
-    total = _Moments(*map(sum, zip(*folds)))
+    total = functools.reduce(_added, folds)
     result = np.full((len(folds), len(_RIDGES), len(total.labels)), np.nan)
     for f, fold in enumerate(folds):
         fitted = _Moments(*map(operator.sub, total, fold))

@@ -252,7 +252,7 @@ def _key(settings: config.Preparation, backbone_digest: str) -> dict[str, Any]:
 
 
 def _file(
-    key: Mapping[str, Any],
+    key: dict[str, Any],
     settings: config.Preparation,
     source: reader.Source,
     folder: pathlib.Path,

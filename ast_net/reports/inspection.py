@@ -41,7 +41,7 @@ def describe(settings: config.Preparation, output: config.Description) -> None:
         document["agreement"] = _agreement(sources, folder)
         for source in tqdm.tqdm(sources, "faces", leave=False) if output.faces else ():
             film = video.open_video(source.video)
-            cache = f"{settings.data_dir}/tracks"
+            cache = pathlib.Path(settings.data_dir, "tracks")
             track = face_track.cached_track(film, cache, config.Tracking())
             page = contact_sheet.make(source.name, film, track, output.faces)
             figures.save(page, folder / "faces" / f"{source.name.replace('/', '_')}.png")

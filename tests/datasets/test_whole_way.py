@@ -13,6 +13,7 @@ from ast_net.records import store
 from ast_net.reports import evaluation_figures
 from ast_net.training import runs
 
+SHORT = config.Clip(5, 2)
 TRAINING = config.Training(epochs=1, clip_hop=4, batch_size=8)
 
 
@@ -41,7 +42,7 @@ def data_dir(tmp_path_factory):
     return str(tmp_path_factory.mktemp("data"))
 
 
-def run(dataset, folder, data_dir, tmp_path, clip=config.Clip(5, 2), targets=config.TARGETS):
+def run(dataset, folder, data_dir, tmp_path, clip=SHORT, targets=config.TARGETS):
     """The recordings that were evaluated for each target, and the segments of train."""
     whole = config.Experiment(
         dataset=dataset,
