@@ -195,7 +195,7 @@ def _define(groups: Sequence[type[config.Settings]], derived: bool = False) -> f
         if leaf.hint is bool:
             flags.DEFINE_boolean(leaf.name, None, "", defined)
         elif leaf.field.metadata["repeated"]:
-            serializer = flags.ArgumentSerializer()
+            serializer: flags.ArgumentSerializer = flags.ArgumentSerializer()
             flags.DEFINE_multi(_Parser(leaf), serializer, leaf.name, None, "", defined)
         else:
             flags.DEFINE(_Parser(leaf), leaf.name, None, "", defined)
