@@ -86,7 +86,7 @@ class Reader(abc.ABC):
             )
         if settings.video_pattern is not None and not self.VIDEO_PATTERN:
             raise errors.InputError(
-                f"leave `video_pattern` out: the files of {settings.dataset} have fixed names"
+                f"the files of {settings.dataset} have names of their own: leave out `video_pattern`"
             )
         self.video_pattern = settings.video_pattern or self.VIDEO_PATTERN
 
