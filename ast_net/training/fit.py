@@ -67,10 +67,12 @@ def fit(folder: pathlib.Path, task: Task, epochs: int, patience: float = math.in
     logs = folder / workdir.TENSORBOARD
     with files.tensorflow_output(logs):
         summaries = tf.summary.create_file_writer(str(logs))
-    with tqdm.tqdm(unit="batch", disable=None) as bar:
+    first = len(rows)
+    with tqdm.tqdm(unit=" batches", disable=None) as bar:
         while not _finished(rows, epochs, patience):
             bar.set_description(f"epoch {len(rows) + 1}/{epochs}")
             rows.append(_epoch(task, len(rows), bar))
+            bar.total = bar.n // (len(rows) - first) * (epochs - first)
             is_best = _best(rows) == len(rows) - 1
             with bar.external_write_mode():
                 print(_progress_line(rows, epochs, is_best), flush=True)
