@@ -112,12 +112,12 @@ def aligned_faces(
     pairs = itertools.zip_longest(source.frames(), track.timestamps)
     for count, (frame, timestamp) in enumerate(pairs):
         if frame is None or frame.timestamp != timestamp:
-            found = f"the video has only {count} frames"
+            difference = f"the video has only {count} frames"
             if frame is not None:
-                found = f"frame {count} at {frame.timestamp} s is not in it"
+                difference = f"frame {count} at {frame.timestamp} s is not in it"
             raise errors.InputError(
                 f"{source.path}: the track of {len(track)} frames belongs to another video: "
-                f"{found}; track this one"
+                f"{difference}; track this one"
             )
         if track.valid[count]:
             yield AlignedFace(align_face(frame.image, track.landmarks[count], alignment), True)

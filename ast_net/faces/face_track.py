@@ -95,13 +95,13 @@ def load_track(path: pathlib.Path) -> Track:
         for name, dtype, shape in _LAYOUT:
             array, expected = getattr(track, name), (len(track), *shape)
             if array.dtype != dtype or array.shape != expected:
-                found = f"{name} is {array.dtype} {array.shape}"
-                raise ValueError(f"{found}, expected {np.dtype(dtype)} {expected}")
+                actual = f"{name} is {array.dtype} {array.shape}"
+                raise ValueError(f"{actual}, expected {np.dtype(dtype)} {expected}")
         return track
     # A damaged zip file shows in many ways: wrong checksum, unknown compression, short array ...
     except Exception as error:
-        found = f"{path}: not a readable face track ({type(error).__name__}: {error})"
-        raise errors.InputError(f"{found}; track the video again") from error
+        problem = f"{path}: not a readable face track ({type(error).__name__}: {error})"
+        raise errors.InputError(f"{problem}; track the video again") from error
 
 
 def cached_track(

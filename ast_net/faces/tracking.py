@@ -120,19 +120,18 @@ class FaceTracker:
         faces = self._detector.detect(image, self._settings.min_face_fraction)
         faces = [face for face in faces if face.confidence >= self._settings.min_confidence]
         patience = 1 if self._max_faces == 1 else _PATIENCE
-        for followed in list(self._followed):
+        for followed in self._followed:
             if any(identities.overlap(face, followed.face) > _SAME_FACE for face in faces):
                 followed.misses = 0
                 followed.appearance = identities.appearance(image, followed.face)
             else:
                 followed.misses += 1
-                if followed.misses >= patience:
-                    self._followed.remove(followed)
-                    self._lost.append(followed)
-        old = [followed.face for followed in self._followed]
-        new = [a for a in faces if all(identities.overlap(a, b) <= _SAME_FACE for b in old)]
+        self._lost += [followed for followed in self._followed if followed.misses >= patience]
+        self._followed = [followed for followed in self._followed if followed.misses < patience]
+        current = [followed.face for followed in self._followed]
+        new = [a for a in faces if all(identities.overlap(a, b) <= _SAME_FACE for b in current)]
         new.sort(key=lambda face: -prominence(face, image.shape))
-        new = new[: self._max_faces - len(old)]
+        new = new[: self._max_faces - len(current)]
         # Those that were lost before get their numbers again.
         appearances = [identities.appearance(image, face) for face in new]
         matches = identities.recognise(self._lost, new, appearances, timestamp)

@@ -133,8 +133,7 @@ class Video:
             promised = _promised_end(container, stream)
         if not count:
             reason = "; ".join(problems) or "it has none"
-            found = f"{self.path}: not one frame can be decoded ({reason})"
-            raise errors.InputError(f"{found}; copy the video again")
+            raise errors.InputError(f"{self.path}: no frame can be read ({reason}); copy it again")
         end = timestamp + step
         if promised - end > _DURATION_TOLERANCE:
             problems.append(f"its pictures end at {end:.2f} of {promised:.2f} s")

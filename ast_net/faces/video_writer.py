@@ -123,17 +123,16 @@ class VideoWriter:
         self._container.mux(self._stream.encode(None))
 
     def _check(self, image: np.ndarray) -> None:
-        height, width = image.shape[:2]
         if image.dtype != np.uint8 or image.shape[2:] != (3,):
             expected = "uint8 RGB [H, W, 3]"
         elif self._shape and image.shape != self._shape:
             expected = f"{self._shape} as the first; a video needs images of one size"
-        elif self._frame_rate is not None and (height % 2 or width % 2):
+        elif self._frame_rate is not None and (image.shape[0] % 2 or image.shape[1] % 2):
             expected = "an even width and height, which H.264 needs; crop or pad by one pixel"
         else:
             return
-        found = f"an image is {image.dtype} {image.shape}"
-        raise errors.InputError(f"{self._path}: {found}; expected {expected}")
+        actual = f"an image is {image.dtype} {image.shape}"
+        raise errors.InputError(f"{self._path}: {actual}; expected {expected}")
 
     def _add_streams(self, shape: tuple[int, ...], timestamp: float) -> None:
         self._shape = shape
@@ -151,14 +150,11 @@ class VideoWriter:
         # Players take large pictures without a tag for BT.709.
         encoder.colorspace = av.video.reformatter.Colorspace.SMPTE170M
         if timestamp > 0:
-            self._add_silence()
-
-    def _add_silence(self) -> None:
-        """Adds a moment of silence at time 0; without it, the first frame's time counts as 0."""
-        stream = self._container.add_stream("aac", 8000, layout="mono")
-        samples = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
-        samples.sample_rate, samples.pts = 8000, 0
-        self._container.mux([*stream.encode(samples), *stream.encode(None)])
+            # A moment of silence at time 0; without it, the first frame's time counts as 0.
+            sound = self._container.add_stream("aac", 8000, layout="mono")
+            samples = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+            samples.sample_rate, samples.pts = 8000, 0
+            self._container.mux([*sound.encode(samples), *sound.encode(None)])
 
     def _picture(self, image: np.ndarray) -> av.VideoFrame:
         if self._frame_rate is not None:
