@@ -211,10 +211,8 @@ class Alignment:
 class Tracking(Settings):
     """When faces are detected anew, and when a followed face counts as lost."""
 
-    redetect_every: int = setting(
-        25, "From detection to detection, with a face.", _NATURAL, "frames"
-    )
-    search_every: int = setting(3, "From detection to detection, without one.", _NATURAL, "frames")
+    redetect_every: int = setting(25, "Between two detections, with a face.", _NATURAL, "frames")
+    search_every: int = setting(3, "Between two detections, without a face.", _NATURAL, "frames")
     min_confidence: float = setting(0.9, "Least probability of a face.", _FRACTION)
     min_face_fraction: float = setting(
         0.1, "Smallest face looked for, as a part of the picture's shorter side.", _FRACTION
@@ -245,7 +243,7 @@ class DataSource(Places):
 
     dataset: str | None = setting(None, "The data set.", choices=DATASETS)
     train_recordings: tuple[str, ...] = setting(
-        (), "Recordings to train on. Default: the data set's own split."
+        (), "Recordings to train on. Default: its own split."
     )
     dev_recordings: tuple[str, ...] = setting((), "Recordings to choose the best epoch by.")
     test_recordings: tuple[str, ...] = setting((), "Recordings to test on.")
@@ -292,9 +290,7 @@ class Clip(Settings):
     """Clips (section 3.1: N = 50 frames, every 10th)."""
 
     frames: int = setting(50, "Frames of a clip (N).", Bounds(2), "frames", "clip_frames")
-    stride: int = setting(
-        10, "Distance between two frames of a clip (S).", _NATURAL, "frames", "clip_stride"
-    )
+    stride: int = setting(10, "Distance of a clip's frames (S).", _NATURAL, "frames", "clip_stride")
 
     @property
     def span(self) -> int:
@@ -412,9 +408,7 @@ class LossWeights(Settings):
     siamese: float = _weight(
         1000.0, "Weight of the Siamese term (lambda; equation 6).", "siamese_weight"
     )
-    ccc: float = _weight(
-        0.0, "Weight of 1 - concordance correlation, which is not in the paper.", "ccc_weight"
-    )
+    ccc: float = _weight(0.0, "Weight of 1 - CCC, which is not in the paper.", "ccc_weight")
     num_intervals: int = setting(
         5,
         "Number of local-loss intervals (M in equation 4; the paper gives none).",
@@ -445,17 +439,15 @@ class Training(Arithmetic):
     batch_size: int = setting(32, "Pairs of twin clips in a batch.", _NATURAL)
     learning_rate: float = setting(2e-3, "Learning rate of the Adam optimizer.", _POSITIVE)
     warmup_epochs: int = setting(
-        5, "Epochs over which local, global and Siamese weights rise from 0.", _NOT_NEGATIVE
+        5, "Epochs over which the weights of the constraining terms rise.", _NOT_NEGATIVE
     )
     patience: int = setting(
         10,
-        "Epochs without a better mean CC on dev before training stops.",
+        "Epochs without a better CC before training stops.",
         _NATURAL,
         identity=False,
     )
-    clip_hop: int = setting(
-        5, "Distance between the starts of an epoch's clips.", _NATURAL, "frames"
-    )
+    clip_hop: int = setting(5, "Distance between clips' starts.", _NATURAL, "frames")
     feature_dropout: float = setting(
         0.0, "Part of the features set to 0 in a pair of clips, for data with few faces.", _PART
     )
@@ -523,21 +515,15 @@ class Finetuning(Arithmetic, Backbone, Places):
     )
     epochs: int = setting(40, "Number of epochs; the weights of the best are kept.", _NATURAL)
     batch_size: int = setting(64, "Pictures in a batch.", _NATURAL)
-    learning_rate: float = setting(
-        0.05, "Highest learning rate of SGD's cosine schedule.", _POSITIVE
-    )
-    warmup_epochs: int = setting(
-        2, "Epochs over which the learning rate rises from 0.", _NOT_NEGATIVE
-    )
+    learning_rate: float = setting(0.05, "Highest rate of SGD's cosine schedule.", _POSITIVE)
+    warmup_epochs: int = setting(2, "Epochs over which the rate rises from 0.", _NOT_NEGATIVE)
     frozen_epochs: int = setting(0, "First epochs, which train the head alone.", _NOT_NEGATIVE)
     weight_decay: float = setting(5e-3, "Decoupled weight decay.", _NOT_NEGATIVE)
     label_smoothing: float = setting(0.1, "Part of a label that is spread over all classes.", _PART)
     dropout: float = setting(0.5, "Dropout between the features and the head.", _PART)
     ema: float = setting(0.999, "Decay of the weights' moving average; 0 for none.", _PART)
     class_weights: bool = setting(False, "Whether rare classes weigh more.")
-    seed: int = setting(
-        0, "Seed of the initial weights and of the pictures' order and changes.", _SEED
-    )
+    seed: int = setting(0, "Seed of the initial weights and the pictures' order.", _SEED)
 
     def check(self) -> None:
         for name in ("warmup_epochs", "frozen_epochs"):
@@ -607,7 +593,7 @@ class Prediction(Settings):
         1, "Maximum number of faces followed, the most prominent.", _NATURAL, words={"all": None}
     )
     identity_seconds: float = setting(
-        2.0, "Time that a face may be away and keep its id.", _NOT_NEGATIVE, "seconds"
+        2.0, "Time away that keeps a face's id.", _NOT_NEGATIVE, "seconds"
     )
     hold_seconds: float = setting(
         0.5, "Time that a prediction stands after its face is gone.", _NOT_NEGATIVE, "seconds"
