@@ -21,9 +21,8 @@ def describe(settings: config.Preparation, output: config.Description) -> None:
     each recording, faces/NAME.png, with _ for a / in its name.
     """
     records = store.prepare(settings)
-    folder = pathlib.Path(
-        output.output_dir or f"{settings.data_dir}/description/{settings.dataset}"
-    )
+    default = f"{settings.data_dir}/description/{settings.dataset}"
+    folder = pathlib.Path(output.output_dir or default)
     recordings, splits = description.tabulate(records)
     tables.write(folder / "recordings.csv", recordings)
     tables.write(folder / "splits.csv", splits)
@@ -34,7 +33,7 @@ def describe(settings: config.Preparation, output: config.Description) -> None:
     document |= {"splits": splits, "recordings": recordings}
     source_reader = catalogue.data_set(settings).reader(settings)
     if not source_reader.has_folder() or not source_reader.OF_VIDEOS:
-        print("no rater agreement and no faces: they need the folder of the videos, `manual_dir`")
+        print("no rater agreement and no faces: they need the folder of the videos, --manual_dir")
     else:
         parts = source_reader.sources(source_reader.folder()).values()
         sources = [source for part in parts for source in part]
