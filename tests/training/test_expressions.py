@@ -6,10 +6,12 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from ast_net import config, errors
 from ast_net.cnn import backbone, compact, expression_head
-from ast_net.training import expression_step, expressions
+from ast_net.records import expression_pictures
+from ast_net.training import expression_step, expressions, history
 
 
 @pytest.fixture(autouse=True)
@@ -67,14 +69,14 @@ def test_a_run_from_the_csv_to_the_figures(settings, rng, tmp_path, capsys):
     settings = dataclasses.replace(
         settings, manual_dir=str(tmp_path / "source"), epochs=4, class_weights=True
     )
-    expressions.finetune(settings, "--seed=0\n")
+    expressions.finetune(settings)
     run = tmp_path / "run"
     table = json.loads((run / "evaluation" / "metrics.json").read_text())
     assert table["pictures"] == 21
     assert [sum(row) for row in table["confusion"]] == [3] * 7
     assert f"accuracy {table['accuracy']:.4f}" in capsys.readouterr().out
     assert (run / "evaluation" / "figures" / "confusion.png").stat().st_size > 10_000
-    rows = expressions.history.read(run / "history.csv")
+    rows = history.read(run / "history.csv")
     assert len(rows) == 4
     assert rows[-1]["loss"] < rows[0]["loss"]
     assert rows[-1]["accuracy"] > rows[0]["accuracy"] + 0.1
@@ -83,19 +85,19 @@ def test_a_run_from_the_csv_to_the_figures(settings, rng, tmp_path, capsys):
     cnn = backbone.load("compact", str(run / expressions.BACKBONE_WEIGHTS))
     head = expression_head.load_head(cnn.output.shape[-1], str(run / expressions.HEAD_WEIGHTS))
     for features, name in ((4096, expressions.HEAD_WEIGHTS), (512, "missing.weights.h5")):
-        with pytest.raises(errors.InputError, match="not the weights of head"):
+        with pytest.raises(errors.InputError, match="not the weights of a head"):
             expression_head.load_head(features, str(run / name))
-    images, labels = expressions.fer2013.load(settings.data_dir, None)["private_test"]
+    images, labels = expression_pictures.load(settings.data_dir, None)["private_test"]
     faces = np.pad(images.repeat(4, 1).repeat(4, 2), ((0, 0), (16, 16), (16, 16), (0, 0)))
     predicted = head(cnn(faces.repeat(3, axis=3))).numpy().argmax(axis=1)
     assert (predicted == labels).mean() == pytest.approx(table["accuracy"])
 
     # Called again, nothing is left to train.
     before = (run / expressions.BACKBONE_WEIGHTS).read_bytes()
-    expressions.finetune(settings, "--seed=0\n")
+    expressions.finetune(settings)
     assert (run / expressions.BACKBONE_WEIGHTS).read_bytes() == before
-    with pytest.raises(errors.InputError, match="another configuration"):
-        expressions.finetune(settings, "--seed=1\n")
+    with pytest.raises(errors.InputError, match="a different configuration"):
+        expressions.finetune(dataclasses.replace(settings, seed=1))
 
 
 def test_ends_where_the_uninterrupted_run_ends(settings, rng, tmp_path, monkeypatch):
@@ -107,13 +109,13 @@ def test_ends_where_the_uninterrupted_run_ends(settings, rng, tmp_path, monkeypa
         pass
 
     # In the second epoch; between the files of the second and its checkpoint.
-    original_epoch, original_write = expressions._epoch, expressions.history.write
+    original_batches, original_write = expressions.batches, history.write
 
-    def stop_epoch(step, dataset, steps, number):
-        row = original_epoch(step, dataset, steps, number)
-        if number == 1:
+    def stop_batches(*arguments):
+        yield from original_batches(*arguments).take(1)
+        if arguments[-1] == 1:
             raise Killed
-        return row
+        yield from original_batches(*arguments).skip(1)
 
     def stop_write(path, rows):
         original_write(path, rows)
@@ -121,8 +123,8 @@ def test_ends_where_the_uninterrupted_run_ends(settings, rng, tmp_path, monkeypa
             raise Killed
 
     for place, name, stop in (
-        (expressions, "_epoch", stop_epoch),
-        (expressions.history, "write", stop_write),
+        (expressions, "batches", stop_batches),
+        (history, "write", stop_write),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(place, name, stop)
@@ -133,10 +135,9 @@ def test_ends_where_the_uninterrupted_run_ends(settings, rng, tmp_path, monkeypa
 
     for one, other in zip(weights_of(*whole), weights_of(*resumed), strict=True):
         np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-6)
-    read = expressions.history.read
     for row, expected in zip(
-        read(tmp_path / "killed" / "history.csv"),
-        read(tmp_path / "whole" / "history.csv"),
+        history.read(tmp_path / "killed" / "history.csv"),
+        history.read(tmp_path / "whole" / "history.csv"),
         strict=True,
     ):
         assert {**row, "seconds": 0} == pytest.approx({**expected, "seconds": 0}, rel=1e-5)
@@ -148,21 +149,31 @@ def test_ends_where_the_uninterrupted_run_ends(settings, rng, tmp_path, monkeypa
         np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-6)
 
 
-def test_frozen_epochs_train_the_head_alone(settings, rng, tmp_path):
+@pytest.fixture
+def watch(monkeypatch):
+    """Makes dev accuracies up; gives the weights that each was measured with."""
+
+    def start(cnn, head, labels, accuracies):
+        seen = []
+
+        def predict(*_):
+            accuracy = accuracies[len(seen)]
+            seen.append(weights_of(cnn, head))
+            return np.where(np.arange(len(labels)) < accuracy * len(labels), labels, -1)
+
+        monkeypatch.setattr(expressions, "predict", predict)
+        return seen
+
+    return start
+
+
+def test_frozen_epochs_train_the_head_alone(settings, rng, tmp_path, watch):
     settings = dataclasses.replace(settings, epochs=2, frozen_epochs=1, warmup_epochs=0)
     cnn, head = networks(settings)
     before = weights_of(cnn, expression_head.build_head(512))
-    seen = []
-    original = expressions._save
-
-    def save(cnn, head, folder):
-        seen.append(weights_of(cnn, head))
-        original(cnn, head, folder)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(expressions, "_save", save)
-        patch.setattr(expressions, "_best", lambda rows: len(rows) - 1)
-        expressions.train(cnn, head, split(rng, 16), split(rng, 7), tmp_path / "run", settings)
+    dev = split(rng, 7)
+    seen = watch(cnn, head, dev[1], [0.0, 0.0])
+    expressions.train(cnn, head, split(rng, 16), dev, tmp_path / "run", settings)
     changed = [
         [not np.allclose(old, new, atol=1e-7) for old, new in zip(before, after, strict=True)]
         for after in seen
@@ -171,18 +182,29 @@ def test_frozen_epochs_train_the_head_alone(settings, rng, tmp_path):
     assert all(changed[1])
 
 
-def test_keeps_the_epoch_that_is_best_on_dev(settings, rng, tmp_path, monkeypatch):
-    train, dev = split(rng, 16), split(rng, 10)
-    right = iter([3, 5, 5])
-    saved: list[None] = []
-    monkeypatch.setattr(
-        expressions, "predict", lambda *_: np.where(np.arange(10) < next(right), dev[1], -1)
-    )
-    monkeypatch.setattr(expressions, "_save", lambda *_: saved.append(None))
-    expressions.train(*networks(settings), train, dev, tmp_path, settings)
-    rows = expressions.history.read(tmp_path / "history.csv")
+def test_keeps_the_averaged_weights_of_the_epoch_that_is_best_on_dev(
+    settings, rng, tmp_path, watch
+):
+    cnn, head = networks(settings)
+    dev = split(rng, 10)
+    seen = watch(cnn, head, dev[1], [0.3, 0.5, 0.5])
+    expressions.train(cnn, head, split(rng, 16), dev, tmp_path, settings)
+    rows = history.read(tmp_path / "history.csv")
     assert [row["dev_accuracy"] for row in rows] == [0.3, 0.5, 0.5]
-    assert len(saved) == 2
+    kept = backbone.load("compact", str(tmp_path / expressions.BACKBONE_WEIGHTS))
+    kept_head = expression_head.load_head(512, tmp_path / expressions.HEAD_WEIGHTS)
+    for found, expected in zip(weights_of(kept, kept_head), seen[1], strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_averaged_weights_are_put_away_whatever_happens():
+    network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    before = network.get_weights()
+    averages = [tf.Variable(weight.value + 1) for weight in network.weights]
+    with pytest.raises(RuntimeError), expression_step.averaged(network, averages):
+        np.testing.assert_array_equal(network.get_weights()[0], before[0] + 1)
+        raise RuntimeError
+    np.testing.assert_array_equal(network.get_weights()[0], before[0])
 
 
 def test_batches_are_decided_by_seed_and_epoch(rng):
@@ -234,9 +256,10 @@ def test_loss_of_a_step_by_hand(settings, rng):
     for given, factor in ((None, 1.0), (weights, weights[labels])):
         optimizer = expression_step.build_optimizer(network, settings, steps=10)
         step = expression_step.training_step(network, optimizer, [], given, settings)
-        loss, accuracy = step(pictures, labels)
-        assert float(loss) == pytest.approx((expected * factor).mean(), rel=1e-5)
-        assert float(accuracy) == pytest.approx((logits.argmax(axis=1) == labels).mean())
+        figures = step((pictures, labels))
+        assert float(figures["loss"]) == pytest.approx((expected * factor).mean(), rel=1e-5)
+        accuracy = (logits.argmax(axis=1) == labels).mean()
+        assert float(figures["accuracy"]) == pytest.approx(accuracy)
 
 
 def test_class_weights():
@@ -252,12 +275,24 @@ def test_without_public_test_training_pictures_choose_the_best(rng):
     assert not any(image.tobytes() in known for image in dev[0])
 
 
-def test_says_what_cannot_be_trained(settings, rng, tmp_path):
-    with pytest.raises(errors.InputError, match="5 training pictures do not fill a batch of 8"):
-        expressions.train(*networks(settings), split(rng, 5), split(rng, 5), tmp_path, settings)
+def test_a_run_that_diverges_stops(settings, rng, tmp_path):
     wild = dataclasses.replace(settings, learning_rate=1e30, warmup_epochs=0)
-    with pytest.raises(errors.InputError, match="no longer finite: give a smaller --learning_rate"):
+    with pytest.raises(errors.InputError, match="give a lower `learning_rate`"):
         expressions.train(*networks(wild), split(rng, 32), split(rng, 5), tmp_path, wild)
+
+
+def test_a_run_that_cannot_begin_leaves_its_folder_to_another(settings, rng, tmp_path):
+    for change, message in (
+        ({}, "give `manual_dir=FOLDER`"),
+        ({"manual_dir": str(tmp_path / "source"), "batch_size": 22}, "21 training pictures do not"),
+        ({"backbone_weights": str(tmp_path / "nowhere.weights.h5")}, "nowhere.weights.h5: no such"),
+    ):
+        with pytest.raises(errors.InputError, match=message):
+            expressions.finetune(dataclasses.replace(settings, **change))
+        if not change:
+            counts = {"Training": 21, "PublicTest": 7, "PrivateTest": 7}
+            write_csv(tmp_path / "source", rng, counts)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -284,5 +319,5 @@ def test_the_verb_says_what_is_missing(tmp_path):
     command = [sys.executable, "-m", "ast_net.finetune", f"--workdir={tmp_path}"]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     assert found.returncode == 1
-    assert "error: no data set: give --dataset=fer2013" in found.stderr
+    assert "run.flags: no such file" in found.stderr and "give --dataset" in found.stderr
     assert "Traceback" not in found.stderr
