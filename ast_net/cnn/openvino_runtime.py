@@ -83,7 +83,7 @@ class _Requests:
 
     def _compile(self, streams: int) -> None:
         # Threads are not tied to cores: others find faces meanwhile.
-        options: dict[str, Any] = {"NUM_STREAMS": streams, "ENABLE_CPU_PINNING": False}
+        options: dict[str, object] = {"NUM_STREAMS": streams, "ENABLE_CPU_PINNING": False}
         options["INFERENCE_PRECISION_HINT"] = self._arithmetic
         self._compiled = openvino.Core().compile_model(self._network, "CPU", options)
         self._requests, self._streams = [], streams

@@ -136,7 +136,8 @@ def _applied(
     """The layers on features [B, N, F]: predictions [B, N, D], and the states after them."""
     # False where a frame has no face: all its features are 0.
     present = keras.ops.any(keras.ops.not_equal(features, 0), axis=-1)
-    hidden, new_states = features, dict[str, keras.KerasTensor]()
+    hidden = features
+    new_states: dict[str, keras.KerasTensor] = {}
     for layer in layers:
         if isinstance(layer, LSTM):
             initial = None if states is None else [states[name] for name in layer.state_names]
