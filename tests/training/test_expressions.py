@@ -23,6 +23,7 @@ def small_network(monkeypatch):
 @pytest.fixture
 def settings(tmp_path):
     return config.Finetuning(
+        dataset="fer2013",
         data_dir=str(tmp_path / "data"),
         workdir=str(tmp_path / "run"),
         epochs=3,
@@ -83,9 +84,9 @@ def test_a_run_from_the_csv_to_the_figures(settings, rng, tmp_path, capsys):
 
     # What the run left is what the other verbs read, and gives the figure again.
     cnn = backbone.load("compact", str(run / expressions.BACKBONE_WEIGHTS))
-    head = expression_head.load_head(cnn.output.shape[-1], str(run / expressions.HEAD_WEIGHTS))
-    for features, name in ((4096, expressions.HEAD_WEIGHTS), (512, "missing.weights.h5")):
-        with pytest.raises(errors.InputError, match="not the weights of a head"):
+    head = expression_head.load_head(cnn.output.shape[-1], str(run / expression_head.FILE))
+    for features, name in ((4096, expression_head.FILE), (512, "missing.weights.h5")):
+        with pytest.raises(errors.InputError, match="not the weights of head"):
             expression_head.load_head(features, str(run / name))
     images, labels = expression_pictures.load(settings.data_dir, None)["private_test"]
     faces = np.pad(images.repeat(4, 1).repeat(4, 2), ((0, 0), (16, 16), (16, 16), (0, 0)))
@@ -192,7 +193,7 @@ def test_keeps_the_averaged_weights_of_the_epoch_that_is_best_on_dev(
     rows = history.read(tmp_path / "history.csv")
     assert [row["dev_accuracy"] for row in rows] == [0.3, 0.5, 0.5]
     kept = backbone.load("compact", str(tmp_path / expressions.BACKBONE_WEIGHTS))
-    kept_head = expression_head.load_head(512, tmp_path / expressions.HEAD_WEIGHTS)
+    kept_head = expression_head.load_head(512, tmp_path / expression_head.FILE)
     for found, expected in zip(weights_of(kept, kept_head), seen[1], strict=True):
         np.testing.assert_array_equal(found, expected)
 
