@@ -39,10 +39,7 @@ class Extractor:
 
 def has_bfloat16() -> bool:
     """Returns whether Linux says that the processor multiplies matrices in bfloat16 (AMX)."""
-    try:
-        lines = CPU_INFO.read_text().splitlines()
-    except OSError:
-        return False
+    lines = CPU_INFO.read_text().splitlines() if CPU_INFO.is_file() else []
     return any("amx_bf16" in line.split() for line in lines if line.startswith("flags"))
 
 

@@ -22,16 +22,12 @@ class Fc6(keras.layers.Layer):
         _, rows, columns, channels = input_shape
         # Together they are as one matrix with a variance of 1 / (H * W * C). An initializer draws
         # the same numbers every time, so each kernel needs one of its own.
-        self.kernels = [
-            self.add_weight(
-                (columns * channels, self.units),
-                keras.initializers.VarianceScaling(1 / rows, "fan_in", "uniform")
-                if self.draw
-                else "zeros",
-                name=f"kernel_{row}",
-            )
-            for row in range(rows)
-        ]
+        shape, kernels = (columns * channels, self.units), []
+        for row in range(rows):
+            uniform = keras.initializers.VarianceScaling(1 / rows, "fan_in", "uniform")
+            initializer = uniform if self.draw else "zeros"
+            kernels.append(self.add_weight(shape, initializer, name=f"kernel_{row}"))
+        self.kernels = kernels
         self.bias = self.add_weight((self.units,), "zeros", name="bias")
 
     def call(self, inputs):

@@ -84,9 +84,8 @@ def siamese_loss(
     twin_labels, twin_predictions, twin_valid = _check(twin_labels, twin_predictions, twin_mask)
     labels.shape.assert_is_compatible_with(twin_labels.shape)
     both = valid & twin_valid
-    return _half_mean(
-        _squared_distance(twin_labels - labels, twin_predictions - predictions, both), both
-    )
+    steps = (twin_labels - labels, twin_predictions - predictions)
+    return _half_mean(_squared_distance(*steps, both), both)
 
 
 def ccc_loss(labels: Tensor, predictions: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -129,9 +128,7 @@ class SiameseTemporalLoss(keras.layers.Layer):
             for term in ("label", "trend", "local", "global", "siamese", "ccc")
             if self._weight(term)
         }
-        self.constraints = self.add_weight(
-            shape=(), initializer="ones", trainable=False, name="constraints"
-        )
+        self.constraints = self.add_weight((), "ones", trainable=False, name="constraints")
 
     def _weight(self, term: str) -> float:
         return getattr(self.loss_weights, "global_" if term == "global" else term)

@@ -36,10 +36,8 @@ def build_stacked_lstm(
     # One by one: Keras draws the seed of a layer's weights when the layer is made.
     def layers() -> Iterator[keras.layers.Layer]:
         if moments is not None:
-            mean, variance = moments
-            yield keras.layers.Normalization(
-                mean=mean, variance=variance, dtype="float32", name="standardise"
-            )
+            name = "standardise"
+            yield keras.layers.Normalization(-1, *moments, dtype="float32", name=name)
         for number, size in enumerate(units, start=1):
             yield LSTM(size, dtype=policy, name=f"lstm_{number}")
         yield keras.layers.Dense(targets, dtype="float32", name="predictions")
@@ -65,10 +63,8 @@ def folded(stacked_lstm: keras.Model) -> keras.Model:
     network.set_weights(stacked_lstm.get_weights())
     standardise, first = _layers(stacked_lstm)[0], _layers(network)[0]
     if isinstance(standardise, keras.layers.Normalization):
-        mean, variance = (
-            np.ravel(moment).astype(np.float64)
-            for moment in (standardise.mean, standardise.variance)
-        )
+        moments = (standardise.mean, standardise.variance)
+        mean, variance = (np.ravel(moment).astype(np.float64) for moment in moments)
         # As the layer divides.
         deviation = np.maximum(np.sqrt(variance), keras.config.epsilon())
         kernel, bias = (np.asarray(w, np.float64) for w in (first.kernel, first.bias))

@@ -57,7 +57,7 @@ class StreamingPredictor:
         """fc6 of the recording's next frames [T, F] -> their predictions float32 [T, D].
 
         Raises:
-          ValueError: the features are not [T, F].
+          ValueError: the features are not [T, F], or there is no frame.
         """
         if features.ndim != 2 or features.shape[1] != self._feature_size:
             raise ValueError(f"expected features [T, {self._feature_size}], found {features.shape}")
