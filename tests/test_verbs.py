@@ -217,7 +217,7 @@ def test_damaged_records_are_named(places, tmp_path):
 def test_damage_to_what_a_run_left_is_named(trained, tmp_path):
     folder = shutil.copytree(trained[0], tmp_path / "run")
     (folder / "best.weights.h5").write_bytes(b"PK")
-    assert "best.weights.h5: expected the weights of" in str(
+    assert "best.weights.h5: not the weights of" in str(
         call("evaluate", f"--workdir={folder}").ended
     )
     (folder / "run.flags").write_text("--epochs=x\n")

@@ -8,8 +8,8 @@ def test_the_faces_are_aligned_and_unlike(detector):
     faces = calibration.faces()
     assert (faces.shape, faces.dtype) == ((64, 224, 224, 3), np.uint8)
     # As in a picture: MTCNN finds no face that fills it.
-    pictures = list(np.pad(faces, ((0, 0), (80, 80), (80, 80), (0, 0)), mode="edge"))
-    found = [some[0] for some in detector.detect(pictures) if some]
+    pictures = np.pad(faces, ((0, 0), (80, 80), (80, 80), (0, 0)), mode="edge")
+    found = [some[0] for some in map(detector.detect, pictures) if some]
     assert len(found) >= 60
     eyes = np.array([face.landmarks[:2] for face in found]) - 80
     np.testing.assert_allclose(np.median(eyes, axis=0), [[75, 90], [148, 90]], atol=3)

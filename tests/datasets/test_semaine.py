@@ -77,7 +77,8 @@ def test_no_user_is_in_two_parts(tiny_video, tmp_path):
 
 
 def test_named_sessions_are_used_as_named(folder, tmp_path, caplog):
-    found = sources(folder, partitions={"train": ("1",), "dev": ("2", "14")})
+    with caplog.at_level(logging.WARNING, logger="absl"):
+        found = sources(folder, partitions={"train": ("1",), "dev": ("2", "14")})
     assert [source.name for source in found["dev"]] == ["2", "14"]
     assert found["train"][0].video.name == "2008.12.05.16.03.15_User_AV_lowQ_Poppy.avi"
     assert "people in more than one of the partitions" in caplog.text and ": 3" in caplog.text
