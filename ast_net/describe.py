@@ -5,9 +5,10 @@ from ast_net import cli, config, main
 
 def describe(arguments: cli.Arguments) -> None:
     """Describes the data set of the flags."""
+    settings, outputs = arguments.read(config.Preparation), arguments.read(config.Description)
     from ast_net.reports import inspection
 
-    inspection.describe(arguments.read(config.Preparation), arguments.read(config.Description))
+    inspection.describe(settings, outputs)
 
 
 if __name__ == "__main__":

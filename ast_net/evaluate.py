@@ -5,12 +5,10 @@ from ast_net import cli, config, main, workdir
 
 def evaluate(arguments: cli.Arguments) -> None:
     """Evaluates the run in the workdir, on its own data set or on the one that is given."""
-    from ast_net.training import (
-        runs,  # --help and mistakes in flags need not wait for TensorFlow
-    )
-
     run = workdir.reopen(arguments, config.Experiment)
     settings = arguments.read(config.Evaluation)
+    from ast_net.training import runs
+
     runs.evaluate(run, settings, may_prepare=workdir.may_write(arguments, run))
 
 

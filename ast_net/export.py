@@ -5,9 +5,10 @@ from ast_net import cli, config, main
 
 def export(arguments: cli.Arguments) -> None:
     """Exports the model that the flags name."""
+    settings = arguments.read(config.Export)
     from ast_net.serving import exporting
 
-    exporting.export(arguments.read(config.Export))
+    exporting.export(settings)
 
 
 if __name__ == "__main__":

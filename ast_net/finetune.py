@@ -5,12 +5,13 @@ from ast_net import cli, config, main, workdir
 
 def finetune(arguments: cli.Arguments) -> None:
     """Does the whole run that the flags describe, or goes on with the one in the workdir."""
+    if arguments.has("dataset") or not arguments.has("workdir"):
+        settings = arguments.read(config.Finetuning)
+    else:
+        settings = workdir.reopen(arguments, config.Finetuning)
     from ast_net.training import expressions
 
-    if arguments.has("dataset") or not arguments.has("workdir"):
-        expressions.finetune(arguments.read(config.Finetuning))
-    else:
-        expressions.finetune(workdir.reopen(arguments, config.Finetuning))
+    expressions.finetune(settings)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,10 @@ from ast_net import cli, config, main
 
 def prepare(arguments: cli.Arguments) -> None:
     """Prepares the data set of the flags."""
-    from ast_net.records import (
-        store,  # --help and mistakes in flags need not wait for TensorFlow
-    )
+    settings, beam = arguments.read(config.Preparation), arguments.read(config.BeamOptions)
+    from ast_net.records import store
 
-    options = arguments.read(config.BeamOptions).beam_pipeline_options
-    prepared = store.prepare(arguments.read(config.Preparation), options)
+    prepared = store.prepare(settings, beam.beam_pipeline_options)
     print(
         f"{prepared.dataset}: records of {len(prepared.recordings)} recordings in {prepared.folder}"
     )

@@ -5,15 +5,15 @@ from ast_net import cli, config, main, workdir
 
 def train(arguments: cli.Arguments) -> None:
     """Does the whole run that the flags describe, or goes on with the one in the workdir."""
-    from ast_net.training import (
-        runs,  # --help and mistakes in flags need not wait for TensorFlow
-    )
-
     if arguments.has("dataset") or not arguments.has("workdir"):
-        runs.train_and_evaluate(arguments.read(config.Experiment))
+        run, may_prepare = arguments.read(config.Experiment), True
     else:
         run = workdir.reopen(arguments, config.Experiment)
-        runs.train_and_evaluate(run, may_prepare=workdir.may_write(arguments, run))
+        may_prepare = workdir.may_write(arguments, run)
+    # Mistakes in flags need not wait for TensorFlow; so in all verbs.
+    from ast_net.training import runs
+
+    runs.train_and_evaluate(run, may_prepare=may_prepare)
 
 
 if __name__ == "__main__":

@@ -54,8 +54,8 @@ def reopen(arguments: cli.Arguments, group: type[_Run]) -> _Run:
     run = find(folder, group)
     if run is None:
         raise errors.InputError(
-            f"{pathlib.Path(folder) / RUN_FLAGS}: no such file; expected the workdir of a run. "
-            "To begin one, give `dataset`"
+            f"{pathlib.Path(folder) / RUN_FLAGS}: no such file; expected the workdir of a run, "
+            "as training with `dataset` leaves it"
         )
     unknown = {"workdir": folder, "manual_dir": None, "backbone_weights": None}
     run = config.changed(run, unknown)
