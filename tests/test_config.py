@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+import subprocess
+import sys
 
 import hypothesis
 import pytest
@@ -222,3 +224,12 @@ def test_examples_of_help_are_right(verb):
         arguments = parse(verb, *example.partition("#")[0].split())
         for group in cli.VERBS[verb].groups:
             arguments.read(group)
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_a_wrong_value_is_told_before_tensorflow_is_imported(verb):
+    flag = "--dataset=x" if verb not in ("predict", "export") else "--precision=x"
+    command = [sys.executable, "-X", "importtime", "-m", f"ast_net.{verb}", flag]
+    process = subprocess.run(command, capture_output=True, text=True)
+    assert process.returncode == 1 and "error: " in process.stderr
+    assert "ast_net.config" in process.stderr and "tensorflow" not in process.stderr
