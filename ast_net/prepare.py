@@ -10,7 +10,7 @@ def prepare(arguments: cli.Arguments) -> None:
 
     prepared = store.prepare(settings, beam.beam_pipeline_options)
     print(
-        f"{prepared.dataset}: records of {sum(map(len, prepared.splits.values()))} recordings in {prepared.folder}"
+        f"{prepared.dataset}: records of {len(prepared.recordings)} recordings in {prepared.folder}"
     )
 
 

@@ -85,7 +85,6 @@ def load(data_dir: str, manual_dir: str | None) -> dict[str, fer2013.Split]:
     else:
         logging.info("preparing fer2013 in %s", builder.data_dir)
         tfds.disable_progress_bar()
-        builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(manual_dir=manual_dir)
-        )
+        download = tfds.download.DownloadConfig(manual_dir=manual_dir)
+        builder.download_and_prepare(download_config=download)
     return tfds.as_numpy(builder.as_dataset(batch_size=-1, as_supervised=True))
