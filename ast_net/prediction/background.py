@@ -22,7 +22,8 @@ def run(items: Iterable[_Item], ahead: int) -> Generator[_Item, None, None]:
     end: Any = object()
     executor = concurrent.futures.ThreadPoolExecutor(1)
     try:
-        store = collections.deque(executor.submit(next, iterator, end) for _ in range(ahead))
+        # One more than are in store is being made, or waits for room.
+        store = collections.deque(executor.submit(next, iterator, end) for _ in range(ahead + 1))
         while (item := store.popleft().result()) is not end:
             store.append(executor.submit(next, iterator, end))
             yield item

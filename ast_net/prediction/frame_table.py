@@ -129,9 +129,9 @@ def json_lines_writer(
 
 def _numbers(names: Sequence[str], values: Iterable) -> tables.Row:
     """Rounds values for the columns of these names; None for NaN, and 0 for -0."""
-    return {
-        name: None
-        if math.isnan(value)
-        else round(float(value), _FEWER_DIGITS.get(name, _DIGITS)) + 0.0
-        for name, value in zip(names, values, strict=True)
-    }
+    return {name: _rounded(name, float(value)) for name, value in zip(names, values, strict=True)}
+
+
+def _rounded(name: str, value: float) -> float | None:
+    digits = _FEWER_DIGITS.get(name, _DIGITS)
+    return None if math.isnan(value) else round(value, digits) + 0.0
