@@ -90,7 +90,7 @@ def check(folder: str | pathlib.Path, settings: config.Experiment | config.Finet
     differing = list(config.differences(run, settings))
     if differing:
         listed = "".join(
-            f"\n  `{name}`: {_shown(there)} there, {_shown(here)} now"
+            f"\n  `{name}`: {config.text_of(there)} there, {config.text_of(here)} now"
             for name, there, here in differing
         )
         reason = ""
@@ -118,7 +118,3 @@ def claim(folder: str | pathlib.Path, settings: config.Experiment | config.Finet
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         with files.whole(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
-
-
-def _shown(value: object) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
