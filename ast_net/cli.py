@@ -5,7 +5,7 @@ import itertools
 import pathlib
 import textwrap
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from absl import flags
@@ -117,7 +117,7 @@ def parse(verb: str, arguments: Sequence[str]) -> Arguments:
     if {"--help", "-help", "-h", "--helpfull", "--helpshort"} & set(arguments):
         raise HelpRequest(_help(verb))
     defined = _define(VERBS[verb].groups)
-    rest = _parse(defined, [*_expanded(defined, verb, arguments)])
+    rest = _parse(defined, _expanded(defined, verb, arguments))
     if rest:
         raise errors.InputError(
             f"unexpected arguments: {' '.join(rest)}; the values of a list are separated by commas, "
@@ -200,7 +200,7 @@ class _Parser(flags.ArgumentParser):
             raise ValueError(f"found {argument!r}, expected {expected}{others}") from None
 
 
-def _parse(defined: flags.FlagValues, arguments: Sequence[str]) -> list[str]:
+def _parse(defined: flags.FlagValues, arguments: Iterable[str]) -> list[str]:
     """Gives the flags their values, and returns what belongs to none."""
     try:
         return defined(["", *arguments])[1:]
@@ -236,11 +236,7 @@ def _expanded(defined: flags.FlagValues, verb: str, arguments: Sequence[str]) ->
     for argument in rest:
         name, _, file = argument.partition("=")
         if name in ("--flagfile", "-flagfile"):
-            try:
-                lines = defined.read_flags_from_files([f"--flagfile={file or next(rest, '')}"])
-            except flags.Error as error:
-                raise errors.InputError(str(error)) from error
-            for line in lines:
+            for line in defined.read_flags_from_files([f"--flagfile={file or next(rest, '')}"]):
                 if _name(defined, line) or not any(_name(other, line) for other in known.values()):
                     yield line
             continue
