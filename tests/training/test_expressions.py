@@ -157,12 +157,13 @@ def watch(monkeypatch):
     def start(cnn, head, labels, accuracies):
         seen = []
 
-        def predict(*_):
+        def logits(_):
             accuracy = accuracies[len(seen)]
             seen.append(weights_of(cnn, head))
-            return np.where(np.arange(len(labels)) < accuracy * len(labels), labels, -1)
+            correct = np.arange(len(labels)) < accuracy * len(labels)
+            return np.eye(7)[np.where(correct, labels, (labels + 1) % 7)]
 
-        monkeypatch.setattr(expressions, "predict", predict)
+        monkeypatch.setattr(backbone, "in_batches", lambda network: logits)
         return seen
 
     return start
