@@ -9,9 +9,8 @@ def prepare(arguments: cli.Arguments) -> None:
     from ast_net.records import store
 
     prepared = store.prepare(settings, beam.beam_pipeline_options)
-    print(
-        f"{prepared.dataset}: records of {len(prepared.recordings)} recordings in {prepared.folder}"
-    )
+    count = sum(map(len, prepared.splits.values()))
+    print(f"{prepared.dataset}: records of {count} recordings in {prepared.folder}")
 
 
 if __name__ == "__main__":

@@ -70,11 +70,6 @@ class Records:
                     f"those of {split.name} have {size:,} bytes, expected {expected:,}"
                 )
 
-    @property
-    def recordings(self) -> list[str]:
-        """The names of all recordings."""
-        return [name for names in self.splits.values() for name in names]
-
     def segments(self, split: str) -> tf.data.Dataset:
         """Returns the examples of a split (`example_format.features_dict`), a recording's in order.
 

@@ -165,13 +165,14 @@ def _train(experiment: config.Experiment, records: store.Records, folder: pathli
     )
     predictor = streaming.StreamingPredictor(model, experiment.clip.stride)
     train_segments = records.segments("train")
+    delays = experiment.reaction_delay.each(len(experiment.targets))
 
     def batches(epoch: int) -> tf.data.Dataset:
         return clips.batches(train_segments, experiment, epoch)
 
     def dev_cc() -> dict[str, float]:
-        predictions = _predict(experiment, records, "dev", predictor)
-        table = evaluation.tabulate(predictions, experiment.targets)
+        predictions = evaluation.predict(predictor, records.segments("dev"), delays)
+        table = evaluation.tabulate(list(predictions), experiment.targets)
         means = {target: table[target]["cc"]["mean"] for target in experiment.targets}
         return {target: math.nan if cc is None else cc for target, cc in means.items()}
 
@@ -190,7 +191,8 @@ def _evaluate(
 ) -> None:
     network = temporal_model.load(folder, model).network
     predictor = streaming.StreamingPredictor(network, experiment.clip.stride)
-    predictions = _predict(experiment, records, split, predictor)
+    delays = experiment.reaction_delay.each(len(experiment.targets))
+    predictions = list(evaluation.predict(predictor, records.segments(split), delays))
     table = evaluation.tabulate(predictions, experiment.targets)
     output = folder / workdir.EVALUATION / f"{experiment.dataset}_{split}"
     evaluation.write(output, predictions, table)
@@ -199,13 +201,3 @@ def _evaluate(
     for name in evaluation.undefined(table):
         print(f"{name}: no CC (nothing valid, or a constant series); left out of mean, min and max")
     print(f"{len(predictions)} recordings of {experiment.dataset}, {split}: see {output}")
-
-
-def _predict(
-    experiment: config.Experiment,
-    records: store.Records,
-    split: str,
-    predictor: streaming.StreamingPredictor,
-) -> list[evaluation.RecordingPrediction]:
-    delays = experiment.reaction_delay.each(len(experiment.targets))
-    return list(evaluation.predict(predictor, records.segments(split), delays))

@@ -143,11 +143,8 @@ def test_what_changes_one_recording_costs_that_one(prepared, folder, tmp_path, m
     for target in config.TARGETS:
         shutil.copy(rating_file(folder, "P1", target), rating_file(folder, "P3", target))
     partitions = {"train": ("P1", "P3"), "dev": ("P2",)}
-    assert store.prepare(settings(folder, data_dir, partitions=partitions)).recordings == [
-        "P1",
-        "P3",
-        "P2",
-    ]
+    prepared = store.prepare(settings(folder, data_dir, partitions=partitions))
+    assert prepared.splits == {"train": ["P1", "P3"], "dev": ["P2"]}
     assert made == ["P1", "P3"]
     # What was there before is still there.
     assert store.Records(before.folder).digest == before.digest
