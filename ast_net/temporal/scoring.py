@@ -9,7 +9,6 @@ Two protocols:
 """
 
 import dataclasses
-import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -264,15 +263,9 @@ def _interval(values: np.ndarray) -> list[float] | None:
         return None
     if np.ptp(values) == 0:
         return [float(values[0])] * 2
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        interval = scipy.stats.bootstrap(
-            (values,),
-            np.mean,
-            confidence_level=_CONFIDENCE,
-            n_resamples=_RESAMPLES,
-            rng=np.random.default_rng(0),
-        ).confidence_interval
+    rng = np.random.default_rng(0)
+    options = {"confidence_level": _CONFIDENCE, "n_resamples": _RESAMPLES, "rng": rng}
+    interval = scipy.stats.bootstrap((values,), np.mean, **options).confidence_interval
     return [float(interval.low), float(interval.high)]
 
 
