@@ -235,8 +235,12 @@ class Alignment:
 class Tracking(Settings, kw_only=False):
     """When faces are detected anew, and when a followed face counts as lost."""
 
-    redetect_every: int = setting(25, "Between two detections, with a face.", _NATURAL, "frames")
-    search_every: int = setting(3, "Between two detections, without a face.", _NATURAL, "frames")
+    redetect_every: float = setting(
+        1.0, "Between two detections, with a face.", _POSITIVE, "seconds"
+    )
+    search_every: float = setting(
+        0.12, "Between two detections, without a face.", _POSITIVE, "seconds"
+    )
     min_confidence: float = setting(0.9, "Least probability of a face.", _FRACTION)
     min_face_fraction: float = setting(
         0.1, "Smallest face looked for, as a part of the picture's shorter side.", _FRACTION

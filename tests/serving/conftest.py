@@ -28,7 +28,9 @@ def _make_run(
     model = stacked_lstm.build_stacked_lstm(512, (6, 5), len(targets), policy, moments)
     stacked_lstm.save(model, folder / "best.weights.h5")
     cnn = ("compact", backbone.weights_id("compact", None), None)
-    spec = temporal_model.ModelSpec(targets, 512, (6, 5), *cnn, 7, 0.4, 25.0, _DELAYS[: len(targets)], "0123abcd")
+    spec = temporal_model.ModelSpec(
+        targets, 512, (6, 5), *cnn, 7, 0.4, 25.0, _DELAYS[: len(targets)], "0123abcd"
+    )
     temporal_model.save_spec(folder / "model.json", spec)
     (folder / "run.flags").write_text("--dataset=demo\n")
     return folder

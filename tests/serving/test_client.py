@@ -320,7 +320,9 @@ def test_what_the_server_refuses_is_said_at_once(addresses, protocol):
     kind = transports.Rest if protocol == "rest" else transports.Grpc
     server = remote.Server(kind(addresses[protocol][1]))
     start = time.monotonic()
-    with pytest.raises(errors.InputError, match="refuses the request: .*expected valence or arousal"):
+    with pytest.raises(
+        errors.InputError, match="refuses the request: .*expected valence or arousal"
+    ):
         server.predict("timing", target=np.array(["joy"], object))
     assert time.monotonic() - start < 5
     assert remote.RemotePredictor(server).time_step == 0.4
