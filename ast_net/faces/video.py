@@ -216,7 +216,7 @@ def _frame_rate(container: av.container.InputContainer, stream: av.VideoStream) 
     if not len(steps) or stream.time_base is None:
         return _DEFAULT_RATE
     # One of the steps, so that it is usual itself; pauses and hiccups say nothing about the rate.
-    median = np.percentile(steps, 50, method="lower")
+    median = np.percentile(steps, 50, method="higher")
     usual = steps[np.abs(steps / median - 1) < 0.5]
     return 1 / float(usual.mean() * stream.time_base)
 

@@ -119,9 +119,11 @@ class _Functions:
         spec = self._model.temporal.spec
         # [B, D]
         same = tf.equal(target[:, tf.newaxis], tf.constant(spec.targets))
-        expected = f"target: expected {' or '.join(spec.targets)}, found"
-        known = tf.reduce_all(tf.reduce_any(same, axis=1))
-        same = input_checks.require(known, same, expected, target)
+        known = tf.reduce_any(same, axis=1)
+        # What was found may be anything, and no text.
+        message = f"target: expected {' or '.join(spec.targets)}, found another one in row"
+        row = tf.argmin(tf.cast(known, tf.int32))
+        same = input_checks.require(tf.reduce_all(known), same, message, row)
         delays = tf.constant(spec.reaction_delay, tf.float64)
         return {
             "time_step": tf.fill(tf.shape(target), tf.constant(spec.time_step, tf.float64)),

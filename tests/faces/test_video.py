@@ -266,7 +266,7 @@ def test_a_container_is_opened_once_for_what_it_says_and_once_for_the_rate(tmp_p
         ([*range(0, 840, 40), 2000], 25),
         ([0], 25),
         # Its steps are 1 and 100 ms; then 1, 50 and 100 ms.
-        ([0, 1, 101], 1000),
+        ([0, 1, 101], 10),
         ([0, 1, 51, 151], 20),
         # Milliseconds of 30 a second.
         ([round(1000 * k / 30) for k in range(31)], 30),

@@ -28,7 +28,7 @@ _HAS_GRPC = importlib.util.find_spec("tensorflow_serving") is not None
 needs_grpc = pytest.mark.skipif(not _HAS_GRPC, reason="the extra `serving` is not installed")
 PROTOCOLS = ["rest", pytest.param("grpc", marks=needs_grpc)]
 # Frames that show the face; its state, and after a while its id, are kept while it is away.
-_SHOWN = [True] * 12 + [False] * 3 + [True] * 8
+_SHOWN = [True] * 12 + [False] * 6 + [True] * 8
 
 
 def _free_port() -> int:
