@@ -38,9 +38,7 @@ def film_times(seconds: float) -> dict[str, np.ndarray]:
     return {**times, "15, then 30": rising}
 
 
-def write_film(
-    path: pathlib.Path, times: np.ndarray, hidden: tuple[float, float] = (0, 0)
-) -> None:
+def write_film(path: pathlib.Path, times: np.ndarray, hidden: tuple[float, float] = (0, 0)) -> None:
     """Films one person at some times; there is no one from one time until another, in seconds."""
     curves = synthesis.latent("P1", times, synthesis.DemoSettings(seconds=60.0))
     images = synthetic_face.record(np.random.default_rng(3), times, curves)
@@ -67,7 +65,8 @@ def evaluated(
     for k, film in enumerate(films):
         listed.append(f"{film.stem},{film.resolve()},{'dev' if k else 'train'},{film.stem}.csv")
         rows = ["time,valence,arousal"]
-        rows += [f"{time:.1f},{np.sin(time + k):.3f},0.1" for time in np.arange(0, 60, 0.5)]
+        rated = np.arange(0, video.Video(film).duration or 0, 0.1)
+        rows += [f"{time:.1f},{np.sin(time + k):.3f},0.1" for time in rated]
         (folder / f"{film.stem}.csv").write_text("\n".join(rows))
     (folder / "recordings.csv").write_text("\n".join(listed))
     places = {"manual_dir": str(folder), "data_dir": str(folder / "data")}
