@@ -69,8 +69,10 @@ def evaluated(
         rows += [f"{time:.1f},{np.sin(time + k):.3f},0.1" for time in rated]
         (folder / f"{film.stem}.csv").write_text("\n".join(rows))
     (folder / "recordings.csv").write_text("\n".join(listed))
-    places = {"manual_dir": str(folder), "data_dir": str(folder / "data")}
-    records = store.prepare(config.Preparation(dataset="recordings", **places))
+    settings = config.Preparation(
+        dataset="recordings", manual_dir=str(folder), data_dir=str(folder / "data")
+    )
+    records = store.prepare(settings)
     spec = model.temporal.spec
     predictor = streaming.StreamingPredictor(model.temporal.network, spec.time_step)
     curves = {}

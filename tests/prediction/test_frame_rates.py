@@ -93,5 +93,5 @@ def test_predict_and_evaluate_agree_on_films(shipped_model, tmp_path):
     for path in paths:
         times, values = compare_frame_rates.predicted(shipped_model, path)
         np.testing.assert_allclose(times, found[path.stem][0])
-        np.testing.assert_allclose(values, found[path.stem][1], rtol=0, atol=1e-3)
+        np.testing.assert_allclose(values, found[path.stem][1], rtol=0, atol=1e-4)
     assert np.ptp(values, axis=0).max() > 0.05
