@@ -89,7 +89,7 @@ def test_each_face_has_a_time_of_its_own(model, predictor, features, cuts):
 @pytest.mark.parametrize("film", ["rate rises", "uneven", "gap", "closer than the step allows"])
 def test_equals_the_evaluation_of_the_same_frames(predictor, features, cuts, film, rng):
     times = {
-        "rate rises": np.concatenate([np.arange(20) / 15, 20 / 15 + np.arange(20) / 30]),
+        "rate rises": np.concatenate([np.arange(20) / 15, 20 / 15 + np.arange(20) / 31]),
         "uneven": np.cumsum(rng.uniform(0.01, 0.09, 40)),
         "gap": np.arange(40) / RATE + 1.1 * (np.arange(40) > 17),
         "closer than the step allows": np.arange(40) / 140,
@@ -98,7 +98,7 @@ def test_equals_the_evaluation_of_the_same_frames(predictor, features, cuts, fil
     present[0, 12:16] = False
     present[0, 30:33] = False
     # It comes where the rate rises: its first frames are not as far apart as those before them.
-    present[1, :21] = False
+    present[1, :20] = False
     predicted = run(predictor, recording(features, present, times, dropped=(31,)), cuts)
     for face_id in (0, 1):
         found, valid = values(predicted, face_id)
