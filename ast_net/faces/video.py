@@ -51,10 +51,10 @@ class Video:
     def frame_rate(self) -> float:
         """Frames a second where the film runs as it usually does; 25 for a single picture.
 
-        It is measured over all pictures, without decoding them: containers with a variable rate, and
-        those of screen recorders, may say anything. Steps that differ by half from the median one,
-        such as pauses, do not count. So a film whose rate changes has that of its larger part; use the
-        frames' times for all that depends on time.
+        It is measured over all pictures, without decoding them: containers with a variable rate,
+        and those of screen recorders, may say anything. Steps that differ by half from the median
+        one, such as pauses, do not count, so a film whose rate changes has the rate of its larger
+        part. Whatever depends on time takes the frames' times.
         """
         with _open(self.path) as (container, stream):
             return _frame_rate(container, stream)

@@ -29,9 +29,9 @@ class _FaceState:
 class FaceStreams:
     """Predictions of a recording's faces, frame after frame.
 
-    Each face has LSTM states of its own, at the model's time step, whatever the frame rate and wherever
-    it changes. A frame that does not show a face, because it is away or the frame was dropped, counts
-    as one of a recording in which there is no face: evaluating the same frames gives the same values.
+    Each face has LSTM states of its own, at the model's time step, whatever the frame rate and
+    wherever it changes. A frame that does not show it, or was dropped, counts as a frame without a
+    face: evaluating the same frames gives the same values.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class FaceStreams:
     def _predict(
         self, face_id: int, faces: Mapping[int, frames.FacePrediction], times: np.ndarray
     ) -> None:
-        """Predicts a face in a chunk's frames at times [T], of which some show it, by their places."""
+        """Predicts a face in a chunk's frames, which are at times [T]; faces are by their places."""
         places = np.array(list(faces))
         if face_id not in self._states:
             # Time begins one frame before the first one that shows it.

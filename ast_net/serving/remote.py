@@ -92,8 +92,8 @@ class RemotePredictor(streaming.StreamingPredictor):
     """Predicts faces, not features, by a server's networks; the LSTM's states are kept here.
 
     Frames that do not continue from each other are one request: at a constant frame rate as many as
-    last one time step. States are replaced when the answer is there: however often a request is sent,
-    each frame counts once.
+    last one time step. States are replaced when the answer is there: however often a request is
+    sent, each frame counts once.
 
     Attributes:
       targets: what the model predicts, the D columns.
@@ -119,8 +119,8 @@ class RemotePredictor(streaming.StreamingPredictor):
         self.time_step = self._time_step = float(timing["time_step"].flat[0])
         if not 0 < self.time_step < np.inf:
             raise errors.InputError(
-                f"{server.address}: the model's time step is {self.time_step} s, expected more than 0: "
-                "serve what export has written"
+                f"{server.address}: the model's time step is {self.time_step} s, expected more "
+                "than 0: serve what export has written"
             )
         self._clip_seconds = np.inf
         self.reset()

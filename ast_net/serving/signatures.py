@@ -36,9 +36,9 @@ def build(model: served_model.ServedModel) -> Functions:
     - jpeg: jpeg [B, N], each string a JPEG file of 224x224 pixels, or PNG, which loses nothing ->
       each target [B, N].
     - step_jpeg: as step, but of jpeg [B].
-    - timing: target [B], each string the name of a target -> time_step and reaction_delay [B] float64,
-      seconds: a frame's state continues that of the frame nearest to one time_step before it, and its
-      prediction is the rating that would be made so much later.
+    - timing: target [B], each string the name of a target -> time_step and reaction_delay [B]
+      float64, seconds: a frame's states go on from those of the frame nearest to one time_step
+      before it; its prediction is the rating that would be made reaction_delay later.
     - emotion: faces [B, 224, 224, 3] uint8 RGB -> posteriors [B, 7], zeros without a face, and the
       names of their columns, expressions [B, 7].
 
