@@ -20,9 +20,9 @@ from ast_net.demo import synthetic_face
 
 NAMES = ("FM1", "FM2", "FM3", "FF1", "FF2", "FF3")
 
-# Seconds, the raters' mean: the median of the best delays of AVEC 2018's appearance, action unit and
-# geometric features of RECOLA, 2.8, 2.4, 2.4 s for arousal and 2.0, 2.4, 2.8 s for valence. Its bags
-# of visual words, at 0.4 and 0 s, are left out: each sums up some seconds of video.
+# Seconds, the raters' mean: the median of the best delays of AVEC 2018's appearance, action unit
+# and geometric features, 2.8, 2.4 and 2.4 s for arousal, 2.0, 2.4 and 2.8 s for valence. Its bags of
+# visual words, at 0.4 and 0 s, are left out: each sums up some seconds of video.
 REACTION_DELAY = 2.4
 # Seconds around that mean, so that delays are 1.0 to 4.2 s. Mariooryad and Busso found 1 to 6 s,
 # depending on the rater, the target and the behaviour; how they are distributed is not published.
@@ -56,8 +56,8 @@ class _Disagreement:
     error: float
 
 
-# Solved by least squares for the six figures of AVEC 2016 on each target, over 12 recordings of each
-# of 12 seeds, none of them the demo's.
+# Solved by least squares for the six figures of AVEC 2016 on each target, over 12 recordings of
+# each of 12 seeds, none of them the demo's.
 _DISAGREEMENT = {
     "valence": _Disagreement(gain=0.39, gain_spread=0.16, bias=0.07, mood=0.05, error=0.20),
     "arousal": _Disagreement(gain=0.50, gain_spread=0.41, bias=0.13, mood=0.08, error=0.21),

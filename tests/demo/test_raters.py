@@ -69,10 +69,12 @@ def test_delays_lie_where_raters_delays_do(target):
     panel = raters.panel(np.random.default_rng(1), target)
     delays = [rater.delay for rater in panel]
     assert len(panel) == len(raters.NAMES)
-    assert np.mean(delays) == pytest.approx(raters.REACTION_DELAY)
+    # AVEC 2018's best delays for appearance, action units and geometry; arousal's, then valence's.
+    published = np.median([2.8, 2.4, 2.4, 2.0, 2.4, 2.8])
+    assert np.mean(delays) == pytest.approx(published)
+    assert demo_recordings.Demo.REACTION_DELAY == pytest.approx(published)
     assert min(delays) >= 1 and max(delays) <= 6
     assert np.mean([rater.bias for rater in panel]) == pytest.approx(0, abs=1e-12)
-    assert np.median(np.log([rater.gain for rater in panel])) < 0
 
 
 def test_the_search_finds_the_demo_s_delay(rng):
