@@ -21,8 +21,8 @@ from ast_net.demo import synthetic_face
 NAMES = ("FM1", "FM2", "FM3", "FF1", "FF2", "FF3")
 
 # Seconds, the raters' mean: the median of the best delays of AVEC 2018's appearance, action unit
-# and geometric features, 2.8, 2.4 and 2.4 s for arousal, 2.0, 2.4 and 2.8 s for valence. Its bags of
-# visual words, at 0.4 and 0 s, are left out: each sums up some seconds of video.
+# and geometric features, 2.8, 2.4 and 2.4 s for arousal, 2.0, 2.4 and 2.8 s for valence. Its bags
+# of visual words, at 0.4 and 0 s, are left out: each sums up some seconds of video.
 REACTION_DELAY = 2.4
 # Seconds around that mean, so that delays are 1.0 to 4.2 s. Mariooryad and Busso found 1 to 6 s,
 # depending on the rater, the target and the behaviour; how they are distributed is not published.
