@@ -83,19 +83,23 @@ def held(face: np.ndarray, predictions: np.ndarray) -> np.ndarray:
 
 
 def predictions_for_ratings(
-    prediction: RecordingPrediction, reaction_delay: Sequence[float]
+    prediction: RecordingPrediction,
+    reaction_delay: Sequence[float],
+    rating_times: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Returns what `rated` compares with the ratings made at each frame's time, float64 [T, D].
+    """Returns what `rated` compares with the ratings made at some times, float64 [R, D].
 
     Args:
       prediction: of a recording.
       reaction_delay: seconds by which the ratings lag, of each target.
+      rating_times: [R] seconds; None for the times of the frames.
     """
     series = held(prediction.face, prediction.predictions).astype(np.float64)
     times = prediction.timestamps
-    # np.interp gives the first prediction for what lies before it.
+    rated = times if rating_times is None else rating_times
+    # np.interp gives the first prediction for what lies before it, and the last for what lies after.
     columns = [
-        np.interp(times - d, times, p) for d, p in zip(reaction_delay, series.T, strict=True)
+        np.interp(rated - d, times, p) for d, p in zip(reaction_delay, series.T, strict=True)
     ]
     return np.stack(columns, axis=1)
 
