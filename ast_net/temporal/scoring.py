@@ -25,7 +25,7 @@ METRICS: dict[str, Callable[..., float]] = {
 # The mean of the targets, recording by recording (the paper's Tables 2 to 4).
 AVERAGE = "average"
 # A series whose standard deviation is below this is constant: no rater's scale is so fine.
-_CONSTANT = 1e-5
+CONSTANT = 1e-5
 # From so many recordings on there is an interval, of this confidence, from so many resamples.
 _RECORDINGS, _CONFIDENCE, _RESAMPLES = 6, 0.95, 9999
 
@@ -156,11 +156,11 @@ def score_recording(pairs: Pairs) -> dict:
     """
     labels, predictions = pairs.labels, pairs.predictions
     count = len(labels)
-    constant = bool(count and predictions.std() < _CONSTANT)
+    constant = bool(count and predictions.std() < CONSTANT)
     scores: dict = dict.fromkeys(METRICS)
     if count:
         scores["rmse"] = metrics.rmse(labels, predictions)
-    if pairs.enough and labels.std() >= _CONSTANT:
+    if pairs.enough and labels.std() >= CONSTANT:
         for name in ("cc", "ccc"):
             scores[name] = 0.0 if constant else METRICS[name](labels, predictions)
     neighbours = np.diff(pairs.frames) == 1
