@@ -281,7 +281,11 @@ class DataSource(Places):
         None, "Names of the video files where a data set leaves them open: **/{split}*{number}.avi."
     )
     max_rating_gap: float = setting(
-        1.0, "Longest gap between two ratings that is interpolated.", _POSITIVE, "seconds"
+        1.0,
+        "Longest gap between two ratings that is interpolated. In a longer gap only frames within half "
+        "a rating step of a rating, and half of this, are rated.",
+        _POSITIVE,
+        "seconds",
     )
 
     @property
