@@ -22,12 +22,12 @@ class Lane(NamedTuple):
 
     Attributes:
       segments: examples of `example_format.features_dict`.
-      count: how many segments they are.
+      pieces: how many segments they are.
       seconds: how long they last together.
     """
 
     segments: tf.data.Dataset
-    count: int
+    pieces: int
     seconds: float
 
 
@@ -62,7 +62,7 @@ def batches(
         return tf.data.Dataset.from_tensor_slices(shuffled).map(lambda start: cut(prepared, start))
 
     # Each lane comes as often as it has clips, or a little more often: then it is passed over.
-    turns = np.repeat(np.arange(len(lanes)), [int(a.seconds / hop) + a.count for a in lanes])
+    turns = np.repeat(np.arange(len(lanes)), [int(a.seconds / hop) + a.pieces for a in lanes])
     np.random.default_rng(seed).shuffle(turns)
     clips = tf.data.Dataset.choose_from_datasets(
         [lane.segments.flat_map(clips_of) for lane in lanes],

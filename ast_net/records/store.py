@@ -164,8 +164,9 @@ class Records:
           InputError: there is no face in any frame.
         """
         frames = sum(int(recording.valid.sum()) for recording in self.frames("train"))
-        sums = list(self.sums("train"))
-        total, squares = (sum(s[key] for s in sums) for key in ("total", "squares"))
+        total, squares = np.zeros(()), np.zeros(())
+        for sums in self.sums("train"):
+            total, squares = total + sums["total"], squares + sums["squares"]
         if not frames:
             raise errors.InputError(
                 "no face was found in any frame of the training recordings: look at the videos, or name "
