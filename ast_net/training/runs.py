@@ -19,7 +19,7 @@ from ast_net.training import checks, history, selection, temporal_step
 
 
 def train_and_evaluate(experiment: config.Experiment, may_prepare: bool = True) -> None:
-    """Prepares the data, trains in the workdir, and evaluates the best model on dev, and on test if rated.
+    """Prepares the data, trains in the workdir, and evaluates the best model on dev and rated test.
 
     Args:
       experiment: the run; what it leaves to the data set is filled in (`completed`).
@@ -57,7 +57,9 @@ def train_and_evaluate(experiment: config.Experiment, may_prepare: bool = True) 
 def evaluate(
     experiment: config.Experiment, settings: config.Evaluation, may_prepare: bool = True
 ) -> None:
-    """Evaluates a model of a run: tables, predictions and figures; recordings without ratings are predicted.
+    """Evaluates a model of a run: tables, predictions and figures.
+
+    A split without ratings is predicted, in the format of its ratings, and not scored.
 
     Args:
       experiment: the run that left the workdir, or the same with another data set.
@@ -247,8 +249,8 @@ def _evaluate(
     if not _rated(records, split):
         evaluation.write_predictions(output, predictions, targets, delays)
         print(
-            f"{len(predictions)} recordings of {experiment.dataset}, {split}, have no ratings and are "
-            f"predicted, not scored: see {output}"
+            f"{len(predictions)} recordings of {experiment.dataset}, {split}, have no ratings and "
+            f"are predicted, not scored: see {output}"
         )
         return
     epoch, selected_by = _selection(folder, model)
