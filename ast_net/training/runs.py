@@ -177,8 +177,8 @@ def _train(experiment: config.Experiment, records: store.Records, folder: pathli
     predictor = streaming.StreamingPredictor(model, records.time_step)
 
     def batches(epoch: int) -> tf.data.Dataset:
-        lanes = records.lanes("train", (experiment.training.seed, epoch))
-        return clips.batches(lanes, experiment, records.time_step, epoch)
+        segments, beside = records.shuffled("train", (experiment.training.seed, epoch))
+        return clips.batches(segments, beside, experiment, records.time_step, epoch)
 
     def agreement() -> dict[str, float]:
         dev, train = records.segments("dev"), records.segments("train", len(records.splits["dev"]))
