@@ -466,6 +466,17 @@ class Training(Arithmetic):
         _NATURAL,
         identity=False,
     )
+    select_by: str = setting(
+        "cc", "What chooses the best epoch: the mean CC or CCC on dev.", choices=("cc", "ccc")
+    )
+    learning_rate_schedule: str = setting(
+        "constant",
+        "Whether the learning rate stays, or falls to 0 over the epochs along a cosine.",
+        choices=("constant", "cosine"),
+    )
+    gradient_clip: float = setting(
+        0.0, "Longest gradient; longer ones are shortened to it. 0 for no limit.", _NOT_NEGATIVE
+    )
     clip_hop: int = setting(5, "Distance between clips' starts.", _NATURAL, "frames")
     feature_dropout: float = setting(
         0.0, "Part of the features set to 0 in a pair of clips, for data with few faces.", _PART
