@@ -14,13 +14,8 @@ def main() -> None:
         runpy.run_module(f"ast_net.{verb}", run_name="__main__", alter_sys=True)
         return
     lines = [f"  {name:<10}{verb_.summary}" for name, verb_ in cli.VERBS.items()]
-    text = "\n".join(
-        [
-            "python -m ast_net.VERB [--FLAG=VALUE ...]; --help of each verb lists its flags.",
-            "",
-            *lines,
-        ]
-    )
+    usage = "python -m ast_net.VERB [--FLAG=VALUE ...]; --help of each verb lists its flags."
+    text = "\n".join([usage, "", *lines])
     if verb in ("", "--help", "-h", "help"):
         print(text)
     else:

@@ -1,12 +1,12 @@
 """Flags made from the fields of `config`, and back: parse(serialise(x)) == x."""
 
 import dataclasses
+import itertools
 import pathlib
 import textwrap
-import types
 import typing
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 from absl import flags
 
@@ -125,7 +125,7 @@ def parse(verb: str, arguments: Sequence[str]) -> Arguments:
     if {"--help", "-help", "-h", "--helpfull", "--helpshort"} & set(arguments):
         raise HelpRequest(_help(verb))
     defined = _define(VERBS[verb].groups)
-    rest = _parse(defined, [*_expanded(defined, verb, arguments)])
+    rest = _parse(defined, _expanded(defined, verb, arguments))
     if rest:
         raise errors.InputError(
             f"unexpected arguments: {' '.join(rest)}; the values of a list are separated by commas, "
@@ -163,48 +163,21 @@ def deserialise(group: type[_Settings], text: str, source: str | pathlib.Path) -
         raise errors.InputError(f"{source}: {error}") from error
 
 
-class _Leaf(NamedTuple):
-    """A setting: its field, its type, and the group that defines it."""
-
-    field: dataclasses.Field
-    hint: Any
-    group: type[config.Settings]
-
-    @property
-    def name(self) -> str:
-        return config.flag_name(self.field)
-
-
-def settings_of(group: type[config.Settings]) -> Iterator[_Leaf]:
-    """Yields the settings of a group and of the groups in it."""
-    hints = typing.get_type_hints(group)
-    for field in dataclasses.fields(group):  # type: ignore[arg-type]
-        if "help" not in field.metadata:
-            yield from settings_of(hints[field.name])
-            continue
-        owner = next(
-            c for c in group.__mro__ if field.name in c.__dict__.get("__annotations__", {})
-        )
-        yield _Leaf(field, _without_none(hints[field.name]), owner)
-
-
-def _without_none(hint: Any) -> Any:
-    """The first type of a union, which is never None here."""
-    return typing.get_args(hint)[0] if isinstance(hint, types.UnionType) else hint
+def _leaves(groups: Sequence[type[config.Settings]]) -> Iterator[config.Leaf]:
+    return itertools.chain.from_iterable(config.settings_of(group()) for group in groups)
 
 
 def _define(groups: Sequence[type[config.Settings]], derived: bool = False) -> flags.FlagValues:
     """The flags of some groups, none of them given."""
     defined = flags.FlagValues()
     defined.set_gnu_getopt()
-    for leaf in (leaf for group in groups for leaf in settings_of(group)):
+    for leaf in _leaves(groups):
         if leaf.field.metadata["derived"] and not derived:
             continue
         if leaf.hint is bool:
             flags.DEFINE_boolean(leaf.name, None, "", defined)
         elif leaf.field.metadata["repeated"]:
-            serializer: flags.ArgumentSerializer = flags.ArgumentSerializer()
-            flags.DEFINE_multi(_Parser(leaf), serializer, leaf.name, None, "", defined)
+            flags.DEFINE_multi_string(leaf.name, None, "", defined)
         else:
             flags.DEFINE(_Parser(leaf), leaf.name, None, "", defined)
     return defined
@@ -213,17 +186,15 @@ def _define(groups: Sequence[type[config.Settings]], derived: bool = False) -> f
 class _Parser(flags.ArgumentParser):
     """Turns the text of a flag into its setting's value."""
 
-    def __init__(self, leaf: _Leaf) -> None:
+    def __init__(self, leaf: config.Leaf) -> None:
         super().__init__()
         self._leaf = leaf
 
     def parse(self, argument: Any) -> Any:
         if not isinstance(argument, str):
             return argument
-        words, hint = self._leaf.field.metadata["words"], self._leaf.hint
-        if argument in words:
-            return _Word(words[argument])
-        if self._leaf.field.metadata["repeated"]:
+        metadata, hint = self._leaf.field.metadata, self._leaf.hint
+        if argument in metadata["words"]:
             return argument
         try:
             if typing.get_origin(hint) is not tuple:
@@ -231,19 +202,13 @@ class _Parser(flags.ArgumentParser):
             element = typing.get_args(hint)[0]
             return tuple(element(part.strip()) for part in argument.split(",") if part.strip())
         except ValueError:
-            kind = "seconds" if self._leaf.field.metadata["unit"] == "seconds" else "numbers"
+            kind = "seconds" if metadata["unit"] == "seconds" else "numbers"
             expected = "a whole number" if hint is int else "a number" if hint is float else kind
-            others = "".join(f" or {word}" for word in words)
+            others = "".join(f" or {word}" for word in metadata["words"])
             raise ValueError(f"found {argument!r}, expected {expected}{others}") from None
 
 
-class _Word(NamedTuple):
-    """What a word stands for; absl takes a parsed None for a flag that was not given."""
-
-    value: Any
-
-
-def _parse(defined: flags.FlagValues, arguments: Sequence[str]) -> list[str]:
+def _parse(defined: flags.FlagValues, arguments: Iterable[str]) -> list[str]:
     """Gives the flags their values, and returns what belongs to none."""
     try:
         return defined(["", *arguments])[1:]
@@ -254,62 +219,41 @@ def _parse(defined: flags.FlagValues, arguments: Sequence[str]) -> list[str]:
 def _given(defined: flags.FlagValues) -> dict[str, Any]:
     """The values of the flags that were given, by name."""
     values = {name: defined[name].value for name in defined if defined[name].present}
-    return {
-        name: value.value
-        if isinstance(value, _Word)
-        else tuple(value)
-        if isinstance(value, list)
-        else value
-        for name, value in values.items()
-    }
+    return {n: tuple(value) if isinstance(value, list) else value for n, value in values.items()}
 
 
 def _lines(settings: config.Settings) -> Iterator[str]:
     """The settings as flags, in any order."""
-    for group in config.groups(settings):
-        yield from _lines(getattr(settings, group.name))
-    for field in config.leaves(settings):
-        name, value = config.flag_name(field), getattr(settings, field.name)
-        words = [word for word, meaning in field.metadata["words"].items() if meaning == value]
+    for leaf in config.settings_of(settings):
+        name, value, metadata = leaf.name, leaf.value, leaf.field.metadata
+        words = [word for word, meaning in metadata["words"].items() if meaning == value]
         if isinstance(value, bool):
             yield f"--{name}" if value else f"--no{name}"
         elif words:
             yield f"--{name}={words[0]}"
-        elif field.metadata["repeated"]:
+        elif metadata["repeated"]:
             yield from (f"--{name}={element}" for element in value)
         elif value is not None and value != ():
-            shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
-            yield f"--{name}={shown}"
+            yield f"--{name}={config.text_of(value)}"
 
 
 def _expanded(defined: flags.FlagValues, verb: str, arguments: Sequence[str]) -> Iterator[str]:
     """The arguments with the lines of flagfiles in their places, but for flags of other verbs."""
-    others = {other: _define(VERBS[other].groups, derived=True) for other in VERBS}
+    known = {other: _define(VERBS[other].groups, derived=True) for other in VERBS}
     rest = iter(arguments)
     for argument in rest:
         name, _, file = argument.partition("=")
-        if name not in ("--flagfile", "-flagfile"):
-            _refuse_unused(defined, verb, others, argument)
-            yield argument
+        if name in ("--flagfile", "-flagfile"):
+            for line in defined.read_flags_from_files([f"--flagfile={file or next(rest, '')}"]):
+                if _name(defined, line) or not any(_name(other, line) for other in known.values()):
+                    yield line
             continue
-        try:
-            lines = defined.read_flags_from_files([f"--flagfile={file or next(rest, '')}"])
-        except flags.Error as error:
-            raise errors.InputError(str(error)) from error
-        for line in lines:
-            if _name(defined, line) or not any(_name(other, line) for other in others.values()):
-                yield line
-
-
-def _refuse_unused(
-    defined: flags.FlagValues, verb: str, others: dict[str, flags.FlagValues], argument: str
-) -> None:
-    users = [other for other in others if _name(others[other], argument)]
-    if users and not _name(defined, argument):
-        name = argument.partition("=")[0]
-        raise errors.InputError(
-            f"{name} is not used by {verb}, but by {', '.join(users)}: leave it out"
-        )
+        users = [other for other in known if _name(known[other], argument)]
+        if users and not _name(defined, argument):
+            raise errors.InputError(
+                f"{name} is not used by {verb}, but by {', '.join(users)}: leave it out"
+            )
+        yield argument
 
 
 def _name(defined: flags.FlagValues, argument: str) -> str | None:
@@ -326,8 +270,8 @@ def _help(verb: str) -> str:
     command = f"python -m ast_net.{verb}"
     parts = [f"{command} [--FLAG=VALUE ...]", VERBS[verb].summary, "Examples:"]
     parts[-1] += "".join(f"\n  {command} {example}" for example in VERBS[verb].examples)
-    by_title: dict[str, list[_Leaf]] = {}
-    for leaf in (leaf for group in VERBS[verb].groups for leaf in settings_of(group)):
+    by_title: dict[str, list[config.Leaf]] = {}
+    for leaf in _leaves(VERBS[verb].groups):
         if not leaf.field.metadata["derived"]:
             title = (leaf.group.__doc__ or "").partition("\n")[0].rstrip(".")
             by_title.setdefault(title, []).append(leaf)
@@ -337,21 +281,19 @@ def _help(verb: str) -> str:
     return "\n\n".join(parts)
 
 
-def _help_of(leaf: _Leaf) -> str:
+def _help_of(leaf: config.Leaf) -> str:
     """A flag's part of the help."""
-    metadata, default = leaf.field.metadata, leaf.field.default
+    metadata = leaf.field.metadata
     kinds = {int: "N", float: "X", tuple[int, ...]: "N", tuple[float, ...]: "X"}
     choices = metadata["choices"] or (kinds.get(leaf.hint, "VALUE"), *metadata["words"])
     value = "|".join(choices)
     if typing.get_origin(leaf.hint) is tuple and not metadata["repeated"]:
         value += ",..."
     flag = f"--[no]{leaf.name}" if leaf.hint is bool else f"--{leaf.name}={value}"
-    shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
-    defaults = (
-        f" Default: {shown} {metadata['unit']}".rstrip() + "." if shown not in (None, "") else ""
-    )
     text = metadata["help"].replace("`", "")
+    if leaf.value not in (None, ()):
+        text += f" Default: {config.text_of(leaf.value)} {metadata['unit']}".rstrip() + "."
     if metadata["choices"] is config.DATASETS:
         text += " " + "; ".join(f"{name}: {what}" for name, what in config.DATASETS.items()) + "."
-    body = textwrap.fill(text + defaults, 94, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    body = textwrap.fill(text, 94, initial_indent=" " * 6, subsequent_indent=" " * 6)
     return f"  {flag}\n{body}"

@@ -5,9 +5,12 @@ its metadata says otherwise; error messages call a setting by its flag, in backq
 """
 
 import dataclasses
+import inspect
 import math
+import types
+import typing
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from ast_net import errors
 
@@ -24,11 +27,9 @@ DATASETS = {
     "recordings": "your own videos and ratings",
     "fer2013_trajectories": "FER2013's faces along made-up trajectories",
 }
-EXPRESSION_DATASETS = ("fer2013",)
 BACKBONES = ("compact", "vgg16")
 RUNTIMES = ("tensorflow", "openvino")
 PRECISIONS = ("auto", "float32", "bfloat16", "int8")
-MODELS = ("best", "last")
 # The file that each output of `predict` leaves; JSON lines go to standard output.
 OUTPUTS = {
     "csv": "predictions.csv",
@@ -88,9 +89,10 @@ def setting(
     unit: str = "",
     flag: str | None = None,
     choices: Any = None,
-    words: dict[str, Any] | None = None,
+    words: Mapping[str, Any] = types.MappingProxyType({}),
     identity: bool = True,
-    **others: bool,
+    repeated: bool = False,
+    derived: bool = False,
 ) -> Any:
     """Returns a dataclass field with all that is known about a setting.
 
@@ -103,30 +105,32 @@ def setting(
       choices: the values that are allowed, or the elements of a tuple.
       words: further values by the word that stands for them, as {"all": None}.
       identity: whether another value makes another run (`differences`).
-      others: repeated, whether the flag is given once for each element, as names of files may have
-        commas; derived, whether it stands in run.flags but is not for people to give.
+      repeated: whether the flag is given once for each element, as names of files may have commas.
+      derived: whether it stands in run.flags but is not for people to give.
     """
-    metadata: dict[str, Any] = {
-        "repeated": False,
-        "derived": False,
-        **others,
-        "help": help,
-        "bounds": bounds,
-    }
-    metadata |= {"unit": unit, "flag": flag, "choices": choices, "words": words or {}}
-    return dataclasses.field(default=default, metadata={**metadata, "identity": identity})
+    metadata = {"help": help, "bounds": bounds, "unit": unit, "flag": flag, "choices": choices}
+    metadata |= {"words": words, "identity": identity, "repeated": repeated, "derived": derived}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
+@typing.dataclass_transform(frozen_default=True, kw_only_default=True)
 class Settings:
-    """What groups of settings share: their values are checked when they are made.
+    """A group of settings, a frozen dataclass of `setting`s and of other groups.
+
+    The values are checked when they are made.
 
     Raises:
       InputError: a value is out of its bounds, or not one of its choices.
     """
 
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field]]
+
+    def __init_subclass__(cls, kw_only: bool = True) -> None:
+        dataclasses.dataclass(frozen=True, kw_only=kw_only)(cls)
+
     def __post_init__(self) -> None:
-        for field in leaves(self):
-            _check_value(field, getattr(self, field.name))
+        for leaf in settings_of(self):
+            _check_value(leaf)
         self.check()
 
     def check(self) -> None:
@@ -136,14 +140,34 @@ class Settings:
 _Settings = TypeVar("_Settings", bound=Settings)
 
 
-def leaves(settings: Settings | type[Settings]) -> list[dataclasses.Field]:
-    """The fields of a group that are settings themselves, not groups."""
-    return [field for field in dataclasses.fields(settings) if "help" in field.metadata]  # type: ignore[arg-type]
+class Leaf(NamedTuple):
+    """A setting: its field, its value, and the group that defines it."""
+
+    field: dataclasses.Field
+    value: Any
+    group: type[Settings]
+
+    @property
+    def name(self) -> str:
+        """Its name on the command line."""
+        return flag_name(self.field)
+
+    @property
+    def hint(self) -> Any:
+        """Its type; the first of a union, which is never None here."""
+        hint: Any = self.field.type
+        return typing.get_args(hint)[0] if isinstance(hint, types.UnionType) else hint
 
 
-def groups(settings: Settings | type[Settings]) -> list[dataclasses.Field]:
-    """The fields of a group that are groups."""
-    return [field for field in dataclasses.fields(settings) if "help" not in field.metadata]  # type: ignore[arg-type]
+def settings_of(group: Settings) -> Iterator[Leaf]:
+    """Yields the settings of a group and of the groups in it."""
+    for field in dataclasses.fields(group):
+        value = getattr(group, field.name)
+        if isinstance(value, Settings):
+            yield from settings_of(value)
+        else:
+            owner = next(c for c in type(group).__mro__ if field.name in inspect.get_annotations(c))
+            yield Leaf(field, value, owner)
 
 
 def flag_name(field: dataclasses.Field) -> str:
@@ -153,54 +177,55 @@ def flag_name(field: dataclasses.Field) -> str:
 
 def values(settings: Settings) -> dict[str, Any]:
     """The values of all settings by the names of their flags."""
-    result = {flag_name(field): getattr(settings, field.name) for field in leaves(settings)}
-    for group in groups(settings):
-        result |= values(getattr(settings, group.name))
-    return result
+    return {leaf.name: leaf.value for leaf in settings_of(settings)}
 
 
 def changed(settings: _Settings, values: Mapping[str, Any]) -> _Settings:
-    """Settings with values by the names of their flags; names that they do not have are passed over.
+    """Settings with values, or words for them, by the names of their flags; others are passed over.
 
     Raises:
       InputError: the values do not go together.
     """
-    changes = {
-        group.name: changed(getattr(settings, group.name), values) for group in groups(settings)
-    }
-    for field in leaves(settings):
-        if flag_name(field) in values:
-            changes[field.name] = values[flag_name(field)]
-    return dataclasses.replace(settings, **changes)  # type: ignore[type-var]
+    changes = {}
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if isinstance(value, Settings):
+            changes[field.name] = changed(value, values)
+        elif flag_name(field) in values:
+            given = values[flag_name(field)]
+            words = field.metadata["words"] if isinstance(given, str) else {}
+            changes[field.name] = words.get(given, given)
+    return dataclasses.replace(settings, **changes)
 
 
 def differences(there: _Settings, here: _Settings) -> Iterator[tuple[str, Any, Any]]:
     """Yields the name and both values of each setting in which two runs are not the same run."""
-    for field in dataclasses.fields(there):  # type: ignore[arg-type]
-        values = getattr(there, field.name), getattr(here, field.name)
-        if "help" not in field.metadata:
-            yield from differences(*values)
-        elif field.metadata["identity"] and values[0] != values[1]:
-            yield flag_name(field), *values
+    for before, now in zip(settings_of(there), settings_of(here), strict=True):
+        if now.field.metadata["identity"] and before.value != now.value:
+            yield now.name, before.value, now.value
 
 
-def _check_value(field: dataclasses.Field, value: Any) -> None:
-    if value is None or (isinstance(value, str) and value in field.metadata["words"]):
+def text_of(value: Any) -> str:
+    """A value as it is given on the command line."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _check_value(leaf: Leaf) -> None:
+    value, metadata = leaf.value, leaf.field.metadata
+    if value is None or (isinstance(value, str) and value in metadata["words"]):
         return
-    bounds, choices, unit = (field.metadata[name] for name in ("bounds", "choices", "unit"))
+    bounds, choices = metadata["bounds"], metadata["choices"]
     values = value if isinstance(value, tuple) else (value,)
     for element in values:
         if bounds is not None and element not in bounds:
-            _refuse(field, f"{bounds} {unit}".strip(), value)
-        if choices is not None and element not in choices:
-            _refuse(field, f"{'some' if values is value else 'one'} of {', '.join(choices)}", value)
-        if isinstance(element, str) and len(element.splitlines()) > 1:
-            _refuse(field, "a single line", value)
-
-
-def _refuse(field: dataclasses.Field, expected: str, value: Any) -> None:
-    shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
-    raise errors.InputError(f"`{flag_name(field)}` must be {expected}, found {shown}")
+            expected = f"{bounds} {metadata['unit']}".strip()
+        elif choices is not None and element not in choices:
+            expected = f"{'some' if values is value else 'one'} of {', '.join(choices)}"
+        elif isinstance(element, str) and len(element.splitlines()) > 1:
+            expected = "a single line"
+        else:
+            continue
+        raise errors.InputError(f"`{leaf.name}` must be {expected}, found {text_of(value)}")
 
 
 def _require(condition: bool, message: str) -> None:
@@ -226,8 +251,7 @@ class Alignment:
     right_eye: tuple[float, float] = (148.0, 90.0)
 
 
-@dataclasses.dataclass(frozen=True)
-class Tracking(Settings):
+class Tracking(Settings, kw_only=False):
     """When faces are detected anew, and when a followed face counts as lost."""
 
     redetect_every: int = setting(25, "Between two detections, with a face.", _NATURAL, "frames")
@@ -238,7 +262,6 @@ class Tracking(Settings):
     )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Cache(Settings):
     """What is kept between calls."""
 
@@ -247,7 +270,6 @@ class Cache(Settings):
     )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Places(Cache):
     """Where the data set lies."""
 
@@ -256,7 +278,6 @@ class Places(Cache):
     )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class DataSource(Places):
     """The data set."""
 
@@ -280,8 +301,7 @@ class DataSource(Places):
         return {split: names for split, names in named.items() if names}
 
 
-@dataclasses.dataclass(frozen=True)
-class Runtime(Settings):
+class Runtime(Settings, kw_only=False):
     """How the CNN is computed; the paper does not say."""
 
     name: str = setting("tensorflow", "What runs the CNN.", flag="runtime", choices=RUNTIMES)
@@ -304,8 +324,7 @@ class Runtime(Settings):
 FLOAT32 = Runtime("tensorflow", "float32")
 
 
-@dataclasses.dataclass(frozen=True)
-class Clip(Settings):
+class Clip(Settings, kw_only=False):
     """Clips (section 3.1: N = 50 frames, every 10th)."""
 
     frames: int = setting(50, "Frames of a clip (N).", Bounds(2), "frames", "clip_frames")
@@ -317,7 +336,6 @@ class Clip(Settings):
         return (self.frames - 1) * self.stride + 1
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Backbone(Settings):
     """The CNN (section 3.2)."""
 
@@ -331,7 +349,6 @@ class Backbone(Settings):
     )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Preparation(Backbone, DataSource):
     """What records hold."""
 
@@ -348,7 +365,6 @@ class Preparation(Backbone, DataSource):
         )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class BeamOptions(Settings):
     """Preparing on several cores, or on a cluster."""
 
@@ -357,7 +373,6 @@ class BeamOptions(Settings):
     )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Description(Settings):
     """What describe writes."""
 
@@ -367,8 +382,7 @@ class Description(Settings):
     faces: int = setting(24, "Faces on each recording's page; 0 for no pages.", _NOT_NEGATIVE)
 
 
-@dataclasses.dataclass(frozen=True)
-class ReactionDelay(Settings):
+class ReactionDelay(Settings, kw_only=False):
     """The raters' reaction delay."""
 
     seconds: tuple[float, ...] | str | None = setting(
@@ -400,8 +414,7 @@ class ReactionDelay(Settings):
         return self.seconds * targets if len(self.seconds) == 1 else self.seconds
 
 
-@dataclasses.dataclass(frozen=True)
-class StackedLSTM(Settings):
+class StackedLSTM(Settings, kw_only=False):
     """The temporal model (section 4.3: two stacked layers of 50 and 40 cells)."""
 
     units: tuple[int, ...] = setting(
@@ -416,8 +429,7 @@ def _weight(default: float, help: str, flag: str) -> Any:
     return setting(default, help, _NOT_NEGATIVE, flag=flag)
 
 
-@dataclasses.dataclass(frozen=True)
-class LossWeights(Settings):
+class LossWeights(Settings, kw_only=False):
     """The loss (section 4.3: w1 = w2 = w3 = 10, lambda = 1000). A weight of 0 switches a term off."""
 
     label: float = _weight(1.0, "Weight of the label term (equation 2).", "label_weight")
@@ -442,7 +454,6 @@ class LossWeights(Settings):
         )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Arithmetic(Settings):
     """How training is computed."""
 
@@ -450,7 +461,6 @@ class Arithmetic(Settings):
     mixed_precision: bool = setting(False, "Compute matrix products in bfloat16.")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Training(Arithmetic):
     """Training of the temporal model. The paper gives no optimizer; these numbers are ours."""
 
@@ -484,7 +494,6 @@ class Training(Arithmetic):
     seed: int = setting(0, "Seed of the initial weights and the order of the clips.", _SEED)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Study(Preparation):
     """A data set, its features, and the model trained on them."""
 
@@ -508,14 +517,12 @@ class Study(Preparation):
         )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Experiment(Study):
     """A run."""
 
     workdir: str | None = setting(None, "Folder of the run. Default: runs/DATASET.", identity=False)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Reproduction(Study):
     """The runs that the paper's tables are made of."""
 
@@ -546,17 +553,15 @@ class Reproduction(Study):
         )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class RunModel(Settings):
     """The model."""
 
     workdir: str | None = setting(
         None, "Folder of a run. Default: the model that comes with the package."
     )
-    model: str = setting("best", "Which of the run's models.", choices=MODELS)
+    model: str = setting("best", "Which of the run's models.", choices=("best", "last"))
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class WholeModel(RunModel):
     """The model, with its CNN."""
 
@@ -565,18 +570,16 @@ class WholeModel(RunModel):
     )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluation(WholeModel):
     """What is evaluated."""
 
     split: str = setting("dev", "The recordings to evaluate on.", choices=SPLITS)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Finetuning(Arithmetic, Backbone, Places):
     """Training of the CNN on discrete expressions. The paper gives no numbers; these are ours."""
 
-    dataset: str | None = setting(None, "The data set.", choices=EXPRESSION_DATASETS)
+    dataset: str | None = setting(None, "The data set.", choices=("fer2013",))
     workdir: str | None = setting(
         None, "Folder of the run. Default: runs/DATASET-BACKBONE.", identity=False
     )
@@ -601,7 +604,6 @@ class Finetuning(Arithmetic, Backbone, Places):
             )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Inputs(Settings):
     """What is predicted."""
 
@@ -627,7 +629,6 @@ class Inputs(Settings):
         )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Outputs(Settings):
     """What is written."""
 
@@ -646,7 +647,6 @@ class Outputs(Settings):
         return not {"video", "window"}.isdisjoint(self.outputs)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Prediction(Settings):
     """Faces in time."""
 
@@ -675,14 +675,12 @@ class Prediction(Settings):
         )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Networks(WholeModel, Cache):
     """The networks, and how the CNN is computed."""
 
     runtime: Runtime = Runtime()
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Export(WholeModel):
     """What is exported."""
 

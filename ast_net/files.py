@@ -6,6 +6,7 @@ import os
 import pathlib
 import secrets
 import shutil
+import textwrap
 from collections.abc import Iterator
 
 from ast_net import errors
@@ -53,21 +54,36 @@ def whole_folder(path: str | pathlib.Path, exist_ok: bool = True) -> Iterator[pa
 
 
 @contextlib.contextmanager
-def reading(path: str | pathlib.Path, content: str) -> Iterator[None]:
+def reading(
+    path: str | pathlib.Path, content: str, remedy: str = "check the path, or copy it again"
+) -> Iterator[None]:
     """Turns whatever goes wrong while a file is read into an InputError that names the file.
+
+    Parsers, h5py, Keras and SciPy raise almost any exception for a damaged file, others in every
+    version.
 
     Args:
       path: the file.
       content: what it should hold, "JSON".
+      remedy: what to do, or which file would do.
+
+    Raises:
+      InputError: in place of every exception, except when memory is used up.
     """
     try:
         yield
-    except errors.InputError:
+    except MemoryError:
         raise
     except Exception as error:
-        reason = getattr(error, "strerror", None) or error
+        import tensorflow as tf  # Takes seconds, and most users of this module do not need it.
+
+        if isinstance(error, tf.errors.ResourceExhaustedError):
+            raise
+        reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+        # Keras adds lines of numbers and layers.
+        reason = textwrap.shorten(reason, 400)
         raise errors.InputError(
-            f"{path}: cannot be read as {content} ({reason}); check the path, or copy it again"
+            f"{path}: cannot be read as {content} ({reason}); {remedy}"
         ) from error
 
 

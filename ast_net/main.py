@@ -10,7 +10,7 @@ from absl import flags, logging
 
 from ast_net import cli, errors
 
-# A library calls a setting by its name, in backquotes.
+# A library calls a setting by its name, in backquotes; on the command line it has dashes.
 _SETTING = re.compile(r"`(\w+)(=[^`]*)?`")
 
 
@@ -29,7 +29,8 @@ def run(verb: str, function: Callable[[cli.Arguments], None]) -> None:
     except cli.HelpRequest as request:
         print(request)
     except errors.InputError as error:
-        sys.exit(f"error: {with_dashes(str(error))}")
+        message = _SETTING.sub(r"--\1\2", str(error))
+        sys.exit(f"error: {message}")
     except OSError as error:
         if error.strerror is None:
             raise
@@ -38,11 +39,6 @@ def run(verb: str, function: Callable[[cli.Arguments], None]) -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(128 + 2)
-
-
-def with_dashes(message: str) -> str:
-    """A library's message with settings as they are given on the command line."""
-    return _SETTING.sub(r"--\1\2", message)
 
 
 def _log_what_concerns_the_user() -> None:

@@ -32,10 +32,8 @@ def find(folder: str | pathlib.Path, group: type[_Run]) -> _Run | None:
     path = pathlib.Path(folder) / RUN_FLAGS
     if not path.is_file():
         return None
-    try:
+    with files.reading(path, "text", "restore it"):
         text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise errors.InputError(f"{path}: is not a text file ({error}); restore it") from error
     return cli.deserialise(group, text, path)
 
 
@@ -72,8 +70,8 @@ def may_write(arguments: cli.Arguments, run: config.Cache) -> bool:
     return arguments.has("data_dir") or run.data_dir == config.Cache().data_dir
 
 
-def check(folder: str | pathlib.Path, settings: config.Experiment | config.Finetuning) -> None:
-    """Sees that the folder is new, or one that the same run was started in.
+def check(folder: str | pathlib.Path, settings: _Run) -> _Run | None:
+    """Sees that the folder is new, or one that the same run was started in; returns that run.
 
     Raises:
       InputError: the folder holds a run with other settings, or other things.
@@ -86,11 +84,11 @@ def check(folder: str | pathlib.Path, settings: config.Experiment | config.Finet
                 f"{folder}: holds files but no {RUN_FLAGS}, or is a file; expected a new folder or one of "
                 "an earlier run: give another `workdir`"
             )
-        return
+        return None
     differing = list(config.differences(run, settings))
     if differing:
         listed = "".join(
-            f"\n  `{name}`: {_shown(there)} there, {_shown(here)} now"
+            f"\n  `{name}`: {config.text_of(there)} there, {config.text_of(here)} now"
             for name, there, here in differing
         )
         reason = ""
@@ -100,25 +98,21 @@ def check(folder: str | pathlib.Path, settings: config.Experiment | config.Finet
             f"{folder}: this workdir was created with a different configuration:{listed}{reason}\nGive "
             "another `workdir`, or the settings as they were"
         )
+    return run
 
 
-def claim(folder: str | pathlib.Path, settings: config.Experiment | config.Finetuning) -> None:
+def claim(folder: str | pathlib.Path, settings: _Run) -> None:
     """Makes the folder and leaves the run's settings in it; of those that are there more epochs count.
 
     Raises:
       InputError: as `check`.
     """
-    check(folder, settings)
-    path, run = pathlib.Path(folder) / RUN_FLAGS, find(folder, type(settings))
-    text = cli.serialise(settings)
+    run, path = check(folder, settings), pathlib.Path(folder) / RUN_FLAGS
     if run is not None:
         before, now = config.values(run), config.values(settings)
         more = {name: max(before[name], now[name]) for name in _GROWING if name in now}
-        text = cli.serialise(config.changed(run, more))
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        settings = config.changed(run, more)
+    text = cli.serialise(settings)
+    if run is None or path.read_text(encoding="utf-8") != text:
         with files.whole(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
-
-
-def _shown(value: object) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ast_net import cli, config, errors
 
 GROUPS = sorted({group for verb in cli.VERBS.values() for group in verb.groups}, key=str)
-LEAVES = [(group, leaf) for group in GROUPS for leaf in cli.settings_of(group)]
+LEAVES = [(group, leaf) for group in GROUPS for leaf in config.settings_of(group())]
 
 
 def ids(value):
@@ -41,7 +41,7 @@ def test_every_dataclass_field_of_config_is_a_setting_or_a_group():
 
 def test_a_name_is_one_setting_within_a_verb():
     for verb in cli.VERBS.values():
-        names = [leaf.name for group in verb.groups for leaf in cli.settings_of(group)]
+        names = [leaf.name for group in verb.groups for leaf in config.settings_of(group())]
         assert len(names) == len(set(names))
 
 
@@ -82,7 +82,9 @@ def values_of(leaf) -> st.SearchStrategy:
 @hypothesis.given(data=st.data())
 @hypothesis.settings(max_examples=60, deadline=None, derandomize=True)
 def test_a_run_s_flags_parse_back_to_it(group, data):
-    drawn = {leaf.name: data.draw(values_of(leaf), leaf.name) for leaf in cli.settings_of(group)}
+    drawn = {
+        leaf.name: data.draw(values_of(leaf), leaf.name) for leaf in config.settings_of(group())
+    }
     try:
         run = config.changed(group(), drawn)
     except errors.InputError:
@@ -212,7 +214,7 @@ def test_help_shows_examples_and_every_flag_in_groups(verb):
     for example in cli.VERBS[verb].examples:
         assert f"python -m ast_net.{verb} {example}" in text
     for group in cli.VERBS[verb].groups:
-        for leaf in cli.settings_of(group):
+        for leaf in config.settings_of(group()):
             shown = f"--[no]{leaf.name}\n" if leaf.hint is bool else f"--{leaf.name}="
             assert (shown in text) != leaf.field.metadata["derived"], leaf.name
     assert max(map(len, text.splitlines())) <= 100

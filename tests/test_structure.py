@@ -109,7 +109,7 @@ def test_no_flag_of_a_verb_is_ignored(verb):
     if measure_structure.LOSSES in loaded:
         read |= {field.name for field in dataclasses.fields(config.LossWeights)}
     for group in cli.VERBS[verb].groups:
-        for leaf in cli.settings_of(group):
+        for leaf in config.settings_of(group()):
             assert leaf.field.name in read or leaf.field.metadata["derived"], leaf.name
 
 

@@ -53,7 +53,7 @@ def test_every_setting_of_an_experiment_is_compared_but_for_these(tmp_path):
     values = config.values(RUN)
     others = {
         name
-        for leaf in cli.settings_of(config.Experiment)
+        for leaf in config.settings_of(RUN)
         for name in [leaf.name]
         if not leaf.field.metadata["identity"]
     }

@@ -2,6 +2,7 @@
 
 import hashlib
 import pathlib
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -72,16 +73,30 @@ def enlarge(pictures):
     return keras.ops.cast(keras.ops.round(255 * keras.ops.repeat(faces, 3, axis=3)), "uint8")
 
 
-def extract_pictures(model: keras.Model, pictures: np.ndarray, batch_size: int = 128) -> np.ndarray:
+def in_batches(network: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
+    """Builds a call of the network on any number of pictures as FER2013 has them.
+
+    It is traced once, and uses the weights of the moment.
+
+    Args:
+      network: grey values in [0, 1], [B, 48, 48, 1] -> [B, F].
+
+    Returns:
+      A function of pictures, uint8 [n, 48, 48, 1] -> [n, F].
+    """
+    graph = tf.function(network, input_signature=[tf.TensorSpec(network.input.shape, tf.float32)])
+
+    def call(pictures: np.ndarray) -> np.ndarray:
+        batches = (pictures[first : first + 64] for first in range(0, len(pictures), 64))
+        return np.concatenate([graph(batch.astype(np.float32) / 255) for batch in batches])
+
+    return call
+
+
+def extract_pictures(model: keras.Model, pictures: np.ndarray) -> np.ndarray:
     """Computes fc6 of pictures as FER2013 has them, uint8 [n, 48, 48, 1] -> float16 [n, F]."""
-    shape = (None, compact.PICTURE_SIZE, compact.PICTURE_SIZE, 1)
-    fc6 = tf.function(on_pictures(model), input_signature=[tf.TensorSpec(shape, tf.float32)])
-    limit = np.finfo(np.float16).max
-    parts = [
-        np.minimum(fc6(pictures[first : first + batch_size].astype(np.float32) / 255), limit)
-        for first in range(0, len(pictures), batch_size)
-    ]
-    return np.concatenate(parts).astype(np.float16)
+    fc6 = in_batches(on_pictures(model))(pictures)
+    return np.minimum(fc6, np.finfo(np.float16).max).astype(np.float16)
 
 
 def _weights_file(name: str, weights: str | None) -> pathlib.Path:

@@ -17,6 +17,7 @@ import keras
 import numpy as np
 import scipy.io
 
+from ast_net import files
 from ast_net.cnn import weight_files
 
 EXPECTED = (
@@ -38,7 +39,7 @@ def load_into(model: keras.Model, path: str | pathlib.Path) -> None:
     Raises:
       InputError: the file is none of these, is cut off, or holds weights of other shapes.
     """
-    with weight_files.reading(path, "VGG-Face's weights", EXPECTED):
+    with files.reading(path, "VGG-Face's weights", f"expected {EXPECTED}"):
         names = [layer.name for layer in model.layers if layer.weights]
         if not h5py.is_hdf5(path):
             with tempfile.TemporaryDirectory() as folder:

@@ -1,42 +1,12 @@
-"""Files that somebody else made, such as weights, and that may be damaged."""
+"""Weights from files that somebody else made, which may be damaged or of another model."""
 
-import contextlib
 import pathlib
-import textwrap
-from collections.abc import Iterator
 
 import h5py
 import keras
 import numpy as np
-import tensorflow as tf
 
-from ast_net import errors
-
-
-@contextlib.contextmanager
-def reading(path: str | pathlib.Path, content: str, expected: str) -> Iterator[None]:
-    """Turns whatever goes wrong while a file is read into an error that names it.
-
-    h5py, Keras and SciPy raise almost any exception for a damaged file, others in every version.
-
-    Args:
-      path: the file.
-      content: what it should hold, such as "the weights of vgg16".
-      expected: which file would do.
-
-    Raises:
-      InputError: in place of every exception, except when memory is used up.
-    """
-    try:
-        yield
-    except (MemoryError, tf.errors.ResourceExhaustedError):
-        raise
-    except Exception as error:
-        # Keras adds lines of numbers and layers.
-        reason = textwrap.shorten(f"{type(error).__name__}: {error}", 400)
-        raise errors.InputError(
-            f"{path}: not {content}, or damaged ({reason}); expected {expected}"
-        ) from error
+from ast_net import files
 
 
 def load(model: keras.Model, path: str | pathlib.Path, expected: str) -> None:
@@ -50,7 +20,7 @@ def load(model: keras.Model, path: str | pathlib.Path, expected: str) -> None:
     Raises:
       InputError: the file is missing, damaged or another model's, or a value is not finite.
     """
-    with reading(path, f"the weights of {model.name}", expected):
+    with files.reading(path, f"the weights of {model.name}", f"expected {expected}"):
         items: list = []
         with h5py.File(path) as file:
             file.visititems(lambda _, item: items.append(item))

@@ -108,8 +108,8 @@ def _rating(path: pathlib.Path, name: str, frame: object, target: str) -> float:
 
 def _read_json(path: pathlib.Path) -> dict:
     """Reads a clip's json, which has "frames"."""
+    text = separated_text.read_text(path)
     with files.reading(path, "JSON"):
-        text = separated_text.read_text(path)
         content = json.loads(text, object_pairs_hook=_each_once)
     frames = content.get("frames") if isinstance(content, dict) else None
     if not isinstance(frames, dict) or not frames:

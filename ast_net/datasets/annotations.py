@@ -137,26 +137,22 @@ def resample(
             f"expected times [R], values [R, ...] and frame_times [T], found {times.shape}, "
             f"{values.shape} and {frame_times.shape}"
         )
-    columns = values.reshape(len(times), int(np.prod(values.shape[1:])))
-    result = np.full((len(frame_times), columns.shape[1]), np.nan)
-    for column in range(columns.shape[1]):
-        rated = ~np.isnan(columns[:, column])
-        if rated.any():
-            half_step = max(_step(times), _step(times[rated])) / 2
-            result[:, column] = _resample_rated(
-                times[rated], columns[rated, column], frame_times, max_gap, half_step
-            )
-    return result.reshape(frame_times.shape + values.shape[1:])
+    return np.apply_along_axis(_resample_column, 0, values, times, frame_times, max_gap)
 
 
 def _step(times: np.ndarray) -> float:
     return float(np.median(np.diff(times))) if len(times) > 1 else 0.0
 
 
-def _resample_rated(
-    times: np.ndarray, values: np.ndarray, frame_times: np.ndarray, max_gap: float, half_step: float
+def _resample_column(
+    values: np.ndarray, times: np.ndarray, frame_times: np.ndarray, max_gap: float
 ) -> np.ndarray:
-    """One column [R] without NaN."""
+    """One column [R] of `resample`."""
+    rated = ~np.isnan(values)
+    if not rated.any():
+        return np.full(len(frame_times), np.nan)
+    half_step = max(_step(times), _step(times[rated])) / 2
+    times, values = times[rated], values[rated]
     following = np.searchsorted(times, frame_times)
     before = np.clip(following - 1, 0, len(times) - 1)
     after = np.clip(following, 0, len(times) - 1)

@@ -60,15 +60,14 @@ class Avec2012(reader.Reader):
         return result
 
     def source(self, folder: pathlib.Path, name: str) -> reader.Source:
-        parts = re.fullmatch(r"(train|devel|test)([0-9]{3})", name)
+        parts = re.fullmatch(r"(?P<split>train|devel|test)(?P<number>[0-9]{3})", name)
         if parts is None:
             raise errors.InputError(
                 f"{name}: AVEC2012 has no session of this name; expected one such as train001"
             )
-        fields = {"split": parts[1], "number": parts[2]}
-        video_file = folders.find_video(folder, self.video_pattern, fields)
+        video_file = folders.find_video(folder, self.video_pattern, parts.groupdict())
         files = {
-            target: _labels(folder, parts[1]) / f"labels_continuous_{name}_{target}.dat"
+            target: _labels(folder, parts["split"]) / f"labels_continuous_{name}_{target}.dat"
             for target in self.settings.targets
         }
         read = functools.partial(read_labels, name, video_file, files)

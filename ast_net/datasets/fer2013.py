@@ -3,10 +3,9 @@
 import csv
 import gzip
 import hashlib
+import io
 import pathlib
 import re
-from collections.abc import Callable
-from typing import TextIO
 
 import cv2
 import numpy as np
@@ -74,13 +73,12 @@ def read_csv(path: pathlib.Path) -> dict[str, Split]:
     """
     rows: dict[str, list[tuple[np.ndarray, int]]] = {split: [] for split in SPLITS.values()}
     wrong: list[str] = []
-    with files.reading(path, "a table of pictures"), _open(path) as file:
-        lines = csv.reader(file)
+    with files.reading(path, "a table of pictures"), path.open("rb") as file:
+        content = gzip.GzipFile(fileobj=file) if file.peek(2)[:2] == b"\x1f\x8b" else file
+        lines = csv.reader(io.TextIOWrapper(content, encoding="ascii", newline=""))
         header = ",".join(next(lines, []))
         if header != HEADER:
-            raise errors.InputError(
-                f"{path}, line 1: found {header[:80]!r}, expected the header {HEADER!r}"
-            )
+            raise ValueError(f"line 1: found {header[:80]!r}, expected the header {HEADER!r}")
         for row in lines:
             try:
                 label, image, split = parse_row(row)
@@ -121,13 +119,6 @@ def parse_row(row: list[str]) -> tuple[int, np.ndarray, str]:
     if len(values) != SIZE * SIZE:
         raise ValueError(f"found {len(values)} pixels, expected {SIZE * SIZE}")
     return int(code), values.reshape(SIZE, SIZE, 1), SPLITS[usage]
-
-
-def _open(path: pathlib.Path) -> TextIO:
-    with path.open("rb") as file:
-        compressed = file.read(2) == b"\x1f\x8b"
-    opener: Callable[..., TextIO] = gzip.open if compressed else open
-    return opener(path, "rt", encoding="ascii", newline="")
 
 
 def check_counts(path: pathlib.Path, splits: dict[str, Split]) -> None:

@@ -74,20 +74,13 @@ def gold_standard(ratings: np.ndarray, name: str = "ratings") -> np.ndarray:
     if ratings.shape[1] == 1:
         return ratings[:, 0]
     means = np.nanmean(ratings, axis=0)
-    level = _level(means, agreement.mean_concordance(ratings), name)
-    shifted = ratings - means + level
-    raters = (~np.isnan(shifted)).sum(axis=1)
-    return np.where(raters > 0, np.nansum(shifted, axis=1) / np.maximum(raters, 1), np.nan)
-
-
-def _level(means: np.ndarray, weights: np.ndarray, name: str) -> float:
-    """m, from m_r [raters] and c_r [raters]."""
+    weights = agreement.mean_concordance(ratings)
     total = weights.sum()
-    level = float((weights * means).sum() / total) if total else np.inf
+    level = (weights * means).sum() / total if total else np.inf
     # A weighted mean leaves its values' range by rounding, or where weights are negative.
     inside = means.min() - 1e-9 <= level <= means.max() + 1e-9
     if not inside:
-        level = float(means.mean())
+        level = means.mean()
     if total <= 0 or not inside:
         concordance = ", ".join(f"{weight:.3f}" for weight in weights)
         logging.warning(
@@ -95,4 +88,6 @@ def _level(means: np.ndarray, weights: np.ndarray, name: str) -> float:
             f" the gold standard's level, {level:.3f} of raters' means from {means.min():.3f} "
             f"to {means.max():.3f}, means little; check the ratings"
         )
-    return level
+    shifted = ratings - means + level
+    raters = (~np.isnan(shifted)).sum(axis=1)
+    return np.where(raters > 0, np.nansum(shifted, axis=1) / np.maximum(raters, 1), np.nan)

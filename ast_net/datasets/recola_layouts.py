@@ -20,20 +20,20 @@ class Layout:
     Attributes:
       name: what to call it.
       ratings: the folder that has a folder for each target; a `*` stands for any name.
-      suffix: of the rating files.
       videos: folders that may hold the videos, the first that has one.
       partitions: the recordings of each split.
       read: the ratings of a file, those of several raters or the one gold standard.
       raters: the folder of the single raters' files, if they are handed out.
+      suffix: of the rating files.
     """
 
     name: str
     ratings: str
-    suffix: str
     videos: tuple[str, ...]
     partitions: dict[str, tuple[str, ...]]
     read: Callable[[pathlib.Path], annotations.Ratings]
     raters: str = ""
+    suffix: str = ".csv"
 
     def rating_file(self, folder: pathlib.Path, target: str, recording: str) -> pathlib.Path:
         """Where the ratings of a target lie."""
@@ -104,14 +104,10 @@ def read_arff(path: pathlib.Path) -> annotations.Ratings:
 
 
 # The 23 recordings that are shared, each in its part of the literature's split of all 46.
-_SHARED_NUMBERS = {
-    "train": "16 17 21 23 25 37 39 41 46 56",
-    "dev": "19 26 28 30 34 42 43 45 64 65",
-    "test": "48 58 62",
-}
 SHARED = {
-    split: tuple(f"P{number}" for number in numbers.split())
-    for split, numbers in _SHARED_NUMBERS.items()
+    "train": ("P16", "P17", "P21", "P23", "P25", "P37", "P39", "P41", "P46", "P56"),
+    "dev": ("P19", "P26", "P28", "P30", "P34", "P42", "P43", "P45", "P64", "P65"),
+    "test": ("P48", "P58", "P62"),
 }
 # The labels of AVEC's test partition were never handed out.
 AVEC = {split: tuple(f"{split}_{k}" for k in range(1, 10)) for split in ("train", "dev")}
@@ -119,7 +115,6 @@ AVEC = {split: tuple(f"{split}_{k}" for k in range(1, 10)) for split in ("train"
 OWN = Layout(
     name="RECOLA's own release",
     ratings="RECOLA-Annotation/emotional_behaviour",
-    suffix=".csv",
     videos=("RECOLA-Video-recordings", "Video_recordings_MP4"),
     partitions=SHARED,
     read=annotations.read_ratings,
@@ -128,7 +123,6 @@ OWN = Layout(
 CENTRED = Layout(
     name="RECOLA's CCC-centred ratings",
     ratings="Ratings_affective_behaviour_CCC_centred",
-    suffix=".csv",
     videos=("Video_recordings_MP4", "RECOLA-Video-recordings"),
     partitions=SHARED,
     read=read_gold,

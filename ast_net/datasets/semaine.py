@@ -73,14 +73,9 @@ class Semaine(reader.Reader):
             raise errors.InputError(f"{session.folder}: {lacking}; name other recordings")
         traces = {t: dict(sorted(session.traces[t].items())) for t in self.settings.targets}
         read = functools.partial(read_raters, traces, self.settings.max_rating_gap)
-        return reader.Source(
-            name,
-            folders.find_video(session.folder, self.video_pattern, {}),
-            [path for paths in traces.values() for path in paths],
-            read,
-            read,
-            subject=session.subject,
-        )
+        video = folders.find_video(session.folder, self.video_pattern, {})
+        ratings = [path for paths in traces.values() for path in paths]
+        return reader.Source(name, video, ratings, read, read, subject=session.subject)
 
     def _lacking(self, session: "_Session") -> str:
         """What a session lacks, "" if nothing."""
@@ -141,12 +136,11 @@ def read_raters(
     result = {}
     for target, rated in read.items():
         columns = [annotations.resample(t, v, grid, max_gap) for t, v in rated]
-        raters: list[str] = []
-        for k, rater in enumerate(traces[target].values()):
-            # Who left several traces is numbered from the second on.
-            before = list(traces[target].values())[:k].count(rater)
-            raters.append(f"{rater} {before + 1}" if before else rater)
-        result[target] = annotations.Ratings(grid, np.stack(columns, axis=1), tuple(raters))
+        names = list(traces[target].values())
+        counts = [names[: k + 1].count(name) for k, name in enumerate(names)]
+        # Who left several traces is numbered from the second on.
+        raters = tuple(f"{name} {n}" if n > 1 else name for name, n in zip(names, counts))
+        result[target] = annotations.Ratings(grid, np.stack(columns, axis=1), raters)
     return result
 
 

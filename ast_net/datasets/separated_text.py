@@ -11,7 +11,6 @@ import numpy as np
 
 from ast_net import errors, files
 
-DELIMITERS = (";", ",", "\t")
 # float() also takes what is a mistake in a file: 1_0, infinity, digits of other scripts.
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?", re.ASCII)
 _MISSING = ("", "nan", "na", "n/a", "none", "null", "?")
@@ -58,7 +57,7 @@ def read(path: pathlib.Path, required: Sequence[str], headerless: Sequence[str] 
     first = next((line for line in split_lines(text) if line.strip(' \t;,"')), "")[:10_000]
     if not first:
         raise errors.InputError(f"{path}: the file is empty; expected a header and rows")
-    for delimiter in DELIMITERS:
+    for delimiter in (";", ",", "\t"):
         names = [name.strip() for name in next(csv.reader([first], delimiter=delimiter))]
         if set(required) <= {name.lower() for name in names}:
             return make_table(path, text, delimiter, required)

@@ -187,7 +187,7 @@ def _write_ratings(path: pathlib.Path, times: np.ndarray, values: np.ndarray) ->
 def _claim(folder: pathlib.Path, settings: DemoSettings) -> None:
     """Refuses a folder that is not for these settings, and states them in a new one."""
     path = folder / _SETTINGS_FILE
-    expected = {"version": _VERSION, **dataclasses.asdict(settings)}
+    expected = json.dumps({"version": _VERSION, **dataclasses.asdict(settings)}, indent=2)
     if not path.exists():
         if folder.is_dir() and any(folder.iterdir()):
             raise errors.InputError(
@@ -195,13 +195,10 @@ def _claim(folder: pathlib.Path, settings: DemoSettings) -> None:
                 "folder, or one that was generated: give another"
             )
         with files.whole(path) as temporary:
-            temporary.write_text(json.dumps(expected, indent=2) + "\n")
-    try:
-        found = json.loads(path.read_text())
-    except ValueError as error:
-        raise errors.InputError(f"{path}: is no JSON ({error}); delete {folder}") from error
+            temporary.write_text(expected + "\n")
+    found = path.read_text(errors="replace").strip()
     if found != expected:
         raise errors.InputError(
-            f"{path}: the folder was generated with {found}, expected {expected}; give another "
-            "folder, or delete this one to generate it again"
+            f"{path}: the folder was generated with\n{found}\nexpected\n{expected}\nGive "
+            "another folder, or delete this one to generate it again"
         )

@@ -40,17 +40,6 @@ _OPENING_BOTTOM = (140.6, 148.6, 150.7, 149.0, 141.2)
 _MOUTH_INTERIOR = (55, 24, 28)
 _LIPS = (172, 116, 110)
 
-# Outline of hair, head and suit, for another background behind them.
-_OUTLINE = [
-    (150, 16), (165, 17), (180, 23), (195, 31), (206, 42), (213, 55), (218, 70), (221, 86),
-    (219, 98), (213, 112), (203, 122), (195, 129), (195, 134), (189, 137), (187, 145), (180, 160),
-    (175, 174), (190, 182), (205, 197), (218, 215), (223, 234), (240, 243), (255, 256), (264, 272),
-    (268, 300), (-10, 300), (-10, 235), (16, 222), (32, 207), (33, 190), (43, 183), (48, 170),
-    (62, 157), (80, 150), (102, 148), (102, 132), (96, 130), (91, 120), (86, 114), (78, 107),
-    (75, 95), (74, 80), (73, 70), (77, 58), (85, 48), (96, 40), (108, 35), (112, 28), (125, 22),
-    (138, 18),
-]  # fmt: skip
-
 _PORTRAIT_SIZE = 288
 _TEXTURE_SCALE = 2
 _GRID_STEP = 2
@@ -92,8 +81,10 @@ class PortraitFace:
         rows, columns = np.nonzero(np.any(self._parted != self._closed, axis=2))
         self._mouth = np.s_[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
         self._texture = self._parted.copy()
-        outline = cv2.GaussianBlur(_fill(np.array(_OUTLINE)), (0, 0), _TEXTURE_SCALE)
-        self._opacity = (outline * 255).astype(np.uint8)
+        # Of hair, head and suit, for another background behind them.
+        outline = np.loadtxt(_FOLDER / "outline.csv", int, delimiter=",")
+        opacity = cv2.GaussianBlur(_fill(outline), (0, 0), _TEXTURE_SCALE)
+        self._opacity = (opacity * 255).astype(np.uint8)
 
     def landmarks(self, valence: float, arousal: float) -> np.ndarray:
         """Where the landmarks lie at an expression, [L, 2] in the portrait's pixels."""

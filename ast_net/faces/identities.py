@@ -51,12 +51,16 @@ def appearance(image: np.ndarray, face: detection.Face) -> np.ndarray:
     return grey / max(float(np.linalg.norm(grey)), 1e-6)
 
 
+def shared_area(a: np.ndarray, b: np.ndarray) -> float:
+    """The area that two boxes share; each is x, y, width, height [4] in pixels."""
+    ends = np.minimum(a[:2] + a[2:], b[:2] + b[2:])
+    return float(np.prod(np.maximum(ends - np.maximum(a[:2], b[:2]), 0)))
+
+
 def overlap(a: detection.Face, b: detection.Face) -> float:
     """Intersection over union of two faces' boxes."""
-    first, second = a.box, b.box
-    ends = np.minimum(first[:2] + first[2:], second[:2] + second[2:])
-    both = np.prod(np.maximum(ends - np.maximum(first[:2], second[:2]), 0))
-    return float(both / (np.prod(first[2:]) + np.prod(second[2:]) - both))
+    both = shared_area(a.box, b.box)
+    return float(both / (np.prod(a.box[2:]) + np.prod(b.box[2:]) - both))
 
 
 def recognise(
@@ -78,10 +82,9 @@ def recognise(
       appearances: what `appearance` gives for each of the K.
       timestamp: of the frame that shows the new faces, in seconds.
     """
-    if not lost or not faces:
-        return [None] * len(faces)
     pairs = zip(faces, appearances, strict=True)
-    costs = np.array([[_cost(lost_face, *pair, timestamp) for lost_face in lost] for pair in pairs])
+    rows = [[_cost(lost_face, *pair, timestamp) for lost_face in lost] for pair in pairs]
+    costs = np.reshape(rows, (len(faces), len(lost)))
     matches: list[FollowedFace | None] = [None] * len(faces)
     for k, j in zip(*scipy.optimize.linear_sum_assignment(costs), strict=True):
         if costs[k, j] < _IMPOSSIBLE:

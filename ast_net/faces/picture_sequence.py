@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from absl import logging
 
-from ast_net import errors
+from ast_net import errors, files
 from ast_net.faces import video_frame
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
@@ -90,7 +90,7 @@ class PictureSequence:
         Raises:
           InputError: a picture is gone.
         """
-        with errors.reading(self.path):
+        with files.reading(self.path, "pictures"):
             status = [file.stat() for file in self._files]
         size = sum(file.st_size for file in status)
         modified = max(file.st_mtime_ns for file in status)
@@ -107,7 +107,7 @@ def is_pattern(path: str | pathlib.Path) -> bool:
 def _pictures(folder: pathlib.Path) -> dict[int, pathlib.Path]:
     """The picture files of a folder or a pattern by their numbers."""
     pattern = re.sub(r"%0?[0-9]*d", "*", folder.name)
-    with errors.reading(folder):
+    with files.reading(folder, "pictures"):
         paths = sorted(folder.parent.glob(pattern) if is_pattern(folder) else folder.iterdir())
     pictures: dict[int, pathlib.Path] = {}
     for path in paths:
@@ -128,7 +128,7 @@ def _pictures(folder: pathlib.Path) -> dict[int, pathlib.Path]:
 
 
 def _content(path: pathlib.Path) -> bytes:
-    with errors.reading(path):
+    with files.reading(path, "a picture"):
         return path.read_bytes()
 
 

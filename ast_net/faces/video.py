@@ -14,7 +14,7 @@ import av.video.reformatter
 import numpy as np
 from absl import logging
 
-from ast_net import errors
+from ast_net import errors, files
 from ast_net.faces import picture_sequence, video_frame
 
 # Seconds. In files with sound the container's duration and the end of the last frame differ by a
@@ -81,7 +81,7 @@ class Video:
         Raises:
           InputError: it cannot be read.
         """
-        with errors.reading(self.path), self.path.open("rb") as file:
+        with files.reading(self.path, "a video"), self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     @property
@@ -93,7 +93,7 @@ class Video:
         Raises:
           InputError: there is no such file.
         """
-        with errors.reading(self.path):
+        with files.reading(self.path, "a video"):
             status = self.path.stat()
         return f"{status.st_size} bytes", status.st_mtime_ns
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ast_net import config
 from ast_net.cnn import expression_head
-from ast_net.faces import detection
+from ast_net.faces import detection, identities
 from ast_net.prediction import frames
 
 Colour = tuple[int, int, int]
@@ -73,7 +73,11 @@ class Annotator:
         hidden += [self._draw_panel(image, face, place, unit) for face, place in seen]
         if self._on_plane:
             self._draw_plane(image, frame, hidden)
-        _write(image, f"{frame.timestamp:.2f} s", (8 * unit, 20 * unit), 13 * unit, _LIGHT, True)
+        time, size = f"{frame.timestamp:.2f} s", 13 * unit
+        # Its shadow keeps it readable on bright pictures.
+        shadow = max(1, size // 12)
+        _write(image, time, (8 * unit + shadow, 20 * unit + shadow), size, _DARK, _BOLD)
+        _write(image, time, (8 * unit, 20 * unit), size, _LIGHT, _BOLD)
         return image
 
     def _remember(self, frame: frames.FramePrediction) -> None:
@@ -140,7 +144,9 @@ class Annotator:
         corners = [
             np.array([x, y, size, size]) for x, y in ((right, bottom), (right, gap), (gap, bottom))
         ]
-        covered = [sum(_overlap(corner, area) for area in areas) for corner in corners]
+        covered = [
+            sum(identities.shared_area(corner, area) for area in areas) for corner in corners
+        ]
         if covered[self._corner] > _MAX_COVERED * size**2:
             self._corner = int(np.argmin(covered))
             if covered[self._corner] > _MAX_COVERED * size**2:
@@ -165,12 +171,6 @@ def _part(image: np.ndarray, area: np.ndarray) -> np.ndarray:
     """The part of a picture in an area: x, y, width, height in whole pixels."""
     x, y, width, height = area
     return image[y : y + height, x : x + width]
-
-
-def _overlap(one: np.ndarray, other: np.ndarray) -> float:
-    """Counts the pixels that two areas share."""
-    ends = np.minimum(one[:2] + one[2:], other[:2] + other[2:])
-    return float(np.prod(np.maximum(ends - np.maximum(one[:2], other[:2]), 0)))
 
 
 @functools.lru_cache(maxsize=4)
@@ -237,16 +237,11 @@ def _draw_bar(
 
 
 def _write(
-    image: np.ndarray, text: str, place: Point, size: float, shade: Colour, outlined: bool = False
+    image: np.ndarray, text: str, place: Point, size: float, shade: Colour, weight: int = _REGULAR
 ) -> None:
     """Writes text whose baseline begins at a place; `size` is in pixels."""
-    font, pixels = _font("sans"), max(6, round(size))
     where = (round(place[0]), round(place[1]))
-    if outlined:
-        away = max(1, pixels // 12)
-        beside = (where[0] + away, where[1] + away)
-        cv2.putText(image, text, beside, _DARK, font, pixels, _BOLD)
-    cv2.putText(image, text, where, shade, font, pixels, _BOLD if outlined else _REGULAR)
+    cv2.putText(image, text, where, shade, _font("sans"), max(6, round(size)), weight)
 
 
 def _fixed(points: npt.ArrayLike) -> np.ndarray:

@@ -1,18 +1,11 @@
 """Stages that work at the same time, each in a thread, none far ahead of the next."""
 
-import contextlib
-import queue
-import threading
+import collections
+import concurrent.futures
 from collections.abc import Generator, Iterable
-from typing import NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 _Item = TypeVar("_Item")
-
-
-class _End(NamedTuple):
-    """Comes after the last item."""
-
-    error: BaseException | None
 
 
 def run(items: Iterable[_Item], ahead: int) -> Generator[_Item, None, None]:
@@ -25,32 +18,16 @@ def run(items: Iterable[_Item], ahead: int) -> Generator[_Item, None, None]:
     if not ahead:
         yield from items
         return
-    store: queue.Queue = queue.Queue(ahead)
-    stopped = threading.Event()
-
-    def work() -> None:
-        end = _End(None)
-        try:
-            for item in items:
-                if stopped.is_set():
-                    break
-                store.put(item)
-        except BaseException as error:
-            end = _End(error)
-        finally:
-            if hasattr(items, "close"):
-                items.close()
-            store.put(end)
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
+    iterator = iter(items)
+    end: Any = object()
+    executor = concurrent.futures.ThreadPoolExecutor(1)
     try:
-        while not isinstance(item := store.get(), _End):
+        # One more than are in store is being made, or waits for room.
+        store = collections.deque(executor.submit(next, iterator, end) for _ in range(ahead + 1))
+        while (item := store.popleft().result()) is not end:
+            store.append(executor.submit(next, iterator, end))
             yield item
-        if item.error is not None:
-            raise item.error
     finally:
-        stopped.set()
-        while thread.is_alive():  # it may wait for room
-            with contextlib.suppress(queue.Empty):
-                store.get(timeout=0.05)
+        executor.shutdown(cancel_futures=True)
+        if hasattr(items, "close"):
+            items.close()

@@ -6,7 +6,7 @@ import math
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TextIO
+from typing import TextIO
 
 from ast_net import errors, files
 from ast_net.cnn import expression_head
@@ -107,10 +107,9 @@ def parquet_writer(
             write_group()
 
 
-@contextlib.contextmanager
 def json_lines_writer(
     stream: TextIO, targets: Sequence[str], posteriors: bool = False
-) -> Iterator[Callable[[frames.FramePrediction], None]]:
+) -> Callable[[frames.FramePrediction], None]:
     """Gives a function that writes a frame as a line: {"frame", "timestamp_s", "faces": [{...}]}.
 
     The line is there at once. A face has the columns of the table from `face_id` on; without a face
@@ -118,7 +117,6 @@ def json_lines_writer(
     """
 
     def write(frame: frames.FramePrediction) -> None:
-        line: dict[str, Any] = {}
         faces = rows(frame, targets, posteriors)
         for row in faces:
             line = {name: row.pop(name) for name in ("frame", "timestamp_s")}
@@ -126,7 +124,7 @@ def json_lines_writer(
         stream.write(json.dumps(line, allow_nan=False) + "\n")
         stream.flush()
 
-    yield write
+    return write
 
 
 def _numbers(names: Sequence[str], values: Iterable) -> tables.Row:

@@ -83,7 +83,7 @@ def write(
         if "parquet" in settings.outputs:
             writers.append(enter(frame_table.parquet_writer(paths["parquet"], *columns)))
         if "jsonl" in settings.outputs:
-            writers.append(enter(frame_table.json_lines_writer(sys.stdout, *columns)))
+            writers.append(frame_table.json_lines_writer(sys.stdout, *columns))
         if "figure" in settings.outputs:
             writers.append(series.write)
         if "window" in settings.outputs:

@@ -17,7 +17,11 @@ _KEPT_BYTES = 2**28
 
 
 class Pipeline:
-    """Predicts recordings, one after the other, with the same networks."""
+    """Predicts recordings, one after the other, with the same networks.
+
+    Attributes:
+      targets: what is predicted.
+    """
 
     def __init__(
         self, model: prediction_model.PredictionModel, settings: config.Prediction
@@ -25,15 +29,11 @@ class Pipeline:
         self._model = model
         self._settings = settings
         spec = model.temporal.spec
+        self.targets = spec.targets
         clip_frames = spec.clip_frames if settings.inference == "clip" else None
         self._predictor = streaming.StreamingPredictor(
             model.temporal.network, spec.stride, clip_frames
         )
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        """What is predicted."""
-        return self._model.temporal.spec.targets
 
     def predict(
         self,

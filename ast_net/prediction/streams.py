@@ -3,22 +3,12 @@
 import collections
 import dataclasses
 from collections.abc import Collection, Sequence
-from typing import Protocol
 
 import numpy as np
 
 from ast_net import config
 from ast_net.prediction import frames
-
-
-class Predictor(Protocol):
-    """The interface of `streaming.StreamingPredictor` and `remote.RemotePredictor`."""
-
-    def another(self) -> "Predictor": ...
-
-    def skip(self, frames: int) -> None: ...
-
-    def predict(self, features: np.ndarray) -> np.ndarray: ...
+from ast_net.temporal import streaming
 
 
 @dataclasses.dataclass(eq=False)
@@ -32,7 +22,7 @@ class _FaceState:
       values: the last prediction, [D].
     """
 
-    predictor: Predictor
+    predictor: streaming.StreamingPredictor
     next_slot: int
     last_seen: float = -np.inf
     values: np.ndarray = dataclasses.field(default_factory=lambda: frames.EMPTY)
@@ -47,7 +37,10 @@ class FaceStreams:
     """
 
     def __init__(
-        self, predictor: Predictor, frame_rate: float, settings: config.Prediction
+        self,
+        predictor: streaming.StreamingPredictor,
+        frame_rate: float,
+        settings: config.Prediction,
     ) -> None:
         """Args:
         predictor: at this recording's stride; each face gets another of it.

@@ -14,11 +14,6 @@ from ast_net import errors, files
 from ast_net.records import making, shards
 
 
-def parse_options(text: str) -> pipeline_options.PipelineOptions:
-    """Returns Beam's options from "runner=FlinkRunner,parallelism=8", as `tfds build` takes them."""
-    return pipeline_options.PipelineOptions(flags=[f"--{option}" for option in text.split(",")])
-
-
 class _Make(beam.DoFn):
     """Makes a recording's file. All threads of a process share detector and CNN."""
 
@@ -40,22 +35,25 @@ class _Make(beam.DoFn):
 def make_all(
     make_maker: Callable[[], making.VideoMaker],
     jobs: Sequence[making.Job],
-    options: pipeline_options.PipelineOptions,
+    options: str,
 ) -> dict[str, str]:
     """Makes the files, each recording an element; returns the errors of those that failed, by name.
 
     Args:
       make_maker: makes a maker of recordings in each worker.
       jobs: the recordings.
-      options: Beam's.
+      options: Beam's, "runner=FlinkRunner,parallelism=8", as `tfds build` takes them.
 
     Raises:
       InputError: the pipeline itself failed, as a worker died or nothing can be written.
     """
     for job in jobs:
         _error_file(job).unlink(missing_ok=True)
+    parsed = pipeline_options.PipelineOptions(
+        flags=[f"--{option}" for option in options.split(",")]
+    )
     try:
-        with beam.Pipeline(options=options) as pipeline:
+        with beam.Pipeline(options=parsed) as pipeline:
             recordings = pipeline | "Recordings" >> beam.Create(jobs) | beam.Reshuffle()
             _ = recordings | "Make" >> beam.ParDo(_Make(make_maker))
     except (RuntimeError, OSError, ValueError) as error:

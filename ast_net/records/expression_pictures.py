@@ -1,5 +1,6 @@
 """Prepares FER2013 (Goodfellow et al., ICONIP 2013) with TFDS and loads it into memory."""
 
+import os
 import pathlib
 from collections.abc import Iterator
 
@@ -24,17 +25,13 @@ class Fer2013(tfds.core.GeneratorBasedBuilder):
     """
 
     def _info(self) -> tfds.core.DatasetInfo:
+        shape = (fer2013.SIZE, fer2013.SIZE, 1)
+        image = tfds.features.Image(shape=shape, encoding_format="png")
+        label = tfds.features.ClassLabel(names=expression_head.EXPRESSIONS)
         return tfds.core.DatasetInfo(
             builder=self,
             description=self.__doc__,
-            features=tfds.features.FeaturesDict(
-                {
-                    "image": tfds.features.Image(
-                        shape=(fer2013.SIZE, fer2013.SIZE, 1), encoding_format="png"
-                    ),
-                    "label": tfds.features.ClassLabel(names=expression_head.EXPRESSIONS),
-                }
-            ),
+            features=tfds.features.FeaturesDict({"image": image, "label": label}),
             supervised_keys=("image", "label"),
             metadata=tfds.core.MetadataDict(),
         )
@@ -70,11 +67,16 @@ def load(data_dir: str, manual_dir: str | None) -> dict[str, fer2013.Split]:
       InputError: the release is missing or damaged, or FER2013 was prepared from different files.
     """
     builder = Fer2013(data_dir=data_dir)
-    folder = pathlib.Path(manual_dir) if manual_dir else None
+    folder = pathlib.Path(manual_dir) if manual_dir and os.path.isdir(manual_dir) else None
     if builder.is_prepared():
-        if folder and folder.is_dir():
-            _check_source(builder, folder)
-    elif folder is None or not folder.is_dir():
+        expected = builder.info.metadata["source"]
+        found = fer2013.source_id(fer2013.find_source(folder)) if folder else expected
+        if found != expected:
+            raise errors.InputError(
+                f"{builder.data_dir}: this was prepared from other files ({expected}) than those in "
+                f"{folder} ({found}). Give another `data_dir`, or delete this folder to prepare again"
+            )
+    elif folder is None:
         problem = "not given" if manual_dir is None else f"missing: {manual_dir}"
         raise errors.InputError(
             f"fer2013 is not prepared yet, and its folder is {problem}: give `manual_dir=FOLDER`."
@@ -83,26 +85,6 @@ def load(data_dir: str, manual_dir: str | None) -> dict[str, fer2013.Split]:
     else:
         logging.info("preparing fer2013 in %s", builder.data_dir)
         tfds.disable_progress_bar()
-        builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(manual_dir=manual_dir)
-        )
-    return {split: _read_split(builder, split) for split in builder.info.splits}
-
-
-def _read_split(builder: tfds.core.DatasetBuilder, split: str) -> fer2013.Split:
-    """Reads a prepared split as one batch."""
-    pairs = builder.as_dataset(split=split, as_supervised=True, shuffle_files=False)
-    number = builder.info.splits[split].num_examples
-    images, labels = next(iter(pairs.batch(number)))
-    return images.numpy(), labels.numpy()
-
-
-def _check_source(builder: tfds.core.DatasetBuilder, folder: pathlib.Path) -> None:
-    """Checks that the prepared data set was made from the files that are in the folder now."""
-    found = fer2013.source_id(fer2013.find_source(folder))
-    expected = builder.info.metadata["source"]
-    if found != expected:
-        raise errors.InputError(
-            f"{builder.data_dir}: this was prepared from other files ({expected}) than those in "
-            f"{folder} ({found}). Give another `data_dir`, or delete this folder to prepare again"
-        )
+        download = tfds.download.DownloadConfig(manual_dir=manual_dir)
+        builder.download_and_prepare(download_config=download)
+    return tfds.as_numpy(builder.as_dataset(batch_size=-1, as_supervised=True))

@@ -4,13 +4,11 @@ A preparation that is broken off leaves the files that are finished; the next on
 """
 
 import dataclasses
-import functools
 import pathlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_datasets as tfds
 import tqdm
 from absl import logging
 
@@ -45,10 +43,19 @@ class Job:
 
 
 class VideoMaker:
-    """Makes recordings' files from videos; detector and CNN are loaded with the first and kept."""
+    """Makes recordings' files from videos with one detector and one CNN."""
 
     def __init__(self, settings: config.Preparation) -> None:
+        """Loads detector and CNN.
+
+        Raises:
+          InputError: the CNN's weights cannot be used.
+        """
         self._settings = settings
+        self._detector = detection.FaceDetector()
+        self._extractor = runtime.load(
+            settings.backbone, settings.backbone_weights, settings.runtime, settings.data_dir
+        )
 
     def make(self, job: Job) -> None:
         """Writes a recording's file, whole or not at all, holding one segment at a time.
@@ -61,30 +68,14 @@ class VideoMaker:
         cache = pathlib.Path(self._settings.data_dir) / "tracks"
         faces = face_track.cached_track(film, cache, config.Tracking(), self._detector)
         times, gold = job.gold
-        _check_length(job, times, faces)
         labels = annotations.resample(times, gold, faces.timestamps, self._settings.max_rating_gap)
-        _report(job, times, faces, labels)
-        progress = tqdm.tqdm(
-            alignment.aligned_faces(film, faces, config.Alignment()),
-            f"{job.name}: features",
-            len(faces.valid),
-            unit="frame",
-            leave=False,
-        )
+        _check(job, faces, labels)
+        aligned = alignment.aligned_faces(film, faces, config.Alignment())
+        label = f"{job.name}: features"
+        progress = tqdm.tqdm(aligned, label, len(faces.valid), unit="frame", leave=False)
         features = runtime.extract(self._extractor, ((face.image, face.valid) for face in progress))
         frames = example_format.RecordingFrames(job.name, faces.timestamps, faces.valid, labels)
         write(job.file, frames, features, self._settings)
-
-    @functools.cached_property
-    def _detector(self) -> detection.FaceDetector:
-        return detection.FaceDetector()
-
-    @functools.cached_property
-    def _extractor(self) -> runtime.Extractor:
-        settings = self._settings
-        return runtime.load(
-            settings.backbone, settings.backbone_weights, settings.runtime, settings.data_dir
-        )
 
 
 def write(
@@ -126,7 +117,9 @@ def write(
             writer = tf.io.TFRecordWriter(str(temporary))
         for example in examples:
             with files.tensorflow_output(file):
-                writer.write(_serialized(layout, example))
+                message = tf.train.Example.FromString(layout.serialize_example(example))
+                # The same example as the same bytes: TFDS leaves the order of the features to chance.
+                writer.write(message.SerializeToString(deterministic=True))
         with files.tensorflow_output(file):
             writer.close()
         step = np.median(np.diff(frames.timestamps)) if len(frames.timestamps) > 1 else np.nan
@@ -157,21 +150,16 @@ def attempt(maker: VideoMaker, job: Job) -> str | None:
     return problem
 
 
-def make_all(maker: VideoMaker, jobs: Sequence[Job]) -> dict[str, str]:
+def make_all(make_maker: Callable[[], VideoMaker], jobs: Sequence[Job]) -> dict[str, str]:
     """Makes the files one after the other; returns the errors of those that failed, by their names."""
+    maker = make_maker()
     problems = {job.name: attempt(maker, job) for job in jobs}
     return {name: problem for name, problem in problems.items() if problem is not None}
 
 
-def _serialized(layout: tfds.features.FeaturesDict, example: dict) -> bytes:
-    """The same example as the same bytes: TFDS leaves the order of the features to chance."""
-    message = tf.train.Example.FromString(layout.serialize_example(example))
-    return message.SerializeToString(deterministic=True)
-
-
-def _check_length(job: Job, times: np.ndarray, faces: face_track.Track) -> None:
-    """Warns of ratings that go on after the video, and refuses those whose times cannot be its seconds."""
-    end, ratings = faces.timestamps[-1], times[-1]
+def _check(job: Job, faces: face_track.Track, labels: np.ndarray) -> None:
+    """Refuses ratings whose times cannot be the video's seconds; says what cannot be learned from."""
+    end, start, ratings = faces.timestamps[-1], job.gold[0][0], job.gold[0][-1]
     if ratings > _FAR_TOO_LONG * (end + 1):
         raise errors.InputError(
             f"{job.video}: the video ends at {end:.2f} s and its ratings ({job.name}) at {ratings:.2f} s: "
@@ -182,10 +170,6 @@ def _check_length(job: Job, times: np.ndarray, faces: face_track.Track) -> None:
             f"{job.name}: its ratings go on to {ratings:.2f} s, but the video ends at {end:.2f} "
             "s: is it cut off?"
         )
-
-
-def _report(job: Job, times: np.ndarray, faces: face_track.Track, labels: np.ndarray) -> None:
-    """Says what of a recording cannot be learned from."""
     frames, valid = len(faces.valid), int(faces.valid.sum())
     if valid == 0:
         logging.warning(f"{job.video}: no face in any of its {frames} frames")
@@ -195,5 +179,5 @@ def _report(job: Job, times: np.ndarray, faces: face_track.Track, labels: np.nda
     if missing:
         logging.warning(
             f"{job.name}: {missing} of its {frames} frames have no rating (the ratings run from "
-            f"{times[0]:.2f} s to {times[-1]:.2f} s, the video to {faces.timestamps[-1]:.2f} s)"
+            f"{start:.2f} s to {ratings:.2f} s, the video to {end:.2f} s)"
         )

@@ -4,7 +4,6 @@ import os
 import pathlib
 import shutil
 import struct
-import urllib.parse
 from collections.abc import Mapping, Sequence
 
 import tensorflow_datasets as tfds
@@ -12,11 +11,6 @@ import tensorflow_datasets as tfds
 # A TFRecord file has the length and its checksum before each example, and the example's checksum after it.
 _HEADER, _CHECKSUM = 12, 4
 FRAMING = _HEADER + _CHECKSUM
-
-
-def file_name(recording: str, digest: str) -> str:
-    """Returns the name of a recording's file; the digest is of what it is made of."""
-    return f"{urllib.parse.quote(recording, safe='')}-{digest}.tfrecord"
 
 
 def sizes(file: pathlib.Path) -> list[int] | None:

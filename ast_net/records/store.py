@@ -11,7 +11,8 @@ import functools
 import hashlib
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
+import urllib.parse
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -150,31 +151,31 @@ def prepare(settings: config.Preparation, beam_pipeline_options: str | None = No
             return records
     folder = source_reader.folder()
     sources = source_reader.sources(folder)
+    splits = {split: [source.name for source in part] for split, part in sources.items()}
     runtime.check_installed(settings.runtime)  # before hours of finding faces
     key = _key(settings, backbone.weights_id(settings.backbone, settings.backbone_weights))
-    recordings = {
-        split: [(source, _file(key, settings, source, folder)) for source in part]
+    paths = {
+        split: [_file(key, settings, source, folder) for source in part]
         for split, part in sources.items()
     }
-    paths = {split: [file for _, file in part] for split, part in recordings.items()}
-    target = _folder(settings, key, _digest([key, _names(paths)]))
+    names = {split: [path.name for path in part] for split, part in paths.items()}
+    target = _folder(settings, key, _digest([key, names]))
     if target.is_dir():
         return Records(target)
     logging.info(f"preparing {settings.dataset} in {target}")
-    beam = _beam_options(beam_pipeline_options) if beam_pipeline_options else None
+    make_all = _beam(beam_pipeline_options) if beam_pipeline_options else making.make_all
     # All ratings are read before the first video, so that what is wrong with them shows at once.
     jobs = [
         making.Job(source.name, source.video, source.read_gold(), file)
-        for part in recordings.values()
-        for source, file in part
+        for split, part in sources.items()
+        for source, file in zip(part, paths[split])
         if shards.sizes(file) is None
     ]
-    names = {split: [source.name for source in part] for split, part in sources.items()}
-    problems = _make(entry.maker, settings, jobs, beam)
+    problems = make_all(functools.partial(entry.maker, settings), jobs) if jobs else {}
     if problems:
-        raise errors.InputError(_failures(problems, names))
-    document = {"settings": key, "source": str(folder.resolve()), "splits": names}
-    _write(target, settings, document, paths)
+        raise errors.InputError(_failures(problems, splits))
+    document = {"settings": key, "source": str(folder.resolve()), "splits": splits}
+    _write(target, settings, document | {"digest": _digest(names)}, paths)
     return Records(target)
 
 
@@ -197,8 +198,7 @@ def find(
     for path in (pathlib.Path(settings.data_dir) / str(settings.dataset)).glob(f"*/*/{_DOCUMENT}"):
         try:
             document = json.loads(path.read_text())
-            fits = document["settings"] == key and digest in (None, document["digest"])
-            if fits:
+            if document["settings"] == key and digest in (None, document["digest"]):
                 candidates.append((path.stat().st_mtime_ns, document["source"], path.parent))
         except (ValueError, LookupError, TypeError):
             continue  # a damaged one is none of those looked for
@@ -265,7 +265,7 @@ def _file(
     for path in source.ratings:
         content.append([_relative(path, folder), hashlib.sha256(path.read_bytes()).hexdigest()])
     place = pathlib.Path(settings.data_dir) / "segments" / str(settings.dataset)
-    return place / shards.file_name(source.name, _digest(content))
+    return place / f"{urllib.parse.quote(source.name, safe='')}-{_digest(content)}.tfrecord"
 
 
 @functools.lru_cache(maxsize=1)
@@ -281,10 +281,6 @@ def _relative(path: pathlib.Path, folder: pathlib.Path) -> str:
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
 
 
-def _names(paths: Mapping[str, Sequence[pathlib.Path]]) -> dict[str, list[str]]:
-    return {split: [path.name for path in part] for split, part in paths.items()}
-
-
 def _folder(settings: config.Preparation, key: Mapping[str, Any], digest: str) -> pathlib.Path:
     """Where a data set lies; the name says what the records are to people, and the digest the rest."""
     name = f"{settings.backbone}-{key['backbone_digest']}-{key['overlap']}"
@@ -293,29 +289,16 @@ def _folder(settings: config.Preparation, key: Mapping[str, Any], digest: str) -
     return pathlib.Path(settings.data_dir) / str(settings.dataset) / f"{name}-{digest}" / VERSION
 
 
-def _make(
-    maker: type, settings: config.Preparation, jobs: Sequence[making.Job], beam: Any
-) -> dict[str, str]:
-    """Makes recordings; returns the errors of those that failed, by name."""
-    if not jobs:
-        return {}
-    if beam is None:
-        return making.make_all(maker(settings), jobs)
-    # Beam is an extra that few need, and its import takes seconds.
-    from ast_net.records import beam_pipeline
-
-    return beam_pipeline.make_all(functools.partial(maker, settings), jobs, beam)
-
-
-def _beam_options(text: str) -> Any:
+def _beam(options: str) -> Callable[..., dict[str, str]]:
+    """What makes recordings as `making.make_all` does, by Apache Beam."""
     try:
-        from ast_net.records import beam_pipeline
+        from ast_net.records import beam_pipeline  # an extra that few need, slow to import
     except ImportError as error:
         raise errors.InputError(
-            f"`beam_pipeline_options={text}`: Apache Beam cannot be imported ({error}): install it with "
-            "tools/run -m pip install -e '.[beam]', or leave this out"
+            f"`beam_pipeline_options={options}`: Apache Beam cannot be imported ({error}): install it "
+            "with tools/run -m pip install -e '.[beam]', or leave this out"
         ) from error
-    return beam_pipeline.parse_options(text)
+    return functools.partial(beam_pipeline.make_all, options=options)
 
 
 def _write(
@@ -328,7 +311,6 @@ def _write(
     train = [dict(np.load(path.with_suffix(".npz"))) for path in paths["train"]]
     steps = [moments["step"] for moments in train if np.isfinite(moments["step"])]
     document |= {
-        "digest": _digest(_names(paths)),
         "frame_rate": round(1 / float(np.median(steps)), 3) if steps else 25.0,
         "files": {split: list(map(str, part)) for split, part in paths.items()},
     }

@@ -6,10 +6,8 @@ circumplex (Russell 1980). It holds no person's course of expressions and no rat
 teaches a model where the expressions lie, and to read them over time.
 """
 
-import functools
 import pathlib
 
-import keras
 import numpy as np
 from scipy import interpolate, special
 
@@ -83,13 +81,19 @@ class TrajectoryMaker:
     """Makes recordings' files from FER2013's faces, as `making.VideoMaker` does from videos."""
 
     def __init__(self, settings: config.Preparation) -> None:
+        """Loads faces and CNN.
+
+        Raises:
+          InputError: FER2013 or the CNN's weights cannot be read.
+        """
         self._settings = settings
+        self._faces = expression_pictures.load(settings.data_dir, settings.manual_dir)
+        self._cnn = backbone.load(settings.backbone, settings.backbone_weights)
 
     def make(self, job: making.Job) -> None:
         """Writes a recording's file, whole or not at all.
 
         Raises:
-          InputError: FER2013 cannot be read.
           OSError: nothing can be written.
         """
         split = next(split for split in _FACES if job.name.startswith(split))
@@ -97,26 +101,13 @@ class TrajectoryMaker:
         times = np.arange(SECONDS * FRAME_RATE) / FRAME_RATE
         rng = np.random.default_rng(list(job.name.encode()))
         course = trajectory(rng, times)
-        rows, frames = draw_faces(rng, times, course, labels)
+        rows, stays = draw_faces(rng, times, course, labels)
         pictures = _changed(images[rows], rng) if split == "train" else images[rows]
-        features = backbone.extract_pictures(self._cnn, pictures)
-        columns = [config.TARGETS.index(target) for target in self._settings.targets]
-        making.write(
-            job.file,
-            example_format.RecordingFrames(
-                job.name, times, np.ones(len(times), bool), course[:, columns]
-            ),
-            np.repeat(features, frames, axis=0),
-            self._settings,
-        )
-
-    @functools.cached_property
-    def _faces(self) -> dict[str, fer2013.Split]:
-        return expression_pictures.load(self._settings.data_dir, self._settings.manual_dir)
-
-    @functools.cached_property
-    def _cnn(self) -> keras.Model:
-        return backbone.load(self._settings.backbone, self._settings.backbone_weights)
+        features = np.repeat(backbone.extract_pictures(self._cnn, pictures), stays, axis=0)
+        gold = course[:, [config.TARGETS.index(target) for target in self._settings.targets]]
+        valid = np.ones(len(times), bool)
+        frames = example_format.RecordingFrames(job.name, times, valid, gold)
+        making.write(job.file, frames, features, self._settings)
 
 
 def _changed(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 import itertools
 
-import cv2
 import matplotlib.figure
 import numpy as np
 
@@ -72,9 +71,10 @@ def _draw(axes, frame: video_frame.Frame, landmarks: np.ndarray | None) -> None:
     settings = config.Alignment()
     title, colour = f"{frame.timestamp:.2f} s", "tab:green"
     if landmarks is None:
-        axes.imshow(_letterboxed(frame.image, settings.size))
+        axes.imshow(frame.image)
         title, colour = f"{title}, no face", "tab:red"
-        axes.set(xticks=[], yticks=[])
+        # As large as a face, with black around it.
+        axes.set(xticks=[], yticks=[], box_aspect=1, adjustable="datalim", facecolor="black")
     else:
         axes.imshow(alignment.align_face(frame.image, landmarks, settings))
         eyes = np.array([settings.left_eye, settings.right_eye])
@@ -85,13 +85,3 @@ def _draw(axes, frame: video_frame.Frame, landmarks: np.ndarray | None) -> None:
     )
     for spine in axes.spines.values():
         spine.set(color=colour, linewidth=2)
-
-
-def _letterboxed(image: np.ndarray, size: int) -> np.ndarray:
-    """Scales a picture into size x size pixels, with black around it."""
-    height, width = image.shape[:2]
-    side = max(height, width)
-    top, left = (side - height) // 2, (side - width) // 2
-    square = np.zeros((side, side, 3), np.uint8)
-    square[top : top + height, left : left + width] = image
-    return cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA)

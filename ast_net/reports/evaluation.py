@@ -48,7 +48,8 @@ def predict(
         parts = []
         for segment, frames in pieces:
             times, face, labels, features = (
-                segment[key].numpy()[:frames] for key in ("timestamps", "mask", "labels", "features")
+                segment[key].numpy()[:frames]
+                for key in ("timestamps", "mask", "labels", "features")
             )
             features = np.where(face[:, np.newaxis], features, 0)
             parts.append([times, face, labels, predictor.predict(features, times)])

@@ -96,10 +96,11 @@ class Scores:
 
     def values(self, row: str, target: str, metric: str = "cc") -> list[dict[str, float]]:
         """Returns {recording: value} for each seed, without recordings where it is undefined."""
-        return [
+        runs = [
             {name: scores[target][metric] for name, scores in run.items()}
-            for run in map(_defined(target, metric), self.runs(row))
+            for run in self.runs(row)
         ]
+        return [{n: value for n, value in run.items() if value is not None} for run in runs]
 
     def over_seeds(self, row: str, target: str, metric: str = "cc") -> dict[str, float]:
         """Returns the mean over seeds of each recording."""
@@ -165,13 +166,6 @@ class Scores:
                         "prediction_step": smoothness["predictions"],
                         "label_step": smoothness["labels"],
                     }
-
-
-def _defined(target: str, metric: str):
-    def keep(run: dict[str, Any]) -> dict[str, Any]:
-        return {name: scores for name, scores in run.items() if scores[target][metric] is not None}
-
-    return keep
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

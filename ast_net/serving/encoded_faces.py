@@ -13,12 +13,12 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def fc6(cnn: keras.Model, faces: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Computes the features of faces [n, 224, 224, 3].
+    """Computes the features of faces [..., 224, 224, 3].
 
     Returns:
-      The features [n, F], zeros for a black picture, and which pictures are not black [n].
+      The features [..., F], zeros for a black picture, and which pictures are not black [...].
     """
-    shown = tf.reduce_any(faces != 0, axis=(1, 2, 3))
+    shown = tf.reduce_any(faces != 0, axis=(-3, -2, -1))
     places = tf.where(shown)
     seen = tf.gather_nd(faces, places)
     count, size = tf.shape(seen)[0], cnn.output.shape[-1]
@@ -37,16 +37,18 @@ def fc6(cnn: keras.Model, faces: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     # As features are kept for training and prediction.
     features = tf.cast(tf.minimum(features, input_checks.MAX_FEATURE), tf.float16)
     features = tf.cast(features, tf.float32)
-    return tf.scatter_nd(places, features, (tf.size(shown, tf.int64), size)), shown
+    shape = tf.concat([tf.shape(shown, tf.int64), [size]], axis=0)
+    return tf.scatter_nd(places, features, shape), shown
 
 
 def decoded(encoded: tf.Tensor) -> tf.Tensor:
-    """Decodes strings [n], each a JPEG or PNG file of 224x224 pixels, to faces [n, 224, 224, 3].
+    """Decodes strings [...], each a JPEG or PNG file of 224x224 pixels, to [..., 224, 224, 3].
 
     An empty string gives a black picture.
     """
-    places, face = tf.range(tf.size(encoded)), tf.TensorSpec(FACE, tf.uint8)
-    return tf.map_fn(_decode, (places, encoded), fn_output_signature=face)
+    indexed = tf.range(tf.size(encoded)), tf.reshape(encoded, (-1,))
+    faces = tf.map_fn(_decode, indexed, fn_output_signature=tf.TensorSpec(FACE, tf.uint8))
+    return tf.reshape(faces, (*tf.unstack(tf.shape(encoded)), *FACE))
 
 
 def _decode(indexed: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:

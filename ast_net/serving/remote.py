@@ -11,6 +11,7 @@ from tensorflow.core.protobuf import meta_graph_pb2
 
 from ast_net import config, errors
 from ast_net.serving import transports
+from ast_net.temporal import streaming
 
 # Frames of a request: 1.5 MB as PNG, within the 4 MB that gRPC allows where nobody asks for more.
 MOST_FRAMES = 16
@@ -92,8 +93,8 @@ class Server:
             pause = min(_LONGEST_PAUSE, 2 * pause)
 
 
-class RemotePredictor:
-    """Predicts faces, as `streaming.StreamingPredictor` does features, by a server's networks.
+class RemotePredictor(streaming.StreamingPredictor):
+    """Predicts faces, not features, by a server's networks; the LSTM's states are kept here.
 
     Consecutive frames belong to different phases, so that up to `stride` of them are one request.
     States are replaced when the answer is there: however often a request is sent, each frame counts
@@ -111,23 +112,13 @@ class RemotePredictor:
           InputError: the model has no signature for that.
         """
         self._server, self._stride, self._jpeg_quality = server, stride, jpeg_quality
+        self._clip_frames = None
         signature = server.signature(_SIGNATURE)
         inputs, outputs = signature.inputs, signature.outputs
-        self._frames = 0
-        self._states = {
-            name: np.zeros((stride, inputs[name].tensor_shape.dim[-1].size), np.float32)
-            for name in inputs
-            if name in outputs
-        }
+        states = set(inputs).intersection(outputs)
+        self._state_sizes = {name: inputs[name].tensor_shape.dim[-1].size for name in states}
         self.targets = tuple(name for name in config.ALL_TARGETS if name in outputs)
-
-    def another(self) -> "RemotePredictor":
-        """Returns a predictor for another face."""
-        return RemotePredictor(self._server, self._stride, self._jpeg_quality)
-
-    def skip(self, frames: int) -> None:
-        """Passes over frames without a face: all states stay as they are."""
-        self._frames += frames
+        self.reset()
 
     def predict(self, faces: np.ndarray) -> np.ndarray:
         """Predicts the recording's next faces, uint8 RGB [T, 224, 224, 3] -> float32 [T, D].
@@ -152,7 +143,7 @@ class RemotePredictor:
                 )
         for name, state in self._states.items():
             state[phases] = outputs[name]
-        self._frames += len(faces)
+        self.skip(len(faces))
         return np.stack([outputs[name] for name in self.targets], axis=1).astype(np.float32)
 
     def _encoded(self, faces: np.ndarray) -> np.ndarray:

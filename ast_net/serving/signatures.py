@@ -89,16 +89,11 @@ class _Functions:
         return self._clips({"features": input_checks.finite(features)})
 
     def faces(self, faces: tf.Tensor) -> Tensors:
-        return self._clips_of(tf.reshape(faces, (-1, *encoded_faces.FACE)), tf.shape(faces))
+        features, _ = encoded_faces.fc6(self._model.cnn, faces)
+        return self._clips({"features": features})
 
     def jpeg(self, jpeg: tf.Tensor) -> Tensors:
-        return self._clips_of(encoded_faces.decoded(tf.reshape(jpeg, (-1,))), tf.shape(jpeg))
-
-    def _clips_of(self, faces: tf.Tensor, shape: tf.Tensor) -> Tensors:
-        """Predicts faces [B * N, 224, 224, 3] as clips; shape begins with B, N."""
-        features, _ = encoded_faces.fc6(self._model.cnn, faces)
-        clips = tf.reshape(features, (shape[0], shape[1], features.shape[1]))
-        return self._clips({"features": clips})
+        return self.faces(encoded_faces.decoded(jpeg))
 
     def step(self, features: tf.Tensor, **states: tf.Tensor) -> Tensors:
         return self._next(input_checks.finite(features), states)

@@ -94,7 +94,9 @@ def predictions_for_ratings(
     series = held(prediction.face, prediction.predictions).astype(np.float64)
     times = prediction.timestamps
     # np.interp gives the first prediction for what lies before it.
-    columns = [np.interp(times - d, times, p) for d, p in zip(reaction_delay, series.T, strict=True)]
+    columns = [
+        np.interp(times - d, times, p) for d, p in zip(reaction_delay, series.T, strict=True)
+    ]
     return np.stack(columns, axis=1)
 
 

@@ -103,8 +103,8 @@ def load_spec(path: pathlib.Path) -> ModelSpec:
     """
     if not path.is_file():
         raise errors.InputError(f"{path}: no such file; give the whole folder that train has left")
-    expected = "that of a run; train again in another folder"
-    with weight_files.reading(path, "the specification that train leaves", expected):
+    remedy = "expected that of a run; train again in another folder"
+    with files.reading(path, "the specification that train leaves", remedy):
         values = json.loads(path.read_text())
         values |= {name: tuple(values[name]) for name in ("targets", "units", "reaction_delay")}
         return ModelSpec(**values)

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -94,7 +93,7 @@ def measure(name: str, weights: str | None, split: fer2013.Split) -> dict:
     cnn = backbone.load(name, weights)
     head = expression_head.load_head(cnn.output.shape[-1], expression_head.file_beside(weights))
     images, labels = split
-    predicted = predict(_inference(_network(cnn, head, 0.0)), images)
+    predicted = backbone.in_batches(_network(cnn, head, 0.0))(images).argmax(axis=1)
     return confusion.tabulate(labels, predicted, expression_head.EXPRESSIONS)
 
 
@@ -103,25 +102,6 @@ def _network(cnn: keras.Model, head: keras.Model, dropout: float) -> keras.Model
     pictures = keras.Input((fer2013.SIZE, fer2013.SIZE, 1), name="pictures")
     features = backbone.on_pictures(cnn)(pictures)
     return keras.Model(pictures, head(keras.layers.Dropout(dropout, name="dropout")(features)))
-
-
-def _inference(network: keras.Model) -> Callable[[np.ndarray], tf.Tensor]:
-    """Builds a graph of the network that is traced once and uses the weights of the moment."""
-    return tf.function(network, input_signature=[tf.TensorSpec(network.input.shape, tf.float32)])
-
-
-def predict(inference: Callable[[np.ndarray], tf.Tensor], images: np.ndarray) -> np.ndarray:
-    """Predicts the most likely class of each picture, [n].
-
-    Args:
-      inference: pictures float32 [B, 48, 48, 1] in [0, 1] -> logits [B, 7].
-      images: the pictures, uint8 [n, 48, 48, 1].
-    """
-    logits = [
-        inference(images[first : first + 64].astype(np.float32) / 255)
-        for first in range(0, len(images), 64)
-    ]
-    return np.concatenate(logits).argmax(axis=1)
 
 
 def batches(split: fer2013.Split, batch_size: int, seed: int, epoch: int) -> tf.data.Dataset:
@@ -163,7 +143,7 @@ def train(
       settings: the run.
     """
     network = _network(cnn, head, settings.dropout)
-    inference = _inference(network)
+    inference = backbone.in_batches(network)
     steps = len(train_split[1]) // settings.batch_size
     optimizer = expression_step.build_optimizer(network, settings, steps)
     averages = [tf.Variable(weight.value) for weight in network.weights] if settings.ema else []
@@ -181,7 +161,7 @@ def train(
 
     def measure_dev() -> dict[str, float]:
         with expression_step.averaged(network, averages):
-            correct = predict(inference, dev_split[0]) == dev_split[1]
+            correct = inference(dev_split[0]).argmax(axis=1) == dev_split[1]
         return {"dev_accuracy": float(np.mean(correct))}
 
     def save() -> None:

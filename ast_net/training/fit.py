@@ -133,17 +133,12 @@ def _resume(
             f"{path}: found {len(rows)} epochs here, but checkpoints of {done}. Files of this run "
             "were deleted, and training would overwrite the rest: give another `workdir`"
         )
-    try:
+    content = f"the last checkpoint and {workdir.HISTORY} of this network"
+    with files.reading(folder, content, "give another `workdir` to start again"):
         _best(task, rows[:done])
         if latest:
             checkpoint.restore(latest).assert_consumed()
             logging.info(f"resuming after epoch {done}")
-    # A damaged file makes TensorFlow raise almost anything.
-    except Exception as error:
-        raise errors.InputError(
-            f"{folder}: the last checkpoint or {workdir.HISTORY} is damaged, or belongs to another "
-            f"network ({error!r}): give another `workdir` to start again"
-        ) from error
     return rows[:done]
 
 

@@ -3,7 +3,7 @@
 import csv
 import pathlib
 
-from ast_net import errors
+from ast_net import files
 from ast_net.reports import tables
 
 History = list[dict[str, float]]
@@ -15,16 +15,11 @@ def read(path: pathlib.Path) -> History:
     Raises:
       InputError: the file is missing or damaged.
     """
-    try:
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(file))
+    content, remedy = "a row of numbers for each epoch", "give another `workdir`"
+    with files.reading(path, content, remedy), path.open(newline="") as file:
+        rows = csv.DictReader(file)
         # A figure that is undefined has an empty cell.
         return [{k: float(v or "nan") for k, v in row.items() if k != "epoch"} for row in rows]
-    # A file that is no table of numbers makes csv and float raise errors of several kinds.
-    except Exception as error:
-        raise errors.InputError(
-            f"{path}: expected a row of numbers for each epoch ({error}): give another `workdir`"
-        ) from error
 
 
 def write(path: pathlib.Path, rows: History) -> None:

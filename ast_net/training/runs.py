@@ -186,9 +186,7 @@ def _train(experiment: config.Experiment, records: store.Records, folder: pathli
         siamese.build_siamese(model), experiment.clip, experiment.loss
     )
     dev_batches = clips.measuring_batches(records.segments("dev"), experiment, records.time_step)
-    temporal_step.train(
-        model, training_model, batches, dev_batches, agreement, folder, experiment
-    )
+    temporal_step.train(model, training_model, batches, dev_batches, agreement, folder, experiment)
 
 
 def _means(
@@ -217,9 +215,7 @@ def _scores(
     intervals: bool = True,
 ) -> dict:
     seconds = (experiment.clip.frames - 1) * records.time_step
-    return scoring.score(
-        predictions, experiment.targets, _delays(experiment), seconds, intervals
-    )
+    return scoring.score(predictions, experiment.targets, _delays(experiment), seconds, intervals)
 
 
 def _delays(experiment: config.Experiment) -> tuple[float, ...]:

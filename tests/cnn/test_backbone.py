@@ -83,7 +83,7 @@ def test_weights_have_names_of_their_own(model, tmp_path):
 def test_a_file_that_is_no_weights_is_refused(content, tmp_path):
     path = tmp_path / "a.weights.h5"
     path.write_bytes(content)
-    with pytest.raises(errors.InputError, match="not the weights of compact"):
+    with pytest.raises(errors.InputError, match="cannot be read as the weights of compact"):
         backbone.load("compact", str(path))
 
 

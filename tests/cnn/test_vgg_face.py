@@ -153,7 +153,7 @@ def test_refuses_what_keras_saved_and_is_cut_off(kept, tmp_path):
 
 def test_refuses_what_keras_saved_from_others(monkeypatch, tmp_path):
     compact.build_compact().save_weights(tmp_path / "compact.weights.h5")
-    expect_error(tmp_path / "compact.weights.h5", "not the weights of vgg16")
+    expect_error(tmp_path / "compact.weights.h5", "cannot be read as the weights of vgg16")
     monkeypatch.setattr(vgg16, "BLOCKS", ((4, 2), (4, 2), (8, 3), (4, 3), (4, 3)))
     vgg16.build_vgg16().save_weights(tmp_path / "wide.weights.h5")
     monkeypatch.setattr(vgg16, "BLOCKS", BLOCKS)
@@ -166,7 +166,7 @@ def test_refuses_what_keras_saved_without_a_layer(name, tmp_path):
     vgg16.build_vgg16().save_weights(path)
     with h5py.File(path, "a") as file:
         del file["layers"][name]
-    expect_error(path, "not the weights of vgg16")
+    expect_error(path, "cannot be read as the weights of vgg16")
 
 
 def test_refuses_what_keras_saved_of_infinite_numbers(tmp_path):
@@ -225,7 +225,7 @@ def test_refuses_other_files(tmp_path):
     expect_error(tmp_path / "other.mat", "KeyError: 'layers'")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["x"] = np.zeros(3)
-    expect_error(tmp_path / "other.h5", "not the weights of vgg16")
+    expect_error(tmp_path / "other.h5", "cannot be read as the weights of vgg16")
 
 
 def test_refuses_numbers_that_are_not_finite(weights, tmp_path):

@@ -167,7 +167,7 @@ def test_refuses_a_folder_that_is_not_its_own(tmp_path):
     with pytest.raises(errors.InputError, match="no synthesis.json"):
         synthesis.generate(tmp_path, ["P16"], recola_layouts.OWN, SHORT)
     (tmp_path / "synthesis.json").write_text("{")
-    with pytest.raises(errors.InputError, match="is no JSON"):
+    with pytest.raises(errors.InputError, match="was generated with"):
         synthesis.generate(tmp_path, ["P16"], recola_layouts.OWN, SHORT)
 
 

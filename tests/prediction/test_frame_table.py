@@ -92,10 +92,10 @@ def test_nan_is_no_value():
 
 def test_json_lines_are_frames():
     stream = io.StringIO()
-    with frame_table.json_lines_writer(stream, config.TARGETS) as write:
-        for count, frame in enumerate(RECORDING, start=1):
-            write(frame)
-            assert stream.getvalue().count("\n") == count
+    write = frame_table.json_lines_writer(stream, config.TARGETS)
+    for count, frame in enumerate(RECORDING, start=1):
+        write(frame)
+        assert stream.getvalue().count("\n") == count
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert [(line["frame"], len(line["faces"])) for line in lines] == [
         (0, 0),
@@ -121,11 +121,11 @@ def test_json_lines_come_at_once_and_a_closed_pipe_is_told():
                 raise BrokenPipeError
 
     pipe = Pipe()
-    with frame_table.json_lines_writer(pipe, config.TARGETS) as write:
-        write(RECORDING[0])
-        assert pipe.flushed == 1
-        with pytest.raises(BrokenPipeError):
-            write(RECORDING[1])
+    write = frame_table.json_lines_writer(pipe, config.TARGETS)
+    write(RECORDING[0])
+    assert pipe.flushed == 1
+    with pytest.raises(BrokenPipeError):
+        write(RECORDING[1])
 
 
 def test_parquet_has_types_nulls_and_row_groups(tmp_path, monkeypatch):

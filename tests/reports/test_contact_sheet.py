@@ -56,7 +56,7 @@ def test_the_page_has_aligned_faces_with_their_times(face_video, tmp_path):
             face = alignment.align_face(frames[index].image, landmarks[index], settings)
             np.testing.assert_array_equal(shown, face)
         else:
-            assert (shown[:28] == 0).all() and (shown[28:196] > 0).any(), "the picture, letterboxed"
+            np.testing.assert_array_equal(shown, frames[index].image)
     assert page.axes[0].get_xticks().tolist() == [settings.left_eye[0], settings.right_eye[0]]
     assert "19 of 20 frames have a face (95.0%)" in page.get_suptitle()
     figures.save(page, tmp_path / "page.png")

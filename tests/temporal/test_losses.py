@@ -213,7 +213,9 @@ def test_siamese_with_masks_of_the_targets(clips):
     masks = np.stack([mask, twin_mask], axis=-1)
     twin_masks = masks[::-1]
     each = [
-        per_clip(siamese, *(a[..., d : d + 1] for a in (g, p, tg, tp)), masks[..., d], twin_masks[..., d])
+        per_clip(
+            siamese, *(a[..., d : d + 1] for a in (g, p, tg, tp)), masks[..., d], twin_masks[..., d]
+        )
         for d in range(D)
     ]
     found = losses.siamese_loss(g, p, tg, tp, masks, twin_masks)

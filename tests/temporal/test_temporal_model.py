@@ -62,7 +62,8 @@ def test_damaged_weights_are_named(folder, cut):
     path = folder / "best.weights.h5"
     path.write_bytes(path.read_bytes()[:cut])
     with pytest.raises(
-        errors.InputError, match=r"best.weights.h5: not the weights of .*; expected LSTMs"
+        errors.InputError,
+        match=r"best.weights.h5: cannot be read as the weights of .*; expected LSTMs",
     ):
         temporal_model.load(folder)
 
@@ -99,7 +100,7 @@ def test_a_layer_too_many_is_refused(folder):
 def test_a_damaged_specification_is_named(folder, values):
     change(folder, **values)
     with pytest.raises(
-        errors.InputError, match="model.json: not the specification that train leaves"
+        errors.InputError, match="model.json: cannot be read as the specification that train leaves"
     ):
         temporal_model.load(folder)
 
@@ -108,6 +109,6 @@ def test_a_damaged_specification_is_named(folder, values):
 def test_what_is_no_specification_is_named(folder, text):
     (folder / "model.json").write_text(text)
     with pytest.raises(
-        errors.InputError, match="model.json: not the specification that train leaves"
+        errors.InputError, match="model.json: cannot be read as the specification that train leaves"
     ):
         temporal_model.load(folder)

@@ -86,7 +86,7 @@ def test_a_run_from_the_csv_to_the_figures(settings, rng, tmp_path, capsys):
     cnn = backbone.load("compact", str(run / expressions.BACKBONE_WEIGHTS))
     head = expression_head.load_head(cnn.output.shape[-1], str(run / expression_head.FILE))
     for features, name in ((4096, expression_head.FILE), (512, "missing.weights.h5")):
-        with pytest.raises(errors.InputError, match="not the weights of head"):
+        with pytest.raises(errors.InputError, match="cannot be read as the weights of head"):
             expression_head.load_head(features, str(run / name))
     images, labels = expression_pictures.load(settings.data_dir, None)["private_test"]
     faces = np.pad(images.repeat(4, 1).repeat(4, 2), ((0, 0), (16, 16), (16, 16), (0, 0)))
@@ -157,12 +157,13 @@ def watch(monkeypatch):
     def start(cnn, head, labels, accuracies):
         seen = []
 
-        def predict(*_):
+        def logits(_):
             accuracy = accuracies[len(seen)]
             seen.append(weights_of(cnn, head))
-            return np.where(np.arange(len(labels)) < accuracy * len(labels), labels, -1)
+            correct = np.arange(len(labels)) < accuracy * len(labels)
+            return np.eye(7)[np.where(correct, labels, (labels + 1) % 7)]
 
-        monkeypatch.setattr(expressions, "predict", predict)
+        monkeypatch.setattr(backbone, "in_batches", lambda network: logits)
         return seen
 
     return start
