@@ -97,8 +97,7 @@ class Scores:
     def values(self, row: str, target: str, metric: str = "cc") -> list[dict[str, float]]:
         """Returns {recording: value} for each seed, without recordings where it is undefined."""
         runs = [
-            {name: scores[target][metric] for name, scores in run.items()}
-            for run in self.runs(row)
+            {name: scores[target][metric] for name, scores in run.items()} for run in self.runs(row)
         ]
         return [{n: value for n, value in run.items() if value is not None} for run in runs]
 
