@@ -79,8 +79,9 @@ def choose_recordings(scores: reproduction_scores.Scores, count: int) -> list[st
     """
     cc = scores.over_seeds(config.WHOLE_LOSS, scores.targets[-1])
     ranked = sorted(cc, key=lambda name: (cc[name], name)) or scores.recordings
-    places = [len(ranked) // 2, *np.linspace(0, len(ranked) - 1, count).round().astype(int)]
-    return [ranked[place] for place in dict.fromkeys(places)][:count]
+    median = ranked.pop(len(ranked) // 2)
+    places = np.linspace(0, len(ranked) - 1, min(count - 1, len(ranked))).round().astype(int)
+    return [median, *(ranked[place] for place in places)]
 
 
 def _read(

@@ -152,7 +152,7 @@ def score_recording(pairs: Pairs) -> dict:
     """
     labels, predictions = pairs.labels, pairs.predictions
     count = len(labels)
-    constant = bool(count) and predictions.std() < _CONSTANT
+    constant = bool(count and predictions.std() < _CONSTANT)
     scores: dict = dict.fromkeys(METRICS)
     if count:
         scores["rmse"] = metrics.rmse(labels, predictions)

@@ -4,6 +4,8 @@ Both are fitted on the training partition, to the ratings that were made the rea
 frames, and leave the evaluation files of a run.
 """
 
+import functools
+import operator
 import pathlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -127,7 +129,7 @@ def choose_penalty(groups: Sequence[_Moments]) -> float:
 
 
 def _sum(groups: Sequence[_Moments]) -> _Moments:
-    return _Moments(*(sum(parts) for parts in zip(*groups)))
+    return functools.reduce(lambda one, other: _Moments(*map(operator.add, one, other)), groups)
 
 
 def _solve(moments: _Moments, penalty: float) -> np.ndarray:
