@@ -156,16 +156,17 @@ def _grid(title: str, panels: Sequence[Sequence[tuple]]) -> matplotlib.figure.Fi
     figure = matplotlib.figure.Figure((4.2 * columns, 1.7 * lines + 0.6), layout="constrained")
     figure.suptitle(title, fontsize=10)
     grid = figure.subplots(lines, columns, sharex="col", sharey="col", squeeze=False)
-    for axes_line, line in zip(grid, panels, strict=True):
-        for axes, (row, column, series, filtered, *other) in zip(axes_line, line, strict=True):
+    for number, line in enumerate(panels):
+        for place, (row, column, series, filtered, *other) in enumerate(line):
+            axes = grid[number, place]
             target = other[0] if other else column
             predicted = series.predictions[target]
             if filtered:
                 predicted = figures.median_filtered(series.times, predicted)
             _draw(axes, series, target, predicted, filtered)
-            if axes is axes_line[0]:
+            if place == 0:
                 axes.set_ylabel(f"{row}\nfiltered" if filtered else row, fontsize=8)
-            if axes_line is grid[0]:
+            if number == 0:
                 axes.set_title(column, fontsize=9)
     for axes in grid[-1]:
         axes.set_xlabel("seconds")
@@ -231,7 +232,8 @@ def sample_figure(
             axes.axvline(time, color="0.8", lw=0.8, zorder=0)
         axes.set_ylabel(target)
         if line == len(heights) - len(targets):
-            axes.legend(loc="upper right", ncols=3, fontsize=8)
+            # Above the panel: a curve may be anywhere in it.
+            axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, fontsize=8)
     axes.set_xlabel("seconds")
     return figure
 
@@ -278,6 +280,8 @@ def distribution_figure(scores: reproduction_scores.Scores) -> matplotlib.figure
                 axes.text(place, 1.01, f"{share:.0%}", transform=transform, ha="center", fontsize=8)
         axes.axhline(paper.FIGURE_6_THRESHOLD, color=figures.RAW_COLOUR, lw=0.8)
         axes.set_ylabel(f"CC, {target}")
+        share_title = f"share above {paper.FIGURE_6_THRESHOLD:g}:"
+        axes.set_title(share_title, loc="left", fontsize=8, pad=14)
         axes.grid(axis="y", alpha=0.3)
     panels[-1].set_xticks(places, scores.rows, rotation=45, ha="right", fontsize=8)
     return figure
