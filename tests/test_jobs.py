@@ -74,7 +74,9 @@ def test_commands_run_at_the_same_time(tmp_path):
 @pytest.mark.parametrize(("workers", "commands", "threads"), [(2, 3, 4), (9, 3, 2), (1, 2, 8)])
 def test_the_cores_are_shared(tmp_path, monkeypatch, workers, commands, threads):
     monkeypatch.setattr(jobs, "_cores", lambda: 8)
-    program = "import os; print(os.environ['TF_NUM_INTRAOP_THREADS'], os.environ['OMP_NUM_THREADS'])"
+    program = (
+        "import os; print(os.environ['TF_NUM_INTRAOP_THREADS'], os.environ['OMP_NUM_THREADS'])"
+    )
     asked = [jobs.Command(f"{k}", ("-c", program)) for k in range(commands)]
     assert jobs.run(tmp_path, asked, workers) == {}
     for command in asked:
@@ -101,7 +103,9 @@ def blocked(tmp_path):
     for name in ("first", "second"):
         os.mkfifo(names[name])
     command = jobs.Command("waits", ("-c", BLOCKED.format(**names)))
-    program = f"from ast_net import jobs; jobs.run({str(tmp_path / 'logs')!r}, [jobs.{command!r}], 1)"
+    program = (
+        f"from ast_net import jobs; jobs.run({str(tmp_path / 'logs')!r}, [jobs.{command!r}], 1)"
+    )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     caller = subprocess.Popen([sys.executable, "-c", program], env=environment)
     pid = int((tmp_path / "first").read_text())

@@ -31,7 +31,9 @@ def evaluated(folder, row, seed, recordings, noise, split="dev", chose=True):
     for number, name in enumerate(recordings):
         gold = np.stack([np.sin(TIMES + number), np.cos(2 * TIMES + number)], axis=1)
         rng = np.random.default_rng([seed, *f"{row} {name}".encode()])
-        predicted = np.zeros_like(gold) if noise is None else gold + rng.normal(0, noise, gold.shape)
+        predicted = (
+            np.zeros_like(gold) if noise is None else gold + rng.normal(0, noise, gold.shape)
+        )
         face = np.ones(len(TIMES), bool)
         predictions.append(
             scoring.RecordingPrediction(
