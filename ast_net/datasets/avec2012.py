@@ -39,6 +39,8 @@ class Avec2012(reader.Reader):
     `train_recordings=train001,train002` and so on.
     """
 
+    FRAME_RATE = 49.979
+
     TARGETS = config.ALL_TARGETS
     VIDEO_PATTERN = "**/{split}*{number}.avi"
 

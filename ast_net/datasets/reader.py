@@ -62,12 +62,15 @@ class Reader(abc.ABC):
       TARGETS: what it has ratings of.
       REACTION_DELAY: seconds by which its raters lag behind the face, where no other number is
         given.
+      FRAME_RATE: its usual frames a second, which the stride of clips is counted in; None where every
+        copy has its own, and the training videos' is taken.
       VIDEO_PATTERN: how its video files are called, where that is a setting.
       OF_VIDEOS: whether its recordings are videos.
     """
 
     TARGETS: tuple[str, ...] = config.TARGETS
     REACTION_DELAY = 0.0
+    FRAME_RATE: float | None = None
     VIDEO_PATTERN = ""
     OF_VIDEOS = True
 

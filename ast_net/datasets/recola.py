@@ -17,6 +17,8 @@ class Recola(reader.Reader):
     layouts; of several the first in this list is read.
     """
 
+    FRAME_RATE = 25.0
+
     @classmethod
     def instructions(cls) -> str:
         return super().instructions() + recola_layouts.EXPECTED

@@ -37,6 +37,8 @@ class Semaine(reader.Reader):
     of folders).
     """
 
+    FRAME_RATE = 49.979
+
     TARGETS = config.ALL_TARGETS
     VIDEO_PATTERN = "?*User?*.avi"
 

@@ -41,6 +41,11 @@ class RecordingFrames:
     labels: np.ndarray
 
 
+def duration(times: np.ndarray) -> float:
+    """Returns how long frames at times [T] last together, in seconds; 0 for a single one."""
+    return float(times[-1] - times[0] + np.median(np.diff(times))) if len(times) > 1 else 0.0
+
+
 class Piece(NamedTuple):
     """A segment of a recording, and how many of its first frames the next segment does not repeat."""
 

@@ -33,13 +33,15 @@ class Job:
       name: the recording's, P16.
       video: what it is made from: a video file, or a folder of pictures.
       gold: the ratings' times float64 [R] in seconds and the gold standard float64 [R, D].
-      file: where its records are put, .tfrecord; its moments lie beside it.
+      file: where its records are put, .tfrecord; .npz beside it has the rest (`write`).
+      time_step: seconds between the frames of a clip.
     """
 
     name: str
     video: pathlib.Path
     gold: reader.Gold
     file: pathlib.Path
+    time_step: float
 
 
 class VideoMaker:
@@ -75,22 +77,22 @@ class VideoMaker:
         progress = tqdm.tqdm(aligned, label, len(faces.valid), unit="frame", leave=False)
         features = runtime.extract(self._extractor, ((face.image, face.valid) for face in progress))
         frames = example_format.RecordingFrames(job.name, faces.timestamps, faces.valid, labels)
-        write(job.file, frames, features, self._settings)
+        write(job, frames, features, self._settings)
 
 
 def write(
-    file: pathlib.Path,
+    job: Job,
     frames: example_format.RecordingFrames,
     features: Iterable[np.ndarray],
     settings: config.Preparation,
 ) -> None:
-    """Writes a recording's records, and before them what training must know of it beside them.
+    """Writes a recording's records, and before them what is looked up without reading features.
 
-    NAME.npz gets the number of frames with a face, the sums over these of each feature and of its
-    square, and the median step from frame to frame in seconds.
+    That is NAME.npz: timestamps, valid and labels as of `example_format.RecordingFrames`, and the sums
+    over the frames with a face of each feature (total) and of its square (squares).
 
     Args:
-      file: of the records, .tfrecord.
+      job: the recording.
       frames: the recording's T frames.
       features: fc6 of each frame in turn, float16 [F].
       settings: backbone, clip and targets of the records.
@@ -109,8 +111,9 @@ def write(
                 squares[:] += np.square(row, dtype=np.float64)
             yield row
 
-    overlap = example_format.overlap(settings.clip)
+    overlap = example_format.overlap(frames.timestamps, settings.clip.frames, job.time_step)
     examples = example_format.examples(frames, summed(), overlap)
+    file = job.file
     with files.whole(file) as temporary:
         # Only what writes: TensorFlow's errors while the features are computed are other errors.
         with files.tensorflow_output(file):
@@ -122,9 +125,9 @@ def write(
                 writer.write(message.SerializeToString(deterministic=True))
         with files.tensorflow_output(file):
             writer.close()
-        step = np.median(np.diff(frames.timestamps)) if len(frames.timestamps) > 1 else np.nan
         with files.whole(file.with_suffix(".npz")) as path:
-            np.savez(path, frames=frames.valid.sum(), total=total, squares=squares, step=step)
+            arrays = {name: getattr(frames, name) for name in ("timestamps", "valid", "labels")}
+            np.savez(path, **arrays, total=total, squares=squares)
 
 
 def attempt(maker: VideoMaker, job: Job) -> str | None:

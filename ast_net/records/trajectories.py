@@ -48,6 +48,7 @@ class TrajectoryReader(reader.Reader):
     """Made-up recordings of FER2013's faces, rated by the trajectory that they were drawn along."""
 
     OF_VIDEOS = False
+    FRAME_RATE = FRAME_RATE
 
     @classmethod
     def instructions(cls) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from absl import logging
 
 from ast_net import config, errors
-from ast_net.records import store
+from ast_net.records import example_format, store
 from ast_net.temporal import scoring
 
 # A gold standard whose standard deviation is below this says nothing of who agrees with it.
@@ -41,8 +41,8 @@ def check(records: store.Records, experiment: config.Experiment) -> None:
                     frames.recording, frames.timestamps, frames.valid, frames.labels, frames.labels
                 )
                 seen = scoring.pairs(prediction, delays, "seen")[target]
-                step = np.median(np.diff(frames.timestamps)) if len(frames.timestamps) > 1 else 0.0
-                seconds += len(seen.frames) * float(step)
+                step = example_format.duration(frames.timestamps) / len(frames.timestamps)
+                seconds += len(seen.frames) * step
                 if len(seen.frames) and np.std(seen.labels) < _CONSTANT:
                     constant.append(frames.recording)
                 varies |= len(seen.frames) > 0 and np.std(seen.labels) >= _CONSTANT
@@ -68,7 +68,7 @@ def _refuse_repetitions(records: store.Records) -> None:
     places: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for split in records.splits:
         for name, sums in zip(records.splits[split], records.sums(split), strict=True):
-            if sums["frames"]:
+            if sums["total"].any():
                 content = hashlib.sha256(b"".join(sums[k].tobytes() for k in ("total", "squares")))
                 places[content.hexdigest()].append((split, name))
     for same in places.values():

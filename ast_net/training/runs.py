@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Iterator
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from ast_net import config, errors, workdir
@@ -49,7 +50,7 @@ def train_and_evaluate(experiment: config.Experiment, may_prepare: bool = True) 
     with _damage_reported(records):
         _train(experiment, records, folder)
     for split in ("dev", "test"):
-        if split in records.splits and records.rated(split):
+        if _rated(records, split):
             _evaluate(experiment, records, folder, split, "best")
 
 
@@ -172,9 +173,9 @@ def _train(experiment: config.Experiment, records: store.Records, folder: pathli
         moments,
     )
     predictor = streaming.StreamingPredictor(model, records.time_step)
-    lanes = records.lanes("train")
 
     def batches(epoch: int) -> tf.data.Dataset:
+        lanes = records.lanes("train", (experiment.training.seed, epoch))
         return clips.batches(lanes, experiment, records.time_step, epoch)
 
     def agreement() -> dict[str, float]:
@@ -187,6 +188,12 @@ def _train(experiment: config.Experiment, records: store.Records, folder: pathli
     )
     dev_batches = clips.measuring_batches(records.segments("dev"), experiment, records.time_step)
     temporal_step.train(model, training_model, batches, dev_batches, agreement, folder, experiment)
+
+
+def _rated(records: store.Records, split: str) -> bool:
+    """Whether there is such a split, and it has ratings."""
+    frames = records.frames(split) if split in records.splits else ()
+    return any(np.isfinite(recording.labels).any() for recording in frames)
 
 
 def _means(
