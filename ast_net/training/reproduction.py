@@ -46,8 +46,7 @@ def reproduce(settings: config.Reproduction) -> None:
         part = _with_reaction_delay(part, records)
         checks.check(records, part)
         # In a cross-validation each recording is tested once; those that chose an epoch do not count.
-        splits = ["test"] if fold else [s for s in ("dev", "test") if s in records.splits]
-        splits = [split for split in splits if records.rated(split)]
+        splits = [s for s in runs.evaluated_splits(records) if s == "test" or not fold]
         for row in rows:
             for seed in range(1 if row in config.BASELINES else settings.seeds):
                 run = run_of(part, row, seed)

@@ -49,9 +49,8 @@ def train_and_evaluate(experiment: config.Experiment, may_prepare: bool = True) 
         delay_report.report(folder / workdir.REACTION_DELAY, search, experiment.targets)
     with _damage_reported(records):
         _train(experiment, records, folder)
-    for split in ("dev", "test"):
-        if _rated(records, split):
-            _evaluate(experiment, records, folder, split, "best")
+    for split in evaluated_splits(records):
+        _evaluate(experiment, records, folder, split, "best")
 
 
 def evaluate(
@@ -92,6 +91,16 @@ def completed(experiment: config.Experiment) -> config.Experiment:
     if experiment.reaction_delay.seconds is None:
         changes["reaction_delay"] = config.ReactionDelay((reader.REACTION_DELAY,))
     return dataclasses.replace(experiment, **changes)
+
+
+def evaluated_splits(records: store.Records) -> list[str]:
+    """Returns the splits that a run is evaluated on at its end: dev and test, where they are rated."""
+    return [
+        split
+        for split in ("dev", "test")
+        if split in records.splits
+        and any(np.isfinite(recording.labels).any() for recording in records.frames(split))
+    ]
 
 
 def find_reaction_delay(records: store.Records) -> reaction_delay.DelaySearch:
@@ -188,12 +197,6 @@ def _train(experiment: config.Experiment, records: store.Records, folder: pathli
     )
     dev_batches = clips.measuring_batches(records.segments("dev"), experiment, records.time_step)
     temporal_step.train(model, training_model, batches, dev_batches, agreement, folder, experiment)
-
-
-def _rated(records: store.Records, split: str) -> bool:
-    """Whether there is such a split, and it has ratings."""
-    frames = records.frames(split) if split in records.splits else ()
-    return any(np.isfinite(recording.labels).any() for recording in frames)
 
 
 def _means(

@@ -7,13 +7,14 @@ import pathlib
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from calls import call
 
 from ast_net import cli, config, errors, jobs, workdir
 from ast_net.datasets import reader
-from ast_net.reports import comparison_figures, evaluation_figures, paper
-from ast_net.training import reproduction
+from ast_net.records import store
+from ast_net.reports import comparison_figures, evaluation, evaluation_figures, paper
+from ast_net.temporal import scoring
+from ast_net.training import reproduction, runs
 
 STUDY = config.Experiment(dataset="demo", workdir="root")
 # Section 4.3 and Table 1: label, trend, local, global, Siamese.
@@ -125,17 +126,44 @@ class InThisProcess:
         return self.returncode
 
 
+def train_at_once(experiment, may_prepare=True):
+    """Leaves what `runs.train_and_evaluate` leaves, but that the predictions are ratings with noise.
+
+    The noise is another one for each seed, and less of it the more the terms of the loss weigh.
+    """
+    run = runs.completed(experiment)
+    records = store.prepare(run)
+    workdir.claim(run.workdir, run)
+    noise = 0.3 / (1 + sum(weights(run)) / 1000)
+    delays = run.reaction_delay.each(2)
+    for split in runs.evaluated_splits(records):
+        rng = np.random.default_rng(run.training.seed)
+        predictions = [
+            scoring.RecordingPrediction(
+                frames.recording,
+                frames.timestamps,
+                frames.valid,
+                frames.labels,
+                np.nan_to_num(frames.labels) + rng.normal(0, noise, frames.labels.shape),
+            )
+            for frames in records.frames(split)
+        ]
+        scores = scoring.score(predictions, run.targets, delays, intervals=False)
+        heads = evaluation.Evaluated(split, 1, "cc", split == "dev", delays)
+        folder = pathlib.Path(run.workdir, f"evaluation/{run.dataset}_{split}")
+        evaluation.write(folder, predictions, evaluation.document(heads, scores))
+
+
 @pytest.fixture
 def in_this_process(monkeypatch):
-    """Runs are calls; a step that is done a few times takes less than its tracing."""
+    """Runs are calls, and train at once."""
     monkeypatch.setattr(InThisProcess, "calls", [])
     monkeypatch.setattr(InThisProcess, "stop_before", None)
     monkeypatch.setattr(jobs.subprocess, "Popen", InThisProcess)
     monkeypatch.setattr(jobs.time, "sleep", lambda _: None)
     monkeypatch.setattr(evaluation_figures, "write", lambda *_: None)
-    tf.config.run_functions_eagerly(True)
-    yield InThisProcess
-    tf.config.run_functions_eagerly(False)
+    monkeypatch.setattr(runs, "train_and_evaluate", train_at_once)
+    return InThisProcess
 
 
 def places(folder, tmp_path, name):
@@ -224,8 +252,6 @@ def test_a_run_that_fails_is_reported_and_the_others_are_kept(
     folder = planted_recola("source", {f"P{number}": 0.0 for number in range(1, 7)})
     flags = [*SMALL, *PARTITIONS, "--seeds=1", "--rows=La,La+T,mean", "--reaction_delay=0"]
     root = tmp_path / "out"
-    # What stands where a file of the run should be: training cannot write it.
-    (root / "La/seed_0.part").parent.mkdir(parents=True)
     original = InThisProcess.__init__
 
     def broken(self, command, **options):
@@ -246,3 +272,28 @@ def test_a_run_that_fails_is_reported_and_the_others_are_kept(
     monkeypatch.setattr(InThisProcess, "__init__", original)
     assert call("reproduce", *flags, *places(folder, tmp_path, "out")).ended == 0
     assert "| La | 1 |" in (root / "report.md").read_text()
+
+
+def test_the_whole_way_in_processes(planted_recola, tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluation_figures, "write", lambda *_: None)
+    folder = planted_recola("source", {f"P{number}": 1.0 for number in range(1, 5)})
+    partitions = ["--train_recordings=P1,P2", "--dev_recordings=P3", "--test_recordings=P4"]
+    rows = "--rows=La+T+Lo+G+S,mean"
+    flags = [*SMALL, *partitions, "--seeds=1", "--reaction_delay=auto", rows]
+    done = call("reproduce", *flags, *places(folder, tmp_path, "out"))
+    assert done.ended == 0, (tmp_path / "out/logs/La+T+Lo+G+S/seed_0.log").read_text()
+    run = tmp_path / "out/La+T+Lo+G+S/seed_0"
+    assert (run / "best.weights.h5").is_file() and (run / "history.csv").is_file()
+    # The delay is found once, for all runs.
+    found = workdir.find(run, config.Experiment).reaction_delay
+    assert found.seconds == pytest.approx((1.0, 1.0)) and found.origin == "given"
+    assert (tmp_path / "out/reaction_delay.csv").is_file()
+    text = (tmp_path / "out/report.md").read_text()
+    assert "Partition `dev`: 1 recordings" in text and "Partition `test`: 1 recordings" in text
+    metrics = json.loads((run / "evaluation/recola_test/metrics.json").read_text())
+    mean = metrics["protocols"]["rated"]["valence"]["cc"]["mean"]
+    part = text[text.index("## Table 1: the losses, on recola, test") :]
+    assert f"| La+T+Lo+G+S | 1 | {mean:.4f} / {mean:.4f} | {mean:.4f} |" in part
+    # By its workdir alone the run goes on.
+    again = call("reproduce", *flags, *places(folder, tmp_path, "out"))
+    assert again.ended == 0 and "runs to do" not in again.printed
