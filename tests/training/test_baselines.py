@@ -49,12 +49,12 @@ def test_the_mean_rating(records):
     np.testing.assert_allclose(predicted, np.tile(np.nanmean(ratings, axis=0), (3, 1)), atol=1e-5)
 
 
-def by_least_squares(x, y, penalty):
-    """Ridge regression with a free bias as least squares with further rows, [F] and a number."""
+def by_its_dual(x, y, penalty):
+    """Ridge regression with a free bias, as one weight for each frame: [F] and a number."""
     centred, mean = x - x.mean(axis=0), y.mean()
     strength = penalty * np.square(x).sum(axis=0).mean()
-    rows = np.concatenate([centred, np.sqrt(strength) * np.eye(x.shape[1])])
-    weights = np.linalg.lstsq(rows, np.append(y - mean, np.zeros(x.shape[1])))[0]
+    kernel = centred @ centred.T + strength * np.eye(len(x))
+    weights = centred.T @ np.linalg.solve(kernel, y - mean)
     return weights, mean - x.mean(axis=0) @ weights
 
 
@@ -77,12 +77,12 @@ def test_ridge_regression_with_its_penalty(records):
             for left_out in range(3):
                 others = [pair for number, pair in enumerate(pairs) if number != left_out]
                 x, y = (np.concatenate(part) for part in zip(*others))
-                weights, bias = by_least_squares(x, y, penalty)
+                weights, bias = by_its_dual(x, y, penalty)
                 error += np.square(pairs[left_out][0] @ weights + bias - pairs[left_out][1]).sum()
             errors.append(error)
         best = np.logspace(-4, 4, 9)[np.argmin(errors)]
         x, y = (np.concatenate(part) for part in zip(*pairs))
-        weights, bias = by_least_squares(x, y, best)
+        weights, bias = by_its_dual(x, y, best)
         expected = (tested - mean) / np.sqrt(variance) @ weights + bias
         np.testing.assert_allclose(predicted[:, target], expected, atol=2e-4)
 

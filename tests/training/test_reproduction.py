@@ -175,8 +175,9 @@ def places(folder, tmp_path, name):
 
 
 def test_a_reproduction_that_was_killed_goes_on_to_the_same_report(
-    planted_recola, tmp_path, in_this_process
+    planted_recola, tmp_path, in_this_process, monkeypatch
 ):
+    monkeypatch.setattr(comparison_figures, "write", lambda *_: [])
     folder = planted_recola("source", {f"P{number}": 1.0 for number in range(1, 7)})
     rows = "--rows=La,La+T+Lo+G+S,mean,ridge"
     flags = [*SMALL, *PARTITIONS, "--seeds=2", "--reaction_delay=1", rows]
