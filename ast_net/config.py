@@ -199,9 +199,14 @@ def changed(settings: _Settings, values: Mapping[str, Any]) -> _Settings:
 
 
 def differences(there: _Settings, here: _Settings) -> Iterator[tuple[str, Any, Any]]:
-    """Yields the name and both values of each setting in which two runs are not the same run."""
+    """Yields the name and both values of each setting in which two runs are not the same run.
+
+    A run's epochs may grow, unless they decide its learning rate.
+    """
+    scheduled = values(here).get("learning_rate_schedule", "constant") != "constant"
     for before, now in zip(settings_of(there), settings_of(here), strict=True):
-        if now.field.metadata["identity"] and before.value != now.value:
+        identity = now.field.metadata["identity"] or (scheduled and now.name == "epochs")
+        if identity and before.value != now.value:
             yield now.name, before.value, now.value
 
 

@@ -176,6 +176,8 @@ def remarks(metrics: dict, dataset: str) -> Iterator[str]:
             f"{split} chose the epoch ({metrics['epoch']}, by its {metrics['selected_by'].upper()}): these "
             "scores are optimistic; report those of recordings that nothing was chosen by"
         )
+    if metrics["selected_by"] == "last":
+        yield f"the model is that of the last epoch, {metrics['epoch']}: nothing chose it"
     rated = metrics["protocols"]["rated"]
     for target, row in rated.items():
         if target == scoring.AVERAGE:

@@ -44,7 +44,9 @@ class ModelSpec:
     def __post_init__(self) -> None:
         config.Clip(self.clip_frames)
         config.StackedLSTM(self.units)
-        config.ReactionDelay(self.reaction_delay).each(len(self.targets))
+        config.ReactionDelay(self.reaction_delay)
+        if len(self.reaction_delay) != len(self.targets):
+            raise ValueError(f"expected a delay of each target, found {self.reaction_delay}")
         if self.feature_size < 1 or not 0 < self.time_step <= 60 or not 0 < self.frame_rate < 1000:
             raise ValueError(
                 "expected positive sizes, a time step of at most 60 s and a frame rate below 1000, found "

@@ -71,6 +71,11 @@ def fit(folder: pathlib.Path, task: Task, epochs: int, patience: float = math.in
     with files.tensorflow_output(logs):
         summaries = tf.summary.create_file_writer(str(logs))
     first = len(rows)
+    if epochs <= task.first:
+        logging.warning(
+            f"none of the {epochs} epochs has the whole loss (the first that has is {task.first + 1}): the "
+            "last is kept; give more `epochs`, or a shorter `warmup_epochs`"
+        )
     with tqdm.tqdm(unit=" batches", disable=None) as bar:
         while not _finished(task, rows, epochs, patience):
             bar.set_description(f"epoch {len(rows) + 1}/{epochs}")
