@@ -130,8 +130,8 @@ def images(drifting_face):
     return drifting_face([True] * 100)
 
 
-def report(folder, settings, evaluations, sources={}, failures={}, split="dev"):
-    comparison.write(folder, settings, {split: evaluations}, sources, failures)
+def report(folder, settings, evaluations, sources=None, failures=None, split="dev"):
+    comparison.write(folder, settings, {split: evaluations}, sources or {}, failures or {})
     return (folder / "report.md").read_text()
 
 
