@@ -41,6 +41,16 @@ class _Series(NamedTuple):
     predictions: Mapping[str, np.ndarray]
 
 
+class _Panel(NamedTuple):
+    """A panel of a grid: its line's loss, its column's title, and what is drawn, filtered or not."""
+
+    row: str
+    column: str
+    series: _Series
+    target: str
+    filtered: bool = False
+
+
 def write(
     folder: pathlib.Path,
     scores: reproduction_scores.Scores,
@@ -53,7 +63,7 @@ def write(
       scores: of the rows.
       sources: the recordings on disk, for sample frames.
     """
-    drawn = []
+    drawn: list[Drawn] = []
     if config.WHOLE_LOSS in scores.rows:
         chosen = choose_recordings(scores, _RECORDINGS)
         needed = {*_FIGURE_2, *_FIGURE_3, *_FIGURE_4} & {*scores.rows}
@@ -125,7 +135,8 @@ def _loss_figures(
         if len(trained) < 2:
             continue
         panels = [
-            [(row, target, series[row][chosen[0]], False) for target in targets] for row in trained
+            [_Panel(row, target, series[row][chosen[0]], target) for target in targets]
+            for row in trained
         ]
         name = f"figure_{number}.png"
         title = f"{chosen[0]}: {', '.join(trained)}"
@@ -138,7 +149,7 @@ def _loss_figures(
     trained = [row for row in _FIGURE_4 if row in series]
     for target in targets if len(trained) == len(_FIGURE_4) else ():
         panels = [
-            [(row, recording, series[row][recording], filtered, target) for recording in chosen]
+            [_Panel(row, name, series[row][name], target, filtered) for name in chosen]
             for row, filtered in ((trained[0], False), (trained[1], False), (trained[1], True))
         ]
         name = f"figure_4_{target}.png"
@@ -150,35 +161,30 @@ def _loss_figures(
         )
 
 
-def _grid(title: str, panels: Sequence[Sequence[tuple]]) -> matplotlib.figure.Figure:
-    """A panel for each (row, column, series, whether it is filtered, its target if not the column)."""
+def _grid(title: str, panels: Sequence[Sequence[_Panel]]) -> matplotlib.figure.Figure:
     lines, columns = len(panels), len(panels[0])
     figure = matplotlib.figure.Figure((4.2 * columns, 1.7 * lines + 0.6), layout="constrained")
     figure.suptitle(title, fontsize=10)
     grid = figure.subplots(lines, columns, sharex="col", sharey="col", squeeze=False)
     for number, line in enumerate(panels):
-        for place, (row, column, series, filtered, *other) in enumerate(line):
-            axes = grid[number, place]
-            target = other[0] if other else column
-            predicted = series.predictions[target]
-            if filtered:
-                predicted = figures.median_filtered(series.times, predicted)
-            _draw(axes, series, target, predicted, filtered)
-            if place == 0:
-                axes.set_ylabel(f"{row}\nfiltered" if filtered else row, fontsize=8)
+        for axes, panel in zip(grid[number], line, strict=True):
+            _draw(axes, panel)
             if number == 0:
-                axes.set_title(column, fontsize=9)
+                axes.set_title(panel.column, fontsize=9)
+        name = f"{line[0].row}\nfiltered" if line[0].filtered else line[0].row
+        grid[number, 0].set_ylabel(name, fontsize=8)
     for axes in grid[-1]:
         axes.set_xlabel("seconds")
     return figure
 
 
-def _draw(
-    axes: matplotlib.axes.Axes, series: _Series, target: str, predicted: np.ndarray, filtered: bool
-) -> None:
-    colour = figures.FILTERED_COLOUR if filtered else figures.RAW_COLOUR
-    axes.plot(series.times, predicted, color=colour, lw=0.9)
-    axes.plot(series.times, series.labels[target], color="0.25", lw=1.1, ls="--")
+def _draw(axes: matplotlib.axes.Axes, panel: _Panel) -> None:
+    times, predicted = panel.series.times, panel.series.predictions[panel.target]
+    colour = figures.RAW_COLOUR
+    if panel.filtered:
+        colour, predicted = figures.FILTERED_COLOUR, figures.median_filtered(times, predicted)
+    axes.plot(times, predicted, color=colour, lw=0.9)
+    axes.plot(times, panel.series.labels[panel.target], color="0.25", lw=1.1, ls="--")
     axes.grid(alpha=0.3)
     axes.tick_params(labelsize=8)
 
