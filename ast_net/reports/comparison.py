@@ -21,8 +21,8 @@ from ast_net.reports import (
 from ast_net.temporal import metrics, scoring
 
 REPORT = "report.md"
-# Data sets that nobody's face is in whom the figures could harm.
-_GENERATED = ("demo",)
+# Data sets whose frames may be published.
+_PUBLIC = ("demo",)
 _NAMES = {"mean": "mean rating", "ridge": "ridge regression", "CCC": "1 - CCC alone"}
 
 Evaluations = Mapping[str, Sequence[reproduction_scores.RunEvaluation]]
@@ -103,7 +103,7 @@ def _head(
     lines += [
         "- Protocol `rated`: every rated frame counts; while no face is seen the last prediction stands.",
         "- CC, CCC and RMSE are computed in each recording; max, min and mean are over recordings, then "
-        "averaged over seeds.",
+        "averaged over seeds. A constant prediction has CC 0.",
     ]
     return "\n".join(lines)
 
@@ -357,7 +357,7 @@ def _figures(
     drawn: Sequence[comparison_figures.Drawn],
 ) -> str:
     parts = [f"## Figures, on {scores.split}"]
-    if any(figure.frames for figure in drawn) and settings.dataset not in _GENERATED:
+    if any(figure.frames for figure in drawn) and settings.dataset not in _PUBLIC:
         parts.append(
             "> **Warning: a figure shows frames of the videos, and so people's faces.** What the owners of "
             f"`{settings.dataset}` and the people in it have not allowed must not be published: most licences of "

@@ -6,7 +6,7 @@ printed.
 
 import dataclasses
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from absl import logging
 
@@ -187,9 +187,5 @@ def _sources(experiment: config.Experiment) -> Mapping[str, reader.Source]:
     if not source_reader.has_folder():
         logging.info("no raters' agreement and no sample frames in the report: give `manual_dir`")
         return {}
-    return {source.name: source for source in _flat(source_reader)}
-
-
-def _flat(source_reader: reader.Reader) -> Iterator[reader.Source]:
-    for part in source_reader.sources(source_reader.folder()).values():
-        yield from part
+    parts = source_reader.sources(source_reader.folder())
+    return {source.name: source for part in parts.values() for source in part}
