@@ -1,8 +1,8 @@
 """Runs commands side by side, each in a process with its share of the cores.
 
-What is finished is recorded, so that a call that was stopped goes on. A command holds a lock on its log
-for as long as its process lives: two calls in one folder share the work, and one that comes after a call
-that was killed does not begin a command anew while the old process is still at it.
+What is finished is recorded, so that a call that was stopped goes on. A command holds a lock on its
+log for as long as its process lives: two calls in one folder share the work, and after a call that
+was killed no command is begun anew while its old process is still at it.
 """
 
 import collections
@@ -159,7 +159,7 @@ def _start(folder: pathlib.Path, command: Command, threads: int) -> subprocess.P
             stdout=log,
             stderr=subprocess.STDOUT,
             env={**os.environ, **environment},
-            start_new_session=True,  # so that Ctrl-C comes to this process alone, which ends the others
+            start_new_session=True,  # Ctrl-C comes to this process alone, which ends the others
         )
 
 

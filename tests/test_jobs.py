@@ -1,4 +1,4 @@
-"""Commands side by side: what is finished, what fails, and what becomes of them when their caller ends."""
+"""Commands side by side: what is finished, what fails, and what their caller's end means."""
 
 import os
 import pathlib

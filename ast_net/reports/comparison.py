@@ -93,16 +93,22 @@ def _head(
     for split, scores in partitions.items():
         delay = ", ".join(f"{seconds:g} s" for seconds in scores.reaction_delay)
         text = (
-            f"- Partition `{split}`{_folds_text(settings)}: {len(scores.recordings)} recordings, up to "
+            f"- Partition `{split}`{_folds_text(settings)}: {len(scores.recordings)} recordings, "
+            "up to "
             f"{scores.seeds} seeds a row; ratings lag by {delay} ({', '.join(scores.targets[:-1])}"
             f"{', the first fold' if settings.folds else ''})."
         )
         if scores.chose_epoch:
-            text += " **These recordings chose the epochs of the trained rows: their scores are optimistic.**"
+            text += (
+                " **These recordings chose the epochs of the trained rows: their scores are "
+                "optimistic.**"
+            )
         lines.append(text)
     lines += [
-        "- Protocol `rated`: every rated frame counts; while no face is seen the last prediction stands.",
-        "- CC, CCC and RMSE are computed in each recording; max, min and mean are over recordings, then "
+        "- Protocol `rated`: every rated frame counts; while no face is seen the last prediction "
+        "stands.",
+        "- CC, CCC and RMSE are computed in each recording; max, min and mean are over "
+        "recordings, then "
         "averaged over seeds. A constant prediction has CC 0.",
     ]
     return "\n".join(lines)
@@ -111,7 +117,10 @@ def _head(
 def _folds_text(settings: config.Reproduction) -> str:
     if not settings.folds:
         return ""
-    return f" of a {settings.folds}-fold cross-validation (in each fold other recordings chose the epoch)"
+    return (
+        f" of a {settings.folds}-fold cross-validation (in each fold other recordings chose the "
+        "epoch)"
+    )
 
 
 def _table_1(settings: config.Reproduction, scores: reproduction_scores.Scores) -> str:
@@ -125,7 +134,8 @@ def _table_1(settings: config.Reproduction, scores: reproduction_scores.Scores) 
             note = "The last two columns are the paper's Table 1" + (
                 "."
                 if same
-                else ", which is of **another data set or partition** (AVEC2012's development set): "
+                else ", which is of **another data set or partition** (AVEC2012's development "
+                "set): "
                 "only the order of the rows can be compared."
             )
             parts.append(f"### {target}\n\n{note}")
@@ -135,8 +145,10 @@ def _table_1(settings: config.Reproduction, scores: reproduction_scores.Scores) 
             )
         parts.append(tables.markdown([*_table_1_rows(scores, target, printed)]))
     parts.append(
-        "`sd` is of the mean CC over seeds. `> 0.5` is the share of recordings whose CC, averaged over "
-        "seeds, is above 0.5. `step` is the mean absolute difference between neighbouring frames of the "
+        "`sd` is of the mean CC over seeds. `> 0.5` is the share of recordings whose CC, "
+        "averaged over "
+        "seeds, is above 0.5. `step` is the mean absolute difference between neighbouring frames "
+        "of the "
         "prediction, `of gold` the same divided by the gold standard's: the smoother, the smaller."
     )
     return "\n\n".join(parts)
@@ -201,7 +213,8 @@ def _differences(scores: reproduction_scores.Scores) -> str:
         + (
             f"There are fewer than {paired_tests.MIN_RECORDINGS} recordings: no p is given."
             if few
-            else "p is of Wilcoxon's signed-rank test, two-sided; the last column is corrected for the "
+            else "p is of Wilcoxon's signed-rank test, two-sided; the last column is corrected for "
+            "the "
             "number of rows by Holm's method."
         )
     )
@@ -223,7 +236,7 @@ def _differences(scores: reproduction_scores.Scores) -> str:
 def _raters(
     scores: reproduction_scores.Scores, sources: Mapping[str, reader.Source]
 ) -> dict[str, tables.Row]:
-    """Of each target, how well the raters of a partition agree; empty where there are no single raters."""
+    """Of each target, how well the raters of a partition agree; empty without single raters."""
     rated = {}
     for name in scores.recordings:
         source = sources.get(name)
@@ -267,12 +280,15 @@ def _raters_text(rated: Mapping[str, Mapping[str, tables.Row]]) -> str:
     ]
     if not rows:
         return (
-            "## The raters\n\nNo agreement between raters: this data set has no ratings of single raters, "
+            "## The raters\n\nNo agreement between raters: this data set has no ratings of "
+            "single raters, "
             "or its folder was not given (`--manual_dir`)."
         )
     return (
-        "## The raters\n\nHow well people agree about the same recordings, means over recordings. A model "
-        "that agrees with the gold standard as well as a rater does with the others has learned what can "
+        "## The raters\n\nHow well people agree about the same recordings, means over "
+        "recordings. A model "
+        "that agrees with the gold standard as well as a rater does with the others has learned "
+        "what can "
         "be learned.\n\n" + tables.markdown(rows)
     )
 
@@ -285,7 +301,8 @@ def _comparisons(
     """Tables 2 to 4, each with our own figures at its end."""
     parts = [
         "## Tables 2 to 4: the published methods, and ours",
-        "Mean CC over recordings. The published protocols are the authors' own, and mostly not said in "
+        "Mean CC over recordings. The published protocols are the authors' own, and mostly not "
+        "said in "
         "detail; rows of another data set or partition cannot be compared.",
     ]
     for table in paper.COMPARISONS:
@@ -359,8 +376,10 @@ def _figures(
     parts = [f"## Figures, on {scores.split}"]
     if any(figure.frames for figure in drawn) and settings.dataset not in _PUBLIC:
         parts.append(
-            "> **Warning: a figure shows frames of the videos, and so people's faces.** What the owners of "
-            f"`{settings.dataset}` and the people in it have not allowed must not be published: most licences of "
+            "> **Warning: a figure shows frames of the videos, and so people's faces.** What the "
+            "owners of "
+            f"`{settings.dataset}` and the people in it have not allowed must not be published: "
+            "most licences of "
             "such data sets forbid it. Leave that figure out of whatever leaves your hands."
         )
     for figure in drawn:

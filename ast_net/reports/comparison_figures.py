@@ -34,7 +34,7 @@ class Drawn(NamedTuple):
 
 
 class _Series(NamedTuple):
-    """A recording as predictions.csv has it: times [T], and labels and predictions of each target."""
+    """A recording in predictions.csv: times [T], and labels and predictions of each target."""
 
     times: np.ndarray
     labels: Mapping[str, np.ndarray]
@@ -42,7 +42,7 @@ class _Series(NamedTuple):
 
 
 class _Panel(NamedTuple):
-    """A panel of a grid: its line's loss, its column's title, and what is drawn, filtered or not."""
+    """A panel of a grid: its line's loss, its column's title, and what is drawn."""
 
     row: str
     column: str
@@ -74,8 +74,10 @@ def write(
     drawn.append(
         Drawn(
             "figure_6.png",
-            "As the paper's Figure 6: CC of each recording, averaged over seeds, for each loss; above, the "
-            f"share above {paper.FIGURE_6_THRESHOLD:g} (the paper: over {paper.FIGURE_6_SHARE:.0%} with "
+            "As the paper's Figure 6: CC of each recording, averaged over seeds, for each loss; "
+            "above, the "
+            f"share above {paper.FIGURE_6_THRESHOLD:g} (the paper: over "
+            f"{paper.FIGURE_6_SHARE:.0%} with "
             "the whole loss, valence, AVEC2012)",
         )
     )
@@ -143,8 +145,10 @@ def _loss_figures(
         figures.save(_grid(title, panels), folder / name)
         yield Drawn(
             name,
-            f"As the paper's Figure {number}: predictions of {', '.join(trained)} (from the top) over "
-            f"{chosen[0]}, the recording with the median CC of {config.WHOLE_LOSS}; dashed: gold standard",
+            f"As the paper's Figure {number}: predictions of {', '.join(trained)} (from the top) "
+            "over "
+            f"{chosen[0]}, the recording with the median CC of {config.WHOLE_LOSS}; dashed: gold "
+            "standard",
         )
     trained = [row for row in _FIGURE_4 if row in series]
     for target in targets if len(trained) == len(_FIGURE_4) else ():
@@ -201,7 +205,8 @@ def _sample_figure(
     figures.save(sample_figure(recording, own, frames), folder / "figure_5.png")
     shown = "sample frames, and " if frames else ""
     title = (
-        f"As the paper's Figure 5: {shown}the predictions of {config.WHOLE_LOSS} before and after a "
+        f"As the paper's Figure 5: {shown}the predictions of {config.WHOLE_LOSS} before and "
+        "after a "
         f"median filter over {recording}; dashed: gold standard"
     )
     return Drawn("figure_5.png", title, bool(frames))
@@ -265,7 +270,7 @@ def _sample_frames(
 
 
 def distribution_figure(scores: reproduction_scores.Scores) -> matplotlib.figure.Figure:
-    """Draws the CC of each recording, averaged over seeds, for each row; a panel for each target."""
+    """Draws the CC of each recording, averaged over seeds; a panel for each target."""
     targets = scores.targets[:-1]
     width = max(6.0, 0.75 * len(scores.rows) + 1.0)
     figure = matplotlib.figure.Figure((width, 3.4 * len(targets)), layout="constrained")

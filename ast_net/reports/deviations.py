@@ -48,13 +48,15 @@ _ALWAYS = (
     Deviation(
         "4.2",
         "CC over all frames of a video",
-        "over all rated frames; while no face is seen the last prediction stands. A constant prediction "
+        "over all rated frames; while no face is seen the last prediction stands. A constant "
+        "prediction "
         "has CC 0",
     ),
     Deviation(
         "4.3",
         "how a whole video is predicted from clips of 50 frames is not said",
-        "frame by frame, causally: the LSTM's state runs on over the recording at the clips' time step",
+        "frame by frame, causally: the LSTM's state runs on over the recording at the clips' "
+        "time step",
     ),
     Deviation(
         "4.4",
@@ -82,13 +84,15 @@ def deviations(study: config.Study, delays: list[float]) -> Iterator[Deviation]:
         yield Deviation(
             "4.3",
             "FER2013's pictures are resized to 224x224",
-            "to the middle 192x192, with a mirrored margin, so that faces are as large as in the videos",
+            "to the middle 192x192, with a mirrored margin, so that faces are as large as in the "
+            "videos",
         )
     else:
         yield Deviation(
             "3.2",
             "VGG-16, pre-trained on VGG-Face, fine-tuned on FER2013, 4096 features",
-            f"`{study.backbone}`, a small CNN trained on FER2013 alone (`backbone=vgg16` is the paper's)",
+            f"`{study.backbone}`, a small CNN trained on FER2013 alone (`backbone=vgg16` is the "
+            "paper's)",
         )
     if study.dataset != "avec2012":
         yield Deviation("4.1", "AVEC2012 and RECOLA", f"`dataset={study.dataset}`")
@@ -124,14 +128,16 @@ def deviations(study: config.Study, delays: list[float]) -> Iterator[Deviation]:
         yield Deviation(
             "4.3",
             "the weights are constant",
-            f"those of the local, global and Siamese term rise from 0 over {training.warmup_epochs} epochs; "
+            "those of the local, global and Siamese term rise from 0 over "
+            f"{training.warmup_epochs} epochs; "
             "no earlier epoch is chosen in a row that has one of them",
         )
     clipped = f", gradients up to {training.gradient_clip:g}" if training.gradient_clip else ""
     yield Deviation(
         "4.3",
         "optimiser, learning rate, batch, number of epochs and choice of the model are not given",
-        f"Adam at {training.learning_rate:g} ({training.learning_rate_schedule}){clipped}, batches of "
+        f"Adam at {training.learning_rate:g} ({training.learning_rate_schedule}){clipped}, "
+        "batches of "
         f"{training.batch_size} pairs, at most {training.epochs} epochs, the one with the best "
         f"{training.select_by.upper()} on dev, patience {training.patience}",
     )

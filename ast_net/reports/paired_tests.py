@@ -61,7 +61,7 @@ def compare(
 def wilcoxon(differences: np.ndarray) -> float:
     """Returns p of Wilcoxon's signed-rank test (Biometrics 1, 1945), two-sided; 1 if all are 0.
 
-    Exact up to 50 differences without ties or zeros; zeros are dropped.
+    Exact up to 50 differences without ties; zeros are dropped.
 
     Args:
       differences: [n].
@@ -72,7 +72,7 @@ def wilcoxon(differences: np.ndarray) -> float:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Returns p adjusted for their number (Holm, Scandinavian J. of Statistics 6, 1979), in the same order.
+    """Returns p adjusted for their number (Holm, Scand. J. of Statistics 6, 1979), in their order.
 
     The k-th smallest of m, from 0, is multiplied by m - k; none is below a smaller one, or above 1.
     """

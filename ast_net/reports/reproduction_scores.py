@@ -112,9 +112,9 @@ class Scores:
     def row(self, row: str, target: str) -> tables.Row:
         """Summarises a row: each figure over recordings first, then its mean over seeds.
 
-        `sd` is of the mean CC over seeds (n - 1 in the denominator), `above` the share of recordings
-        whose CC, the mean over seeds, is above 0.5. The steps are the mean absolute difference of
-        neighbouring frames, and `smoothness` that of the predictions by that of the gold standard.
+        `sd` is of the mean CC over seeds (n - 1 in the denominator), `above` the share of
+        recordings whose CC, the mean over seeds, is above 0.5. The steps are the mean absolute
+        differences of neighbouring frames, of the predictions and of the gold standard.
         """
         cc = [list(run.values()) for run in self.values(row, target)]
         means = [float(np.mean(values)) for values in cc if values]

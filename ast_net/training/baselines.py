@@ -1,7 +1,7 @@
-"""What a temporal model should surpass: the mean rating, and ridge regression on each frame's features.
+"""What a temporal model should surpass: the mean rating, and ridge regression on single frames.
 
-Both are fitted on the training partition, to the ratings that were made the reaction delay after the
-frames, and leave the evaluation files of a run.
+Both are fitted on the training partition, to the ratings that were made the reaction delay after
+the frames, and leave the evaluation files of a run.
 """
 
 import functools
@@ -113,7 +113,7 @@ def _fit_target(
 
 
 def choose_penalty(groups: Sequence[_Moments]) -> float:
-    """Returns the penalty with the smallest squared error over groups, each predicted from the others.
+    """Returns the penalty with the smallest squared error, each group predicted from the others.
 
     Of a single group, which leaves none to fit on, the middle one.
     """
@@ -139,8 +139,8 @@ def _solve(moments: _Moments, penalty: float) -> np.ndarray:
     penalties = np.append(np.full(len(diagonal), penalty * diagonal.mean()), 0.0)
     # Without a rated frame the system would be singular.
     regular = moments.inputs + np.diag(penalties + np.finfo(float).tiny)
-    # By TensorFlow, on one thread: those of NumPy's and SciPy's libraries wait for each other in busy
-    # loops, which takes 50 times as long beside other work.
+    # By TensorFlow, on one thread: those of NumPy's and SciPy's libraries wait for each other in
+    # busy loops, which takes 50 times as long beside other work.
     factor = tf.linalg.cholesky(regular)
     return tf.linalg.cholesky_solve(factor, moments.both[:, np.newaxis]).numpy()[:, 0]
 
@@ -148,7 +148,7 @@ def _solve(moments: _Moments, penalty: float) -> np.ndarray:
 def _recordings(
     records: store.Records, delays: Sequence[float], interval: float
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The features [T, F] and moved ratings [T, D] of each training recording's frames with a face."""
+    """Each training recording's frames with a face: features [T, F], moved ratings [T, D]."""
     for _, pieces in example_format.by_recording(records.segments("train")):
         parts = []
         for segment, frames in pieces:

@@ -1,4 +1,4 @@
-"""The paper's Table 1 on one data set: every row with every seed, side by side, and then the report.
+"""The paper's Table 1 on one data set: every row with every seed, side by side, then the report.
 
 WORKDIR/[fold_K/]ROW/seed_S/ is the workdir of a run that `train` makes; WORKDIR/logs/ has what each
 printed.
@@ -45,7 +45,7 @@ def reproduce(settings: config.Reproduction) -> None:
         records = store.prepare(part)
         part = _with_reaction_delay(part, records)
         checks.check(records, part)
-        # In a cross-validation each recording is tested once; those that chose an epoch do not count.
+        # In a cross-validation each recording is tested once; what chose an epoch does not count.
         splits = [s for s in runs.evaluated_splits(records) if s == "test" or not fold]
         for row in rows:
             for seed in range(1 if row in config.BASELINES else settings.seeds):
@@ -68,7 +68,8 @@ def reproduce(settings: config.Reproduction) -> None:
     if failures:
         listed = "".join(f"\n  {name}: {reason}" for name, reason in failures.items())
         raise errors.InputError(
-            f"{len(failures)} of {len(commands)} runs failed; the same command tries them again:{listed}"
+            f"{len(failures)} of {len(commands)} runs failed; the same command tries them "
+            f"again:{listed}"
         )
 
 
@@ -76,7 +77,8 @@ def run_of(study: config.Experiment, row: str, seed: int) -> config.Experiment:
     """Returns the run of a row and a seed, whose workdir is in the study's.
 
     Args:
-      study: what all runs share. A term that the row has keeps its weight; CCC weighs 1 if it has none.
+      study: what all runs share. A term that the row has keeps its weight; that of CCC is 1 if it
+        has none.
       row: one of `config.ROWS`.
       seed: added to the study's.
     """
@@ -115,7 +117,8 @@ def deal(sources: Sequence[reader.Source], folds: int) -> list[tuple[str, ...]]:
         subjects.setdefault(key, []).append(source.name)
     if len(subjects) < folds:
         raise errors.InputError(
-            f"`folds={folds}`: found {len(subjects)} subjects, expected one for each fold: give fewer"
+            f"`folds={folds}`: found {len(subjects)} subjects, expected one for each fold: give "
+            "fewer"
         )
     result: list[list[str]] = [[] for _ in range(folds)]
     for subject in sorted(subjects, key=lambda s: (-len(subjects[s]), len(s), s)):
@@ -145,7 +148,7 @@ def _folds(experiment: config.Experiment, folds: int | None) -> Folds:
 def _with_reaction_delay(
     experiment: config.Experiment, records: store.Records
 ) -> config.Experiment:
-    """The experiment with the delay in seconds: found once, on the training partition, for all runs."""
+    """The experiment with the delay in seconds: found once, on the training partition."""
     if experiment.reaction_delay.seconds != "auto":
         return experiment
     search = runs.find_reaction_delay(records)
@@ -165,7 +168,8 @@ def _check_folder(folder: pathlib.Path, run: config.Experiment, records: store.R
     path = folder / workdir.MODEL_SPEC
     if path.is_file() and temporal_model.load_spec(path).records != records.digest:
         raise errors.InputError(
-            f"{folder}: videos, ratings or the CNN's weights have changed since this run began: give "
+            f"{folder}: videos, ratings or the CNN's weights have changed since this run began: "
+            "give "
             "another `workdir`"
         )
 

@@ -113,7 +113,7 @@ def test_folds_of_a_seed_are_one_series(tmp_path):
 
 
 def sources(tmp_path, names, images):
-    """Recordings with a video and three raters, the third of whom says the opposite of the others."""
+    """Recordings with a video and three raters, the third of whom contradicts the others."""
     path = tmp_path / "film.mp4"
     video_writer.write_video(path, images, 10)
 

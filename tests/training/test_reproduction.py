@@ -1,4 +1,4 @@
-"""The rows of the paper's Table 1 as runs, folds, and a small reproduction from its beginning to its report."""
+"""The rows of the paper's Table 1 as runs, folds, and small reproductions with their report."""
 
 import csv
 import dataclasses
@@ -127,7 +127,7 @@ class InThisProcess:
 
 
 def train_at_once(experiment, may_prepare=True):
-    """Leaves what `runs.train_and_evaluate` leaves, but that the predictions are ratings with noise.
+    """Leaves what `runs.train_and_evaluate` leaves; the predictions are ratings with noise.
 
     The noise is another one for each seed, and less of it the more the terms of the loss weigh.
     """
