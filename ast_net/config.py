@@ -259,8 +259,12 @@ class Alignment:
 class Tracking(Settings, kw_only=False):
     """When faces are detected anew, and when a followed face counts as lost."""
 
-    redetect_every: int = setting(25, "Between two detections, with a face.", _NATURAL, "frames")
-    search_every: int = setting(3, "Between two detections, without a face.", _NATURAL, "frames")
+    redetect_every: float = setting(
+        1.0, "Between two detections, with a face.", _POSITIVE, "seconds"
+    )
+    search_every: float = setting(
+        0.12, "Between two detections, without a face.", _POSITIVE, "seconds"
+    )
     min_confidence: float = setting(0.9, "Least probability of a face.", _FRACTION)
     min_face_fraction: float = setting(
         0.1, "Smallest face looked for, as a part of the picture's shorter side.", _FRACTION
@@ -296,7 +300,11 @@ class DataSource(Places):
         None, "Names of the video files where a data set leaves them open: **/{split}*{number}.avi."
     )
     max_rating_gap: float = setting(
-        1.0, "Longest gap between two ratings that is interpolated.", _POSITIVE, "seconds"
+        1.0,
+        "Longest gap between two ratings that is interpolated. In a longer gap only frames within half "
+        "a rating step of a rating, and half of this, are rated.",
+        _POSITIVE,
+        "seconds",
     )
 
     @property

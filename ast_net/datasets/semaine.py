@@ -38,6 +38,7 @@ class Semaine(reader.Reader):
     """
 
     FRAME_RATE = 49.979
+    RATING_STEP = TRACE_STEP
 
     TARGETS = config.ALL_TARGETS
     VIDEO_PATTERN = "?*User?*.avi"

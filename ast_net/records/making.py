@@ -32,7 +32,8 @@ class Job:
     Attributes:
       name: the recording's, P16.
       video: what it is made from: a video file, or a folder of pictures.
-      gold: the ratings' times float64 [R] in seconds and the gold standard float64 [R, D].
+      gold: the ratings' times float64 [R] in seconds and the gold standard float64 [R, D]; R = 0
+        where there are none.
       file: where its records are put, .tfrecord; .npz beside it has the rest (`write`).
       time_step: seconds between the frames of a clip.
     """
@@ -70,8 +71,13 @@ class VideoMaker:
         cache = pathlib.Path(self._settings.data_dir) / "tracks"
         faces = face_track.cached_track(film, cache, config.Tracking(), self._detector)
         times, gold = job.gold
-        labels = annotations.resample(times, gold, faces.timestamps, self._settings.max_rating_gap)
-        _check(job, faces, labels)
+        if len(times):
+            gap = self._settings.max_rating_gap
+            labels = annotations.resample(times, gold, faces.timestamps, gap)
+            _check_ratings(job, faces, labels)
+        else:
+            labels = np.full((len(faces.timestamps), len(self._settings.targets)), np.nan)
+        _report_faces(job, faces)
         aligned = alignment.aligned_faces(film, faces, config.Alignment())
         label = f"{job.name}: features"
         progress = tqdm.tqdm(aligned, label, len(faces.valid), unit="frame", leave=False)
@@ -160,7 +166,7 @@ def make_all(make_maker: Callable[[], VideoMaker], jobs: Sequence[Job]) -> dict[
     return {name: problem for name, problem in problems.items() if problem is not None}
 
 
-def _check(job: Job, faces: face_track.Track, labels: np.ndarray) -> None:
+def _check_ratings(job: Job, faces: face_track.Track, labels: np.ndarray) -> None:
     """Refuses ratings whose times cannot be the video's seconds; says what cannot be learned from."""
     end, start, ratings = faces.timestamps[-1], job.gold[0][0], job.gold[0][-1]
     if ratings > _FAR_TOO_LONG * (end + 1):
@@ -173,14 +179,17 @@ def _check(job: Job, faces: face_track.Track, labels: np.ndarray) -> None:
             f"{job.name}: its ratings go on to {ratings:.2f} s, but the video ends at {end:.2f} "
             "s: is it cut off?"
         )
+    missing = int(np.isnan(labels).any(axis=1).sum())
+    if missing:
+        logging.warning(
+            f"{job.name}: {missing} of its {len(labels)} frames have no rating (the ratings run from "
+            f"{start:.2f} s to {ratings:.2f} s, the video to {end:.2f} s)"
+        )
+
+
+def _report_faces(job: Job, faces: face_track.Track) -> None:
     frames, valid = len(faces.valid), int(faces.valid.sum())
     if valid == 0:
         logging.warning(f"{job.video}: no face in any of its {frames} frames")
     elif valid < frames:
         logging.info(f"{job.video}: no face in {frames - valid} of its {frames} frames")
-    missing = int(np.isnan(labels).any(axis=1).sum())
-    if missing:
-        logging.warning(
-            f"{job.name}: {missing} of its {frames} frames have no rating (the ratings run from "
-            f"{start:.2f} s to {ratings:.2f} s, the video to {end:.2f} s)"
-        )

@@ -87,8 +87,24 @@ def write(
     tables.write_json(folder / "metrics.json", metrics)
     tables.write(folder / "recordings.csv", _recording_rows(metrics), digits=None)
     targets = [t for t in metrics["protocols"]["rated"] if t != scoring.AVERAGE]
-    delays = metrics["reaction_delay"]
-    frames = (row for p in predictions for row in _frame_rows(p, targets, delays))
+    write_predictions(folder, predictions, targets, metrics["reaction_delay"])
+
+
+def write_predictions(
+    folder: pathlib.Path,
+    predictions: Sequence[scoring.RecordingPrediction],
+    targets: Sequence[str],
+    reaction_delay: Sequence[float],
+) -> None:
+    """Writes predictions.csv: a row a frame, its labels empty where there are none.
+
+    Args:
+      folder: gets the file.
+      predictions: of the recordings.
+      targets: the names of the D targets.
+      reaction_delay: seconds by which the ratings lag, of each target.
+    """
+    frames = (row for p in predictions for row in _frame_rows(p, targets, reaction_delay))
     tables.write(folder / "predictions.csv", frames, digits=6)
 
 

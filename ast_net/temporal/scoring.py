@@ -25,7 +25,7 @@ METRICS: dict[str, Callable[..., float]] = {
 # The mean of the targets, recording by recording (the paper's Tables 2 to 4).
 AVERAGE = "average"
 # A series whose standard deviation is below this is constant: no rater's scale is so fine.
-_CONSTANT = 1e-5
+CONSTANT = 1e-5
 # From so many recordings on there is an interval, of this confidence, from so many resamples.
 _RECORDINGS, _CONFIDENCE, _RESAMPLES = 6, 0.95, 9999
 
@@ -83,19 +83,23 @@ def held(face: np.ndarray, predictions: np.ndarray) -> np.ndarray:
 
 
 def predictions_for_ratings(
-    prediction: RecordingPrediction, reaction_delay: Sequence[float]
+    prediction: RecordingPrediction,
+    reaction_delay: Sequence[float],
+    rating_times: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Returns what `rated` compares with the ratings made at each frame's time, float64 [T, D].
+    """Returns what `rated` compares with the ratings made at some times, float64 [R, D].
 
     Args:
       prediction: of a recording.
       reaction_delay: seconds by which the ratings lag, of each target.
+      rating_times: [R] seconds; None for the times of the frames.
     """
     series = held(prediction.face, prediction.predictions).astype(np.float64)
     times = prediction.timestamps
-    # np.interp gives the first prediction for what lies before it.
+    rated = times if rating_times is None else rating_times
+    # np.interp gives the first prediction for what lies before it, and the last for what lies after.
     columns = [
-        np.interp(times - d, times, p) for d, p in zip(reaction_delay, series.T, strict=True)
+        np.interp(rated - d, times, p) for d, p in zip(reaction_delay, series.T, strict=True)
     ]
     return np.stack(columns, axis=1)
 
@@ -152,11 +156,11 @@ def score_recording(pairs: Pairs) -> dict:
     """
     labels, predictions = pairs.labels, pairs.predictions
     count = len(labels)
-    constant = bool(count and predictions.std() < _CONSTANT)
+    constant = bool(count and predictions.std() < CONSTANT)
     scores: dict = dict.fromkeys(METRICS)
     if count:
         scores["rmse"] = metrics.rmse(labels, predictions)
-    if pairs.enough and labels.std() >= _CONSTANT:
+    if pairs.enough and labels.std() >= CONSTANT:
         for name in ("cc", "ccc"):
             scores[name] = 0.0 if constant else METRICS[name](labels, predictions)
     neighbours = np.diff(pairs.frames) == 1

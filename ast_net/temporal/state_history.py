@@ -83,8 +83,8 @@ class StateHistory:
         Args:
           times: of the frames, seconds, [T].
         """
-        frames = self.predecessors(times)
         while len(times):
+            frames = self.predecessors(times)
             independent = self.independent(frames)
             self.append(times[:independent], self.states(frames[:independent]))
-            times, frames = times[independent:], frames[independent:]
+            times = times[independent:]

@@ -1,18 +1,11 @@
 """What must hold of records before anything is trained on them."""
 
-import hashlib
-import itertools
-from collections import defaultdict
-
 import numpy as np
 from absl import logging
 
 from ast_net import config, errors
 from ast_net.records import example_format, store
 from ast_net.temporal import scoring
-
-# A gold standard whose standard deviation is below this says nothing of who agrees with it.
-_CONSTANT = 1e-5
 
 
 def check(records: store.Records, experiment: config.Experiment) -> None:
@@ -22,61 +15,76 @@ def check(records: store.Records, experiment: config.Experiment) -> None:
 
     Args:
       records: of the run.
-      experiment: its targets, clip and reaction delay, in seconds.
+      experiment: its clip and its reaction delay, which is given in seconds.
 
     Raises:
-      InputError: two partitions have the same recording; or train or dev has fewer rated frames with a face,
-        after the reaction delay, than one clip lasts; or the gold standard of dev is constant.
+      InputError: two partitions have the same recording; or train or dev has fewer rated frames
+        with a face, after the reaction delay, than one clip lasts; or the gold standard of dev is
+        constant in all recordings and targets.
     """
-    _refuse_repetitions(records)
+    _check_repetitions(records)
     delays = experiment.reaction_delay.each(len(records.targets))
-    needed = (experiment.clip.frames - 1) * records.time_step
+    clip_seconds = (experiment.clip.frames - 1) * records.time_step
     for split in ("train", "dev"):
-        varies = False
-        for target, delay in enumerate(delays):
-            name, seconds = records.targets[target], 0.0
-            constant = []
-            for frames in records.frames(split):
-                prediction = scoring.RecordingPrediction(
-                    frames.recording, frames.timestamps, frames.valid, frames.labels, frames.labels
-                )
-                seen = scoring.pairs(prediction, delays, "seen")[target]
-                step = example_format.duration(frames.timestamps) / len(frames.timestamps)
-                seconds += len(seen.frames) * step
-                if len(seen.frames) and np.std(seen.labels) < _CONSTANT:
-                    constant.append(frames.recording)
-                varies |= len(seen.frames) > 0 and np.std(seen.labels) >= _CONSTANT
-            if seconds < needed:
+        seconds, spread = _seen(records, split, delays)
+        for column, target in enumerate(records.targets):
+            total = seconds[:, column].sum()
+            if total < clip_seconds:
                 raise errors.InputError(
-                    f"{split}: {seconds:.1f} s of frames have a face and a rating of {name} {delay:g} s "
-                    f"later, but one clip lasts {needed:.1f} s: look at the ratings (describe shows them), "
-                    "give a shorter `reaction_delay`, or shorter clips with `clip_frames`"
+                    f"{split}: {total:.1f} s of frames have a face and a rating of {target} "
+                    f"{delays[column]:g} s later, but one clip lasts {clip_seconds:.1f} s: look at "
+                    "the ratings (describe shows them), give a shorter `reaction_delay`, or shorter "
+                    "clips with `clip_frames`"
                 )
-            if constant:
+            constant = np.flatnonzero(spread[:, column] < scoring.CONSTANT)
+            if len(constant):
+                names = ", ".join(records.splits[split][number] for number in constant)
                 logging.warning(
-                    f"{split}: the ratings of {name} are constant in {', '.join(constant)}: no CC there"
+                    f"{split}: the ratings of {target} are constant in {names}: no CC there"
                 )
-        if split == "dev" and not varies:
+        if split == "dev" and not (spread >= scoring.CONSTANT).any():
             raise errors.InputError(
-                "dev: all ratings are constant, so that no epoch can be chosen by its CC: name other "
-                "recordings with `dev_recordings`"
+                "dev: all ratings are constant, so that no epoch can be chosen by its CC: name "
+                "other recordings with `dev_recordings`"
             )
 
 
-def _refuse_repetitions(records: store.Records) -> None:
+def _seen(
+    records: store.Records, split: str, delays: tuple[float, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Measures the rated frames with a face: what training sees.
+
+    Returns:
+      For R recordings and D targets how long such frames last, seconds [R, D], and the standard
+      deviation of their ratings [R, D], NaN where there are none.
+    """
+    seconds, spread = [], []
+    for frames in records.frames(split):
+        step = example_format.duration(frames.timestamps) / len(frames.timestamps)
+        # Only ratings are looked at, so they stand in for the predictions.
+        recording = scoring.RecordingPrediction(
+            frames.recording, frames.timestamps, frames.valid, frames.labels, frames.labels
+        )
+        seen = [pairs.labels for pairs in scoring.pairs(recording, delays, "seen")]
+        seconds.append([step * len(labels) for labels in seen])
+        spread.append([labels.std() if len(labels) else np.nan for labels in seen])
+    return np.array(seconds), np.array(spread)
+
+
+def _check_repetitions(records: store.Records) -> None:
     """Compares the recordings' features: their sums are the same only if all pictures are."""
-    places: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for split in records.splits:
-        for name, sums in zip(records.splits[split], records.sums(split), strict=True):
-            if sums["total"].any():
-                content = hashlib.sha256(b"".join(sums[k].tobytes() for k in ("total", "squares")))
-                places[content.hexdigest()].append((split, name))
-    for same in places.values():
-        for (split, name), (other_split, other) in itertools.combinations(same, 2):
-            if split != other_split:
+    places: dict[bytes, tuple[str, str]] = {}
+    for split, names in records.splits.items():
+        for name, sums in zip(names, records.sums(split), strict=True):
+            if not sums["total"].any():
+                continue  # no face
+            content = sums["total"].tobytes() + sums["squares"].tobytes()
+            other_split, other = places.setdefault(content, (split, name))
+            if other_split != split:
                 raise errors.InputError(
-                    f"{name} in {split} and {other} in {other_split} are the same recording: scores would "
-                    "be of what was trained on. Leave one out, with "
-                    "`train_recordings`, `dev_recordings` and `test_recordings`"
+                    f"{other} in {other_split} and {name} in {split} are the same recording: scores "
+                    "would be of what was trained on. Leave one out, with `train_recordings`, "
+                    "`dev_recordings` and `test_recordings`"
                 )
-            logging.warning(f"{split}: {name} and {other} are the same recording")
+            if other != name:
+                logging.warning(f"{split}: {other} and {name} are the same recording")

@@ -13,7 +13,7 @@ import tensorflow as tf
 from ast_net import config, errors, workdir
 from ast_net.cnn import backbone
 from ast_net.records import catalogue, clips, reaction_delay, store
-from ast_net.reports import delay_report, evaluation, evaluation_figures
+from ast_net.reports import challenge_format, delay_report, evaluation, evaluation_figures
 from ast_net.temporal import scoring, siamese, stacked_lstm, streaming, temporal_model
 from ast_net.training import checks, history, selection, temporal_step
 
@@ -56,7 +56,7 @@ def train_and_evaluate(experiment: config.Experiment, may_prepare: bool = True) 
 def evaluate(
     experiment: config.Experiment, settings: config.Evaluation, may_prepare: bool = True
 ) -> None:
-    """Evaluates a model of a run: tables, predictions and figures.
+    """Evaluates a model of a run: tables, predictions and figures; recordings without ratings are predicted.
 
     Args:
       experiment: the run that left the workdir, or the same with another data set.
@@ -243,11 +243,21 @@ def _evaluate(
     predictor = streaming.StreamingPredictor(loaded.network, loaded.spec.time_step)
     with _damage_reported(records):
         predictions = list(evaluation.predict(predictor, records.segments(split)))
+    output = folder / workdir.EVALUATION / f"{experiment.dataset}_{split}"
+    targets, delays = experiment.targets, _delays(experiment)
+    data_set = catalogue.data_set(experiment).reader
+    challenge_format.write(output / "avec", predictions, targets, delays, data_set)
+    if not _rated(records, split):
+        evaluation.write_predictions(output, predictions, targets, delays)
+        print(
+            f"{len(predictions)} recordings of {experiment.dataset}, {split}, have no ratings and are "
+            f"predicted, not scored: see {output}"
+        )
+        return
     epoch, selected_by = _selection(folder, model)
     chose = split == "dev" and selected_by != "last" and loaded.spec.records == records.digest
-    evaluated = evaluation.Evaluated(split, epoch, selected_by, chose, _delays(experiment))
+    evaluated = evaluation.Evaluated(split, epoch, selected_by, chose, delays)
     metrics = evaluation.document(evaluated, _scores(experiment, records, predictions))
-    output = folder / workdir.EVALUATION / f"{experiment.dataset}_{split}"
     evaluation.write(output, predictions, metrics)
     evaluation_figures.write(output / "figures", predictions, metrics)
     print(evaluation.format_table(metrics))

@@ -192,9 +192,11 @@ def test_centred_ratings_may_have_a_header_and_no_further_column(tmp_path):
 
 
 @pytest.mark.parametrize("layout", list(WRITERS)[1:])
-def test_every_further_layout_goes_the_whole_way(layout, tmp_path, whole_way, face_video):
+def test_every_further_layout_goes_the_whole_way(
+    layout, tmp_path, whole_way, face_video, other_face_video
+):
     write, train, dev = WRITERS[layout]
-    write(tmp_path / "source", face_video)
+    write(tmp_path / "source", face_video, other_face_video)
     whole_way("recola", tmp_path / "source", {"train": (train,), "dev": (dev,)})
 
 

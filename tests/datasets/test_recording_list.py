@@ -165,9 +165,16 @@ def test_a_target_that_nobody_rated_has_an_empty_column(folder):
     np.testing.assert_array_equal(gold, [[0.5, np.nan], [0.25, np.nan]])
 
 
-def test_own_recordings_go_the_whole_way(tmp_path, whole_way, face_video):
-    layouts.recordings(tmp_path / "source", face_video)
+def test_own_recordings_go_the_whole_way(tmp_path, whole_way, face_video, other_face_video):
+    layouts.recordings(tmp_path / "source", face_video, other_face_video)
     whole_way("recordings", tmp_path / "source", {})
+
+
+def test_one_video_under_two_names_is_not_trained_and_scored_on(tmp_path, whole_way, face_video):
+    layouts.recordings(tmp_path / "source", face_video)
+    with pytest.raises(errors.InputError, match="anna in train and ben in dev are the same"):
+        whole_way("recordings", tmp_path / "source", {})
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_changed_split_is_not_taken_for_the_prepared_one(tmp_path, face_video):
