@@ -46,7 +46,8 @@ def reproduce(settings: config.Reproduction) -> None:
         part = _with_reaction_delay(part, records)
         checks.check(records, part)
         # In a cross-validation each recording is tested once; what chose an epoch does not count.
-        splits = [s for s in runs.evaluated_splits(records) if s == "test" or not fold]
+        possible = ("test",) if fold else ("dev", "test")
+        splits = [split for split in possible if runs.rated(records, split)]
         for row in rows:
             for seed in range(1 if row in config.BASELINES else settings.seeds):
                 run = run_of(part, row, seed)

@@ -49,8 +49,9 @@ def train_and_evaluate(experiment: config.Experiment, may_prepare: bool = True) 
         delay_report.report(folder / workdir.REACTION_DELAY, search, experiment.targets)
     with _damage_reported(records):
         _train(experiment, records, folder)
-    for split in evaluated_splits(records):
-        _evaluate(experiment, records, folder, split, "best")
+    for split in ("dev", "test"):
+        if rated(records, split):
+            _evaluate(experiment, records, folder, split, "best")
 
 
 def evaluate(
@@ -91,16 +92,6 @@ def completed(experiment: config.Experiment) -> config.Experiment:
     if experiment.reaction_delay.seconds is None:
         changes["reaction_delay"] = config.ReactionDelay((reader.REACTION_DELAY,))
     return dataclasses.replace(experiment, **changes)
-
-
-def evaluated_splits(records: store.Records) -> list[str]:
-    """Returns the splits that a run is evaluated on at its end: dev and test, where they are rated."""
-    return [
-        split
-        for split in ("dev", "test")
-        if split in records.splits
-        and any(np.isfinite(recording.labels).any() for recording in records.frames(split))
-    ]
 
 
 def find_reaction_delay(records: store.Records) -> reaction_delay.DelaySearch:
@@ -199,6 +190,12 @@ def _train(experiment: config.Experiment, records: store.Records, folder: pathli
     temporal_step.train(model, training_model, batches, dev_batches, agreement, folder, experiment)
 
 
+def rated(records: store.Records, split: str) -> bool:
+    """Whether the data set has such a split, and the split has ratings."""
+    frames = records.frames(split) if split in records.splits else ()
+    return any(np.isfinite(recording.labels).any() for recording in frames)
+
+
 def _means(
     experiment: config.Experiment,
     records: store.Records,
@@ -247,7 +244,7 @@ def _evaluate(
     targets, delays = experiment.targets, _delays(experiment)
     data_set = catalogue.data_set(experiment).reader
     challenge_format.write(output / "avec", predictions, targets, delays, data_set)
-    if not _rated(records, split):
+    if not rated(records, split):
         evaluation.write_predictions(output, predictions, targets, delays)
         print(
             f"{len(predictions)} recordings of {experiment.dataset}, {split}, have no ratings and are "
