@@ -257,7 +257,7 @@ def _raters(
             continue
         result[target] = {
             "recordings": len(own),
-            "raters": f"{min(row['raters'] for row in own)} to {max(row['raters'] for row in own)}",
+            "raters": ", ".join(map(str, sorted({row["raters"] for row in own}))),
             "CC of two raters": _finite_mean(pairs),
             "min over recordings": float(np.nanmin(pairs)),
             "CC of a rater and the mean of the others": _finite_mean(others),
@@ -286,10 +286,10 @@ def _raters_text(rated: Mapping[str, Mapping[str, tables.Row]]) -> str:
         )
     return (
         "## The raters\n\nHow well people agree about the same recordings, means over "
-        "recordings. A model "
-        "that agrees with the gold standard as well as a rater does with the others has learned "
-        "what can "
-        "be learned.\n\n" + tables.markdown(rows)
+        "recordings. It says "
+        "how hard the task is. The gold standard is the mean of all raters, whose errors cancel "
+        "in part, so "
+        "a model can agree with it better than a single rater does.\n\n" + tables.markdown(rows)
     )
 
 
@@ -330,7 +330,7 @@ def _comparisons(
                         f"`{reproduction_scores.PROTOCOL}`, {len(scores.recordings)} recordings"
                     )
                     if row not in config.BASELINES:
-                        protocol += f", {seeds} seeds"
+                        protocol += f", {seeds} seed{'s' * (seeds > 1)}"
                         protocol += ", chose the epoch" if scores.chose_epoch else ""
                     name = f"ours: {_named(row)}"
                     rows.append(
