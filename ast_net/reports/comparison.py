@@ -93,10 +93,9 @@ def _head(
     for split, scores in partitions.items():
         delay = ", ".join(f"{seconds:g} s" for seconds in scores.reaction_delay)
         text = (
-            f"- Partition `{split}`{_folds_text(settings)}: {len(scores.recordings)} recordings, "
-            "up to "
-            f"{scores.seeds} seeds a row; ratings lag by {delay} ({', '.join(scores.targets[:-1])}"
-            f"{', the first fold' if settings.folds else ''})."
+            f"- Partition `{split}`{_folds_text(settings)}: {len(scores.recordings)} recordings; "
+            f"seeds of a trained row: {scores.seeds}; ratings lag by {delay} "
+            f"({', '.join(scores.targets[:-1])}{', the first fold' if settings.folds else ''})."
         )
         if scores.chose_epoch:
             text += (
