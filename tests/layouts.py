@@ -1,8 +1,8 @@
 """Writes small folders as data sets lie on people's disks: one function a layout.
 
-All take the folder and what stands for the recordings' videos, one for all or in turn; without any the video
-files of RECOLA and `recordings` are empty, which is enough where only ratings are read. Their gold standard
-is `course`.
+All take the folder and what stands for the recordings' videos, one for all or in turn; without any
+the video files of RECOLA and `recordings` are empty, which is enough where only ratings are read.
+Their gold standard is `course`.
 """
 
 import fractions
@@ -183,8 +183,8 @@ def afew_va(
     clips: Sequence[str] = ("001", "002", "003", "004"),
     actors: Sequence[str | None] = ("A", "A", "B", "C"),
 ) -> pathlib.Path:
-    """AFEW-VA's clips; those at place k have the pictures, darker by k, valence i % 21 - 10 in picture i, and
-    arousal k."""
+    """AFEW-VA's clips: that at place k has the pictures, darker by k, arousal k, and in picture i the
+    valence i % 21 - 10."""
     for k, (clip, actor) in enumerate(zip(clips, actors, strict=True)):
         (folder / clip).mkdir(parents=True)
         for i, image in enumerate(images):

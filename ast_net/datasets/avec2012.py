@@ -46,7 +46,7 @@ class Avec2012(reader.Reader):
     RATING_FILE = "{target}/labels_continuous_{recording}_{target}.dat"
 
     def partitions(self, folder: pathlib.Path) -> reader.Partitions:
-        """Returns the sessions that have labels; those of test that have videos, if it has no labels."""
+        """Returns the sessions that have labels; of test those with videos, if it has no labels."""
         result = {}
         for split, (on_disk, sessions) in _SPLITS.items():
             below = _labels(folder, on_disk)

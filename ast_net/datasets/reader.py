@@ -146,8 +146,8 @@ class Reader(abc.ABC):
     def sources(self, folder: pathlib.Path) -> dict[str, list[Source]]:
         """Returns the recordings of each split: the settings' or the data set's own.
 
-        Where no rating file of test is there, as challenges hand it out, its recordings come without
-        ratings, and a warning says so.
+        Where no rating file of test is there, as challenges hand it out, its recordings come
+        without ratings, and a warning says so.
 
         Raises:
           InputError: files are missing, a recording is named twice, two recordings have one file,
@@ -183,8 +183,8 @@ def _without_missing_ratings(test: list[Source]) -> list[Source]:
     unrated = [source.name for source in test if not source.ratings]
     if unrated:
         logging.warning(
-            f"test: no ratings of {', '.join(unrated)}: evaluate with `split=test` predicts what has "
-            "none, and scores the others"
+            f"test: no ratings of {', '.join(unrated)}: evaluate with `split=test` predicts what "
+            "has none, and scores the others"
         )
     return test
 

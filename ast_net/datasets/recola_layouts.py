@@ -36,7 +36,7 @@ class Layout:
     suffix: str = ".csv"
 
     def split(self, folder: pathlib.Path) -> dict[str, tuple[str, ...]]:
-        """The recordings of each split, a challenge's test videos included, which have no ratings."""
+        """The recordings of each split, with a challenge's test videos, which have no ratings."""
         if "test" in self.partitions:
             return self.partitions
         paths = [path for videos in self.videos for path in (folder / videos).glob("test_*")]

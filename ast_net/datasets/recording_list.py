@@ -21,8 +21,9 @@ class RecordingList(reader.Reader):
       recording,video,split,ratings
       anna,videos/anna.mp4,train,ratings/anna.csv
       ben,videos/ben.mp4,dev,ratings/ben.csv
-    split is train, dev or test; in test the ratings may be empty. A rating file has a column of seconds and one for each target, or
-    one for each target and rater, of which the gold standard is made; ratings are in [-1, 1]:
+    split is train, dev or test; in test the ratings may be empty. A rating file has a column
+    of seconds and one for each target, or one for each target and rater, of which the gold standard
+    is made; ratings are in [-1, 1]:
       time,valence,arousal             or   time,valence_kim,valence_lee,arousal_kim,arousal_lee
       0.00,0.12,-0.3                        0.00,0.1,0.2,-0.3,-0.4
     """

@@ -3,8 +3,8 @@
 Letters: L frames of a segment, N of a clip, F features, D targets.
 """
 
+import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -17,30 +17,18 @@ Segment = dict[str, tf.Tensor]
 _SHUFFLED_CLIPS = 128
 
 
-class Lane(NamedTuple):
-    """Recordings that are read one after the other, while other lanes are read beside it.
-
-    Attributes:
-      segments: examples of `example_format.features_dict`.
-      count: how many segments they are.
-      seconds: how long they last together.
-    """
-
-    segments: tf.data.Dataset
-    count: int
-    seconds: float
-
-
 def batches(
-    lanes: Sequence[Lane], experiment: config.Experiment, time_step: float, epoch: int
+    segments: tf.data.Dataset,
+    beside: int,
+    experiment: config.Experiment,
+    time_step: float,
+    epoch: int,
 ) -> tf.data.Dataset:
     """Returns the batches of one epoch, shuffled: a function of the seed and the epoch alone.
 
-    A batch has clips of as many recordings as if all clips of the epoch were shuffled, provided that each
-    recording has a lane.
-
     Args:
-      lanes: the training recordings, as `store.Records.lanes` gives them.
+      segments: examples of `example_format.features_dict`, in the order of `reading_order`.
+      beside: how many of them are held in memory, to take clips from in turn.
       experiment: clip, reaction delay, batch size and seed.
       time_step: seconds between a clip's frames.
       epoch: counted from 0.
@@ -61,14 +49,7 @@ def batches(
         shuffled = tf.random.experimental.stateless_shuffle(starts, (seed, place))
         return tf.data.Dataset.from_tensor_slices(shuffled).map(lambda start: cut(prepared, start))
 
-    # Each lane comes as often as it has clips, or a little more often: then it is passed over.
-    turns = np.repeat(np.arange(len(lanes)), [int(a.seconds / hop) + a.count for a in lanes])
-    np.random.default_rng(seed).shuffle(turns)
-    clips = tf.data.Dataset.choose_from_datasets(
-        [lane.segments.flat_map(clips_of) for lane in lanes],
-        tf.data.Dataset.from_tensor_slices(turns),
-        stop_on_empty_dataset=False,
-    )
+    clips = segments.interleave(clips_of, cycle_length=beside, block_length=1)
     clips = clips.shuffle(_SHUFFLED_CLIPS, seed=seed)
     decoded = clips.batch(training.batch_size).map(_decode)
     if training.feature_dropout:
@@ -76,6 +57,34 @@ def batches(
             lambda number, batch: silence(batch, training.feature_dropout, (seed, number))
         )
     return decoded.prefetch(2)
+
+
+def reading_order(
+    counts: Sequence[int], beside: int, rng: np.random.Generator
+) -> list[tuple[int, int]]:
+    """Returns all segments in an order for reading so many of them beside each other.
+
+    Recordings are laid out in a row, their segments permuted. The row is cut into `beside` parts of
+    equal length, and the first segment of each part is read, then the second of each, and so on. So
+    what is read at a time is of nearly as many recordings as can be, in proportion to their length.
+
+    Args:
+      counts: how many segments each recording has.
+      beside: how many segments are read at a time.
+      rng: decides.
+
+    Returns:
+      The number of the recording, and that of its segment, for each segment.
+    """
+    row = [
+        (recording, int(segment))
+        for recording in rng.permutation(len(counts)).tolist()
+        for segment in rng.permutation(counts[recording])
+    ]
+    edges = np.linspace(0, len(row), min(beside, len(row)) + 1).astype(int).tolist()
+    parts = [row[first:last] for first, last in itertools.pairwise(edges)]
+    turns = itertools.zip_longest(*parts)
+    return [place for turn in turns for place in turn if place is not None]
 
 
 def measuring_batches(

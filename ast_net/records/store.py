@@ -114,45 +114,26 @@ class Records:
             with np.load(self.folder / _sidecar(split, number)) as stored:
                 yield {key: stored[key] for key in ("total", "squares")}
 
-    def lanes(self, split: str, seed: Sequence[int]) -> list[clips.Lane]:
-        """Returns the recordings of a split for training, to be read beside each other.
-
-        Each recording has a lane of its own if so many segments may be held in memory; otherwise some
-        follow each other. A recording is read from one of its segments on, as the seed decides, and then
-        from its beginning.
+    def shuffled(self, split: str, seed: Sequence[int]) -> tuple[tf.data.Dataset, int]:
+        """Returns the examples of a split in an order for training, and how many to read at a time.
 
         Args:
           split: its name.
-          seed: decides where in each recording the reading begins.
+          seed: decides the order (`clips.reading_order`).
         """
-        rng = np.random.default_rng([*seed])
         info = self._builder.info.splits[split]
-        counts = np.array(info.shard_lengths)
-        frames = [recording.timestamps for recording in self.frames(split)]
-        seconds = [example_format.duration(times) for times in frames]
-        held = max(len(times) / count for times, count in zip(frames, counts))
-        lanes: list[list[int]] = [
-            [] for _ in range(min(len(counts), max(8, int(_HELD_FRAMES / held))))
-        ]
-        for number in np.argsort(seconds)[::-1].tolist():
-            min(lanes, key=lambda lane: sum(seconds[k] for k in lane)).append(number)
-        starts = rng.integers(counts)
-        paths = np.array(list(map(str, info.filepaths)))
+        frames = [len(recording.timestamps) for recording in self.frames(split)]
+        longest = max(count / pieces for count, pieces in zip(frames, info.shard_lengths))
+        beside = max(8, int(_HELD_FRAMES / longest))
+        order = clips.reading_order(info.shard_lengths, beside, np.random.default_rng([*seed]))
+        paths = [str(info.filepaths[recording]) for recording, _ in order]
 
-        def read(path: tf.Tensor, start: tf.Tensor) -> tf.data.Dataset:
-            recording = tf.data.TFRecordDataset(path)
-            return recording.skip(start).concatenate(recording.take(start))
+        def read(path: tf.Tensor, segment: tf.Tensor) -> tf.data.Dataset:
+            return tf.data.TFRecordDataset(path).skip(segment).take(1)
 
-        return [
-            clips.Lane(
-                tf.data.Dataset.from_tensor_slices((paths[lane], starts[lane]))
-                .flat_map(read)
-                .map(self._builder.info.features.deserialize_example),
-                int(counts[lane].sum()),
-                sum(seconds[k] for k in lane),
-            )
-            for lane in lanes
-        ]
+        places = tf.data.Dataset.from_tensor_slices((paths, [segment for _, segment in order]))
+        deserialize = self._builder.info.features.deserialize_example
+        return places.flat_map(read).map(deserialize), beside
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns mean and variance of each feature over the training frames with a face, float32 [F].
@@ -164,8 +145,9 @@ class Records:
           InputError: there is no face in any frame.
         """
         frames = sum(int(recording.valid.sum()) for recording in self.frames("train"))
-        sums = list(self.sums("train"))
-        total, squares = (sum(s[key] for s in sums) for key in ("total", "squares"))
+        total, squares = np.zeros(()), np.zeros(())
+        for sums in self.sums("train"):
+            total, squares = total + sums["total"], squares + sums["squares"]
         if not frames:
             raise errors.InputError(
                 "no face was found in any frame of the training recordings: look at the videos, or name "

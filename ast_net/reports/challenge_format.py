@@ -1,4 +1,4 @@
-"""Predictions as files like a data set's ratings: what a challenge takes in, and its readers read."""
+"""Predictions as files like a data set's ratings: what a challenge takes in."""
 
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
@@ -48,8 +48,8 @@ def rating_times(timestamps: np.ndarray, rating_step: float | None) -> np.ndarra
 
     Args:
       timestamps: of the T frames, seconds.
-      rating_step: seconds between ratings, from 0 to the end of the last frame, 7,501 times for 300 s
-        of 0.04 s; None for a rating at each frame.
+      rating_step: seconds between ratings, which go from 0 to the end of the last frame: 300 s have
+        7,501 ratings 0.04 s apart; None for a rating at each frame.
     """
     if rating_step is None:
         return timestamps

@@ -58,7 +58,8 @@ def local_loss(
     intervals = np.digitize(np.arange(frames), edges) == np.arange(num_intervals)[:, np.newaxis]
     members = valid[:, tf.newaxis] & intervals[..., np.newaxis]
     occupied = tf.reduce_any(members, axis=2)
-    return _half_mean(_squares(*_ranges(labels, predictions, members), occupied), occupied)
+    label_ranges, prediction_ranges = _ranges(labels, predictions, members)
+    return _half_mean(_squares(label_ranges, prediction_ranges, occupied), occupied)
 
 
 def global_loss(labels: Tensor, predictions: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -66,7 +67,8 @@ def global_loss(labels: Tensor, predictions: Tensor, mask: Tensor | None = None)
     labels, predictions, valid = _check(labels, predictions, mask)
     members = valid[:, tf.newaxis]
     occupied = tf.reduce_any(members, axis=2)
-    squares = _squares(*_ranges(labels, predictions, members), occupied)
+    label_ranges, prediction_ranges = _ranges(labels, predictions, members)
+    squares = _squares(label_ranges, prediction_ranges, occupied)
     return tf.reduce_sum(squares, axis=(1, 2))
 
 

@@ -226,15 +226,21 @@ def score(
 
 def _joined(parts: Sequence[Pairs]) -> Pairs:
     """All recordings in one series; between two of them lies a gap."""
-    arrays = [[getattr(p, name) for p in parts] for name in ("labels", "predictions", "face")]
     starts = np.cumsum([0, *(p.frames[-1] + 2 if len(p.frames) else 0 for p in parts)])
-    frames = [p.frames + start for p, start in zip(parts, starts)]
-    return Pairs(*map(np.concatenate, [*arrays, frames]), any(p.enough for p in parts))
+    return Pairs(
+        np.concatenate([p.labels for p in parts]),
+        np.concatenate([p.predictions for p in parts]),
+        np.concatenate([p.face for p in parts]),
+        np.concatenate([p.frames + start for p, start in zip(parts, starts)]),
+        any(p.enough for p in parts),
+    )
 
 
 def _averaged(rows: Sequence[dict]) -> dict:
     """The mean of the targets of one recording, over those that are defined."""
-    result = {name: _mean([row[name] for row in rows]) for name in ("frames", "face", *METRICS)}
+    result: dict = {
+        name: _mean([row[name] for row in rows]) for name in ("frames", "face", *METRICS)
+    }
     smoothness = [row["smoothness"] for row in rows]
     result["smoothness"] = {n: _mean([s[n] for s in smoothness]) for n in smoothness[0]}
     return {**result, "constant": any(row["constant"] for row in rows)}

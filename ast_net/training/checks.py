@@ -33,8 +33,8 @@ def check(records: store.Records, experiment: config.Experiment) -> None:
                 raise errors.InputError(
                     f"{split}: {total:.1f} s of frames have a face and a rating of {target} "
                     f"{delays[column]:g} s later, but one clip lasts {clip_seconds:.1f} s: look at "
-                    "the ratings (describe shows them), give a shorter `reaction_delay`, or shorter "
-                    "clips with `clip_frames`"
+                    "the ratings (describe shows them), give a shorter `reaction_delay`, or "
+                    "shorter clips with `clip_frames`"
                 )
             constant = np.flatnonzero(spread[:, column] < scoring.CONSTANT)
             if len(constant):
@@ -82,8 +82,8 @@ def _check_repetitions(records: store.Records) -> None:
             other_split, other = places.setdefault(content, (split, name))
             if other_split != split:
                 raise errors.InputError(
-                    f"{other} in {other_split} and {name} in {split} are the same recording: scores "
-                    "would be of what was trained on. Leave one out, with `train_recordings`, "
+                    f"{other} in {other_split} and {name} in {split} are the same recording: "
+                    "scores would be of what was trained on. Leave one out, with `train_recordings`, "
                     "`dev_recordings` and `test_recordings`"
                 )
             if other != name:

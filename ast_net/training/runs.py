@@ -19,7 +19,7 @@ from ast_net.training import checks, history, selection, temporal_step
 
 
 def train_and_evaluate(experiment: config.Experiment, may_prepare: bool = True) -> None:
-    """Prepares the data, trains in the workdir, and evaluates the best model on dev, and on test if rated.
+    """Prepares the data, trains in the workdir, and evaluates the best model on dev and rated test.
 
     Args:
       experiment: the run; what it leaves to the data set is filled in (`completed`).
@@ -57,7 +57,9 @@ def train_and_evaluate(experiment: config.Experiment, may_prepare: bool = True) 
 def evaluate(
     experiment: config.Experiment, settings: config.Evaluation, may_prepare: bool = True
 ) -> None:
-    """Evaluates a model of a run: tables, predictions and figures; recordings without ratings are predicted.
+    """Evaluates a model of a run: tables, predictions and figures.
+
+    A split without ratings is predicted, in the format of its ratings, and not scored.
 
     Args:
       experiment: the run that left the workdir, or the same with another data set.
@@ -175,8 +177,8 @@ def _train(experiment: config.Experiment, records: store.Records, folder: pathli
     predictor = streaming.StreamingPredictor(model, records.time_step)
 
     def batches(epoch: int) -> tf.data.Dataset:
-        lanes = records.lanes("train", (experiment.training.seed, epoch))
-        return clips.batches(lanes, experiment, records.time_step, epoch)
+        segments, beside = records.shuffled("train", (experiment.training.seed, epoch))
+        return clips.batches(segments, beside, experiment, records.time_step, epoch)
 
     def agreement() -> dict[str, float]:
         dev, train = records.segments("dev"), records.segments("train", len(records.splits["dev"]))
@@ -247,8 +249,8 @@ def _evaluate(
     if not rated(records, split):
         evaluation.write_predictions(output, predictions, targets, delays)
         print(
-            f"{len(predictions)} recordings of {experiment.dataset}, {split}, have no ratings and are "
-            f"predicted, not scored: see {output}"
+            f"{len(predictions)} recordings of {experiment.dataset}, {split}, have no ratings and "
+            f"are predicted, not scored: see {output}"
         )
         return
     epoch, selected_by = _selection(folder, model)

@@ -84,7 +84,7 @@ def test_records_take_little_more_than_their_features(prepared):
     examples = list(prepared.segments("train").as_numpy_iterator())
     frames = max(example["first_frame"] + len(example["mask"]) for example in examples)
     assert len(examples) > 1
-    # Of three frames one is stored twice, so that every clip lies within a segment.
+    # Half of the frames are stored twice, so that every clip lies within a segment.
     stored = sum(len(example["mask"]) for example in examples)
     assert stored <= 1.5 * frames
     assert size <= 1.15 * stored * 512 * 2

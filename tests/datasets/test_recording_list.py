@@ -112,6 +112,16 @@ def test_what_is_wrong_with_the_list_is_named(folder, old, new, message):
     assert str(folder) in str(raised.value)
 
 
+def test_recordings_of_test_need_no_ratings(folder):
+    text = (folder / "recordings.csv").read_text()
+    (folder / "videos/carl.mp4").touch()
+    (folder / "recordings.csv").write_text(text + "carl,videos/carl.mp4,test,,left\n")
+    (carl,) = sources(folder)["test"]
+    assert (carl.ratings, len(carl.read_gold()[0])) == ((), 0)
+    with pytest.raises(errors.InputError, match="of train or dev without ratings: carl;.*`dev_rec"):
+        sources(folder, partitions={"train": ("anna",), "dev": ("ben", "carl")})
+
+
 def test_without_a_list_the_error_shows_one(tmp_path):
     with pytest.raises(
         errors.InputError, match="recordings.csv: no such file(.|\n)*time,valence,arousal"

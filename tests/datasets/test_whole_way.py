@@ -1,14 +1,17 @@
 """Each layout goes through prepare, one epoch of train, and evaluate."""
 
 import json
+import shutil
 from unittest import mock
 
+import calls
 import layouts
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from ast_net import config
+from ast_net.datasets import recola_layouts
 from ast_net.records import store
 from ast_net.reports import evaluation_figures
 from ast_net.training import runs
@@ -76,6 +79,31 @@ def test_avec2012_with_a_further_target(face_avis, data_dir, tmp_path):
         tmp_path / "run/evaluation/avec2012_dev/predictions.csv", delimiter=",", names=True
     )
     np.testing.assert_allclose(rows["power_label"], layouts.curve(24, 2 + 20), atol=1e-3)
+
+
+def test_a_challenge_s_test_videos_are_predicted_in_its_format(face_avis, data_dir, tmp_path):
+    folder = tmp_path / "recola"
+    layouts.recola_avec_2016(folder, *face_avis)
+    shutil.copyfile(face_avis[2], folder / "recordings_video/test_1.mp4")
+    partitions = {f"{split}_recordings": (f"{split}_1",) for split in config.SPLITS}
+    evaluated, _ = run("recola", folder, data_dir, tmp_path, **partitions)
+    assert evaluated == ["dev_1"]
+    output = tmp_path / "run/evaluation/recola_test"
+    assert not output.exists(), "train evaluates what is rated"
+    done = calls.call("evaluate", f"--workdir={tmp_path / 'run'}", "--split=test")
+    assert done.ended == 0 and "have no ratings and are predicted, not scored" in done.printed
+    assert sorted(path.name for path in output.iterdir()) == ["avec", "predictions.csv"]
+    rows = np.genfromtxt(output / "predictions.csv", delimiter=",", names=True)
+    assert len(rows) == 24 and np.isnan(rows["valence_label"]).all()
+    for target in config.TARGETS:
+        ratings = recola_layouts.read_arff(output / f"avec/{target}/test_1.arff")
+        # 24 frames last 0.4802 s. After the last frame its prediction stands.
+        np.testing.assert_allclose(ratings.times, np.arange(13) * 0.04, atol=1e-9)
+        predictions = rows[f"{target}_prediction"]
+        expected = np.interp(ratings.times, rows["timestamp_s"], predictions)
+        np.testing.assert_allclose(ratings.values[:, 0], expected, atol=3e-5)
+        assert np.ptp(predictions) > 0
+    assert (tmp_path / "run/evaluation/recola_dev/avec/arousal/dev_1.arff").is_file()
 
 
 def test_semaine(face_avis, data_dir, tmp_path):

@@ -189,19 +189,18 @@ def test_every_recording_however_short_has_clips_in_every_epoch():
         raw_segment(frames) | {"features": tf.fill((frames, 3), tf.constant(frames, tf.float16))}
         for frames in lengths
     ]
-    lanes = [lane(recording) for recording in recordings]
+    segments = dataset(*recordings)
     for epoch in range(6):
-        (batch,) = clips.batches(lanes, experiment(clip_hop=20), STEP, epoch).as_numpy_iterator()
+        (batch,) = clips.batches(
+            segments, 6, experiment(clip_hop=20), STEP, epoch
+        ).as_numpy_iterator()
         assert batch["mask"].shape == (6, 5, 2)
         assert sorted(batch["features"].max(axis=(1, 2))) == [0, *lengths[1:]]
 
 
-def lane(*segments):
+def dataset(*segments):
     first, *others = map(tf.data.Dataset.from_tensors, segments)
-    seconds = sum(len(segment["timestamps"]) for segment in segments) / RATE
-    return clips.Lane(
-        functools.reduce(tf.data.Dataset.concatenate, others, first), len(segments), seconds
-    )
+    return functools.reduce(tf.data.Dataset.concatenate, others, first)
 
 
 def experiment(**training):
@@ -213,9 +212,9 @@ def experiment(**training):
 
 
 def batches_of_epoch(epoch, **settings):
-    lanes = [lane(raw_segment(60)), lane(raw_segment(31))]
+    segments = dataset(raw_segment(60), raw_segment(31))
     settings = experiment(batch_size=4, clip_hop=4, **settings)
-    return list(clips.batches(lanes, settings, STEP, epoch).as_numpy_iterator())
+    return list(clips.batches(segments, 2, settings, STEP, epoch).as_numpy_iterator())
 
 
 def test_batches_have_the_models_shapes():
@@ -263,24 +262,29 @@ def test_the_clips_of_an_epoch_do_not_share_one_offset():
     assert len(set(starts)) > 1
 
 
-def test_a_batch_has_nearly_as_many_recordings_as_uniform_shuffling_gives():
-    """As AVEC 2012 has them: 31 recordings of different lengths, 32 clips a batch."""
-    rng = np.random.default_rng(0)
-    frames = rng.integers(600, 2000, 31)
-    lanes = [
-        lane(raw_segment(n, 0) | {"features": tf.fill((n, 1), tf.constant(k, tf.float16))})
-        for k, n in enumerate(frames, start=1)
-    ]
-    settings = experiment(batch_size=32, clip_hop=5)
-    counts = [
-        len(np.unique(batch["features"].max(axis=(1, 2))[batch["mask"].any(axis=(1, 2))]))
-        for batch in clips.batches(lanes, settings, STEP, 3).as_numpy_iterator()
-    ]
-    shares = frames / frames.sum()
-    uniform = (1 - (1 - shares) ** 32).sum()
-    assert np.mean(counts) >= 0.9 * uniform
-    # The end of the epoch, too; the last batch is not full.
-    assert np.mean(counts[-len(counts) // 5 : -1]) >= 0.9 * uniform
+def test_every_segment_is_read_once(rng):
+    counts = [3, 1, 7, 2]
+    for beside in (1, 4, 50):
+        order = clips.reading_order(counts, beside, rng)
+        assert sorted(order) == [(r, s) for r, count in enumerate(counts) for s in range(count)]
+    assert clips.reading_order(counts, 4, rng) != clips.reading_order(counts, 4, rng)
+
+
+def test_a_batch_has_nearly_as_many_recordings_as_uniform_shuffling_gives(rng):
+    """As AVEC 2012 has them: 31 recordings of 2 to 7 minutes, 32 clips a batch, 50 segments held."""
+    counts = rng.integers(6, 21, 31)
+    order = clips.reading_order(counts, 50, rng)
+    # A segment's clips are shuffled, and the clips of 50 segments taken in turn; each says whose it is.
+    taken = tf.data.Dataset.from_tensor_slices([recording for recording, _ in order])
+    taken = taken.interleave(
+        lambda recording: tf.data.Dataset.from_tensors(recording).repeat(197), cycle_length=50
+    )
+    taken = taken.shuffle(clips._SHUFFLED_CLIPS, seed=1).batch(32)
+    found = [len(np.unique(batch)) for batch in taken.as_numpy_iterator()]
+    uniform = (1 - (1 - counts / counts.sum()) ** 32).sum()
+    assert np.mean(found) >= 0.9 * uniform
+    # At the end of the epoch, too.
+    assert np.mean(found[-len(found) // 5 :]) >= 0.9 * uniform
 
 
 def test_measuring_takes_the_same_clips_in_order():
