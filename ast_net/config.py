@@ -39,6 +39,25 @@ OUTPUTS = {
     "jsonl": "",
     "window": "",
 }
+# The losses of the paper's Table 1, in its order, as sums of their terms.
+TABLE_1 = (
+    "La",
+    "T",
+    "La+T",
+    "La+S",
+    "La+T+S",
+    "La+T+G",
+    "La+T+Lo",
+    "La+Lo+G",
+    "La+T+Lo+G",
+    "La+T+Lo+G+S",
+)
+# And those of its Figure 2.
+FIGURE_2 = ("La+T+G+S", "La+T+Lo+S")
+WHOLE_LOSS = TABLE_1[-1]
+BASELINES = ("mean", "ridge")
+# What `reproduce` compares.
+ROWS = (*TABLE_1, *FIGURE_2, "CCC", *BASELINES)
 EXPORT_FORMATS = ("saved_model", "onnx", "openvino", "litert")
 
 
@@ -488,10 +507,9 @@ class Training(Arithmetic):
     seed: int = setting(0, "Seed of the initial weights and the order of the clips.", _SEED)
 
 
-class Experiment(Preparation):
-    """A run: a data set, its features, and the model trained on them."""
+class Study(Preparation):
+    """A data set, its features, and the model trained on them."""
 
-    workdir: str | None = setting(None, "Folder of the run. Default: runs/DATASET.", identity=False)
     reaction_delay: ReactionDelay = ReactionDelay()
     lstm: StackedLSTM = StackedLSTM()
     training: Training = Training()
@@ -509,6 +527,42 @@ class Experiment(Preparation):
             not isinstance(seconds, tuple) or len(seconds) in (1, len(self.targets)),
             f"`reaction_delay` must be one number, or one for each of {', '.join(self.targets)}, "
             f"found {seconds}",
+        )
+
+
+class Experiment(Study):
+    """A run."""
+
+    workdir: str | None = setting(None, "Folder of the run. Default: runs/DATASET.", identity=False)
+
+
+class Reproduction(Study):
+    """The runs that the paper's tables are made of."""
+
+    workdir: str | None = setting(
+        None, "Folder of all runs and of the report. Default: runs/reproduce-DATASET."
+    )
+    seeds: int = setting(5, "Runs of each loss, with the seeds from `seed` on.", _NATURAL)
+    rows: tuple[str, ...] = setting(
+        (),
+        f"What to compare, some of {', '.join(ROWS)}: sums of loss terms (La: label, T: trend, Lo: local, "
+        "G: global, S: Siamese), 1 - CCC alone, the mean rating, and ridge regression on the features. "
+        "Default: all.",
+    )
+    folds: int | None = setting(
+        None,
+        "Number of parts that all recordings are dealt to, by subject where he is known. In turn one part "
+        "is tested, the next chooses the epoch, the others train. Default: the partitions.",
+        Bounds(3),
+    )
+    workers: int = setting(2, "Number of runs side by side.", _NATURAL)
+
+    def check(self) -> None:
+        super().check()
+        unknown = [row for row in self.rows if row not in ROWS]
+        _require(
+            not unknown,
+            f"`rows` must be some of {', '.join(ROWS)}, found {', '.join(unknown)}",
         )
 
 

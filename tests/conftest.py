@@ -32,6 +32,7 @@ _PORTRAIT = pathlib.Path(__file__).parents[1] / "ast_net/demo/portrait.jpg"
 def pytest_collection_modifyitems(items):
     """The files that take longest come first, so that no process waits for another's last one."""
     longest = ("test_verbs.py", "test_fit.py", "test_expressions.py", "test_client.py")
+    longest += ("test_reproduction.py",)
     items.sort(key=lambda item: item.path.name not in longest)
     # What was imported stays: to look through it again and again takes a twentieth of the time.
     gc.freeze()

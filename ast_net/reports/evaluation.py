@@ -3,14 +3,14 @@
 import dataclasses
 import pathlib
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
 
 from ast_net.records import example_format
 from ast_net.reports import tables
-from ast_net.temporal import scoring, streaming
+from ast_net.temporal import scoring
 
 _STATISTICS = ("mean", "sd", "min", "max")
 
@@ -34,8 +34,16 @@ class Evaluated:
     reaction_delay: tuple[float, ...]
 
 
+class FramePredictor(Protocol):
+    """What predicts a recording frame after frame, such as `streaming.StreamingPredictor`."""
+
+    def reset(self) -> None: ...
+
+    def predict(self, features: np.ndarray, times: np.ndarray) -> np.ndarray: ...
+
+
 def predict(
-    predictor: streaming.StreamingPredictor, segments: tf.data.Dataset
+    predictor: FramePredictor, segments: tf.data.Dataset
 ) -> Iterator[scoring.RecordingPrediction]:
     """Streams each recording through the model, segment by segment.
 

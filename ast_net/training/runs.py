@@ -50,7 +50,7 @@ def train_and_evaluate(experiment: config.Experiment, may_prepare: bool = True) 
     with _damage_reported(records):
         _train(experiment, records, folder)
     for split in ("dev", "test"):
-        if _rated(records, split):
+        if rated(records, split):
             _evaluate(experiment, records, folder, split, "best")
 
 
@@ -192,8 +192,8 @@ def _train(experiment: config.Experiment, records: store.Records, folder: pathli
     temporal_step.train(model, training_model, batches, dev_batches, agreement, folder, experiment)
 
 
-def _rated(records: store.Records, split: str) -> bool:
-    """Whether there is such a split, and it has ratings."""
+def rated(records: store.Records, split: str) -> bool:
+    """Whether the data set has such a split, and the split has ratings."""
     frames = records.frames(split) if split in records.splits else ()
     return any(np.isfinite(recording.labels).any() for recording in frames)
 
@@ -246,7 +246,7 @@ def _evaluate(
     targets, delays = experiment.targets, _delays(experiment)
     data_set = catalogue.data_set(experiment).reader
     challenge_format.write(output / "avec", predictions, targets, delays, data_set)
-    if not _rated(records, split):
+    if not rated(records, split):
         evaluation.write_predictions(output, predictions, targets, delays)
         print(
             f"{len(predictions)} recordings of {experiment.dataset}, {split}, have no ratings and "
