@@ -131,7 +131,8 @@ class Records:
         def read(path: tf.Tensor, segment: tf.Tensor) -> tf.data.Dataset:
             return tf.data.TFRecordDataset(path).skip(segment).take(1)
 
-        places = tf.data.Dataset.from_tensor_slices((paths, [segment for _, segment in order]))
+        numbers = np.array([segment for _, segment in order], np.int64)
+        places = tf.data.Dataset.from_tensor_slices((paths, numbers))
         deserialize = self._builder.info.features.deserialize_example
         return places.flat_map(read).map(deserialize), beside
 
