@@ -48,6 +48,14 @@ VERBS = {
             "--workdir=runs/recola --dataset=recordings --manual_dir=FOLDER",
         ),
     ),
+    "reproduce": Verb(
+        "Trains each row of the paper's Table 1 with several seeds, and reports beside the paper.",
+        (config.Reproduction,),
+        (
+            "--dataset=demo --seeds=3",
+            "--dataset=recola --manual_dir=RECOLA --folds=9",
+        ),
+    ),
     "predict": Verb(
         "Predicts valence and arousal of every face in every frame.",
         (config.Inputs, config.Outputs, config.Prediction, config.Networks),

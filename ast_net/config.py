@@ -39,6 +39,25 @@ OUTPUTS = {
     "jsonl": "",
     "window": "",
 }
+# The losses of the paper's Table 1, in its order, as sums of their terms.
+TABLE_1 = (
+    "La",
+    "T",
+    "La+T",
+    "La+S",
+    "La+T+S",
+    "La+T+G",
+    "La+T+Lo",
+    "La+Lo+G",
+    "La+T+Lo+G",
+    "La+T+Lo+G+S",
+)
+# And those of its Figure 2.
+FIGURE_2 = ("La+T+G+S", "La+T+Lo+S")
+WHOLE_LOSS = TABLE_1[-1]
+BASELINES = ("mean", "ridge")
+# What `reproduce` compares.
+ROWS = (*TABLE_1, *FIGURE_2, "CCC", *BASELINES)
 EXPORT_FORMATS = ("saved_model", "onnx", "openvino", "litert")
 
 
@@ -180,9 +199,14 @@ def changed(settings: _Settings, values: Mapping[str, Any]) -> _Settings:
 
 
 def differences(there: _Settings, here: _Settings) -> Iterator[tuple[str, Any, Any]]:
-    """Yields the name and both values of each setting in which two runs are not the same run."""
+    """Yields the name and both values of each setting in which two runs are not the same run.
+
+    A run's epochs may grow, unless they decide its learning rate.
+    """
+    scheduled = values(here).get("learning_rate_schedule", "constant") != "constant"
     for before, now in zip(settings_of(there), settings_of(here), strict=True):
-        if now.field.metadata["identity"] and before.value != now.value:
+        identity = now.field.metadata["identity"] or (scheduled and now.name == "epochs")
+        if identity and before.value != now.value:
             yield now.name, before.value, now.value
 
 
@@ -235,8 +259,12 @@ class Alignment:
 class Tracking(Settings, kw_only=False):
     """When faces are detected anew, and when a followed face counts as lost."""
 
-    redetect_every: int = setting(25, "Between two detections, with a face.", _NATURAL, "frames")
-    search_every: int = setting(3, "Between two detections, without a face.", _NATURAL, "frames")
+    redetect_every: float = setting(
+        1.0, "Between two detections, with a face.", _POSITIVE, "seconds"
+    )
+    search_every: float = setting(
+        0.12, "Between two detections, without a face.", _POSITIVE, "seconds"
+    )
     min_confidence: float = setting(0.9, "Least probability of a face.", _FRACTION)
     min_face_fraction: float = setting(
         0.1, "Smallest face looked for, as a part of the picture's shorter side.", _FRACTION
@@ -272,7 +300,11 @@ class DataSource(Places):
         None, "Names of the video files where a data set leaves them open: **/{split}*{number}.avi."
     )
     max_rating_gap: float = setting(
-        1.0, "Longest gap between two ratings that is interpolated.", _POSITIVE, "seconds"
+        1.0,
+        "Longest gap between two ratings that is interpolated. In a longer gap only frames within half "
+        "a rating step of a rating, and half of this, are rated.",
+        _POSITIVE,
+        "seconds",
     )
 
     @property
@@ -457,6 +489,17 @@ class Training(Arithmetic):
         _NATURAL,
         identity=False,
     )
+    select_by: str = setting(
+        "cc", "What chooses the best epoch: the mean CC or CCC on dev.", choices=("cc", "ccc")
+    )
+    learning_rate_schedule: str = setting(
+        "constant",
+        "Whether the learning rate stays, or falls to 0 over the epochs along a cosine.",
+        choices=("constant", "cosine"),
+    )
+    gradient_clip: float = setting(
+        0.0, "Longest gradient; longer ones are shortened to it. 0 for no limit.", _NOT_NEGATIVE
+    )
     clip_hop: int = setting(5, "Distance between clips' starts.", _NATURAL, "frames")
     feature_dropout: float = setting(
         0.0, "Part of the features set to 0 in a pair of clips, for data with few faces.", _PART
@@ -464,10 +507,9 @@ class Training(Arithmetic):
     seed: int = setting(0, "Seed of the initial weights and the order of the clips.", _SEED)
 
 
-class Experiment(Preparation):
-    """A run: a data set, its features, and the model trained on them."""
+class Study(Preparation):
+    """A data set, its features, and the model trained on them."""
 
-    workdir: str | None = setting(None, "Folder of the run. Default: runs/DATASET.", identity=False)
     reaction_delay: ReactionDelay = ReactionDelay()
     lstm: StackedLSTM = StackedLSTM()
     training: Training = Training()
@@ -485,6 +527,42 @@ class Experiment(Preparation):
             not isinstance(seconds, tuple) or len(seconds) in (1, len(self.targets)),
             f"`reaction_delay` must be one number, or one for each of {', '.join(self.targets)}, "
             f"found {seconds}",
+        )
+
+
+class Experiment(Study):
+    """A run."""
+
+    workdir: str | None = setting(None, "Folder of the run. Default: runs/DATASET.", identity=False)
+
+
+class Reproduction(Study):
+    """The runs that the paper's tables are made of."""
+
+    workdir: str | None = setting(
+        None, "Folder of all runs and of the report. Default: runs/reproduce-DATASET."
+    )
+    seeds: int = setting(5, "Runs of each loss, with the seeds from `seed` on.", _NATURAL)
+    rows: tuple[str, ...] = setting(
+        (),
+        f"What to compare, some of {', '.join(ROWS)}: sums of loss terms (La: label, T: trend, Lo: local, "
+        "G: global, S: Siamese), 1 - CCC alone, the mean rating, and ridge regression on the features. "
+        "Default: all.",
+    )
+    folds: int | None = setting(
+        None,
+        "Number of parts that all recordings are dealt to, by subject where he is known. In turn one part "
+        "is tested, the next chooses the epoch, the others train. Default: the partitions.",
+        Bounds(3),
+    )
+    workers: int = setting(2, "Number of runs side by side.", _NATURAL)
+
+    def check(self) -> None:
+        super().check()
+        unknown = [row for row in self.rows if row not in ROWS]
+        _require(
+            not unknown,
+            f"`rows` must be some of {', '.join(ROWS)}, found {', '.join(unknown)}",
         )
 
 

@@ -1,7 +1,8 @@
 """Writes small folders as data sets lie on people's disks: one function a layout.
 
-All take the folder and what stands for every recording's video; without a video the video files of RECOLA and
-`recordings` are empty, which is enough where only ratings are read. Their gold standard is `course`.
+All take the folder and what stands for the recordings' videos, one for all or in turn; without any
+the video files of RECOLA and `recordings` are empty, which is enough where only ratings are read.
+Their gold standard is `course`.
 """
 
 import fractions
@@ -42,49 +43,49 @@ def raters(
     return course(recording, target)[:, np.newaxis] + np.array(offsets)
 
 
-def recola_own(folder: pathlib.Path, video: pathlib.Path | None = None) -> None:
+def recola_own(folder: pathlib.Path, *videos: pathlib.Path) -> None:
     """P16 and P19 of RECOLA's own release."""
-    for name in ("P16", "P19"):
+    for k, name in enumerate(("P16", "P19")):
         for target in TARGETS:
             rows = ["time;FM1 ;FM2;FM3;FF1;FF2;FF3 "]
             for time, values in zip(TIMES, raters(name, target)):
                 rows.append(";".join([f"{time:.2f}", *(f"{value:.2f}" for value in values)]))
             _write(folder / f"RECOLA-Annotation/emotional_behaviour/{target}/{name}.csv", rows)
-        _film(folder / f"RECOLA-Video-recordings/{name}.mp4", video)
+        _film(folder / f"RECOLA-Video-recordings/{name}.mp4", videos, k)
 
 
-def recola_centred(folder: pathlib.Path, video: pathlib.Path | None = None) -> None:
+def recola_centred(folder: pathlib.Path, *videos: pathlib.Path) -> None:
     """P16 and P19 of RECOLA's CCC-centred ratings: without a header."""
-    for name in ("P16", "P19"):
+    for k, name in enumerate(("P16", "P19")):
         for target in TARGETS:
             values = course(name, target)
             rows = [f"{time:.2f},{value:.2f}" for time, value in zip(TIMES, values)]
             path = f"Ratings_affective_behaviour_CCC_centred/{target}/{name}.csv"
             _write(folder / path, rows)
-        _film(folder / f"Video_recordings_MP4/{name}.mp4", video)
+        _film(folder / f"Video_recordings_MP4/{name}.mp4", videos, k)
 
 
-def recola_avec_2016(folder: pathlib.Path, video: pathlib.Path | None = None) -> None:
+def recola_avec_2016(folder: pathlib.Path, *videos: pathlib.Path) -> None:
     """train_1 and dev_1 of AVEC 2015 and 2016, with the single raters' files."""
-    for name in ("train_1", "dev_1"):
+    for k, name in enumerate(("train_1", "dev_1")):
         _avec(folder / "ratings_gold_standard", folder / "ratings_individual", name)
-        _film(folder / f"recordings_video/{name}.mp4", video)
+        _film(folder / f"recordings_video/{name}.mp4", videos, k)
 
 
-def recola_avec_2018(folder: pathlib.Path, video: pathlib.Path | None = None) -> None:
+def recola_avec_2018(folder: pathlib.Path, *videos: pathlib.Path) -> None:
     """train_2 and dev_2 of AVEC 2018, with two gold standards, of which the second is another."""
-    for name in ("train_2", "dev_2"):
+    for k, name in enumerate(("train_2", "dev_2")):
         _avec(folder / "labels/gs_1", folder / "labels/individual", name)
         _avec(folder / "labels/gs_2", folder / "labels/individual", name, -1.0)
-        _film(folder / f"recordings_video/{name}.mp4", video)
+        _film(folder / f"recordings_video/{name}.mp4", videos, k)
 
 
-def recordings(folder: pathlib.Path, video: pathlib.Path | None = None) -> None:
+def recordings(folder: pathlib.Path, *videos: pathlib.Path) -> None:
     """anna, rated as a gold standard, and ben, by two raters, in a list of one's own."""
     listed = ["recording,video,split,ratings,camera"]
-    for name, split in (("anna", "train"), ("ben", "dev")):
+    for k, (name, split) in enumerate((("anna", "train"), ("ben", "dev"))):
         listed.append(f"{name},videos/{name}.mp4,{split},ratings/{name}.csv,left")
-        _film(folder / f"videos/{name}.mp4", video)
+        _film(folder / f"videos/{name}.mp4", videos, k)
     _write(folder / "recordings.csv", listed)
     columns = [f"{course('anna', t)[k]:.2f}" for k in range(len(TIMES)) for t in TARGETS]
     rows = [
@@ -122,12 +123,12 @@ def curve(count: int, seed: float = 0.0) -> np.ndarray:
 
 def avec2012(
     folder: pathlib.Path,
-    video: pathlib.Path,
+    *videos: pathlib.Path,
     sessions: Sequence[str] = ("train001", "train002", "devel001", "test001"),
     labels: int = 24,
     targets: Sequence[str] = ("arousal", "expectancy", "power", "valence"),
 ) -> pathlib.Path:
-    """AVEC2012's labels, `curve(labels, session + 10 target)` by their places, and copies of a video."""
+    """AVEC2012's labels, `curve(labels, session + 10 target)` by their places, and videos."""
     for k, session in enumerate(sessions):
         split, number = session[:-3], session[-3:]
         below = folder / "emotion labels" / split / f"FC_{split}_labels"
@@ -136,14 +137,13 @@ def avec2012(
             lines = "".join(f"{value:.6f}\n" for value in curve(labels, k + 10 * d))
             (below / f"labels_continuous_{session}_{target}.dat").write_text(lines)
         copy = folder / "video" / f"{split}_video{number}.avi"
-        copy.parent.mkdir(exist_ok=True)
-        shutil.copyfile(video, copy)
+        _film(copy, videos, k)
     return folder
 
 
 def semaine(
     folder: pathlib.Path,
-    video: pathlib.Path,
+    *videos: pathlib.Path,
     users: Mapping[str, str] = {"1": "3", "2": "3", "13": "7", "14": "9"},
     lengths: Sequence[int] = (24, 20),
     dimensions: str = "AVPE",
@@ -172,7 +172,7 @@ def semaine(
             f'<track type="Audio" filename="a.wav">{annotations}</track>\n</session>\n'
         )
         stamp = "2008.12.05.16.03.15"
-        shutil.copyfile(video, below / f"{stamp}_User_AV_lowQ_Poppy.avi")
+        _film(below / f"{stamp}_User_AV_lowQ_Poppy.avi", videos, k)
         (below / f"{stamp}_Operator_AV_lowQ_Poppy.avi").touch()
     return folder
 
@@ -183,13 +183,13 @@ def afew_va(
     clips: Sequence[str] = ("001", "002", "003", "004"),
     actors: Sequence[str | None] = ("A", "A", "B", "C"),
 ) -> pathlib.Path:
-    """AFEW-VA's clips of the same pictures; picture i of the clip at place k has valence i % 21 - 10 and
-    arousal k."""
-    encoded = [cv2.imencode(".png", image[..., ::-1])[1].tobytes() for image in images]
+    """AFEW-VA's clips: that at place k has the pictures, darker by k, arousal k, and in picture i the
+    valence i % 21 - 10."""
     for k, (clip, actor) in enumerate(zip(clips, actors, strict=True)):
         (folder / clip).mkdir(parents=True)
-        for i, content in enumerate(encoded):
-            (folder / clip / f"{i:05d}.png").write_bytes(content)
+        for i, image in enumerate(images):
+            darker = cv2.subtract(image[..., ::-1], (k, k, k, 0))
+            cv2.imwrite(str(folder / clip / f"{i:05d}.png"), darker)
         frames = {
             f"{i:05d}": {"valence": i % 21 - 10, "arousal": k, "landmarks": [[1.0, 2.0]] * 68}
             for i in range(len(images))
@@ -225,9 +225,10 @@ def _write(path: pathlib.Path, lines: list[str]) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _film(path: pathlib.Path, video: pathlib.Path | None) -> None:
+def _film(path: pathlib.Path, videos: Sequence[pathlib.Path], k: int) -> None:
+    """Puts the video of the recording at place k where it belongs."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if video is None:
-        path.touch()
+    if videos:
+        shutil.copyfile(videos[k % len(videos)], path)
     else:
-        shutil.copy(video, path)
+        path.touch()

@@ -115,7 +115,11 @@ def test_a_file_s_name_may_hold_a_comma():
 @pytest.mark.parametrize(
     ("verb", "flag", "message"),
     [
-        ("predict", "--epochs=3", "--epochs is not used by predict, but by train, finetune"),
+        (
+            "predict",
+            "--epochs=3",
+            "--epochs is not used by predict, but by train, reproduce, finetune",
+        ),
         ("predict", "--targets=arousal", "--targets is not used by predict"),
         ("predict", "--batch_size=64", "--batch_size is not used by predict"),
         ("prepare", "--siamese_weight=0", "--siamese_weight is not used by prepare, but by train"),

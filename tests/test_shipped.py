@@ -30,6 +30,6 @@ def test_a_smile_is_happy(features):
 
 
 def test_a_smile_that_stays_has_the_valence_of_happiness(features):
-    predictor = streaming.StreamingPredictor(temporal_model.load().network, stride=10)
-    valence, arousal = predictor.predict(np.repeat(features, 200, axis=0))[-1]
+    predictor = streaming.StreamingPredictor(temporal_model.load().network, time_step=0.4)
+    valence, arousal = predictor.predict(np.repeat(features, 200, axis=0), np.arange(200) / 25)[-1]
     assert 0.4 < valence < 1 and 0.2 < arousal < 0.8

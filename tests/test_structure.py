@@ -17,6 +17,7 @@ MODULES = measure_structure.modules(ROOT)
 LAYERS = [
     "errors",
     "files",
+    "jobs",
     "config",
     "cli",
     "workdir",

@@ -376,7 +376,7 @@ def test_predict_with_a_run_of_one_s_own(face_video, trained, tmp_path):
     assert done.ended == 0
     origin = json.loads((workdir / "model.json").read_text())
     assert origin["targets"] == ["valence", "arousal"]
-    assert (origin["stride"], origin["frame_rate"]) == (2, 25.0)
+    assert (origin["time_step"], origin["frame_rate"]) == (2 / 25, 25.0)
     (tmp_path / "other").mkdir()
     for name in ("best.weights.h5", "model.json"):
         shutil.copy(workdir / name, tmp_path / "other" / name)

@@ -83,6 +83,11 @@ def test_a_schedule_that_depends_on_the_epochs_does_not_grow(tmp_path):
     workdir.claim(tmp_path, run)
     with pytest.raises(errors.InputError, match="`epochs`: 10 there, 12 now\n.*schedule depends"):
         workdir.claim(tmp_path, dataclasses.replace(run, epochs=12))
+    cosine = config.changed(RUN, {"learning_rate_schedule": "cosine"})
+    workdir.claim(tmp_path / "cosine", cosine)
+    with pytest.raises(errors.InputError, match="`epochs`: 3 there, 9 now\n.*schedule depends"):
+        workdir.claim(tmp_path / "cosine", config.changed(cosine, {"epochs": 9}))
+    workdir.claim(tmp_path / "cosine", config.changed(cosine, {"patience": 99}))
 
 
 @pytest.mark.parametrize(

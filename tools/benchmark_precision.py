@@ -44,14 +44,14 @@ def random_vgg16(path: pathlib.Path) -> str:
     return str(path)
 
 
-def faces_of(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray, float]:
-    """Of a video's T frames: faces uint8 [T, 224, 224, 3], whether there is one [T], and frames a second."""
+def faces_of(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of a video's T frames: faces uint8 [T, 224, 224, 3], whether there is one [T], and times [T]."""
     source = video.open_video(path)
     track = face_track.track_video(source, config.Tracking())
     faces = np.stack(
         [face.image for face in alignment.aligned_faces(source, track, config.Alignment())]
     )
-    return faces, track.valid, 1 / float(np.median(np.diff(track.timestamps)))
+    return faces, track.valid, track.timestamps
 
 
 def costs(calls: list[Callable[[], object]], repeats: int) -> list[tuple[float, float]]:
@@ -106,11 +106,11 @@ def predictions(extract: Callable, videos: list, workdir: str | None) -> np.ndar
     """Valence and arousal of all frames that show a face, [n, D]."""
     model = temporal_model.load(workdir)
     parts = []
-    for faces, valid, rate in videos:
+    for faces, valid, times in videos:
         features = np.zeros((len(faces), model.spec.feature_size), np.float32)
         features[valid] = in_batches(extract, faces[valid])
-        predictor = streaming.StreamingPredictor(model.network, model.spec.stride_at(rate))
-        parts.append(predictor.predict(features)[valid])
+        predictor = streaming.StreamingPredictor(model.network, model.spec.time_step)
+        parts.append(predictor.predict(features, times)[valid])
     return np.concatenate(parts)
 
 

@@ -7,6 +7,7 @@ plain Keras in float32. A core-ms is a millisecond of one core; all figures but 
 """
 
 import argparse
+import functools
 import itertools
 import pathlib
 import resource
@@ -131,11 +132,15 @@ def stages(
         batches = [np.stack(list(repeated(list(faces), size))) for _ in range(max(5, 64 // size))]
         loaded.extractor(batches[0])
         yield measured(f"CNN, batches of {size}", batches, loaded.extractor, size)
-    predictor = streaming.StreamingPredictor(loaded.temporal.network, 10)
+    spec = loaded.temporal.spec
+    predictor = streaming.StreamingPredictor(loaded.temporal.network, spec.time_step)
     for size in sorted({1, batch}):
+        predictor.reset()
         rows = np.ones((size, loaded.extractor.feature_size), np.float32)
-        predictor.predict(rows)
-        yield measured(f"LSTM, {size} frames", [rows] * 100, predictor.predict, size)
+        first, *others = np.arange(101 * size).reshape(101, size) / 25
+        predictor.predict(rows, first)
+        predict = functools.partial(predictor.predict, rows)
+        yield measured(f"LSTM, {size} frames", others, predict, size)
 
 
 def plain_keras(model: keras.Model, faces: np.ndarray) -> float:
@@ -160,7 +165,7 @@ def from_file(
     before = plain()
     for _ in range(repeats):
         with Timer() as timer:
-            frames = sum(1 for _ in predictor.predict(source.frames(), source.frame_rate))
+            frames = sum(1 for _ in predictor.predict(source.frames()))
         rates.append(frames / timer.wall)
         cores.append(1e3 * timer.cores / frames)
         ceilings.append(matrix_ceiling("bfloat16"))
@@ -186,7 +191,7 @@ def from_camera(
     start = time.monotonic()
     recording = camera.newest_frames(Replay(images, rate, seconds), threading.Event(), seconds + 60)
     latencies, dropped = [], 0
-    for frame in predictor.predict(recording, rate, live=True):
+    for frame in predictor.predict(recording, live=True):
         dropped += frame.dropped
         if not frame.dropped:
             latencies.append(1e3 * (time.monotonic() - start - frame.timestamp))
@@ -212,7 +217,7 @@ def over_time(predictor: pipeline.Pipeline, images: list[np.ndarray], frames: in
         for index, image in enumerate(repeated(images, frames))
     )
     memory, times = [], [time.perf_counter()]
-    for prediction in predictor.predict(recording, 25.0):
+    for prediction in predictor.predict(recording):
         if prediction.index % 1000 == 999:
             memory.append(resident())
             times.append(time.perf_counter())
@@ -256,7 +261,7 @@ def build(
         digest = backbone.weights_id(arguments.backbone, weights)
         units, cnn = config.StackedLSTM().units, (arguments.backbone, digest, weights)
         spec = temporal_model.ModelSpec(
-            config.TARGETS, extractor.feature_size, units, *cnn, 50, 10, 25.0
+            config.TARGETS, extractor.feature_size, units, *cnn, 50, 0.4, 25.0, (0.0, 0.0)
         )
         temporal = temporal_model.TemporalModel(network, spec)
     return prediction_model.PredictionModel(
@@ -299,7 +304,7 @@ def report(arguments: argparse.Namespace) -> str:
         loaded, weights = build(arguments)
         settings = config.Prediction(batch_faces=arguments.batch)
         predictor = pipeline.Pipeline(loaded, settings)
-        for _ in predictor.predict(itertools.islice(video.Video(path).frames(), 50), 25.0):
+        for _ in predictor.predict(itertools.islice(video.Video(path).frames(), 50)):
             pass  # traces what there is to trace
         height, width = images[0].shape[:2]
         lines = [

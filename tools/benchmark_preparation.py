@@ -31,7 +31,7 @@ from ast_net.records import store
 FRAME_RATE = 25
 FACE_SECONDS = 20
 # Without a face the tracker searches once a minute.
-TRACKING = config.Tracking(search_every=60 * FRAME_RATE)
+TRACKING = config.Tracking(search_every=60.0)
 LAYOUT = recola_layouts.OWN
 
 

@@ -30,6 +30,8 @@ from ast_net.serving import remote, transports
 PORTRAIT = pathlib.Path(__file__).parents[1] / "ast_net/demo/portrait.jpg"
 # The server may take so long to begin.
 STARTING_SECONDS = 120.0
+# Of a client's frames, a second.
+FRAME_RATE = 25
 # Predictions of the same frame that are further apart differ.
 TOLERANCE = 1e-5
 
@@ -38,7 +40,7 @@ class Client:
     """A camera's frames, one a request; what each was answered with is kept."""
 
     def __init__(self, server: remote.Server, faces: np.ndarray, jpeg_quality: int | None) -> None:
-        self._predictor = remote.RemotePredictor(server, 10, jpeg_quality)
+        self._predictor = remote.RemotePredictor(server, jpeg_quality)
         self._faces = faces
         self.frames = 0
         self.latencies: list[float] = []
@@ -53,12 +55,12 @@ class Client:
         """Sends the next frame until it is answered, or the server's errors are final."""
         number, face = self.frames, self._faces[self.frames % len(self._faces)]
         self.frames += 1
-        start = time.monotonic()
+        start, times = time.monotonic(), np.array([number / FRAME_RATE])
         try:
-            self.answers[number] = self._predictor.predict(face[np.newaxis])
+            self.answers[number] = self._predictor.predict(face[np.newaxis], times)
         except errors.InputError as error:
             self.errors.append(str(error))
-            self._predictor.skip(1)
+            self._predictor.skip(times)
         else:
             self.latencies.append(time.monotonic() - start)
 

@@ -32,7 +32,7 @@ def predict(
 ) -> list[frames.FramePrediction]:
     predictor = pipeline.Pipeline(model, config.Prediction(max_faces=max_faces))
     recording = (video_frame.Frame(k, k / rate, image) for k, image in enumerate(images))
-    return list(predictor.predict(recording, rate))
+    return list(predictor.predict(recording))
 
 
 def faces_of(frame: frames.FramePrediction) -> dict[int, tuple[float, np.ndarray]]:

@@ -13,6 +13,7 @@ import itertools
 import pathlib
 import sys
 
+import numpy as np
 import tqdm
 
 from ast_net import config, errors
@@ -35,12 +36,11 @@ def predict(
       InputError: the video cannot be read, or as of `remote.Server`.
     """
     source, count = video.open_video(path), 0
-    rate = source.frame_rate
-    stride = server.stride(rate)
-    predictor = remote.RemotePredictor(server, stride, jpeg_quality)
+    predictor = remote.RemotePredictor(server, jpeg_quality)
     # As many frames as one request takes.
-    settings = config.Prediction(max_faces=max_faces, batch_faces=min(stride, remote.MOST_FRAMES))
-    face_streams = streams.FaceStreams(predictor, rate, settings)
+    frames = np.clip(round(predictor.time_step * source.frame_rate), 1, remote.MOST_FRAMES)
+    settings = config.Prediction(max_faces=max_faces, batch_faces=int(frames))
+    face_streams = streams.FaceStreams(predictor, settings)
     # The next faces are found while the server has the last ones; it takes them without a CNN here.
     aligned = pipeline.align(pipeline.track(source.frames(), detector, settings))
     recording = background.run(aligned, settings.batch_faces)

@@ -32,6 +32,8 @@ class AfewVa(reader.Reader):
     short ones: `clip_frames=10` and `clip_stride=2`.
     """
 
+    FRAME_RATE = 25.0
+
     def partitions(self, folder: pathlib.Path) -> reader.Partitions:
         names = sorted(p.name for p in folder.glob("[0-9]*") if re.fullmatch("[0-9]{3}", p.name))
         if not names:

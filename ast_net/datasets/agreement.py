@@ -31,6 +31,28 @@ def pairwise(ratings: np.ndarray, metric: Callable[..., float]) -> np.ndarray:
     return result
 
 
+def against_others(ratings: np.ndarray, metric: Callable[..., float]) -> np.ndarray:
+    """A metric between each rater and the mean of the others, where he and one of them have rated.
+
+    It says how well somebody who has seen the recording agrees with a gold standard of the others.
+
+    Args:
+      ratings: [R, raters].
+      metric: as of `pairwise`.
+
+    Returns:
+      float64 [raters]; NaN as in `pairwise`.
+    """
+    rated = ~np.isnan(ratings)
+    result = np.full(ratings.shape[1], np.nan)
+    for rater in range(ratings.shape[1]):
+        others = np.delete(ratings, rater, axis=1)
+        count = np.delete(rated, rater, axis=1).sum(axis=1)
+        mean = np.nansum(others, axis=1) / np.maximum(count, 1)
+        result[rater] = metric(ratings[:, rater], mean, rated[:, rater] & (count > 0))
+    return result
+
+
 def mean_concordance(ratings: np.ndarray) -> np.ndarray:
     """Computes c_r, the mean concordance correlation of each rater with the others.
 

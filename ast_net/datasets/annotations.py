@@ -115,8 +115,8 @@ def resample(
 
     A frame between two ratings at most `max_gap` apart gets their linear interpolation. Elsewhere,
     that is before the first rating, after the last, and inside a longer gap, a rating holds for
-    half a rating step on either side, and frames farther away get NaN. A NaN rating is as none at
-    all. Each column is treated by itself.
+    half a rating step on either side, at most half of `max_gap`, and frames farther away get NaN. A
+    NaN rating is as none at all. Each column is treated by itself.
 
     Args:
       times: [R] seconds, strictly increasing; the rating step is their median difference, or of
@@ -151,14 +151,14 @@ def _resample_column(
     rated = ~np.isnan(values)
     if not rated.any():
         return np.full(len(frame_times), np.nan)
-    half_step = max(_step(times), _step(times[rated])) / 2
+    reach = min(max(_step(times), _step(times[rated])), max_gap) / 2
     times, values = times[rated], values[rated]
     following = np.searchsorted(times, frame_times)
     before = np.clip(following - 1, 0, len(times) - 1)
     after = np.clip(following, 0, len(times) - 1)
     from_before, to_after = np.abs(frame_times - times[before]), np.abs(times[after] - frame_times)
     bridged = (before < after) & (times[after] - times[before] <= max_gap + _TIME_TOLERANCE)
-    held = np.minimum(from_before, to_after) <= half_step + _TIME_TOLERANCE
+    held = np.minimum(from_before, to_after) <= reach + _TIME_TOLERANCE
     nearest = np.where(from_before <= to_after, values[before], values[after])
     interpolated = np.interp(frame_times, times, values)
     return np.where(bridged, interpolated, np.where(held, nearest, np.nan))

@@ -35,15 +35,18 @@ class Avec2012(reader.Reader):
       video/train_video001.avi
     If yours have other names, say which with `video_pattern`: a path in that folder, with * for
     anything, ** for any folders, {split} for train, devel or test, and {number} for 001. It must
-    fit one file a session. Without labels of test there is no test split. Choose sessions with
-    `train_recordings=train001,train002` and so on.
+    fit one file a session. Where test has videos and no labels, it is predicted, a number for each
+    frame of the video. Choose sessions with `train_recordings=train001,train002` and so on.
     """
+
+    FRAME_RATE = 49.979
 
     TARGETS = config.ALL_TARGETS
     VIDEO_PATTERN = "**/{split}*{number}.avi"
+    RATING_FILE = "{target}/labels_continuous_{recording}_{target}.dat"
 
     def partitions(self, folder: pathlib.Path) -> reader.Partitions:
-        """Returns the sessions that have labels; test is left out if it has none."""
+        """Returns the sessions that have labels; of test those with videos, if it has no labels."""
         result = {}
         for split, (on_disk, sessions) in _SPLITS.items():
             below = _labels(folder, on_disk)
@@ -57,7 +60,16 @@ class Avec2012(reader.Reader):
                     f"{below}: no labels_continuous_{on_disk}001_valence.dat or the like; give the "
                     'folder that holds "emotion labels" with `manual_dir`'
                 )
+            else:
+                numbers = [f"{number:03}" for number in range(1, sessions + 1)]
+                videos = [n for n in numbers if self._videos(folder, on_disk, n)]
+                if videos:
+                    result[split] = tuple(f"{on_disk}{number}" for number in videos)
         return result
+
+    def _videos(self, folder: pathlib.Path, split: str, number: str) -> list[pathlib.Path]:
+        fields = {"split": split, "number": number}
+        return folders.matches(folder, self.video_pattern, fields)[1]
 
     def source(self, folder: pathlib.Path, name: str) -> reader.Source:
         parts = re.fullmatch(r"(?P<split>train|devel|test)(?P<number>[0-9]{3})", name)

@@ -3,13 +3,19 @@
 import pathlib
 
 from ast_net.datasets import reader, recola, recola_layouts
-from ast_net.demo import synthesis
+from ast_net.demo import raters, synthesis
+
+# Six recordings or more give dev figures an interval.
+PARTITIONS: reader.Partitions = {
+    "train": tuple(f"P{number}" for number in range(1, 9)),
+    "dev": tuple(f"P{number}" for number in range(9, 15)),
+}
 
 
 class Demo(recola.Recola):
     """Recordings that are generated when first asked for, and read with RECOLA's reader."""
 
-    REACTION_DELAY = synthesis.REACTION_DELAY
+    REACTION_DELAY = raters.REACTION_DELAY
 
     def folder(self) -> pathlib.Path:
         folder = pathlib.Path(self.settings.data_dir) / "demo_recordings"
@@ -22,7 +28,4 @@ class Demo(recola.Recola):
         return True
 
     def partitions(self, folder: pathlib.Path) -> reader.Partitions:
-        return {
-            "train": tuple(f"P{number}" for number in range(1, 9)),
-            "dev": tuple(f"P{number}" for number in range(9, 13)),
-        }
+        return PARTITIONS

@@ -25,7 +25,8 @@ class Source:
     Attributes:
       name: as in the data set, P16.
       video: the video file, or a folder of pictures; it may be missing.
-      ratings: the files that its gold standard is made of, which may be missing.
+      ratings: the files that its gold standard is made of, which may be missing; none where it is
+        not rated, or its maker knows the ratings.
       read: reads them: of each target what its raters said, or the one gold standard. Raises
         InputError.
       read_raters: reads what the single raters said of each target; None where there is a gold
@@ -45,11 +46,13 @@ class Source:
 
         Returns:
           The ratings' times float64 [R] in seconds, strictly increasing, and the gold standard
-          float64 [R, D] of the targets, NaN where there is none.
+          float64 [R, D] of the targets, NaN where there is none; R = 0 without rating files.
 
         Raises:
           InputError: a file is missing or not what it should be.
         """
+        if not self.ratings:
+            return np.zeros(0), np.zeros((0, 0))
         return gold_standard.of_targets(self.name, self.read())
 
 
@@ -62,14 +65,23 @@ class Reader(abc.ABC):
       TARGETS: what it has ratings of.
       REACTION_DELAY: seconds by which its raters lag behind the face, where no other number is
         given.
+      FRAME_RATE: its usual frames a second, which the stride of clips is counted in; None where every
+        copy has its own, and the training videos' is taken.
       VIDEO_PATTERN: how its video files are called, where that is a setting.
       OF_VIDEOS: whether its recordings are videos.
+      RATING_STEP: seconds between the ratings that it releases; None where there is one a frame, or
+        every recording has its own.
+      RATING_FILE: where it has the ratings of a {recording} and {target}, in a folder of its own;
+        predictions are written so too (`challenge_format`).
     """
 
     TARGETS: tuple[str, ...] = config.TARGETS
     REACTION_DELAY = 0.0
+    FRAME_RATE: float | None = None
     VIDEO_PATTERN = ""
     OF_VIDEOS = True
+    RATING_STEP: float | None = None
+    RATING_FILE = "{target}/{recording}.csv"
 
     def __init__(self, settings: config.Preparation) -> None:
         """Takes the data set's settings.
@@ -134,9 +146,12 @@ class Reader(abc.ABC):
     def sources(self, folder: pathlib.Path) -> dict[str, list[Source]]:
         """Returns the recordings of each split: the settings' or the data set's own.
 
+        Where no rating file of test is there, as challenges hand it out, its recordings come
+        without ratings, and a warning says so.
+
         Raises:
           InputError: files are missing, a recording is named twice, two recordings have one file,
-            or train or dev is empty.
+            or train or dev is empty or has recordings without ratings.
         """
         partitions = self.settings.partitions or self.partitions(folder)
         for split in ("train", "dev"):
@@ -149,12 +164,38 @@ class Reader(abc.ABC):
         if twice:
             raise errors.InputError(f"recordings in more than one place of the partitions: {twice}")
         sources = {s: [self.source(folder, name) for name in partitions[s]] for s in partitions}
+        if self.OF_VIDEOS:
+            if "test" in sources:
+                sources["test"] = _without_missing_ratings(sources["test"])
+            _refuse_unrated(folder, sources["train"] + sources["dev"])
         everything = [source for part in sources.values() for source in part]
         _refuse_missing(folder, everything)
         if self.OF_VIDEOS:
             _refuse_shared_files(everything)
         _warn_of_shared_subjects(sources)
         return sources
+
+
+def _without_missing_ratings(test: list[Source]) -> list[Source]:
+    """Returns test's recordings without ratings if no rating file is there; warns of all such."""
+    if not any(path.exists() for source in test for path in source.ratings):
+        test = [dataclasses.replace(source, ratings=(), read_raters=None) for source in test]
+    unrated = [source.name for source in test if not source.ratings]
+    if unrated:
+        logging.warning(
+            f"test: no ratings of {', '.join(unrated)}: evaluate with `split=test` predicts what "
+            "has none, and scores the others"
+        )
+    return test
+
+
+def _refuse_unrated(folder: pathlib.Path, sources: Sequence[Source]) -> None:
+    unrated = [source.name for source in sources if not source.ratings]
+    if unrated:
+        raise errors.InputError(
+            f"{folder}: recordings of train or dev without ratings: {', '.join(unrated)}; expected "
+            "them in test: name others with `train_recordings` and `dev_recordings`"
+        )
 
 
 def _refuse_missing(folder: pathlib.Path, sources: Sequence[Source]) -> None:

@@ -14,8 +14,13 @@ class Recola(reader.Reader):
 
     RECOLA is handed out by its owners, https://diuf.unifr.ch/main/diva/recola/, to those who sign
     their agreement. Give the folder that holds, for every recording, the files of one of these
-    layouts; of several the first in this list is read.
+    layouts; of several the first in this list is read. AVEC's test videos, test_1.mp4 and so on,
+    have no ratings: they are predicted, in the format of the challenge.
     """
+
+    FRAME_RATE = 25.0
+    RATING_STEP = 0.04
+    RATING_FILE = "{target}/{recording}.arff"
 
     @classmethod
     def instructions(cls) -> str:
@@ -33,7 +38,7 @@ class Recola(reader.Reader):
         return folder
 
     def partitions(self, folder: pathlib.Path) -> reader.Partitions:
-        return recola_layouts.recognise(folder)[0].partitions
+        return recola_layouts.recognise(folder)[0].split(folder)
 
     def source(self, folder: pathlib.Path, name: str) -> reader.Source:
         layout, targets = recola_layouts.recognise(folder)[0], self.settings.targets

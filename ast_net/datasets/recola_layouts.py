@@ -21,7 +21,7 @@ class Layout:
       name: what to call it.
       ratings: the folder that has a folder for each target; a `*` stands for any name.
       videos: folders that may hold the videos, the first that has one.
-      partitions: the recordings of each split.
+      partitions: the recordings of each split that are rated.
       read: the ratings of a file, those of several raters or the one gold standard.
       raters: the folder of the single raters' files, if they are handed out.
       suffix: of the rating files.
@@ -34,6 +34,15 @@ class Layout:
     read: Callable[[pathlib.Path], annotations.Ratings]
     raters: str = ""
     suffix: str = ".csv"
+
+    def split(self, folder: pathlib.Path) -> dict[str, tuple[str, ...]]:
+        """The recordings of each split, with a challenge's test videos, which have no ratings."""
+        if "test" in self.partitions:
+            return self.partitions
+        paths = [path for videos in self.videos for path in (folder / videos).glob("test_*")]
+        names = {path.stem for path in paths if path.suffix in VIDEO_SUFFIXES}
+        test = sorted(filter(_AVEC_NAME.fullmatch, names), key=lambda name: (len(name), name))
+        return self.partitions | ({"test": tuple(test)} if test else {})
 
     def rating_file(self, folder: pathlib.Path, target: str, recording: str) -> pathlib.Path:
         """Where the ratings of a target lie."""
@@ -109,7 +118,7 @@ SHARED = {
     "dev": ("P19", "P26", "P28", "P30", "P34", "P42", "P43", "P45", "P64", "P65"),
     "test": ("P48", "P58", "P62"),
 }
-# The labels of AVEC's test partition were never handed out.
+# The labels of AVEC's test partition were never handed out; `Layout.split` adds its videos.
 AVEC = {split: tuple(f"{split}_{k}" for k in range(1, 10)) for split in ("train", "dev")}
 
 OWN = Layout(

@@ -21,8 +21,9 @@ class RecordingList(reader.Reader):
       recording,video,split,ratings
       anna,videos/anna.mp4,train,ratings/anna.csv
       ben,videos/ben.mp4,dev,ratings/ben.csv
-    split is train, dev or test. A rating file has a column of seconds and one for each target, or
-    one for each target and rater, of which the gold standard is made; ratings are in [-1, 1]:
+    split is train, dev or test; in test the ratings may be empty. A rating file has a column
+    of seconds and one for each target, or one for each target and rater, of which the gold standard
+    is made; ratings are in [-1, 1]:
       time,valence,arousal             or   time,valence_kim,valence_lee,arousal_kim,arousal_lee
       0.00,0.12,-0.3                        0.00,0.1,0.2,-0.3,-0.4
     """
@@ -43,6 +44,8 @@ class RecordingList(reader.Reader):
             )
         video, ratings = (folder / listed[name][kind] for kind in ("video", "ratings"))
         read = functools.partial(read_targets, ratings, self.settings.targets)
+        if not listed[name]["ratings"]:
+            return reader.Source(name, video, [], dict)
         return reader.Source(name, video, [ratings], read, read)
 
 
@@ -89,7 +92,7 @@ def _read_list(path: pathlib.Path) -> dict[str, dict[str, str]]:
                 f"{where}: found the split {split!r}, expected one of {', '.join(config.SPLITS)}"
             )
         for kind in ("video", "ratings"):
-            if not row[kind]:
+            if not row[kind] and (kind, split) != ("ratings", "test"):
                 raise errors.InputError(f"{where}: no {kind}; expected the path of a file")
         if name in result:
             raise errors.InputError(

@@ -37,6 +37,9 @@ class Semaine(reader.Reader):
     of folders).
     """
 
+    FRAME_RATE = 49.979
+    RATING_STEP = TRACE_STEP
+
     TARGETS = config.ALL_TARGETS
     VIDEO_PATTERN = "?*User?*.avi"
 

@@ -16,16 +16,11 @@ import numpy as np
 import tqdm
 
 from ast_net import config, errors, files
-from ast_net.demo import synthetic_face
+from ast_net.demo import raters, synthetic_face
 from ast_net.faces import video_writer
 
-RATERS = ("FM1", "FM2", "FM3", "FF1", "FF2", "FF3")
-RATING_STEP = 0.04
-# The raters' mean, in seconds.
-REACTION_DELAY = 2.0
-
 # Raised whenever the same settings would give other files.
-_VERSION = 1
+_VERSION = 2
 _SETTINGS_FILE = "synthesis.json"
 _LATENT_PEAK = 0.8
 # Seconds: from a peak to the next trough it is half of these.
@@ -138,27 +133,20 @@ def film(name: str, settings: DemoSettings = DemoSettings()) -> Iterator[np.ndar
 
 
 def rate(name: str, target: str, settings: DemoSettings = DemoSettings()) -> np.ndarray:
-    """Simulates what RATERS say at `rating_times` about a recording, [R, 6] in [-1, 1].
-
-    A rater has a gain, a bias and a reaction delay (1 to 3 s) that stay the same for all recordings
-    of a seed, and errors that change slowly, with a little jitter.
-    """
-    rng = _generator(settings, "raters", target)
-    gains, biases = rng.uniform(0.6, 1.3, len(RATERS)), rng.uniform(-0.15, 0.15, len(RATERS))
-    spread = np.linspace(-1.0, 1.0, len(RATERS))
-    delays = REACTION_DELAY + _generator(settings, "delays", "").permutation(spread)
-    rng, times = _generator(settings, f"ratings of {target}", name), rating_times(settings)
+    """Simulates what the six raters say at `rating_times` about a recording, [R, 6] in [-1, 1]."""
+    panel = raters.panel(_generator(settings, "raters", target), target)
+    times, column = rating_times(settings), config.TARGETS.index(target)
     values = []
-    for gain, bias, delay in zip(gains, biases, delays):
-        seen = latent(name, times - delay, settings)[:, config.TARGETS.index(target)]
-        error = 0.12 * synthetic_face.smooth_noise(rng, times, (3.0, 15.0))
-        values.append(gain * seen + bias + error + rng.normal(0, 0.01, len(times)))
-    return np.clip(np.stack(values, axis=1), -1, 1)
+    for rater, habits in zip(raters.NAMES, panel):
+        seen = latent(name, times - habits.delay, settings)[:, column]
+        rng = _generator(settings, f"{target} by {rater}", name)
+        values.append(habits.rate(rng, times, seen))
+    return np.stack(values, axis=1)
 
 
 def rating_times(settings: DemoSettings) -> np.ndarray:
     """Returns when raters say something, [R] in seconds: as in RECOLA, at the very end, too."""
-    return np.arange(round(settings.seconds / RATING_STEP) + 1) * RATING_STEP
+    return np.arange(round(settings.seconds / raters.RATING_STEP) + 1) * raters.RATING_STEP
 
 
 def _generator(settings: DemoSettings, purpose: str, name: str) -> np.random.Generator:
@@ -177,11 +165,10 @@ def _counted(images: Iterator[np.ndarray], bar: tqdm.tqdm) -> Iterator[np.ndarra
 
 def _write_ratings(path: pathlib.Path, times: np.ndarray, values: np.ndarray) -> None:
     # Header names carry trailing blanks in some copies of RECOLA.
-    header = ";".join(["time", f"{RATERS[0]} ", *RATERS[1:]])
-    formats = ["%.2f"] + ["%.4f"] * len(RATERS)
+    header = ";".join(["time", f"{raters.NAMES[0]} ", *raters.NAMES[1:]])
     with files.whole(path) as temporary:
         rows = np.column_stack([times, values])
-        np.savetxt(temporary, rows, formats, ";", header=header, comments="")
+        np.savetxt(temporary, rows, "%.2f", ";", header=header, comments="")
 
 
 def _claim(folder: pathlib.Path, settings: DemoSettings) -> None:

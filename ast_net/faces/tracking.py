@@ -14,6 +14,8 @@ _SAME_FACE = 0.3
 _MERGED = 0.6
 # That face is the other one if its appearance correlates better with the other one by this much.
 _CLEARLY = 0.1
+# Seconds by which a detection may be early: containers round the times of frames to milliseconds.
+_EARLY = 1e-3
 # One of several faces is given up after this many detections in a row that do not find it.
 _PATIENCE = 2
 
@@ -29,11 +31,11 @@ class FaceTracker:
     """Follows the faces of a video, one frame after the other, and never looks ahead.
 
     A frame costs one small network: O-Net looks where the faces were. MTCNN searches the whole
-    picture when O-Net no longer sees one of the faces; every `redetect_every` frames, to find
-    others and to check those that are followed; and every `search_every` frames while there is no
+    picture when O-Net no longer sees one of the faces; every `redetect_every` seconds, to find
+    others and to check those that are followed; and every `search_every` seconds while there is no
     face, or room for one that was lost. A face that is confirmed keeps its box, as a jump of the
     box would move the landmarks. If a detection does not find a face, there is another one
-    `search_every` frames later; if that fails, too, the face is given up.
+    `search_every` seconds later; if that fails, too, the face is given up.
 
     A single face (max_faces=1) is the most prominent one, and is kept even if another one grows. It
     is given up as soon as one detection misses it; then the most prominent of the others is next.
@@ -65,7 +67,7 @@ class FaceTracker:
         self._followed: list[identities.FollowedFace] = []
         self._lost: list[identities.FollowedFace] = []
         self._next_id = 0
-        self._frames_to_detection = 0
+        self._next_detection = -np.inf
 
     def update(self, image: np.ndarray, timestamp: float) -> list[TrackedFace]:
         """Returns the faces of the next frame, in the order of their numbers.
@@ -80,14 +82,14 @@ class FaceTracker:
         self._lost = [lost for lost in self._lost if timestamp - lost.last_seen <= limit]
         if self._followed:
             self._follow(image, timestamp)
-        if self._frames_to_detection <= 0:
+        if timestamp >= self._next_detection - _EARLY:
             self._detect(image, timestamp)
             room = len(self._followed) < self._max_faces
             doubtful = any(followed.misses for followed in self._followed)
-            self._frames_to_detection = self._settings.redetect_every
-            if not self._followed or (self._lost and room) or doubtful:
-                self._frames_to_detection = self._settings.search_every
-        self._frames_to_detection -= 1
+            soon = not self._followed or (self._lost and room) or doubtful
+            settings = self._settings
+            wait = settings.search_every if soon else settings.redetect_every
+            self._next_detection = timestamp + wait
         self._followed.sort(key=lambda followed: followed.face_id)
         return [TrackedFace(followed.face_id, followed.face) for followed in self._followed]
 
@@ -98,7 +100,7 @@ class FaceTracker:
         for followed, face in zip(self._followed, faces, strict=True):
             if face.confidence < self._settings.min_confidence:
                 self._lost.append(followed)
-                self._frames_to_detection = 0
+                self._next_detection = timestamp
                 continue
             for k, (other, face_of_other) in enumerate(kept):
                 if identities.overlap(face, face_of_other) > _MERGED:
@@ -107,8 +109,8 @@ class FaceTracker:
                     if followed.appearance @ seen > other.appearance @ seen + _CLEARLY:
                         kept[k], hidden = (followed, face), other
                     self._lost.append(hidden)
-                    soon = self._settings.search_every
-                    self._frames_to_detection = min(self._frames_to_detection, soon)
+                    soon = timestamp + self._settings.search_every
+                    self._next_detection = min(self._next_detection, soon)
                     break
             else:
                 kept.append((followed, face))

@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import hashlib
-import itertools
 import pathlib
 from collections.abc import Iterator
 
@@ -23,8 +22,6 @@ _DURATION_TOLERANCE = 0.5
 # Pixels. Decoding with several threads takes half as much processor time again, which only pays off
 # for larger pictures.
 _LARGE = 1920 * 1088
-# The frame rate is measured over the first packets, this many at most.
-_RATE_PACKETS = 250
 # Frames a second, where nothing else is known: a single picture, a bare stream.
 _DEFAULT_RATE = 25.0
 # Formats whose files name other files to open, which may be anybody's.
@@ -34,9 +31,9 @@ _PLAYLISTS = {"concat", "dash", "hls", "imf"}
 class Video:
     """A video file.
 
-    Making the object reads nothing. The container is opened once for all that it says
-    (`frame_count`, `frame_rate`, `duration`), when the first of these is asked for, and once for
-    each pass over the frames. A missing or unreadable file raises InputError then.
+    Making the object reads nothing. The container is opened once for what it says (`frame_count`,
+    `duration`), when the first of these is asked for, once for the `frame_rate`, and once for each
+    pass over the frames. A missing or unreadable file raises InputError then.
 
     Attributes:
       path: the file.
@@ -50,29 +47,31 @@ class Video:
         """Roughly how many frames there are, for progress bars; None if the container is silent."""
         return self._header[0]
 
-    @property
+    @functools.cached_property
     def frame_rate(self) -> float:
-        """Frames a second.
+        """Frames a second where the film runs as it usually does; 25 for a single picture.
 
-        The container's number if its first pictures are that far apart, otherwise their measured
-        rate: containers with a variable rate, and those of screen recorders, may say anything. 25
-        for a single picture.
+        It is measured over all pictures, without decoding them: containers with a variable rate,
+        and those of screen recorders, may say anything. Steps that differ by half from the median
+        one, such as pauses, do not count, so a film whose rate changes has the rate of its larger
+        part. Whatever depends on time takes the frames' times.
         """
-        return self._header[1]
+        with _open(self.path) as (container, stream):
+            return _frame_rate(container, stream)
 
     @property
     def duration(self) -> float | None:
         """When the pictures end according to the container, in seconds; None if it does not say."""
-        return self._header[2]
+        return self._header[1]
 
     @functools.cached_property
-    def _header(self) -> tuple[int | None, float, float | None]:
-        """Frame count, frame rate and duration."""
+    def _header(self) -> tuple[int | None, float | None]:
+        """Frame count and duration."""
         with _open(self.path) as (container, stream):
             seconds = (container.duration or 0) / av.time_base
             count = stream.frames or round(seconds * float(stream.average_rate or 0)) or None
             duration = _promised_end(container, stream) or None
-            return count, _frame_rate(container, stream), duration
+            return count, duration
 
     @functools.cached_property
     def digest(self) -> str:
@@ -207,21 +206,19 @@ def _pictures(
 
 
 def _frame_rate(container: av.container.InputContainer, stream: av.VideoStream) -> float:
-    """As `Video.frame_rate`; reads the first packets, up to the first damage."""
+    """As `Video.frame_rate`; reads all packets, up to a damage that ends them."""
     times: list[int] = []
     with contextlib.suppress(av.FFmpegError):
-        for packet in itertools.islice(container.demux(stream), _RATE_PACKETS):
+        for packet in container.demux(stream):
             if packet.pts is not None:
                 times.append(packet.pts)
-    steps = np.diff(sorted(times))
-    steps = steps[steps > 0]
+    steps = np.diff(np.unique(times))
     if not len(steps) or stream.time_base is None:
         return _DEFAULT_RATE
-    # Pauses and hiccups say nothing about the rate.
-    usual = steps[np.abs(steps / np.median(steps) - 1) < 0.5]
-    measured = 1 / float(usual.mean() * stream.time_base)
-    promised = float(stream.average_rate or 0)
-    return promised if abs(promised / measured - 1) < 0.02 else measured
+    # One of the steps, so that it is usual itself; pauses and hiccups say nothing about the rate.
+    median = np.percentile(steps, 50, method="higher")
+    usual = steps[np.abs(steps / median - 1) < 0.5]
+    return 1 / float(usual.mean() * stream.time_base)
 
 
 def _origin(container: av.container.InputContainer) -> float:

@@ -13,8 +13,6 @@ from absl import logging
 from ast_net import errors
 from ast_net.faces import video_frame
 
-# Frames a second, if the camera does not say.
-USUAL_RATE = 30.0
 # Seconds: how often `stop` is checked while no picture comes; how long the thread may take to end.
 _PATIENCE, _LAST_PICTURE = 0.1, 5.0
 # The image of a frame that is dropped.
@@ -27,8 +25,8 @@ class Capture(Protocol):
     def read(self) -> tuple[bool, np.ndarray]: ...
 
 
-def connect(camera: str) -> tuple[cv2.VideoCapture, float]:
-    """Opens a camera; returns it and its frames a second.
+def connect(camera: str) -> cv2.VideoCapture:
+    """Opens a camera.
 
     Args:
       camera: its number, or the address of a stream such as rtsp://...
@@ -43,8 +41,7 @@ def connect(camera: str) -> tuple[cv2.VideoCapture, float]:
             f"camera {camera}: gives no picture; expected a number like 0 or a stream's address; "
             "check that it is plugged in, not in use by another program, and that you have access"
         )
-    rate = capture.get(cv2.CAP_PROP_FPS)
-    return capture, rate if 1 <= rate <= 240 else USUAL_RATE
+    return capture
 
 
 def newest_frames(

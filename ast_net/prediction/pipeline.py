@@ -32,13 +32,12 @@ class Pipeline:
         self.targets = spec.targets
         clip_frames = spec.clip_frames if settings.inference == "clip" else None
         self._predictor = streaming.StreamingPredictor(
-            model.temporal.network, spec.stride, clip_frames
+            model.temporal.network, spec.time_step, clip_frames
         )
 
     def predict(
         self,
         recording: Iterable[video_frame.Frame],
-        frame_rate: float,
         keep_images: bool = False,
         live: bool = False,
     ) -> Generator[frames.FramePrediction, None, None]:
@@ -46,15 +45,12 @@ class Pipeline:
 
         Args:
           recording: its frames in order; one with an empty image is not looked at.
-          frame_rate: of the recording, frames a second; the model's stride is brought to it.
           keep_images: whether predictions come with their images.
           live: each frame is predicted before the next is asked for. Otherwise decoding, tracking
             and the CNN work at the same time, the CNN on batches, and predictions come some frames
             later.
         """
-        stride = self._model.temporal.spec.stride_at(frame_rate)
-        predictor = self._predictor.another(stride)
-        face_streams = streams.FaceStreams(predictor, frame_rate, self._settings)
+        face_streams = streams.FaceStreams(self._predictor, self._settings)
         ahead, batch_ahead, size = (0, 0, 1) if live else (_AHEAD, 1, self._settings.batch_faces)
         decoded = background.run(recording, ahead)
         tracked = background.run(track(decoded, self._model.detector, self._settings), ahead)

@@ -64,7 +64,7 @@ def predict_files(
         start = time.monotonic()
         try:
             source = video.open_video(path)
-            predictions = predictor.predict(source.frames(), source.frame_rate, settings.images)
+            predictions = predictor.predict(source.frames(), settings.images)
             outputs.write(
                 predictions, source.frame_count, settings, predictor.targets, summary, stop
             )
@@ -100,7 +100,7 @@ def predict_camera(
       InputError: the camera gives no picture.
       OSError: the disk is full or read-only.
     """
-    capture, rate = camera.connect(name)
+    capture = camera.connect(name)
     started = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     summary = outputs.Summary(f"camera_{started}", f"camera {name}")
     start = time.monotonic()
@@ -109,7 +109,7 @@ def predict_camera(
             _stopped_by_signal() as stop,
             contextlib.closing(camera.newest_frames(capture, stop, max_seconds)) as recording,
         ):
-            predictions = predictor.predict(recording, rate, settings.images, live=True)
+            predictions = predictor.predict(recording, settings.images, live=True)
             outputs.write(predictions, None, settings, predictor.targets, summary, stop)
     finally:
         capture.release()

@@ -2,7 +2,7 @@
 
 import collections
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -16,14 +16,12 @@ class _FaceState:
     """What is remembered of a face that is there or has left lately.
 
     Attributes:
-      predictor: with the LSTM's state for this face.
-      next_slot: the slot after its last one.
+      predictor: with the LSTM's states for this face.
       last_seen: timestamp of its last frame, in seconds.
       values: the last prediction, [D].
     """
 
     predictor: streaming.StreamingPredictor
-    next_slot: int
     last_seen: float = -np.inf
     values: np.ndarray = dataclasses.field(default_factory=lambda: frames.EMPTY)
 
@@ -31,27 +29,24 @@ class _FaceState:
 class FaceStreams:
     """Predictions of a recording's faces, frame after frame.
 
-    Time is counted in slots of one frame at the recording's frame rate. A frame belongs to the slot
-    of its timestamp, so that frames which are missing, dropped or late do not shift the LSTM's
-    phases; two frames of one slot come after each other.
+    Each face has LSTM states of its own, at the model's time step, whatever the frame rate and
+    wherever it changes. A frame that does not show it, or was dropped, counts as a frame without a
+    face: evaluating the same frames gives the same values.
     """
 
     def __init__(
         self,
         predictor: streaming.StreamingPredictor,
-        frame_rate: float,
         settings: config.Prediction,
     ) -> None:
         """Args:
-        predictor: at this recording's stride; each face gets another of it.
-        frame_rate: of the recording, frames a second.
+        predictor: of the model; each face gets another of it.
         settings: how long faces are remembered.
         """
         self._predictor = predictor
-        self._frame_rate = frame_rate
         self._settings = settings
         self._states: dict[int, _FaceState] = {}
-        self._slot = -1
+        self._last_time = np.zeros(0)
 
     def predict(self, chunk: Sequence[frames.FramePrediction]) -> Sequence[frames.FramePrediction]:
         """Predicts consecutive frames, in place; the size of the chunks makes no difference.
@@ -61,31 +56,38 @@ class FaceStreams:
             gets their features; they get values instead. Faces that just left are added, with the
             values of their last frame.
         """
-        appearances: dict[int, list] = collections.defaultdict(list)
-        for frame in chunk:
-            self._slot = max(self._slot + 1, round(frame.timestamp * self._frame_rate))
+        times = np.array([frame.timestamp for frame in chunk])
+        appearances: dict[int, dict[int, frames.FacePrediction]] = collections.defaultdict(dict)
+        for place, frame in enumerate(chunk):
             for face in frame.faces:
-                appearances[face.face_id].append((self._slot, face))
-        for face_id, places in appearances.items():
-            slots = np.array([slot for slot, _ in places])
-            rows = self._advance(face_id, slots, np.stack([face.features for _, face in places]))
-            for (_, face), row in zip(places, rows, strict=True):
-                face.values, face.features = row, frames.EMPTY
+                appearances[face.face_id][place] = face
+        for face_id, faces in appearances.items():
+            self._predict(face_id, faces, times)
+        for face_id in self._states.keys() - appearances.keys():
+            self._states[face_id].predictor.skip(times)
         for frame in chunk:
             self._hold(frame, appearances.keys())
+        self._last_time = times[-1:]
         return chunk
 
-    def _advance(self, face_id: int, slots: np.ndarray, features: np.ndarray) -> np.ndarray:
-        """fc6 of a face [n, F] in increasing slots [n] -> its predictions [n, D]."""
+    def _predict(
+        self, face_id: int, faces: Mapping[int, frames.FacePrediction], times: np.ndarray
+    ) -> None:
+        """Predicts a face in a chunk's frames, which are at times [T]; faces are by their places."""
+        places = np.array(list(faces))
         if face_id not in self._states:
-            self._states[face_id] = _FaceState(self._predictor.another(), int(slots[0]))
-        state = self._states[face_id]
-        parts = []
-        for run in np.split(np.arange(len(slots)), np.flatnonzero(np.diff(slots) > 1) + 1):
-            state.predictor.skip(int(slots[run[0]]) - state.next_slot)
-            parts.append(state.predictor.predict(features[run]))
-            state.next_slot = int(slots[run[-1]]) + 1
-        return np.concatenate(parts)
+            # Time begins one frame before the first one that shows it.
+            predictor = self._predictor.another()
+            predictor.skip(np.append(self._last_time, times[: places[0]])[-1:])
+            self._states[face_id] = _FaceState(predictor)
+            times, places = times[places[0] :], places - places[0]
+        features = np.stack([face.features for face in faces.values()])
+        # The others are zeros: frames without a face.
+        rows = np.zeros((len(times), *features.shape[1:]), features.dtype)
+        rows[places] = features
+        values = self._states[face_id].predictor.predict(rows, times)
+        for place, face in zip(places, faces.values(), strict=True):
+            face.values, face.features = values[place], frames.EMPTY
 
     def _hold(self, frame: frames.FramePrediction, chunk_ids: Collection[int]) -> None:
         """Adds the faces that just left to a frame, and forgets those that left long ago.

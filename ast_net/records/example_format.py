@@ -1,8 +1,8 @@
 """One TFDS example: a segment of a recording. Written and described here, and nowhere else.
 
-A segment is SEGMENT_OVERLAPS times as long as what it shares with the next one: a clip's span and one
-frame more, so that every clip and its twin lie inside one segment, and nothing needs a whole recording
-in memory.
+A segment is SEGMENT_OVERLAPS times as long as what it shares with the next one: the frames from a
+clip's first to its twin's last. So every clip and its twin lie inside one segment, and nothing needs a
+whole recording in memory.
 """
 
 import dataclasses
@@ -14,10 +14,11 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from ast_net import config
+from ast_net.temporal import timing
 
-# 10 keeps what is stored twice below a ninth.
-SEGMENT_OVERLAPS = 10
+# Training holds a segment of each of many recordings, to have clips of all of them in a batch: the shorter
+# they are, the more recordings, and the more is stored twice. With 3 that is a half.
+SEGMENT_OVERLAPS = 3
 # Ratings go on for this many seconds after a segment's last frame, so that a reaction delay can be
 # applied when clips are cut. Raters lag by one to four seconds.
 MAX_REACTION_DELAY = 10.0
@@ -40,6 +41,11 @@ class RecordingFrames:
     labels: np.ndarray
 
 
+def duration(times: np.ndarray) -> float:
+    """Returns how long frames at times [T] last together, in seconds; 0 for a single one."""
+    return float(times[-1] - times[0] + np.median(np.diff(times))) if len(times) > 1 else 0.0
+
+
 class Piece(NamedTuple):
     """A segment of a recording, and how many of its first frames the next segment does not repeat."""
 
@@ -57,9 +63,17 @@ def by_recording(segments: tf.data.Dataset) -> Iterator[tuple[str, Iterator[Piec
         yield name.decode(), (Piece(s, len(s["mask"]) - int(s["overlap"])) for s in part)
 
 
-def overlap(clip: config.Clip) -> int:
-    """Returns how many frames a segment shares with the next, if clips are at most so long."""
-    return clip.span + 1
+def overlap(times: np.ndarray, clip_frames: int, time_step: float) -> int:
+    """Returns how many frames a segment shares with the next: those of the longest clip and its twin.
+
+    Args:
+      times: of the recording's frames, seconds, [T].
+      clip_frames: N.
+      time_step: seconds between a clip's frames.
+    """
+    numbers = np.arange(len(times))
+    last = timing.chains(times, time_step, clip_frames)[:, -1] + 1
+    return int((np.minimum(last, len(times) - 1) - numbers).max()) + 1
 
 
 def features_dict(feature_size: int, targets: int) -> tfds.features.FeaturesDict:

@@ -32,14 +32,17 @@ class Job:
     Attributes:
       name: the recording's, P16.
       video: what it is made from: a video file, or a folder of pictures.
-      gold: the ratings' times float64 [R] in seconds and the gold standard float64 [R, D].
-      file: where its records are put, .tfrecord; its moments lie beside it.
+      gold: the ratings' times float64 [R] in seconds and the gold standard float64 [R, D]; R = 0
+        where there are none.
+      file: where its records are put, .tfrecord; .npz beside it has the rest (`write`).
+      time_step: seconds between the frames of a clip.
     """
 
     name: str
     video: pathlib.Path
     gold: reader.Gold
     file: pathlib.Path
+    time_step: float
 
 
 class VideoMaker:
@@ -68,29 +71,34 @@ class VideoMaker:
         cache = pathlib.Path(self._settings.data_dir) / "tracks"
         faces = face_track.cached_track(film, cache, config.Tracking(), self._detector)
         times, gold = job.gold
-        labels = annotations.resample(times, gold, faces.timestamps, self._settings.max_rating_gap)
-        _check(job, faces, labels)
+        if len(times):
+            gap = self._settings.max_rating_gap
+            labels = annotations.resample(times, gold, faces.timestamps, gap)
+            _check_ratings(job, faces, labels)
+        else:
+            labels = np.full((len(faces.timestamps), len(self._settings.targets)), np.nan)
+        _report_faces(job, faces)
         aligned = alignment.aligned_faces(film, faces, config.Alignment())
         label = f"{job.name}: features"
         progress = tqdm.tqdm(aligned, label, len(faces.valid), unit="frame", leave=False)
         features = runtime.extract(self._extractor, ((face.image, face.valid) for face in progress))
         frames = example_format.RecordingFrames(job.name, faces.timestamps, faces.valid, labels)
-        write(job.file, frames, features, self._settings)
+        write(job, frames, features, self._settings)
 
 
 def write(
-    file: pathlib.Path,
+    job: Job,
     frames: example_format.RecordingFrames,
     features: Iterable[np.ndarray],
     settings: config.Preparation,
 ) -> None:
-    """Writes a recording's records, and before them what training must know of it beside them.
+    """Writes a recording's records, and before them what is looked up without reading features.
 
-    NAME.npz gets the number of frames with a face, the sums over these of each feature and of its
-    square, and the median step from frame to frame in seconds.
+    That is NAME.npz: timestamps, valid and labels as of `example_format.RecordingFrames`, and the sums
+    over the frames with a face of each feature (total) and of its square (squares).
 
     Args:
-      file: of the records, .tfrecord.
+      job: the recording.
       frames: the recording's T frames.
       features: fc6 of each frame in turn, float16 [F].
       settings: backbone, clip and targets of the records.
@@ -109,8 +117,9 @@ def write(
                 squares[:] += np.square(row, dtype=np.float64)
             yield row
 
-    overlap = example_format.overlap(settings.clip)
+    overlap = example_format.overlap(frames.timestamps, settings.clip.frames, job.time_step)
     examples = example_format.examples(frames, summed(), overlap)
+    file = job.file
     with files.whole(file) as temporary:
         # Only what writes: TensorFlow's errors while the features are computed are other errors.
         with files.tensorflow_output(file):
@@ -122,9 +131,9 @@ def write(
                 writer.write(message.SerializeToString(deterministic=True))
         with files.tensorflow_output(file):
             writer.close()
-        step = np.median(np.diff(frames.timestamps)) if len(frames.timestamps) > 1 else np.nan
         with files.whole(file.with_suffix(".npz")) as path:
-            np.savez(path, frames=frames.valid.sum(), total=total, squares=squares, step=step)
+            arrays = {name: getattr(frames, name) for name in ("timestamps", "valid", "labels")}
+            np.savez(path, **arrays, total=total, squares=squares)
 
 
 def attempt(maker: VideoMaker, job: Job) -> str | None:
@@ -157,7 +166,7 @@ def make_all(make_maker: Callable[[], VideoMaker], jobs: Sequence[Job]) -> dict[
     return {name: problem for name, problem in problems.items() if problem is not None}
 
 
-def _check(job: Job, faces: face_track.Track, labels: np.ndarray) -> None:
+def _check_ratings(job: Job, faces: face_track.Track, labels: np.ndarray) -> None:
     """Refuses ratings whose times cannot be the video's seconds; says what cannot be learned from."""
     end, start, ratings = faces.timestamps[-1], job.gold[0][0], job.gold[0][-1]
     if ratings > _FAR_TOO_LONG * (end + 1):
@@ -170,14 +179,17 @@ def _check(job: Job, faces: face_track.Track, labels: np.ndarray) -> None:
             f"{job.name}: its ratings go on to {ratings:.2f} s, but the video ends at {end:.2f} "
             "s: is it cut off?"
         )
+    missing = int(np.isnan(labels).any(axis=1).sum())
+    if missing:
+        logging.warning(
+            f"{job.name}: {missing} of its {len(labels)} frames have no rating (the ratings run from "
+            f"{start:.2f} s to {ratings:.2f} s, the video to {end:.2f} s)"
+        )
+
+
+def _report_faces(job: Job, faces: face_track.Track) -> None:
     frames, valid = len(faces.valid), int(faces.valid.sum())
     if valid == 0:
         logging.warning(f"{job.video}: no face in any of its {frames} frames")
     elif valid < frames:
         logging.info(f"{job.video}: no face in {frames - valid} of its {frames} frames")
-    missing = int(np.isnan(labels).any(axis=1).sum())
-    if missing:
-        logging.warning(
-            f"{job.name}: {missing} of its {frames} frames have no rating (the ratings run from "
-            f"{start:.2f} s to {ratings:.2f} s, the video to {end:.2f} s)"
-        )

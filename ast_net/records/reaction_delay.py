@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from ast_net import errors
 from ast_net.records import clips, example_format
+from ast_net.temporal import timing
 
 # Seconds. Raters lag by one to four seconds; a peak needs room on either side of it.
 DELAYS = np.round(np.arange(31) * 0.2, 1)
@@ -116,7 +117,7 @@ def _rated_frames(piece: example_format.Piece, delays: np.ndarray) -> tuple[np.n
     every = max(1, round(_FRAME_STEP / step))
     chosen = np.flatnonzero((frames % every == 0) & segment["mask"].numpy()[:new])
     queries = tf.constant((times[chosen, np.newaxis] + delays).ravel())
-    rated = clips.interpolate(queries, *clips.rating_series(segment)).numpy()
+    rated = timing.interpolate(queries, *clips.rating_series(segment)).numpy()
     rated = rated.reshape(len(chosen), -1)
     complete = np.isfinite(rated).all(axis=1)
     return segment["features"].numpy()[chosen[complete]], rated[complete]

@@ -29,6 +29,14 @@ def sizes(file: pathlib.Path) -> list[int] | None:
         return None
 
 
+def link(file: pathlib.Path, name: pathlib.Path) -> None:
+    """Gives a file another name; where the file system has no links, it is copied."""
+    try:
+        os.link(file, name)
+    except OSError:
+        shutil.copyfile(file, name)
+
+
 def assemble(
     folder: pathlib.Path,
     dataset: str,
@@ -38,8 +46,7 @@ def assemble(
 ) -> None:
     """Makes a folder a TFDS data set whose shards are whole files, in this order.
 
-    The files are linked, so that they take no further room; where the file system has no links, they
-    are copied.
+    The files are linked (`link`), so that they take no further room.
     """
     infos = []
     for split, files in splits.items():
@@ -49,10 +56,7 @@ def assemble(
         lengths = [sizes(file) or [] for file in files]
         for index, file in enumerate(files):
             shard = template.sharded_filepath(shard_index=index, num_shards=len(files))
-            try:
-                os.link(file, shard)
-            except OSError:
-                shutil.copyfile(file, shard)
+            link(file, pathlib.Path(shard))
         infos.append(
             tfds.core.SplitInfo(
                 name=split,

@@ -10,9 +10,10 @@ import dataclasses
 import functools
 import hashlib
 import json
+import math
 import pathlib
 import urllib.parse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,12 +25,14 @@ from ast_net import config, errors, files
 from ast_net.cnn import backbone, runtime
 from ast_net.datasets import reader
 from ast_net.faces import face_track, video
-from ast_net.records import catalogue, example_format, making, shards
+from ast_net.records import catalogue, clips, example_format, making, shards
 
 # Raised whenever the same settings would give other records.
-VERSION = "2.0.0"
+VERSION = "3.0.0"
 _DOCUMENT = "store.json"
 _DIGITS = 16
+# Frames that training may hold at once: segments of the recordings that it reads beside each other.
+_HELD_FRAMES = 75_000
 
 
 class Records:
@@ -39,7 +42,8 @@ class Records:
       folder: where they lie, in TFDS's format.
       dataset, targets: its name, and the D columns of the labels.
       splits: the names of the recordings of each split.
-      frame_rate: of the training recordings, frames a second, the median.
+      frame_rate: usual for the data set, frames a second.
+      time_step: seconds between the frames of a clip.
       digest: of all that the records were made of, in hex.
     """
 
@@ -55,6 +59,7 @@ class Records:
             self.dataset: str = document["settings"]["dataset"]
             self.targets = tuple(document["settings"]["targets"])
             self.splits: dict[str, list[str]] = document["splits"]
+            self.time_step: float = document["settings"]["time_step"]
             self.frame_rate: float = document["frame_rate"]
             self.digest: str = document["digest"]
             self._files: dict[str, list[str]] = document["files"]
@@ -70,8 +75,12 @@ class Records:
                     f"those of {split.name} have {size:,} bytes, expected {expected:,}"
                 )
 
-    def segments(self, split: str) -> tf.data.Dataset:
+    def segments(self, split: str, recordings: int | None = None) -> tf.data.Dataset:
         """Returns the examples of a split (`example_format.features_dict`), a recording's in order.
+
+        Args:
+          split: its name.
+          recordings: the number of its recordings, the first ones; None for all.
 
         Raises:
           InputError: there is no such split.
@@ -81,7 +90,46 @@ class Records:
                 f"{self.dataset} has no split {split}, expected one of {sorted(self.splits)}"
             )
         read = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
-        return self._builder.as_dataset(split=split, read_config=read)
+        part = split if recordings is None else f"{split}[:{recordings}shard]"
+        return self._builder.as_dataset(split=part, read_config=read)
+
+    def frames(self, split: str) -> Iterator[example_format.RecordingFrames]:
+        """Yields what is known of each recording's frames beside their features."""
+        for number, name in enumerate(self.splits[split]):
+            with np.load(self.folder / _sidecar(split, number)) as stored:
+                arrays = [stored[key] for key in ("timestamps", "valid", "labels")]
+            yield example_format.RecordingFrames(name, *arrays)
+
+    def sums(self, split: str) -> Iterator[dict[str, np.ndarray]]:
+        """Yields of each recording the sums over its frames with a face, float64 [F].
+
+        They are of each feature, `total`, and of its square, `squares`.
+        """
+        for number in range(len(self.splits[split])):
+            with np.load(self.folder / _sidecar(split, number)) as stored:
+                yield {key: stored[key] for key in ("total", "squares")}
+
+    def shuffled(self, split: str, seed: Sequence[int]) -> tuple[tf.data.Dataset, int]:
+        """Returns the examples of a split in an order for training, and how many to read at a time.
+
+        Args:
+          split: its name.
+          seed: decides the order (`clips.reading_order`).
+        """
+        info = self._builder.info.splits[split]
+        frames = [len(recording.timestamps) for recording in self.frames(split)]
+        longest = max(count / pieces for count, pieces in zip(frames, info.shard_lengths))
+        beside = max(8, int(_HELD_FRAMES / longest))
+        order = clips.reading_order(info.shard_lengths, beside, np.random.default_rng([*seed]))
+        paths = [str(info.filepaths[recording]) for recording, _ in order]
+
+        def read(path: tf.Tensor, segment: tf.Tensor) -> tf.data.Dataset:
+            return tf.data.TFRecordDataset(path).skip(segment).take(1)
+
+        segments = np.array([segment for _, segment in order], np.int64)
+        places = tf.data.Dataset.from_tensor_slices((paths, segments))
+        deserialize = self._builder.info.features.deserialize_example
+        return places.flat_map(read).map(deserialize), beside
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns mean and variance of each feature over the training frames with a face, float32 [F].
@@ -92,8 +140,10 @@ class Records:
         Raises:
           InputError: there is no face in any frame.
         """
-        with np.load(self.folder / "moments.npz") as stored:
-            frames, total, squares = (stored[name] for name in ("frames", "total", "squares"))
+        frames = sum(int(recording.valid.sum()) for recording in self.frames("train"))
+        total, squares = np.zeros(()), np.zeros(())
+        for sums in self.sums("train"):
+            total, squares = total + sums["total"], squares + sums["squares"]
         if not frames:
             raise errors.InputError(
                 "no face was found in any frame of the training recordings: look at the videos, or name "
@@ -148,7 +198,9 @@ def prepare(settings: config.Preparation, beam_pipeline_options: str | None = No
     sources = source_reader.sources(folder)
     splits = {split: [source.name for source in part] for split, part in sources.items()}
     runtime.check_installed(settings.runtime)  # before hours of finding faces
-    key = _key(settings, backbone.weights_id(settings.backbone, settings.backbone_weights))
+    weights = backbone.weights_id(settings.backbone, settings.backbone_weights)
+    rate = entry.reader.FRAME_RATE or _usual_rate(settings, weights, folder, sources["train"])
+    key = _key(settings, weights, settings.clip.stride / rate)
     paths = {
         split: [_file(key, settings, source, folder) for source in part]
         for split, part in sources.items()
@@ -161,7 +213,7 @@ def prepare(settings: config.Preparation, beam_pipeline_options: str | None = No
     make_all = _beam(beam_pipeline_options) if beam_pipeline_options else making.make_all
     # All ratings are read before the first video, so that what is wrong with them shows at once.
     jobs = [
-        making.Job(source.name, source.video, source.read_gold(), file)
+        making.Job(source.name, source.video, source.read_gold(), file, key["time_step"])
         for split, part in sources.items()
         for source, file in zip(part, paths[split])
         if shards.sizes(file) is None
@@ -169,8 +221,8 @@ def prepare(settings: config.Preparation, beam_pipeline_options: str | None = No
     problems = make_all(functools.partial(entry.maker, settings), jobs) if jobs else {}
     if problems:
         raise errors.InputError(_failures(problems, splits))
-    document = {"settings": key, "source": str(folder.resolve()), "splits": splits}
-    _write(target, settings, document | {"digest": _digest(names)}, paths)
+    document = {"settings": key, "frame_rate": rate, "source": str(folder.resolve())}
+    _write(target, settings, document | {"splits": splits, "digest": _digest(names)}, paths)
     return Records(target)
 
 
@@ -189,14 +241,11 @@ def find(
     """
     settings = resolved(settings)
     weights = backbone_digest or backbone.weights_id(settings.backbone, settings.backbone_weights)
-    key, candidates = _key(settings, weights), []
-    for path in (pathlib.Path(settings.data_dir) / str(settings.dataset)).glob(f"*/*/{_DOCUMENT}"):
-        try:
-            document = json.loads(path.read_text())
-            if document["settings"] == key and digest in (None, document["digest"]):
-                candidates.append((path.stat().st_mtime_ns, document["source"], path.parent))
-        except (ValueError, LookupError, TypeError):
-            continue  # a damaged one is none of those looked for
+    candidates = [
+        (time, document["source"], path)
+        for time, document, path in _made_so(settings, weights)
+        if digest in (None, document["digest"])
+    ]
     sources = sorted({source for _, source, _ in candidates})
     if len(sources) > 1 and digest is None:
         raise errors.InputError(
@@ -204,6 +253,46 @@ def find(
             f"{', '.join(sources)}; give one with `manual_dir`"
         )
     return Records(max(candidates)[2]) if candidates else None
+
+
+def _made_so(
+    settings: config.Preparation, backbone_digest: str
+) -> Iterator[tuple[int, dict[str, Any], pathlib.Path]]:
+    """Yields when each of the records with these settings was made, their document and their folder.
+
+    Where a data set has no usual frame rate of its own they may have any.
+    """
+    rate = catalogue.data_set(settings).reader.FRAME_RATE
+    key = _key(settings, backbone_digest, settings.clip.stride / rate if rate else math.nan)
+    for path in (pathlib.Path(settings.data_dir) / str(settings.dataset)).glob(f"*/*/{_DOCUMENT}"):
+        try:
+            document = json.loads(path.read_text())
+            step = {} if rate else {"time_step": document["settings"]["time_step"]}
+            if document["settings"] == key | step:
+                yield path.stat().st_mtime_ns, document, path.parent
+        except (ValueError, LookupError, TypeError):
+            continue  # a damaged one is none of those looked for
+
+
+def _usual_rate(
+    settings: config.Preparation,
+    backbone_digest: str,
+    folder: pathlib.Path,
+    train: Sequence[reader.Source],
+) -> float:
+    """The usual frame rate of somebody's own recordings, frames a second.
+
+    It is found once: a recording that is added later does not change that of the others.
+    """
+    earlier = [
+        (time, document["frame_rate"])
+        for time, document, _ in _made_so(settings, backbone_digest)
+        if document["source"] == str(folder.resolve())
+    ]
+    if earlier:
+        return max(earlier)[1]
+    rates = [video.open_video(source.video).frame_rate for source in train]
+    return round(float(np.median(rates)), 3)
 
 
 def resolved(settings: config.Preparation) -> config.Preparation:
@@ -227,7 +316,7 @@ def resolved(settings: config.Preparation) -> config.Preparation:
     return dataclasses.replace(settings, runtime=runtime.resolve(asked))
 
 
-def _key(settings: config.Preparation, backbone_digest: str) -> dict[str, Any]:
+def _key(settings: config.Preparation, backbone_digest: str, time_step: float) -> dict[str, Any]:
     """What records depend on beside their sources, as JSON has it."""
     key = {
         "version": VERSION,
@@ -236,7 +325,8 @@ def _key(settings: config.Preparation, backbone_digest: str) -> dict[str, Any]:
         "partitions": settings.partitions,
         "video_pattern": settings.video_pattern,
         "max_rating_gap": settings.max_rating_gap,
-        "overlap": example_format.overlap(settings.clip),
+        "clip_frames": settings.clip.frames,
+        "time_step": round(time_step, 6),
         "backbone": settings.backbone,
         "backbone_digest": backbone_digest,
         "runtime": dataclasses.asdict(settings.runtime),
@@ -278,7 +368,8 @@ def _relative(path: pathlib.Path, folder: pathlib.Path) -> str:
 
 def _folder(settings: config.Preparation, key: Mapping[str, Any], digest: str) -> pathlib.Path:
     """Where a data set lies; the name says what the records are to people, and the digest the rest."""
-    name = f"{settings.backbone}-{key['backbone_digest']}-{key['overlap']}"
+    clip = f"{key['clip_frames']}x{key['time_step']:g}s"
+    name = f"{settings.backbone}-{key['backbone_digest']}-{clip}"
     if settings.runtime != config.FLOAT32:
         name += f"-{settings.runtime.name}-{settings.runtime.precision}"
     return pathlib.Path(settings.data_dir) / str(settings.dataset) / f"{name}-{digest}" / VERSION
@@ -303,19 +394,20 @@ def _write(
     paths: Mapping[str, Sequence[pathlib.Path]],
 ) -> None:
     """Makes the data set's folder, whole or not at all."""
-    train = [dict(np.load(path.with_suffix(".npz"))) for path in paths["train"]]
-    steps = [moments["step"] for moments in train if np.isfinite(moments["step"])]
-    document |= {
-        "frame_rate": round(1 / float(np.median(steps)), 3) if steps else 25.0,
-        "files": {split: list(map(str, part)) for split, part in paths.items()},
-    }
+    document |= {"files": {split: list(map(str, part)) for split, part in paths.items()}}
     size = backbone.FEATURE_SIZE[settings.backbone]
     features = example_format.features_dict(size, len(settings.targets))
     with files.whole_folder(target) as temporary, files.tensorflow_output(target):
         shards.assemble(temporary, str(settings.dataset), VERSION, features, paths)
-        sums = {name: sum(moments[name] for moments in train) for name in train[0]}
-        np.savez(temporary / "moments.npz", **sums)
+        for split, part in paths.items():
+            for number, path in enumerate(part):
+                shards.link(path.with_suffix(".npz"), temporary / _sidecar(split, number))
         (temporary / _DOCUMENT).write_text(json.dumps(document, indent=2) + "\n")
+
+
+def _sidecar(split: str, number: int) -> str:
+    """The file of what is known of a split's recording beside its features."""
+    return f"{split}-{number:05}.npz"
 
 
 def _failures(problems: Mapping[str, str], splits: Mapping[str, Sequence[str]]) -> str:

@@ -48,6 +48,7 @@ class TrajectoryReader(reader.Reader):
     """Made-up recordings of FER2013's faces, rated by the trajectory that they were drawn along."""
 
     OF_VIDEOS = False
+    FRAME_RATE = FRAME_RATE
 
     @classmethod
     def instructions(cls) -> str:
@@ -67,14 +68,7 @@ class TrajectoryReader(reader.Reader):
                 f"{folder}: found no pictures for the recording {name}; expected one of "
                 f"{', '.join(fer2013.CSV_NAMES)}, and names such as train1, dev1 and test1"
             )
-        return DrawnSource(name, file, [], dict)
-
-
-class DrawnSource(reader.Source):
-    """A recording without ratings: its gold standard is the trajectory, drawn with the faces."""
-
-    def read_gold(self) -> reader.Gold:
-        return np.zeros(0), np.zeros((0, 0))
+        return reader.Source(name, file, [], dict)
 
 
 class TrajectoryMaker:
@@ -107,7 +101,7 @@ class TrajectoryMaker:
         gold = course[:, [config.TARGETS.index(target) for target in self._settings.targets]]
         valid = np.ones(len(times), bool)
         frames = example_format.RecordingFrames(job.name, times, valid, gold)
-        making.write(job.file, frames, features, self._settings)
+        making.write(job, frames, features, self._settings)
 
 
 def _changed(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:

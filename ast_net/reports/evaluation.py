@@ -1,145 +1,207 @@
-"""Predictions of whole recordings and their scores (section 4.2)."""
+"""Predictions of whole recordings, and their scores as files (section 4.2)."""
 
 import dataclasses
-import math
 import pathlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
 
-from ast_net.records import clips, example_format
+from ast_net.records import example_format
 from ast_net.reports import tables
-from ast_net.temporal import metrics, streaming
+from ast_net.temporal import scoring
 
-METRICS = {"cc": metrics.pearson_cc, "ccc": metrics.concordance_cc, "rmse": metrics.rmse}
+_STATISTICS = ("mean", "sd", "min", "max")
 
 
 @dataclasses.dataclass(frozen=True)
-class RecordingPrediction:
-    """The gold standard and the prediction of a recording's T frames.
+class Evaluated:
+    """What was evaluated: it heads metrics.json.
 
     Attributes:
-      recording: the recording's name.
-      timestamps: float64 [T], seconds.
-      labels, predictions: float32 [T, D].
-      mask: bool [T], whether a frame has a face and is rated; only such frames are scored.
+      split: train, dev or test.
+      epoch: of the model, counted from 1.
+      selected_by: what chose that epoch: "cc", "ccc", or "last".
+      chose_epoch: whether these recordings chose it, so that their scores are optimistic.
+      reaction_delay: seconds, of each of the D targets.
     """
 
-    recording: str
-    timestamps: np.ndarray
-    labels: np.ndarray
-    predictions: np.ndarray
-    mask: np.ndarray
+    split: str
+    epoch: int
+    selected_by: str
+    chose_epoch: bool
+    reaction_delay: tuple[float, ...]
+
+
+class FramePredictor(Protocol):
+    """What predicts a recording frame after frame, such as `streaming.StreamingPredictor`."""
+
+    def reset(self) -> None: ...
+
+    def predict(self, features: np.ndarray, times: np.ndarray) -> np.ndarray: ...
 
 
 def predict(
-    predictor: streaming.StreamingPredictor,
-    segments: tf.data.Dataset,
-    reaction_delay: Sequence[float],
-) -> Iterator[RecordingPrediction]:
+    predictor: FramePredictor, segments: tf.data.Dataset
+) -> Iterator[scoring.RecordingPrediction]:
     """Streams each recording through the model, segment by segment.
 
     Args:
       predictor: of the model; it begins anew with each recording.
       segments: examples of `example_format.features_dict`, those of a recording in order.
-      reaction_delay: seconds between a frame and the ratings it is compared with, for each target.
     """
     for name, pieces in example_format.by_recording(segments):
         predictor.reset()
         parts = []
         for segment, frames in pieces:
-            prepared = clips.prepare_segment(segment, reaction_delay)
-            features = np.where(prepared["present"][:, np.newaxis], prepared["features"], 0)
-            times, labels, mask = segment["timestamps"], prepared["labels"], prepared["mask"]
-            predictions = predictor.predict(features[:frames])
-            parts.append([times[:frames], labels[:frames], predictions, mask[:frames]])
-        yield RecordingPrediction(name, *map(np.concatenate, zip(*parts)))
+            times, face, labels, features = (
+                segment[key].numpy()[:frames]
+                for key in ("timestamps", "mask", "labels", "features")
+            )
+            features = np.where(face[:, np.newaxis], features, 0)
+            parts.append([times, face, labels, predictor.predict(features, times)])
+        yield scoring.RecordingPrediction(name, *map(np.concatenate, zip(*parts)))
 
 
-def tabulate(predictions: list[RecordingPrediction], targets: tuple[str, ...]) -> dict:
-    """Computes the metrics of each target: per recording, over recordings, and concatenated.
+def document(evaluated: Evaluated, scores: dict) -> dict[str, Any]:
+    """Returns what metrics.json holds.
 
-    Where a metric of a recording is undefined (no valid frame, or a constant series) it is None,
-    and mean, minimum and maximum leave it out. "concatenated" is over all frames in one series.
-
-    Returns:
-      {target: {"cc"|"ccc"|"rmse": {"mean", "min", "max", "concatenated"},
-      "recordings": {name: {"cc"|"ccc"|"rmse"}}}}.
+    Args:
+      evaluated: the model and the recordings.
+      scores: as of `scoring.score`.
     """
-    table: dict = {}
-    for column, target in enumerate(targets):
-        recordings = {p.recording: _measure([p], column) for p in predictions}
-        concatenated = _measure(predictions, column)
-        table[target] = {"recordings": recordings}
-        for metric in METRICS:
-            values = [v for m in recordings.values() if (v := m[metric]) is not None]
-            table[target][metric] = {
-                "mean": float(np.mean(values)) if values else None,
-                "min": min(values, default=None),
-                "max": max(values, default=None),
-                "concatenated": concatenated[metric],
-            }
-    return table
+    return {**dataclasses.asdict(evaluated), **scores}
 
 
-def _measure(predictions: list[RecordingPrediction], column: int) -> dict[str, float | None]:
-    labels = np.concatenate([p.labels[:, column] for p in predictions])
-    predicted = np.concatenate([p.predictions[:, column] for p in predictions])
-    mask = np.concatenate([p.mask for p in predictions])
-    values = {name: metric(labels, predicted, mask) for name, metric in METRICS.items()}
-    return {name: None if math.isnan(value) else value for name, value in values.items()}
+def write(
+    folder: pathlib.Path, predictions: Sequence[scoring.RecordingPrediction], metrics: dict
+) -> None:
+    """Writes metrics.json, recordings.csv and predictions.csv.
+
+    Args:
+      folder: gets the files.
+      predictions: of the recordings.
+      metrics: as of `document`.
+    """
+    tables.write_json(folder / "metrics.json", metrics)
+    tables.write(folder / "recordings.csv", _recording_rows(metrics), digits=None)
+    targets = [t for t in metrics["protocols"]["rated"] if t != scoring.AVERAGE]
+    write_predictions(folder, predictions, targets, metrics["reaction_delay"])
 
 
-def undefined(table: dict) -> list[str]:
-    """Lists the recordings and targets without a CC, as "recording, target"."""
-    return [
-        f"{recording}, {target}"
-        for target, row in table.items()
-        for recording, values in row["recordings"].items()
-        if values["cc"] is None
-    ]
+def write_predictions(
+    folder: pathlib.Path,
+    predictions: Sequence[scoring.RecordingPrediction],
+    targets: Sequence[str],
+    reaction_delay: Sequence[float],
+) -> None:
+    """Writes predictions.csv: a row a frame, its labels empty where there are none.
 
-
-def write(folder: pathlib.Path, predictions: list[RecordingPrediction], table: dict) -> None:
-    """Writes metrics.json, recordings.csv and predictions.csv."""
-    tables.write_json(folder / "metrics.json", table)
-    recordings: list[tables.Row] = [
-        {
-            "recording": p.recording,
-            "target": target,
-            **row["recordings"][p.recording],
-            "frames": len(p.mask),
-            "valid_frames": int(p.mask.sum()),
-        }
-        for p in predictions
-        for target, row in table.items()
-    ]
-    tables.write(folder / "recordings.csv", recordings, digits=None)
-    frames = (row for p in predictions for row in _frame_rows(p, table))
+    Args:
+      folder: gets the file.
+      predictions: of the recordings.
+      targets: the names of the D targets.
+      reaction_delay: seconds by which the ratings lag, of each target.
+    """
+    frames = (row for p in predictions for row in _frame_rows(p, targets, reaction_delay))
     tables.write(folder / "predictions.csv", frames, digits=6)
 
 
-def _frame_rows(prediction: RecordingPrediction, targets: Iterable[str]) -> Iterator[tables.Row]:
+def _recording_rows(metrics: dict) -> Iterator[tables.Row]:
+    for recording, protocols in metrics["recordings"].items():
+        for protocol, targets in protocols.items():
+            for target, values in targets.items():
+                smoothness = values["smoothness"]
+                yield {
+                    "recording": recording,
+                    "protocol": protocol,
+                    "target": target,
+                    **{name: values[name] for name in (*scoring.METRICS, "frames", "face")},
+                    "label_step": smoothness["labels"],
+                    "prediction_step": smoothness["predictions"],
+                }
+
+
+def _frame_rows(
+    prediction: scoring.RecordingPrediction, targets: Sequence[str], delays: Sequence[float]
+) -> Iterator[tables.Row]:
     columns = [f"{target}_{kind}" for target in targets for kind in ("label", "prediction")]
+    compared = scoring.predictions_for_ratings(prediction, delays)
     # [T, D, 2] -> [T, 2 D], each target's label beside its prediction.
-    values = np.stack([prediction.labels, prediction.predictions], axis=-1)
-    values = values.reshape(len(prediction.mask), -1)
+    values = np.stack([prediction.labels, compared], axis=-1).reshape(len(compared), -1)
     for frame, row in enumerate(values.tolist()):
         yield {
             "recording": prediction.recording,
             "frame": frame,
             "timestamp_s": float(prediction.timestamps[frame]),
-            "valid": bool(prediction.mask[frame]),
+            "face": bool(prediction.face[frame]),
             **dict(zip(columns, row, strict=True)),
         }
 
 
-def format_table(table: dict) -> str:
-    """Formats the metrics over recordings for a terminal."""
-    rows = [
-        {"target": target, "metric": metric, **row[metric]}
-        for target, row in table.items()
-        for metric in METRICS
+def format_table(metrics: dict) -> str:
+    """Formats the scores for a terminal: a row for each protocol, target and metric.
+
+    Args:
+      metrics: as of `document`.
+    """
+    rows = []
+    for protocol, targets in metrics["protocols"].items():
+        for target, row in targets.items():
+            for metric in scoring.METRICS:
+                values = row[metric]
+                low, high = values["interval"] or (None, None)
+                rows.append(
+                    {
+                        "protocol": protocol,
+                        "target": target,
+                        "metric": metric,
+                        **{name: values[name] for name in _STATISTICS},
+                        "95 % from": low,
+                        "to": high,
+                        "concatenated": values["concatenated"],
+                    }
+                )
+    steps = [
+        {
+            "protocol": protocol,
+            "target": target,
+            "frames": row["frames"],
+            "with face": row["face"],
+            "step of labels": row["smoothness"]["labels"],
+            "step of predictions": row["smoothness"]["predictions"],
+        }
+        for protocol, targets in metrics["protocols"].items()
+        for target, row in targets.items()
+        if target != scoring.AVERAGE
     ]
-    return tables.text(rows)
+    return f"{tables.text(rows)}\n\n{tables.text(steps, {'with face': 3, 'step of labels': 5, 'step of predictions': 5})}"
+
+
+def remarks(metrics: dict, dataset: str) -> Iterator[str]:
+    """Yields what a reader of the scores must know, a sentence each.
+
+    Args:
+      metrics: as of `document`.
+      dataset: whose recordings they are.
+    """
+    split = metrics["split"]
+    if metrics["chose_epoch"]:
+        yield (
+            f"{split} chose the epoch ({metrics['epoch']}, by its {metrics['selected_by'].upper()}): these "
+            "scores are optimistic; report those of recordings that nothing was chosen by"
+        )
+    if metrics["selected_by"] == "last":
+        yield f"the model is that of the last epoch, {metrics['epoch']}: nothing chose it"
+    rated = metrics["protocols"]["rated"]
+    for target, row in rated.items():
+        if target == scoring.AVERAGE:
+            continue
+        if row["left_out"]:
+            yield (
+                f"{target}: no CC for {', '.join(row['left_out'])} (constant ratings, or fewer rated frames "
+                "than one clip lasts); left out of the scores over recordings"
+            )
+        if row["constant"]:
+            yield f"{target}: constant predictions in {row['constant']} recordings of {dataset}: CC 0"

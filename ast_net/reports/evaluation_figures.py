@@ -1,54 +1,78 @@
 """The paper's figures of one's own predictions (Figures 2 to 6)."""
 
 import pathlib
+from collections.abc import Sequence
 
 import matplotlib.figure
 import matplotlib.ticker
 import numpy as np
 
-from ast_net.reports import evaluation, figures
+from ast_net.reports import figures
+from ast_net.temporal import scoring
 
 
 def write(
-    folder: pathlib.Path, predictions: list[evaluation.RecordingPrediction], table: dict
+    folder: pathlib.Path, predictions: Sequence[scoring.RecordingPrediction], metrics: dict
 ) -> None:
-    """Writes a figure over time for each recording, and one of the distribution of their CC."""
+    """Writes a figure over time for each recording, and one of the distribution of their CC.
+
+    Args:
+      folder: gets the figures.
+      predictions: of the recordings.
+      metrics: as of `evaluation.document`.
+    """
     for prediction in predictions:
-        figures.save(series_figure(prediction, table), folder / f"{prediction.recording}.png")
-    figures.save(distribution_figure(table), folder / "cc_distribution.png")
+        figures.save(series_figure(prediction, metrics), folder / f"{prediction.recording}.png")
+    figures.save(distribution_figure(metrics), folder / "cc_distribution.png")
 
 
 def series_figure(
-    prediction: evaluation.RecordingPrediction, table: dict
+    prediction: scoring.RecordingPrediction, metrics: dict
 ) -> matplotlib.figure.Figure:
-    """Draws gold standard and prediction over time, with gaps where a frame is not valid."""
-    figure, panels = figures.time_panels(prediction.recording, list(table))
-    times, valid = prediction.timestamps, prediction.mask
-    for column, (axes, (target, row)) in enumerate(zip(panels, table.items(), strict=True)):
-        predicted, labels = prediction.predictions[:, column], prediction.labels[:, column]
-        filtered = figures.median_filtered(times, predicted)
-        figures.draw_series(
-            axes, times, np.where(valid, predicted, np.nan), np.where(valid, filtered, np.nan)
-        )
-        labels = np.where(valid, labels, np.nan)
+    """Draws ratings, and the predictions that they are compared with, over the time of the ratings.
+
+    The predictions stand while no face is seen; these times are shaded.
+
+    Args:
+      prediction: of a recording.
+      metrics: as of `evaluation.document`.
+    """
+    scores = metrics["recordings"][prediction.recording]["rated"]
+    targets = [target for target in scores if target != scoring.AVERAGE]
+    figure, panels = figures.time_panels(prediction.recording, targets)
+    times = prediction.timestamps
+    compared = scoring.predictions_for_ratings(prediction, metrics["reaction_delay"])
+    for column, (axes, target) in enumerate(zip(panels, targets, strict=True)):
+        predicted = compared[:, column]
+        figures.draw_series(axes, times, predicted, figures.median_filtered(times, predicted))
+        labels = prediction.labels[:, column]
         axes.plot(times, labels, color="0.25", lw=1.4, ls="--", label="gold standard")
-        cc = row["recordings"][prediction.recording]["cc"]
+        for stretch in np.ma.clump_masked(np.ma.array(times, mask=~prediction.face)):
+            end = times[min(stretch.stop, len(times) - 1)]
+            axes.axvspan(times[stretch.start], end, color="0.9", lw=0, zorder=0)
+        cc = scores[target]["cc"]
         title = f"{target}, CC {'n/a' if cc is None else f'{cc:.3f}'}"
         axes.set_title(title, loc="left", fontsize=10)
     panels[0].legend(loc="upper right", ncols=3, fontsize=8)
     return figure
 
 
-def distribution_figure(table: dict) -> matplotlib.figure.Figure:
-    """Draws the histogram of the recordings' CC, a panel for each target (the paper's Figure 6)."""
-    figure = matplotlib.figure.Figure(figsize=(5 * len(table), 3.2), layout="constrained")
-    for number, (target, row) in enumerate(table.items(), start=1):
-        values = [m["cc"] for m in row["recordings"].values() if m["cc"] is not None]
-        axes = figure.add_subplot(1, len(table), number)
+def distribution_figure(metrics: dict) -> matplotlib.figure.Figure:
+    """Draws the histogram of the recordings' CC, a panel for each target (the paper's Figure 6).
+
+    Args:
+      metrics: as of `evaluation.document`.
+    """
+    targets = [target for target in metrics["protocols"]["rated"] if target != scoring.AVERAGE]
+    figure = matplotlib.figure.Figure(figsize=(5 * len(targets), 3.2), layout="constrained")
+    for number, target in enumerate(targets, start=1):
+        scores = [protocols["rated"][target]["cc"] for protocols in metrics["recordings"].values()]
+        values = [cc for cc in scores if cc is not None]
+        axes = figure.add_subplot(1, len(targets), number)
         bins = np.arange(-1.0 if min(values, default=0) < 0 else 0.0, 1.05, 0.1)
         axes.hist(values, bins.tolist(), color=figures.FILTERED_COLOUR, edgecolor="white")
         if values:
-            mean = row["cc"]["mean"]
+            mean = np.mean(values)
             axes.axvline(mean, color=figures.RAW_COLOUR, label=f"mean {mean:.3f}")
             axes.legend()
         axes.set(title=target, xlabel="CC of a recording", ylabel="recordings")

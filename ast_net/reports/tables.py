@@ -66,6 +66,14 @@ def text(rows: Sequence[Mapping[str, Any]], digits: Digits = 4) -> str:
     return "\n".join("  ".join(map(str.rjust, line, widths)) for line in lines)
 
 
+def markdown(rows: Sequence[Mapping[str, Any]], digits: Digits = 4) -> str:
+    """Formats rows as a table in Markdown, with empty cells for None and NaN."""
+    lines = [list(rows[0]), ["---"] * len(rows[0])]
+    for row in rows:
+        lines.append([_cell(v, _digits_of(digits, name), "") for name, v in row.items()])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def write_json(path: str | pathlib.Path, document: dict[str, Any]) -> None:
     """Writes a document as JSON, with null for NaN, which JSON lacks."""
     # `dumps` writes NaN, and `loads` makes None of it; an infinity is a mistake, and raises KeyError.

@@ -70,11 +70,6 @@ class Server:
             raise errors.InputError(f"{self.address}: {answer}: serve what export has written")
         return outputs
 
-    def stride(self, frame_rate: float) -> int:
-        """Returns the model's stride at this frame rate, as `ModelSpec.stride_at`."""
-        rates = np.array([frame_rate], np.float32)
-        return int(self.predict("stride", frame_rate=rates)["stride"][0])
-
     def _persist(self, attempt: Callable[[float], _Answer]) -> _Answer:
         start, attempts, pause = time.monotonic(), 0, _FIRST_PAUSE
         while True:
@@ -96,43 +91,65 @@ class Server:
 class RemotePredictor(streaming.StreamingPredictor):
     """Predicts faces, not features, by a server's networks; the LSTM's states are kept here.
 
-    Consecutive frames belong to different phases, so that up to `stride` of them are one request.
-    States are replaced when the answer is there: however often a request is sent, each frame counts
-    once.
+    Frames that do not continue from each other are one request: at a constant frame rate as many as
+    last one time step. States are replaced when the answer is there: however often a request is
+    sent, each frame counts once.
+
+    Attributes:
+      targets: what the model predicts, the D columns.
+      time_step: of the model, seconds.
     """
 
-    def __init__(self, server: Server, stride: int, jpeg_quality: int | None = None) -> None:
+    def __init__(self, server: Server, jpeg_quality: int | None = None) -> None:
         """Args:
         server: with the model.
-        stride: S, frames between two frames that the LSTM sees in succession.
         jpeg_quality: from 1 to 100, to send faces as JPEG; None for PNG, five times as large,
           without loss.
 
         Raises:
-          InputError: the model has no signature for that.
+          InputError: the model has no signatures for that, or as of `Server.predict`.
         """
-        self._server, self._stride, self._jpeg_quality = server, stride, jpeg_quality
-        self._clip_frames = None
+        self._server, self._jpeg_quality = server, jpeg_quality
         signature = server.signature(_SIGNATURE)
         inputs, outputs = signature.inputs, signature.outputs
         states = set(inputs).intersection(outputs)
         self._state_sizes = {name: inputs[name].tensor_shape.dim[-1].size for name in states}
         self.targets = tuple(name for name in config.ALL_TARGETS if name in outputs)
+        timing = server.predict("timing", target=np.array(self.targets, object))
+        self.time_step = self._time_step = float(timing["time_step"].flat[0])
+        if not 0 < self.time_step < np.inf:
+            raise errors.InputError(
+                f"{server.address}: the model's time step is {self.time_step} s, expected more "
+                "than 0: serve what export has written"
+            )
+        self._clip_seconds = np.inf
         self.reset()
 
-    def predict(self, faces: np.ndarray) -> np.ndarray:
-        """Predicts the recording's next faces, uint8 RGB [T, 224, 224, 3] -> float32 [T, D].
+    def predict(self, faces: np.ndarray, times: np.ndarray) -> np.ndarray:
+        """Predicts the recording's next faces.
+
+        Args:
+          faces: uint8 RGB [T, 224, 224, 3]; all zeros where there is no face.
+          times: seconds [T], strictly increasing, after those of earlier calls.
+
+        Returns:
+          float32 [T, D].
 
         Raises:
           InputError: as of `Server.predict`.
         """
-        most = min(self._stride, MOST_FRAMES)
-        parts = [self._step(faces[first : first + most]) for first in range(0, len(faces), most)]
+        previous = self._history.predecessors(times)
+        parts, first = [], 0
+        while first < len(faces):
+            count = min(self._history.independent(previous[first:]), MOST_FRAMES)
+            run = slice(first, first + count)
+            parts.append(self._step(faces[run], times[run], previous[run]))
+            first += count
         return np.concatenate(parts)
 
-    def _step(self, faces: np.ndarray) -> np.ndarray:
-        phases = (self._frames + np.arange(len(faces))) % self._stride
-        states = {name: state[phases] for name, state in self._states.items()}
+    def _step(self, faces: np.ndarray, times: np.ndarray, previous: np.ndarray) -> np.ndarray:
+        """Predicts frames of which none continues from another one."""
+        states = self._history.states(previous)
         outputs = self._server.predict(_SIGNATURE, jpeg=self._encoded(faces), **states)
         for name, values in outputs.items():
             shape = states[name].shape if name in states else (len(faces),)
@@ -141,14 +158,15 @@ class RemotePredictor(streaming.StreamingPredictor):
                     f"{self._server.address}: {name} has shape {values.shape}, or numbers that are "
                     f"not finite, expected finite numbers of shape {shape}"
                 )
-        for name, state in self._states.items():
-            state[phases] = outputs[name]
-        self.skip(len(faces))
+        self._history.append(times, {name: outputs[name].astype(np.float32) for name in states})
         return np.stack([outputs[name] for name in self.targets], axis=1).astype(np.float32)
 
     def _encoded(self, faces: np.ndarray) -> np.ndarray:
         kind, quality = ".png", []
         if self._jpeg_quality is not None:
             kind, quality = ".jpg", [cv2.IMWRITE_JPEG_QUALITY, self._jpeg_quality]
-        pictures = [cv2.imencode(kind, face[..., ::-1], quality)[1].tobytes() for face in faces]
+        pictures = [
+            cv2.imencode(kind, face[..., ::-1], quality)[1].tobytes() if face.any() else b""
+            for face in faces
+        ]
         return np.array(pictures, object)

@@ -14,7 +14,7 @@ from ast_net.serving import encoded_faces, input_checks, served_model, temporal_
 # memory (a face has 150 kB), and what they are called.
 _INPUTS = {
     "features": (tf.float32, 65_536, "frames"),
-    "frame_rate": (tf.float32, 65_536, "rates"),
+    "target": (tf.string, 65_536, "targets"),
     "faces": (tf.uint8, 2_048, "faces"),
     "jpeg": (tf.string, 2_048, "pictures"),
 }
@@ -36,8 +36,9 @@ def build(model: served_model.ServedModel) -> Functions:
     - jpeg: jpeg [B, N], each string a JPEG file of 224x224 pixels, or PNG, which loses nothing ->
       each target [B, N].
     - step_jpeg: as step, but of jpeg [B].
-    - stride: frame_rate [B] float32, frames a second -> stride [B] int32, how many frames of such a
-      recording are from one to the next that a state sees. That many states take turns.
+    - timing: target [B], each string the name of a target -> time_step and reaction_delay [B]
+      float64, seconds: a frame's states go on from those of the frame nearest to one time_step
+      before it; its prediction is the rating that would be made reaction_delay later.
     - emotion: faces [B, 224, 224, 3] uint8 RGB -> posteriors [B, 7], zeros without a face, and the
       names of their columns, expressions [B, 7].
 
@@ -49,7 +50,7 @@ def build(model: served_model.ServedModel) -> Functions:
     result = {
         "serving_default": _traced(functions.clips, "features", (None, None, size)),
         "step": _traced(functions.step, "features", (None, size), states),
-        "stride": _traced(functions.stride, "frame_rate", (None,)),
+        "timing": _traced(functions.timing, "target", (None,)),
     }
     if model.cnn is not None:
         result["faces"] = _traced(functions.faces, "faces", (None, None, *face))
@@ -114,14 +115,20 @@ class _Functions:
         answer = self._step({"features": features, **checked})
         return {name.removeprefix(temporal_graphs.NEXT): value for name, value in answer.items()}
 
-    def stride(self, frame_rate: tf.Tensor) -> Tensors:
-        fine = tf.reduce_all((frame_rate > 0) & (frame_rate < 1000))
-        message = "frame_rate: expected 0 to 1000, found"
-        rate = tf.cast(input_checks.require(fine, frame_rate, message, frame_rate), tf.float64)
-        # As ModelSpec.stride_at.
+    def timing(self, target: tf.Tensor) -> Tensors:
         spec = self._model.temporal.spec
-        frames = tf.cast(tf.round(spec.stride * rate / spec.frame_rate), tf.int32)
-        return {"stride": tf.maximum(frames, 1)}
+        # [B, D]
+        same = tf.equal(target[:, tf.newaxis], tf.constant(spec.targets))
+        known = tf.reduce_any(same, axis=1)
+        # What was found may be anything, and no text.
+        message = f"target: expected {' or '.join(spec.targets)}, found another one in row"
+        row = tf.argmin(tf.cast(known, tf.int32))
+        same = input_checks.require(tf.reduce_all(known), same, message, row)
+        delays = tf.constant(spec.reaction_delay, tf.float64)
+        return {
+            "time_step": tf.fill(tf.shape(target), tf.constant(spec.time_step, tf.float64)),
+            "reaction_delay": tf.gather(delays, tf.argmax(same, axis=1)),
+        }
 
     def emotion(self, faces: tf.Tensor) -> Tensors:
         assert self._model.head is not None

@@ -17,7 +17,7 @@ FILE = "tf_serving_warmup_requests"
 
 
 def write(path: str | pathlib.Path, functions: signatures.Functions) -> None:
-    """Writes one request for each function of `signatures.build`.
+    """Writes one request for each function of `signatures.build` that computes with a network.
 
     Without tensorflow-serving-api it writes none and says so: a server works without them.
 
@@ -35,6 +35,8 @@ def write(path: str | pathlib.Path, functions: signatures.Functions) -> None:
     pathlib.Path(path).parent.mkdir(exist_ok=True)
     with files.tensorflow_output(path), tf.io.TFRecordWriter(str(path)) as writer:
         for name, function in functions.items():
+            if name == "timing":
+                continue
             specs = function.structured_input_signature[1]
             request = {
                 "model_spec": {"name": "ast_net", "signature_name": name},

@@ -1,9 +1,9 @@
 """The loss of AST-Net: equations 1 to 6 of the paper.
 
-Shapes: labels and predictions [B, N, D], mask [B, N] (True where a frame counts), every term [B],
-one value a clip. |.|^2 sums over the D targets. Frames outside the mask leave every sum, maximum
-and minimum, and N and M count what is left; a clip with nothing valid gives 0. Masked labels may be
-NaN.
+Shapes: labels and predictions [B, N, D], mask [B, N] or [B, N, D] (True where a frame, or a target of
+it, counts), every term [B], one value a clip. |.|^2 sums over the D targets. What is outside the mask
+leaves every sum, maximum and minimum, and N and M count what is left, in each target by itself; a clip
+with nothing valid gives 0. Masked labels may be NaN.
 
 All raise ValueError where shapes differ: broadcasting is how losses go silently wrong.
 """
@@ -24,7 +24,7 @@ Tensor: TypeAlias = tf.Tensor
 def label_loss(labels: Tensor, predictions: Tensor, mask: Tensor | None = None) -> Tensor:
     """1/(2N) sum_i |g_i - p_i|^2 (section 3.4, item 1)."""
     labels, predictions, valid = _check(labels, predictions, mask)
-    return _half_mean(_squared_distance(labels, predictions, valid), valid)
+    return _half_mean(_squares(labels, predictions, valid), valid)
 
 
 def trend_loss(labels: Tensor, predictions: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -35,7 +35,7 @@ def trend_loss(labels: Tensor, predictions: Tensor, mask: Tensor | None = None) 
     """
     labels, predictions, valid = _check(labels, predictions, mask)
     both = valid[:, 1:] & valid[:, :-1]
-    return _half_mean(_squared_distance(_steps(labels), _steps(predictions), both), valid)
+    return _half_mean(_squares(_steps(labels), _steps(predictions), both), valid)
 
 
 def local_loss(
@@ -56,10 +56,10 @@ def local_loss(
         )
     edges = [k * frames // num_intervals for k in range(1, num_intervals)]
     intervals = np.digitize(np.arange(frames), edges) == np.arange(num_intervals)[:, np.newaxis]
-    members = valid[:, tf.newaxis] & intervals
+    members = valid[:, tf.newaxis] & intervals[..., np.newaxis]
     occupied = tf.reduce_any(members, axis=2)
     label_ranges, prediction_ranges = _ranges(labels, predictions, members)
-    return _half_mean(_squared_distance(label_ranges, prediction_ranges, occupied), occupied)
+    return _half_mean(_squares(label_ranges, prediction_ranges, occupied), occupied)
 
 
 def global_loss(labels: Tensor, predictions: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -68,7 +68,8 @@ def global_loss(labels: Tensor, predictions: Tensor, mask: Tensor | None = None)
     members = valid[:, tf.newaxis]
     occupied = tf.reduce_any(members, axis=2)
     label_ranges, prediction_ranges = _ranges(labels, predictions, members)
-    return _squared_distance(label_ranges, prediction_ranges, occupied)[:, 0]
+    squares = _squares(label_ranges, prediction_ranges, occupied)
+    return tf.reduce_sum(squares, axis=(1, 2))
 
 
 def siamese_loss(
@@ -85,7 +86,7 @@ def siamese_loss(
     labels.shape.assert_is_compatible_with(twin_labels.shape)
     both = valid & twin_valid
     steps = (twin_labels - labels, twin_predictions - predictions)
-    return _half_mean(_squared_distance(*steps, both), both)
+    return _half_mean(_squares(*steps, both), both)
 
 
 def ccc_loss(labels: Tensor, predictions: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -95,13 +96,16 @@ def ccc_loss(labels: Tensor, predictions: Tensor, mask: Tensor | None = None) ->
     are one and the same constant give 1.
     """
     labels, predictions, valid = _check(labels, predictions, mask)
-    g, p = tf.boolean_mask(labels, valid), tf.boolean_mask(predictions, valid)
-    count = tf.cast(tf.maximum(tf.shape(g)[0], 1), g.dtype)
-    g_mean, p_mean = tf.reduce_sum(g, axis=0) / count, tf.reduce_sum(p, axis=0) / count
-    covariance = tf.reduce_sum((g - g_mean) * (p - p_mean), axis=0) / count
-    variances = tf.reduce_sum(tf.square(g - g_mean) + tf.square(p - p_mean), axis=0) / count
-    concordance = tf.math.divide_no_nan(2 * covariance, variances + tf.square(g_mean - p_mean))
-    return 1 - tf.reduce_mean(concordance)
+    count = tf.reduce_sum(tf.cast(valid, labels.dtype), axis=(0, 1))
+
+    def mean(values: Tensor) -> Tensor:
+        return tf.math.divide_no_nan(tf.reduce_sum(values, axis=(0, 1)), count)
+
+    g, p = tf.where(valid, labels, 0), tf.where(valid, predictions, 0)
+    g_mean, p_mean = mean(g), mean(p)
+    g, p = tf.where(valid, g - g_mean, 0), tf.where(valid, p - p_mean, 0)
+    scale = mean(tf.square(g) + tf.square(p)) + tf.square(g_mean - p_mean)
+    return 1 - tf.reduce_mean(tf.math.divide_no_nan(2 * mean(g * p), scale))
 
 
 class SiameseTemporalLoss(keras.layers.Layer):
@@ -138,7 +142,7 @@ class SiameseTemporalLoss(keras.layers.Layer):
 
         Args:
           inputs: labels, predictions, twin_labels, twin_predictions [B, N, D] and mask, twin_mask
-            [B, N].
+            [B, N, D] or [B, N].
         """
         first = (inputs["labels"], inputs["predictions"], inputs["mask"])
         twin = (inputs["twin_labels"], inputs["twin_predictions"], inputs["twin_mask"])
@@ -165,15 +169,18 @@ class SiameseTemporalLoss(keras.layers.Layer):
 
 
 def _check(labels, predictions, mask) -> tuple[Tensor, Tensor, Tensor]:
-    """Tensors of one dtype and checked shapes; the mask boolean, all True where there is none."""
+    """Tensors of one dtype and checked shapes; the mask boolean [B, N, D], True where there is none."""
     predictions = tf.convert_to_tensor(predictions)
     labels = tf.cast(labels, predictions.dtype)
     labels.shape.assert_has_rank(3)
     labels.shape.assert_is_compatible_with(predictions.shape)
     if mask is None:
-        return labels, predictions, tf.ones(tf.shape(labels)[:2], tf.bool)
+        return labels, predictions, tf.ones_like(labels, tf.bool)
     mask = tf.cast(mask, tf.bool)
-    mask.shape.assert_is_compatible_with(labels.shape[:2])
+    if mask.shape.rank == 2:
+        mask.shape.assert_is_compatible_with(labels.shape[:2])
+        return labels, predictions, mask[..., tf.newaxis] & tf.ones_like(labels, tf.bool)
+    mask.shape.assert_is_compatible_with(labels.shape)
     return labels, predictions, mask
 
 
@@ -181,25 +188,29 @@ def _steps(series: Tensor) -> Tensor:
     return series[:, 1:] - series[:, :-1]
 
 
-def _squared_distance(a: Tensor, b: Tensor, valid: Tensor) -> Tensor:
-    """|a - b|^2 over the last axis, [B, K, D] -> [B, K], 0 where not valid [B, K]."""
-    return tf.reduce_sum(tf.square(tf.where(valid[..., tf.newaxis], a - b, 0)), axis=-1)
+def _squares(a: Tensor, b: Tensor, valid: Tensor) -> Tensor:
+    """(a - b)^2 of each target, [B, K, D], 0 where not valid [B, K, D]."""
+    return tf.square(tf.where(valid, a - b, 0))
 
 
 def _half_mean(squares: Tensor, counted: Tensor) -> Tensor:
-    """1/(2N) sum of [B, K] squares, N the number of True in counted [B, N]; 0 where N is 0."""
-    count = tf.reduce_sum(tf.cast(counted, squares.dtype), axis=1)
-    return tf.math.divide_no_nan(tf.reduce_sum(squares, axis=1), 2 * count)
+    """sum_d 1/(2 N_d) sum_k of [B, K, D] squares, N_d the number of True in counted [B, N, D], [B].
+
+    A target with N_d = 0 adds nothing.
+    """
+    counts = tf.reduce_sum(tf.cast(counted, squares.dtype), axis=1)
+    halves = tf.math.divide_no_nan(tf.reduce_sum(squares, axis=1), 2 * counts)
+    return tf.reduce_sum(halves, axis=1)
 
 
 def _ranges(labels: Tensor, predictions: Tensor, members: Tensor) -> list[Tensor]:
     """max - min of labels and of predictions, each target by itself, over M sets of frames.
 
-    [B, N, D] twice and which frames belong to each set [B, M, N] -> [B, M, D] twice; NaN where a
+    [B, N, D] twice and which frames belong to each set [B, M, N, D] -> [B, M, D] twice; NaN where a
     set is empty.
     """
     series = tf.concat([labels, predictions], axis=-1)[:, tf.newaxis]
-    members = members[..., tf.newaxis]
+    members = tf.concat([members, members], axis=-1)
     highest = tf.reduce_max(tf.where(members, series, series.dtype.min), axis=2)
     lowest = tf.reduce_min(tf.where(members, series, series.dtype.max), axis=2)
     return tf.split(highest - lowest, 2, axis=-1)

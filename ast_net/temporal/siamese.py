@@ -25,12 +25,14 @@ def build_training_model(
     """Builds the Siamese model with its loss on top, for training.
 
     Inputs, by name, are those of `records.clips`: features and twin_features [B, N, F], labels and
-    twin_labels [B, N, D], mask and twin_mask [B, N]. The output is the loss of each clip, [B].
+    twin_labels [B, N, D], mask and twin_mask [B, N, D]. The output is the loss of each clip, [B].
     """
     targets = siamese.outputs[0].shape[-1]
     features = [keras.Input((clip.frames, t.shape[-1]), name=t.name) for t in siamese.inputs]
     labels = {n: keras.Input((clip.frames, targets), name=n) for n in ("labels", "twin_labels")}
-    masks = {n: keras.Input((clip.frames,), name=n, dtype="bool") for n in ("mask", "twin_mask")}
+    masks = {
+        n: keras.Input((clip.frames, targets), name=n, dtype="bool") for n in ("mask", "twin_mask")
+    }
     predictions = dict(zip(("predictions", "twin_predictions"), siamese(features), strict=True))
     loss = losses.SiameseTemporalLoss(weights, name="loss")({**labels, **predictions, **masks})
     inputs = {t.name: t for t in (*features, *labels.values(), *masks.values())}

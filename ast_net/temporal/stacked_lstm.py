@@ -20,7 +20,7 @@ def build_stacked_lstm(
     """Builds the temporal model [B, N, F] -> [B, N, D], for any N; 844,042 parameters by default.
 
     A frame without a face is a row of zeros: the LSTMs skip it, so that their state and the
-    prediction stay what they were at the last face (with stride S, S frames earlier).
+    prediction stay what they were at the step before.
 
     Args:
       feature_size: F.

@@ -21,8 +21,11 @@ class ModelSpec:
       backbone, backbone_digest: the CNN of its features, and the first digits of its weights'
       SHA-256.
       backbone_weights: the file of these weights during training; None for the package's own.
-      clip_frames, stride: N and S of its clips.
-      frame_rate: of the training recordings, frames a second: S frames last S / frame_rate seconds.
+      clip_frames: N, frames of a clip.
+      time_step: seconds from one frame of a clip to the next.
+      frame_rate: usual for the training recordings, frames a second.
+      reaction_delay: seconds by which the ratings that it learned lag behind the face, of each
+        target: what it predicts at a frame is the rating that would be made so much later.
       records: the digest of the records that it was trained on (`records.store`).
     """
 
@@ -33,19 +36,22 @@ class ModelSpec:
     backbone_digest: str
     backbone_weights: str | None
     clip_frames: int
-    stride: int
+    time_step: float
     frame_rate: float
+    reaction_delay: tuple[float, ...]
     records: str | None = None
 
     def __post_init__(self) -> None:
-        config.Clip(self.clip_frames, self.stride)
+        config.Clip(self.clip_frames)
         config.StackedLSTM(self.units)
-        if self.feature_size < 1 or not 0 < self.frame_rate < 1000:
-            raise ValueError(f"expected positive sizes and a frame rate below 1000, found {self}")
-
-    def stride_at(self, frame_rate: float) -> int:
-        """Returns the stride that lasts as long at another frame rate, at least 1."""
-        return max(1, round(self.stride * frame_rate / self.frame_rate))
+        config.ReactionDelay(self.reaction_delay)
+        if len(self.reaction_delay) != len(self.targets):
+            raise ValueError(f"expected a delay of each target, found {self.reaction_delay}")
+        if self.feature_size < 1 or not 0 < self.time_step <= 60 or not 0 < self.frame_rate < 1000:
+            raise ValueError(
+                "expected positive sizes, a time step of at most 60 s and a frame rate below 1000, found "
+                f"{self}"
+            )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -102,5 +108,5 @@ def load_spec(path: pathlib.Path) -> ModelSpec:
     remedy = "expected that of a run; train again in another folder"
     with files.reading(path, "the specification that train leaves", remedy):
         values = json.loads(path.read_text())
-        values |= {name: tuple(values[name]) for name in ("targets", "units")}
+        values |= {name: tuple(values[name]) for name in ("targets", "units", "reaction_delay")}
         return ModelSpec(**values)

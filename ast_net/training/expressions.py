@@ -175,6 +175,7 @@ def train(
         batches=lambda epoch: batches(train_split, settings.batch_size, settings.seed, epoch),
         step=step,
         measure=measure_dev,
+        score=lambda row: row["dev_accuracy"],
         save=save,
     )
     fit.fit(folder, task, settings.epochs)

@@ -3,9 +3,8 @@
 import dataclasses
 import math
 import pathlib
-import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ import tqdm
 from absl import logging
 
 from ast_net import errors, files, workdir
-from ast_net.training import history
+from ast_net.training import history, selection
 
 Step = Callable[[Any], dict[str, tf.Tensor]]
 
@@ -30,16 +29,19 @@ class Task:
       batches: gives the batches of an epoch, counted from 0; all tensors of a batch are [B, ...].
       step: gives the training step of an epoch, counted from 0. A step trains on one batch and
         returns its `loss` and any other figures, each the mean over the batch.
-      measure: measures the network as it is now, after each epoch. The names of the figures begin
-        with dev_; the best epoch is the one with the highest mean of them.
+      measure: measures the network as it is now, after each epoch.
+      score: gives the score of an epoch by its row of history.csv; NaN if it is undefined.
       save: writes the weights as they are now; called whenever an epoch is the best so far.
+      first: the first epoch, counted from 0, that may be the best (`selection.best`).
     """
 
     state: dict[str, Any]
     batches: Callable[[int], Iterable[Any]]
     step: Callable[[int], Step]
     measure: Callable[[], dict[str, float]]
+    score: Callable[[Mapping[str, float]], float]
     save: Callable[[], None]
+    first: int = 0
 
 
 def fit(folder: pathlib.Path, task: Task, epochs: int, patience: float = math.inf) -> None:
@@ -53,7 +55,8 @@ def fit(folder: pathlib.Path, task: Task, epochs: int, patience: float = math.in
       folder: the run's workdir.
       task: the network, its data and its training step.
       epochs: their number, those of earlier calls included.
-      patience: stop after so many epochs without a better one; by default never.
+      patience: stop after so many epochs without a better one, counted from the first that may be
+        the best; by default never.
 
     Raises:
       InputError: the loss is no longer finite; checkpoints or history.csv are damaged or missing.
@@ -61,19 +64,24 @@ def fit(folder: pathlib.Path, task: Task, epochs: int, patience: float = math.in
     """
     checkpoint = tf.train.Checkpoint(**task.state)
     manager = tf.train.CheckpointManager(checkpoint, folder / workdir.CHECKPOINTS, max_to_keep=2)
-    rows = _resume(checkpoint, manager.latest_checkpoint, folder)
-    if _finished(rows, epochs, patience):
+    rows = _resume(task, checkpoint, manager.latest_checkpoint, folder)
+    if _finished(task, rows, epochs, patience):
         return
     logs = folder / workdir.TENSORBOARD
     with files.tensorflow_output(logs):
         summaries = tf.summary.create_file_writer(str(logs))
     first = len(rows)
+    if epochs <= task.first:
+        logging.warning(
+            f"none of the {epochs} epochs has the whole loss (the first that has is {task.first + 1}): the "
+            "last is kept; give more `epochs`, or a shorter `warmup_epochs`"
+        )
     with tqdm.tqdm(unit=" batches", disable=None) as bar:
-        while not _finished(rows, epochs, patience):
+        while not _finished(task, rows, epochs, patience):
             bar.set_description(f"epoch {len(rows) + 1}/{epochs}")
             rows.append(_epoch(task, len(rows), bar))
             bar.total = bar.n // (len(rows) - first) * (epochs - first)
-            is_best = _best(rows) == len(rows) - 1
+            is_best = _best(task, rows) == len(rows) - 1
             with bar.external_write_mode():
                 print(_progress_line(rows, epochs, is_best), flush=True)
             # The checkpoint comes last: killed before it, the epoch and its files are made again.
@@ -119,7 +127,7 @@ def compiled(step: Step, jit_compile: bool, signature: list[Any] | None = None) 
 
 
 def _resume(
-    checkpoint: tf.train.Checkpoint, latest: str | None, folder: pathlib.Path
+    task: Task, checkpoint: tf.train.Checkpoint, latest: str | None, folder: pathlib.Path
 ) -> history.History:
     """Restores the latest checkpoint and returns the history up to it."""
     path = folder / workdir.HISTORY
@@ -132,7 +140,7 @@ def _resume(
         )
     content = f"the last checkpoint and {workdir.HISTORY} of this network"
     with files.reading(folder, content, "give another `workdir` to start again"):
-        _best(rows[:done])
+        _best(task, rows[:done])
         if latest:
             checkpoint.restore(latest).assert_consumed()
             logging.info(f"resuming after epoch {done}")
@@ -161,22 +169,12 @@ def _epoch(task: Task, number: int, bar: tqdm.tqdm) -> dict[str, float]:
     return row | task.measure() | {"seconds": time.monotonic() - started}
 
 
-def _best(rows: history.History) -> int:
-    """Finds the epoch whose figures on dev have the highest mean, the first of equals; -1 for none.
-
-    A mean that is undefined is the lowest.
-    """
-
-    def rank(epoch: int) -> float:
-        row = rows[epoch]
-        score = statistics.fmean(row[name] for name in row if name.startswith("dev_"))
-        return -math.inf if math.isnan(score) else score
-
-    return max(range(len(rows)), key=rank, default=-1)
+def _best(task: Task, rows: history.History) -> int:
+    return selection.best([task.score(row) for row in rows], task.first)
 
 
-def _finished(rows: history.History, epochs: int, patience: float) -> bool:
-    return len(rows) >= epochs or len(rows) - 1 - _best(rows) >= patience
+def _finished(task: Task, rows: history.History, epochs: int, patience: float) -> bool:
+    return len(rows) >= epochs or len(rows) - 1 - _best(task, rows) >= patience
 
 
 def _progress_line(rows: history.History, epochs: int, is_best: bool) -> str:

@@ -7,18 +7,19 @@ import pathlib
 from collections.abc import Iterator
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from ast_net import config, errors, workdir
 from ast_net.cnn import backbone
 from ast_net.records import catalogue, clips, reaction_delay, store
-from ast_net.reports import delay_report, evaluation, evaluation_figures
-from ast_net.temporal import siamese, stacked_lstm, streaming, temporal_model
-from ast_net.training import temporal_step
+from ast_net.reports import challenge_format, delay_report, evaluation, evaluation_figures
+from ast_net.temporal import scoring, siamese, stacked_lstm, streaming, temporal_model
+from ast_net.training import checks, history, selection, temporal_step
 
 
 def train_and_evaluate(experiment: config.Experiment, may_prepare: bool = True) -> None:
-    """Prepares the data, trains in the workdir, and evaluates the best model on dev.
+    """Prepares the data, trains in the workdir, and evaluates the best model on dev and rated test.
 
     Args:
       experiment: the run; what it leaves to the data set is filled in (`completed`).
@@ -34,12 +35,13 @@ def train_and_evaluate(experiment: config.Experiment, may_prepare: bool = True) 
         experiment = dataclasses.replace(experiment, reaction_delay=run.reaction_delay)
     workdir.check(folder, experiment)
     records = _records(experiment, folder, may_prepare)
-    spec = _spec(experiment, folder, records)
     search = None
     if experiment.reaction_delay.seconds == "auto":
         search = find_reaction_delay(records)
         delay = config.ReactionDelay(tuple(search.seconds.tolist()), "found")
         experiment = dataclasses.replace(experiment, reaction_delay=delay)
+    checks.check(records, experiment)
+    spec = _spec(experiment, folder, records)
     # Only now: a run that fails for want of a file may be called again with other settings.
     workdir.claim(folder, experiment)
     temporal_model.save_spec(folder / workdir.MODEL_SPEC, spec)
@@ -47,13 +49,17 @@ def train_and_evaluate(experiment: config.Experiment, may_prepare: bool = True) 
         delay_report.report(folder / workdir.REACTION_DELAY, search, experiment.targets)
     with _damage_reported(records):
         _train(experiment, records, folder)
-    _evaluate(experiment, records, folder, "dev", "best")
+    for split in ("dev", "test"):
+        if rated(records, split):
+            _evaluate(experiment, records, folder, split, "best")
 
 
 def evaluate(
     experiment: config.Experiment, settings: config.Evaluation, may_prepare: bool = True
 ) -> None:
     """Evaluates a model of a run: tables, predictions and figures.
+
+    A split without ratings is predicted, in the format of its ratings, and not scored.
 
     Args:
       experiment: the run that left the workdir, or the same with another data set.
@@ -70,9 +76,13 @@ def evaluate(
             "evaluate takes that, or seconds"
         )
     folder = pathlib.Path(str(experiment.workdir))
-    records = _records(experiment, folder, may_prepare)
-    with _damage_reported(records):
-        _evaluate(experiment, records, folder, settings.split, settings.model)
+    _evaluate(
+        experiment,
+        _records(experiment, folder, may_prepare),
+        folder,
+        settings.split,
+        settings.model,
+    )
 
 
 def completed(experiment: config.Experiment) -> config.Experiment:
@@ -138,8 +148,9 @@ def _spec(
         feature_size=backbone.FEATURE_SIZE[experiment.backbone],
         units=experiment.lstm.units,
         clip_frames=experiment.clip.frames,
-        stride=experiment.clip.stride,
+        time_step=records.time_step,
         frame_rate=records.frame_rate,
+        reaction_delay=_delays(experiment),
         records=records.digest,
     )
 
@@ -163,23 +174,61 @@ def _train(experiment: config.Experiment, records: store.Records, folder: pathli
         "mixed_bfloat16" if experiment.training.mixed_precision else "float32",
         moments,
     )
-    predictor = streaming.StreamingPredictor(model, experiment.clip.stride)
-    train_segments = records.segments("train")
-    delays = experiment.reaction_delay.each(len(experiment.targets))
+    predictor = streaming.StreamingPredictor(model, records.time_step)
 
     def batches(epoch: int) -> tf.data.Dataset:
-        return clips.batches(train_segments, experiment, epoch)
+        segments, beside = records.shuffled("train", (experiment.training.seed, epoch))
+        return clips.batches(segments, beside, experiment, records.time_step, epoch)
 
-    def dev_cc() -> dict[str, float]:
-        predictions = evaluation.predict(predictor, records.segments("dev"), delays)
-        table = evaluation.tabulate(list(predictions), experiment.targets)
-        means = {target: table[target]["cc"]["mean"] for target in experiment.targets}
-        return {target: math.nan if cc is None else cc for target, cc in means.items()}
+    def agreement() -> dict[str, float]:
+        dev, train = records.segments("dev"), records.segments("train", len(records.splits["dev"]))
+        figures = _means(experiment, records, "dev", predictor, dev, ("cc", "ccc"))
+        return figures | _means(experiment, records, "train", predictor, train, ("cc",))
 
     training_model = siamese.build_training_model(
         siamese.build_siamese(model), experiment.clip, experiment.loss
     )
-    temporal_step.train(model, training_model, batches, dev_cc, folder, experiment.training)
+    dev_batches = clips.measuring_batches(records.segments("dev"), experiment, records.time_step)
+    temporal_step.train(model, training_model, batches, dev_batches, agreement, folder, experiment)
+
+
+def rated(records: store.Records, split: str) -> bool:
+    """Whether the data set has such a split, and the split has ratings."""
+    frames = records.frames(split) if split in records.splits else ()
+    return any(np.isfinite(recording.labels).any() for recording in frames)
+
+
+def _means(
+    experiment: config.Experiment,
+    records: store.Records,
+    split: str,
+    predictor: streaming.StreamingPredictor,
+    segments: tf.data.Dataset,
+    measures: tuple[str, ...],
+) -> dict[str, float]:
+    """The means over recordings as they are scored (`rated`), NaN where undefined."""
+    predictions = list(evaluation.predict(predictor, segments))
+    scores = _scores(experiment, records, predictions, intervals=False)["protocols"]["rated"]
+    means = {
+        f"{split}_{measure}_{target}": scores[target][measure]["mean"]
+        for measure in measures
+        for target in experiment.targets
+    }
+    return {name: math.nan if mean is None else mean for name, mean in means.items()}
+
+
+def _scores(
+    experiment: config.Experiment,
+    records: store.Records,
+    predictions: list[scoring.RecordingPrediction],
+    intervals: bool = True,
+) -> dict:
+    seconds = (experiment.clip.frames - 1) * records.time_step
+    return scoring.score(predictions, experiment.targets, _delays(experiment), seconds, intervals)
+
+
+def _delays(experiment: config.Experiment) -> tuple[float, ...]:
+    return experiment.reaction_delay.each(len(experiment.targets))
 
 
 def _evaluate(
@@ -189,15 +238,40 @@ def _evaluate(
     split: str,
     model: str,
 ) -> None:
-    network = temporal_model.load(folder, model).network
-    predictor = streaming.StreamingPredictor(network, experiment.clip.stride)
-    delays = experiment.reaction_delay.each(len(experiment.targets))
-    predictions = list(evaluation.predict(predictor, records.segments(split), delays))
-    table = evaluation.tabulate(predictions, experiment.targets)
+    loaded = temporal_model.load(folder, model)
+    predictor = streaming.StreamingPredictor(loaded.network, loaded.spec.time_step)
+    with _damage_reported(records):
+        predictions = list(evaluation.predict(predictor, records.segments(split)))
     output = folder / workdir.EVALUATION / f"{experiment.dataset}_{split}"
-    evaluation.write(output, predictions, table)
-    evaluation_figures.write(output / "figures", predictions, table)
-    print(evaluation.format_table(table))
-    for name in evaluation.undefined(table):
-        print(f"{name}: no CC (nothing valid, or a constant series); left out of mean, min and max")
+    targets, delays = experiment.targets, _delays(experiment)
+    data_set = catalogue.data_set(experiment).reader
+    challenge_format.write(output / "avec", predictions, targets, delays, data_set)
+    if not rated(records, split):
+        evaluation.write_predictions(output, predictions, targets, delays)
+        print(
+            f"{len(predictions)} recordings of {experiment.dataset}, {split}, have no ratings and "
+            f"are predicted, not scored: see {output}"
+        )
+        return
+    epoch, selected_by = _selection(folder, model)
+    chose = split == "dev" and selected_by != "last" and loaded.spec.records == records.digest
+    evaluated = evaluation.Evaluated(split, epoch, selected_by, chose, delays)
+    metrics = evaluation.document(evaluated, _scores(experiment, records, predictions))
+    evaluation.write(output, predictions, metrics)
+    evaluation_figures.write(output / "figures", predictions, metrics)
+    print(evaluation.format_table(metrics))
+    for remark in evaluation.remarks(metrics, str(experiment.dataset)):
+        print(remark)
     print(f"{len(predictions)} recordings of {experiment.dataset}, {split}: see {output}")
+
+
+def _selection(folder: pathlib.Path, model: str) -> tuple[int, str]:
+    """The epoch of a run's model, counted from 1, and what chose it."""
+    run = workdir.find(folder, config.Experiment)
+    assert run is not None
+    rows = history.read(folder / workdir.HISTORY)
+    first = selection.first_whole_epoch(run.training, run.loss)
+    if model == "last" or len(rows) <= first:
+        return len(rows), "last"
+    scores = [selection.score(row, run.training.select_by) for row in rows]
+    return selection.best(scores, first) + 1, run.training.select_by

@@ -1,25 +1,28 @@
 """Trains the temporal model (section 3.4): its step, its warm-up and its best epoch."""
 
+import math
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from ast_net import config, workdir
 from ast_net.temporal import stacked_lstm
-from ast_net.training import fit
+from ast_net.training import fit, selection
 
 
 def train(
     network: keras.Model,
     model: keras.Model,
     batches: Callable[[int], tf.data.Dataset],
-    measure: Callable[[], dict[str, float]],
+    dev_batches: Iterable[dict[str, tf.Tensor]],
+    agreement: Callable[[], dict[str, float]],
     folder: pathlib.Path,
-    training: config.Training,
+    experiment: config.Experiment,
 ) -> None:
-    """Trains until the epochs are over or the mean dev CC no longer improves.
+    """Trains until the epochs are over or the dev score no longer improves.
 
     Leaves the best and the last model in the folder, and what `fit.fit` leaves there.
 
@@ -27,22 +30,34 @@ def train(
       network: the stacked LSTM, with its initial weights.
       model: the network with its loss (`siamese.build_training_model`).
       batches: gives the batches of an epoch, counted from 0 (`records.clips.batches`).
-      measure: computes the dev CC of each target with the current weights.
+      dev_batches: what the dev loss is measured on.
+      agreement: measures the current weights: dev_cc_TARGET and dev_ccc_TARGET, among others.
       folder: the run's workdir.
-      training: epochs, patience, learning rate and so on.
+      experiment: its training and its loss.
 
     Raises:
       InputError: as `fit.fit`.
     """
-    optimizer = keras.optimizers.Adam(training.learning_rate)
+    training = experiment.training
+    optimizer = keras.optimizers.Adam(
+        training.learning_rate, global_clipnorm=training.gradient_clip or None
+    )
     optimizer.build(model.trainable_variables)
     step = training_step(model, optimizer, training.jit_compile)
     constraints = model.get_layer("loss").constraints
+    dev_loss = tf.function(lambda batch: tf.reduce_sum(model(batch)), reduce_retracing=True)
 
     def step_of(epoch: int) -> fit.Step:
         warmup = training.warmup_epochs
         constraints.assign(min(1.0, epoch / warmup) if warmup else 1.0)
+        optimizer.learning_rate.assign(learning_rate(training, epoch))
         return step
+
+    def measure() -> dict[str, float]:
+        constraints.assign(1.0)
+        sums = [(float(dev_loss(batch)), len(batch["mask"])) for batch in dev_batches]
+        loss, clips = np.sum(sums, axis=0)
+        return {"dev_loss": float(loss / clips), **agreement()}
 
     def save(name: str) -> None:
         stacked_lstm.save(network, folder / workdir.weights_file(name))
@@ -51,11 +66,20 @@ def train(
         state={"model": model, "optimizer": optimizer},
         batches=batches,
         step=step_of,
-        measure=lambda: {f"dev_cc_{target}": cc for target, cc in measure().items()},
+        measure=measure,
+        score=lambda row: selection.score(row, training.select_by),
         save=lambda: save("best"),
+        first=selection.first_whole_epoch(training, experiment.loss),
     )
     fit.fit(folder, task, training.epochs, training.patience)
     save("last")
+
+
+def learning_rate(training: config.Training, epoch: int) -> float:
+    """Returns the learning rate of an epoch, counted from 0."""
+    if training.learning_rate_schedule == "cosine":
+        return training.learning_rate * (1 + math.cos(math.pi * epoch / training.epochs)) / 2
+    return training.learning_rate
 
 
 def training_step(

@@ -95,3 +95,17 @@ def test_alpha_by_hand():
 )
 def test_alpha_is_nan_where_it_is_undefined(undefined):
     assert np.isnan(agreement.cronbach_alpha(undefined))
+
+
+def test_each_rater_against_the_mean_of_the_others(rng):
+    ratings = rng.normal(size=(40, 3))
+    ratings[:5, 2] = np.nan
+    ratings[7] = [0.5, np.nan, np.nan]  # nobody else has rated
+    found = agreement.against_others(ratings, metrics.pearson_cc)
+    frame = np.delete(ratings, 7, axis=0)
+    for rater in range(3):
+        others = np.nanmean(np.delete(frame, rater, axis=1), axis=1)
+        both = np.isfinite(frame[:, rater])
+        expected = np.corrcoef(frame[both, rater], others[both])[0, 1]
+        assert found[rater] == pytest.approx(expected)
+    assert np.isnan(agreement.against_others(ratings[:, :1], metrics.pearson_cc)).all()

@@ -170,7 +170,7 @@ def test_missing_ratings_are_gaps_of_their_own_column():
     np.testing.assert_allclose(open_gap[4:, 1], [3, 3, 3.49, 3.6], atol=1e-12)
 
 
-def loop_resample(times, values, frame_times, max_gap, half_step):
+def loop_resample(times, values, frame_times, max_gap, reach):
     """What resample says it does, a frame at a time."""
     rated = [(t, v) for t, v in zip(times, values) if not np.isnan(v)]
     result = []
@@ -182,7 +182,7 @@ def loop_resample(times, values, frame_times, max_gap, half_step):
             result.append(v0 if t0 == t1 else v0 + (v1 - v0) * (f - t0) / (t1 - t0))
             continue
         distance, value = min(((abs(f - t), v) for t, v in rated), default=(np.inf, np.nan))
-        result.append(value if distance <= half_step + 1e-6 else np.nan)
+        result.append(value if distance <= reach + 1e-6 else np.nan)
     return np.array(result)
 
 
@@ -201,7 +201,7 @@ def test_equals_a_loop_over_frames(steps, missing, frames, max_gap):
     result = annotations.resample(times, values, frame_times, max_gap)
     own = np.diff(times[~np.isnan(values)])
     step = max(np.median(steps), np.median(own) if len(own) else 0)
-    expected = loop_resample(times, values, frame_times, max_gap, step / 2)
+    expected = loop_resample(times, values, frame_times, max_gap, min(step, max_gap) / 2)
     np.testing.assert_allclose(result, expected, atol=1e-12)
 
 
@@ -220,9 +220,25 @@ def test_refuses_shapes_that_do_not_agree():
 
 
 def test_columns_rated_in_turn_keep_their_own_step():
-    """Two targets, each rated every 2 s, a second apart: frames are rated for both."""
+    """Two targets, each rated every 2 s, a second apart: a rating reaches farther than half a second."""
     times = np.arange(20.0)
     values = np.full((20, 2), np.nan)
     values[::2, 0], values[1::2, 1] = 0.5, -0.5
-    rated = ~np.isnan(annotations.resample(times, values, np.arange(25, 450) / 25, 1.0))
-    assert rated.all()
+    frames = np.arange(25, 450) / 25
+    result = annotations.resample(times, values, frames, 1.5)
+    for column in range(2):
+        distance = np.abs(frames[:, np.newaxis] - times[column::2]).min(axis=1)
+        expected = np.where(distance <= 0.75 + 1e-9, 0.5 - column, np.nan)
+        np.testing.assert_array_equal(result[:, column], expected)
+
+
+def test_ratings_that_are_sparse_throughout_hold_for_half_of_the_longest_gap():
+    times, values = np.arange(5) * 5.0, np.array([0.1, 0.2, 0.3, 0.4, 0.5])
+    frames = np.arange(0, 501) / 25
+    result = annotations.resample(times, values, frames, max_gap=1.0)
+    nearest = np.rint(frames / 5).astype(int)
+    expected = np.where(np.abs(frames - 5 * nearest) <= 0.5, values[nearest], np.nan)
+    np.testing.assert_array_equal(result, expected)
+    assert np.isfinite(result).sum() == 2 * 13 + 3 * 25
+    whole = annotations.resample(times, values, frames, max_gap=5.0)
+    np.testing.assert_allclose(whole, 0.1 + frames / 50, atol=1e-12)

@@ -88,6 +88,7 @@ def test_splits_are_the_challenges(folder, tmp_path, caplog):
     assert found["dev"][0].video == folder / "video/devel_video001.avi"
     assert "2 sessions with labels, but the release has 31" in caplog.text
     labels_of(folder, "test001").parent.rename(folder / "kept")
+    (folder / "video/test_video001.avi").rename(folder / "kept/other.avi")
     assert set(sources(folder)) == {"train", "dev"}
     chosen = sources(folder, partitions={"train": ("devel001",), "dev": ("train002",)})
     assert [source.name for source in chosen["train"]] == ["devel001"]
@@ -96,6 +97,20 @@ def test_splits_are_the_challenges(folder, tmp_path, caplog):
         sources(folder)
     with pytest.raises(errors.InputError, match="P16: AVEC2012 has no session of this name"):
         sources(folder, partitions={"train": ("P16",), "dev": ("P19",)})
+
+
+def test_test_sessions_without_labels_come_without_ratings(folder, caplog):
+    labels_of(folder, "test001").parent.rename(folder / "kept")
+    video = folder / "video/test_video001.avi"
+    video.with_name("test_video012.avi").write_bytes(video.read_bytes())
+    with caplog.at_level(logging.WARNING, logger="absl"):
+        test = sources(folder)["test"]
+    assert [(source.name, source.ratings) for source in test] == [("test001", ()), ("test012", ())]
+    assert (
+        "test: no ratings of test001, test012: evaluate with `split=test` predicts" in caplog.text
+    )
+    times, gold = test[0].read_gold()
+    assert len(times) == len(gold) == 0
 
 
 def test_videos_are_found_by_a_pattern(folder, tmp_path):

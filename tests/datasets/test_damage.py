@@ -18,11 +18,11 @@ from ast_net.records import catalogue, store
 
 def avec2012(folder, video):
     sessions = ("train001", "devel001")
-    layouts.avec2012(folder, video, sessions, targets=layouts.TARGETS)
+    layouts.avec2012(folder, video, sessions=sessions, targets=layouts.TARGETS)
 
 
 def semaine(folder, video):
-    layouts.semaine(folder, video, {"1": "3", "13": "7"})
+    layouts.semaine(folder, video, users={"1": "3", "13": "7"})
 
 
 def afew_va(folder, _):

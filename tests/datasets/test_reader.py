@@ -24,11 +24,11 @@ class Pairs(reader.Reader):
         return reader.Source(name, folder / f"{name}.mp4", [ratings], read)
 
 
-def test_a_new_data_set_goes_the_whole_way(tmp_path, face_video, whole_way):
+def test_a_new_data_set_goes_the_whole_way(tmp_path, face_video, other_face_video, whole_way):
     folder = tmp_path / "source"
     folder.mkdir()
-    for name in ("anna", "ben"):
-        shutil.copy(face_video, folder / f"{name}.mp4")
+    for name, film in (("anna", face_video), ("ben", other_face_video)):
+        shutil.copy(film, folder / f"{name}.mp4")
         rows = [
             ",".join(
                 [f"{time:.2f}", *(f"{layouts.course(name, t, [time])[0]}" for t in layouts.TARGETS)]

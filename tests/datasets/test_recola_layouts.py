@@ -60,6 +60,38 @@ def test_avec_has_nine_recordings_to_train_and_nine_to_develop_with():
         }
 
 
+@pytest.mark.parametrize("write", [layouts.recola_avec_2016, layouts.recola_avec_2018])
+def test_the_challenge_s_test_videos_come_without_ratings(write, tmp_path):
+    write(tmp_path)
+    for name in ("test_10.mp4", "test_2.mp4", "test_1.avi", "test_3.txt", "test_x.mp4"):
+        (tmp_path / "recordings_video" / name).touch()
+    (layout, *_) = recola_layouts.recognise(tmp_path)
+    split = layout.split(tmp_path)
+    assert list(split) == ["train", "dev", "test"]
+    assert split["test"] == ("test_1", "test_2", "test_10")
+
+
+def test_ratings_may_be_missing_in_test_and_nowhere_else(tmp_path):
+    layouts.recola_avec_2016(tmp_path)
+    for name in ("train_2", "test_1", "test_2"):
+        (tmp_path / f"recordings_video/{name}.mp4").write_text(name)
+
+    def sources_of(train):
+        partitions = {"train": train, "dev": ("dev_1",), "test": ("test_1", "test_2")}
+        return recola.Recola(layouts.preparation("recola", partitions)).sources(tmp_path)
+
+    with mock.patch.object(logging, "warning") as warning:
+        test = sources_of(("train_1",))["test"]
+    assert "test: no ratings of test_1, test_2" in warning.call_args.args[0]
+    assert [(source.ratings, source.read_raters) for source in test] == [((), None)] * 2
+    with pytest.raises(errors.InputError, match=r"missing files: 2(.|\n)*arousal/train_2\.arff"):
+        sources_of(("train_1", "train_2"))
+    # Where one was rated, the others' ratings have been forgotten.
+    (tmp_path / GOLD).with_name("test_1.arff").touch()
+    with pytest.raises(errors.InputError, match=r"missing files: 3(.|\n)*valence/test_2\.arff"):
+        sources_of(("train_1",))
+
+
 def test_of_several_layouts_the_first_is_read_and_the_others_are_named(tmp_path):
     for write, *_ in reversed(WRITERS.values()):
         write(tmp_path)
@@ -192,9 +224,11 @@ def test_centred_ratings_may_have_a_header_and_no_further_column(tmp_path):
 
 
 @pytest.mark.parametrize("layout", list(WRITERS)[1:])
-def test_every_further_layout_goes_the_whole_way(layout, tmp_path, whole_way, face_video):
+def test_every_further_layout_goes_the_whole_way(
+    layout, tmp_path, whole_way, face_video, other_face_video
+):
     write, train, dev = WRITERS[layout]
-    write(tmp_path / "source", face_video)
+    write(tmp_path / "source", face_video, other_face_video)
     whole_way("recola", tmp_path / "source", {"train": (train,), "dev": (dev,)})
 
 

@@ -112,6 +112,16 @@ def test_what_is_wrong_with_the_list_is_named(folder, old, new, message):
     assert str(folder) in str(raised.value)
 
 
+def test_recordings_of_test_need_no_ratings(folder):
+    text = (folder / "recordings.csv").read_text()
+    (folder / "videos/carl.mp4").touch()
+    (folder / "recordings.csv").write_text(text + "carl,videos/carl.mp4,test,,left\n")
+    (carl,) = sources(folder)["test"]
+    assert (carl.ratings, len(carl.read_gold()[0])) == ((), 0)
+    with pytest.raises(errors.InputError, match="of train or dev without ratings: carl;.*`dev_rec"):
+        sources(folder, partitions={"train": ("anna",), "dev": ("ben", "carl")})
+
+
 def test_without_a_list_the_error_shows_one(tmp_path):
     with pytest.raises(
         errors.InputError, match="recordings.csv: no such file(.|\n)*time,valence,arousal"
@@ -165,9 +175,16 @@ def test_a_target_that_nobody_rated_has_an_empty_column(folder):
     np.testing.assert_array_equal(gold, [[0.5, np.nan], [0.25, np.nan]])
 
 
-def test_own_recordings_go_the_whole_way(tmp_path, whole_way, face_video):
-    layouts.recordings(tmp_path / "source", face_video)
+def test_own_recordings_go_the_whole_way(tmp_path, whole_way, face_video, other_face_video):
+    layouts.recordings(tmp_path / "source", face_video, other_face_video)
     whole_way("recordings", tmp_path / "source", {})
+
+
+def test_one_video_under_two_names_is_not_trained_and_scored_on(tmp_path, whole_way, face_video):
+    layouts.recordings(tmp_path / "source", face_video)
+    with pytest.raises(errors.InputError, match="anna in train and ben in dev are the same"):
+        whole_way("recordings", tmp_path / "source", {})
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_changed_split_is_not_taken_for_the_prepared_one(tmp_path, face_video):

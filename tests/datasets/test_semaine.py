@@ -65,7 +65,7 @@ def test_a_gap_in_a_trace_is_missing(folder, tmp_path):
 
 def test_no_user_is_in_two_parts(tiny_video, tmp_path):
     users = {str(n): str(n // 3) for n in range(1, 16)}
-    folder = layouts.semaine(tmp_path / "semaine", tiny_video, users, (3,))
+    folder = layouts.semaine(tmp_path / "semaine", tiny_video, users=users, lengths=(3,))
     found = sources(folder)
     where = {}
     for split, part in found.items():

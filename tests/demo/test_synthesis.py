@@ -42,7 +42,7 @@ def test_generates_what_recola_s_readers_read(tmp_path):
         assert ratings.raters == ("FM1", "FM2", "FM3", "FF1", "FF2", "FF3")
         np.testing.assert_allclose(ratings.times, np.arange(301) / 25, atol=1e-12)
         said = synthesis.rate("P16", target, SHORT)
-        np.testing.assert_allclose(ratings.values, said, atol=5.1e-5)
+        np.testing.assert_allclose(ratings.values, said, atol=1e-9)
     frames = list(video.Video(tmp_path / "RECOLA-Video-recordings" / "P16.mp4").frames())
     np.testing.assert_allclose([f.timestamp for f in frames], np.arange(12), atol=1e-6)
     filmed = list(synthesis.film("P16", SHORT))
@@ -90,30 +90,6 @@ def test_latents_are_smooth_balanced_and_independent(name):
     np.testing.assert_allclose(synthesis.latent(name, times[100:200]), curves[100:200])
     outside = synthesis.latent(name, np.array([-3.0, 0.0, 40.0, 43.0]))
     np.testing.assert_array_equal(outside[[0, 3]], outside[[1, 2]])
-
-
-@pytest.mark.parametrize("target", [0, 1])
-def test_raters_lag_and_agree_as_people_do(target):
-    name, targets = "P16", ("valence", "arousal")
-    ratings = synthesis.rate(name, targets[target])
-    times = synthesis.rating_times(synthesis.DemoSettings())
-    assert ratings.shape == (1001, 6) and np.abs(ratings).max() <= 1
-    pairs = np.corrcoef(ratings.T)[np.triu_indices(6, 1)]
-    assert 0.5 < pairs.mean() < 0.9
-    lags = np.arange(0, 4.01, 0.04)
-
-    def delay(said):
-        later = times >= 4
-        agreement = [
-            np.corrcoef(synthesis.latent(name, times - lag)[later, target], said[later])[0, 1]
-            for lag in lags
-        ]
-        return lags[np.argmax(agreement)], max(agreement)
-
-    delays = np.array([delay(column)[0] for column in ratings.T])
-    np.testing.assert_allclose(np.sort(delays), [1.0, 1.4, 1.8, 2.2, 2.6, 3.0], atol=0.5)
-    lag, agreement = delay(gold_standard.gold_standard(ratings))
-    assert lag == pytest.approx(synthesis.REACTION_DELAY, abs=0.3) and agreement > 0.9
 
 
 def test_an_interrupted_generation_is_continued(tmp_path, monkeypatch):

@@ -50,7 +50,7 @@ def ids_at(tracker, people, frames, start=0.0) -> list[dict[str, int]]:
 
 
 def test_two_faces_and_one_that_leaves(detector, people):
-    settings = config.Tracking(redetect_every=6, search_every=2)
+    settings = config.Tracking(redetect_every=0.6, search_every=0.2)
     tracker = tracking.FaceTracker(detector, settings, max_faces=None, identity_seconds=1.0)
     both = [{"a": (20 + 3 * k, 20), "b": (300 - 3 * k, 30)} for k in range(8)]
     first, *others = ids_at(tracker, people, both)
@@ -99,7 +99,7 @@ def test_who_changes_places_unseen_is_known_by_appearance(detector, people):
 
 
 def test_one_face_alone_has_the_number_of_who_it_is(detector, people):
-    tracker = tracking.FaceTracker(detector, config.Tracking(search_every=1))
+    tracker = tracking.FaceTracker(detector, config.Tracking(search_every=0.1))
     near, far = {"a": (20, 20)}, {"b": (330, 30)}
     found = ids_at(tracker, people, [near] * 3 + [{}] * 3 + [near] * 2 + [far] * 3 + [near] * 2)
     assert found == ([{"a": 0}] * 3 + [{}] * 3 + [{"a": 0}] * 2 + [{"b": 1}] * 3 + [{"a": 0}] * 2)
@@ -112,7 +112,7 @@ def grid(portrait, side, rows=3, columns=4) -> np.ndarray:
 
 def test_twelve_faces(detector, portrait):
     image = grid(portrait, 144)
-    settings = config.Tracking(redetect_every=4)
+    settings = config.Tracking(redetect_every=0.16)
     tracker = tracking.FaceTracker(detector, settings, max_faces=None)
     found = [tracker.update(np.roll(image, 2 * k, axis=1)[:, 8:], k / 25) for k in range(6)]
     assert [[face.face_id for face in faces] for faces in found] == [list(range(12))] * 6
@@ -196,7 +196,7 @@ def ids(tracker, timestamp) -> list[int]:
 
 def test_given_up_after_two_detections_that_miss_it():
     script = Script()
-    settings = config.Tracking(redetect_every=10, search_every=3)
+    settings = config.Tracking(redetect_every=0.4, search_every=0.12)
     tracker = tracking.FaceTracker(script, settings, max_faces=None)
     script.shown = {"a": (180, 100, 50, 50), "b": (0, 0, 40, 40)}
     assert [ids(tracker, k / 25) for k in range(10)] == [[0, 1]] * 10
@@ -205,13 +205,13 @@ def test_given_up_after_two_detections_that_miss_it():
     assert script.searches == 3
 
     script.hidden_from_search = set()
-    assert ids(tracker, 0.7) == ids(tracker, 0.8) == [1]
-    assert ids(tracker, 0.9) == [0, 1], "found again by the next search"
+    assert ids(tracker, 14 / 25) == ids(tracker, 15 / 25) == [1]
+    assert ids(tracker, 16 / 25) == [0, 1], "found again by the next search"
 
 
 def test_one_miss_is_forgiven():
     script = Script()
-    settings = config.Tracking(redetect_every=4, search_every=2)
+    settings = config.Tracking(redetect_every=0.16, search_every=0.08)
     tracker = tracking.FaceTracker(script, settings, max_faces=2)
     script.shown = {"a": (0, 0, 50, 50), "b": (200, 0, 40, 40)}
     for k in range(40):
@@ -223,13 +223,45 @@ def test_one_miss_is_forgiven():
 def test_absence_is_counted_in_seconds():
     for step, expected in ((0.9, 0), (1.1, 1)):
         script = Script()
-        tracker = tracking.FaceTracker(script, config.Tracking(search_every=1), 1, 1.0)
+        tracker = tracking.FaceTracker(script, config.Tracking(search_every=0.01), 1, 1.0)
         script.shown = {"a": (100, 100, 50, 50)}
         assert ids(tracker, 5.0) == [0]
         script.shown = {}
         assert ids(tracker, 5.0 + step / 2) == []
         script.shown = {"a": (110, 100, 50, 50)}
         assert ids(tracker, 5.0 + step) == [expected]
+
+
+def searches(times, shown):
+    """The numbers of the frames at `times` in which the whole picture is searched; `shown` [T] of them show
+    a face."""
+    script, found = Script(), []
+    tracker = tracking.FaceTracker(script, config.Tracking())
+    for number, (time, face_there) in enumerate(zip(times, shown, strict=True)):
+        script.shown = {"a": (100, 100, 50, 50)} if face_there else {}
+        before = script.searches
+        tracker.update(IMAGE, time)
+        found += [number] * (script.searches - before)
+    return found
+
+
+@pytest.mark.parametrize("shift", [0, 7.0004, -0.0004])
+def test_at_25_frames_a_second_it_searches_every_25th_and_every_3rd_frame(shift):
+    # Times as containers have them: shifted, and rounded to milliseconds.
+    times = np.round(np.arange(120) / 25 + shift, 3)
+    found = searches(times, [not 60 <= frame < 70 for frame in range(120)])
+    assert found == [0, 25, 50, 60, 63, 66, 69, 72, 97]
+
+
+@pytest.mark.parametrize("rate", [12.5, 24, 30000 / 1001, 60, 100])
+def test_at_other_rates_it_searches_as_often_in_time(rate):
+    times = np.round(np.arange(round(4 * rate)) / rate, 3)
+    found = times[searches(times, times < 2.5)]
+    gaps = np.diff(found)
+    with_face, without = gaps[found[1:] < 2.4], gaps[found[:-1] > 2.5]
+    assert len(with_face) == 2 and len(without) > 5
+    assert (with_face > 0.998).all() and (with_face < 1.002 + 1 / rate).all()
+    assert (without > 0.118).all() and (without < 0.122 + 1 / rate).all()
 
 
 def followed(face_id, box, last_seen=0.0, appearance=(1.0, 0.0)) -> identities.FollowedFace:

@@ -10,6 +10,8 @@ from ast_net import config
 from ast_net.faces import detection, tracking
 
 SETTINGS = config.Tracking()
+# At 25 frames a second, and between two searches of them.
+RATE, SEARCH_FRAMES = 25, 3
 PUPILS = np.array([[123, 101], [166.5, 103.3]])
 
 
@@ -41,7 +43,7 @@ def follow(detector, images, settings=SETTINGS):
 
 def only(tracker, image, k) -> detection.Face | None:
     """The one face of frame k at 25 frames a second, if there is one."""
-    faces = tracker.update(image, k / 25)
+    faces = tracker.update(image, k / RATE)
     assert len(faces) <= 1
     return faces[0].face if faces else None
 
@@ -63,10 +65,10 @@ def test_validity_when_the_face_goes_and_comes(detector, drifting_face):
     # It is lost at once, and found again at the next search.
     assert found[:17] == shown[:17]
     back = found.index(True, 8)
-    assert 17 <= back < 17 + SETTINGS.search_every
+    assert 17 <= back < 17 + SEARCH_FRAMES
     assert all(found[back:])
     # The first frame, the loss, and every third frame of the search.
-    assert detections == 2 + (back - 8) // SETTINGS.search_every
+    assert detections == 2 + (back - 8) // SEARCH_FRAMES
 
 
 def test_no_face(detector, rng):
@@ -85,7 +87,9 @@ def test_does_not_stay_on_something_that_is_no_face(detector, drifting_face):
             found = super().detect(image, min_face_fraction)
             return found if self.detections == 1 else []
 
-    tracker = tracking.FaceTracker(Blind(detector), dataclasses.replace(SETTINGS, redetect_every=4))
+    tracker = tracking.FaceTracker(
+        Blind(detector), dataclasses.replace(SETTINGS, redetect_every=4 / RATE)
+    )
     found = [only(tracker, image, k) is not None for k, image in enumerate(images)]
     assert found == [True] * 4 + [False] * 6
 
@@ -98,7 +102,7 @@ def test_leaves_what_is_no_face_for_another_face(detector, drifting_face):
             found = super().detect(image, min_face_fraction)
             return found if self.detections == 1 else [other]
 
-    settings = dataclasses.replace(SETTINGS, redetect_every=4)
+    settings = dataclasses.replace(SETTINGS, redetect_every=4 / RATE)
     tracker = tracking.FaceTracker(Elsewhere(detector), settings)
     faces = [only(tracker, image, k) for k, image in enumerate(drifting_face([True] * 5))]
     assert faces[4] is other and other not in faces[:4]
@@ -121,7 +125,9 @@ def test_stays_with_its_face_while_another_grows(detector, portrait):
                 portrait, (side, side), interpolation=cv2.INTER_AREA
             )
         images.append(image)
-    faces, detections = follow(detector, images, dataclasses.replace(SETTINGS, redetect_every=6))
+    faces, detections = follow(
+        detector, images, dataclasses.replace(SETTINGS, redetect_every=6 / RATE)
+    )
     assert detections == 2
     assert all(face.box[0] + face.box[2] < 230 for face in faces)
     last, _ = follow(detector, images[-1:])

@@ -237,7 +237,7 @@ def test_whole_file_gives_no_warning(face_video, caplog):
     assert not caplog.records
 
 
-def test_a_container_is_opened_once_for_what_it_says(tmp_path, monkeypatch):
+def test_a_container_is_opened_once_for_what_it_says_and_once_for_the_rate(tmp_path, monkeypatch):
     path = tmp_path / "a.mp4"
     video_writer.write_video(path, [gradient()] * 6, 30000 / 1001)
     opened = []
@@ -249,21 +249,35 @@ def test_a_container_is_opened_once_for_what_it_says(tmp_path, monkeypatch):
     source = video.Video(path)
     assert not opened
     assert source.frame_count == 6
-    assert source.frame_rate == pytest.approx(30000 / 1001)
     assert source.duration == pytest.approx(6 * 1001 / 30000, abs=1e-3)
     assert len(opened) == 1
-    for passes in (2, 3):
+    for _ in range(2):
+        assert source.frame_rate == pytest.approx(30000 / 1001)
+        assert len(opened) == 2
+    for passes in (3, 4):
         assert len(list(source.frames())) == 6
         assert len(opened) == passes
 
 
-def test_the_rate_is_measured_where_the_container_does_not_know(tmp_path):
+@pytest.mark.parametrize(
+    ("times", "rate"),
+    [
+        # A pause after 0.8 s: 21 frames in 2 s, but 40 ms apart.
+        ([*range(0, 840, 40), 2000], 25),
+        ([0], 25),
+        # Its steps are 1 and 100 ms; then 1, 50 and 100 ms.
+        ([0, 1, 101], 10),
+        ([0, 1, 51, 151], 20),
+        # Milliseconds of 30 a second.
+        ([round(1000 * k / 30) for k in range(31)], 30),
+        # 15 frames a second for 18 s, longer than a measurement at the start would look at, then 30.
+        ([*range(0, 18000, 60), *range(18000, 36000, 30)], 1000 / 30),
+    ],
+)
+def test_the_rate_is_measured_over_the_whole_file(tmp_path, times, rate):
     path = tmp_path / "a.mkv"
-    # A pause after 0.8 s: 21 frames in 2 s, but 40 ms apart.
-    write(path, [*range(0, 840, 40), 2000], gradient())
-    assert video.Video(path).frame_rate == pytest.approx(25)
-    write(path, [0], gradient())
-    assert video.Video(path).frame_rate == 25
+    write(path, times, gradient())
+    assert video.Video(path).frame_rate == pytest.approx(rate)
 
 
 def test_fingerprint_follows_size_and_time(tmp_path):

@@ -33,12 +33,13 @@ def expected(face_video, shipped_model):
     track = face_track.track_video(source, config.Tracking(), shipped_model.detector)
     crops = [face.image for face in alignment.aligned_faces(source, track, config.Alignment())]
     features = shipped_model.extractor(np.stack(crops)).astype(np.float32)
-    return streaming.StreamingPredictor(shipped_model.temporal.network, 10).predict(features)
+    predictor = streaming.StreamingPredictor(shipped_model.temporal.network, 0.4)
+    return predictor.predict(features, track.timestamps)
 
 
 @pytest.mark.parametrize("live", [False, True])
 def test_equals_the_steps_one_after_the_other(predictor, face_video, expected, live):
-    predicted = list(predictor.predict(video.Video(face_video).frames(), 25.0, live=live))
+    predicted = list(predictor.predict(video.Video(face_video).frames(), live=live))
     assert [frame.index for frame in predicted] == list(range(20))
     assert [frame.timestamp for frame in predicted] == pytest.approx(np.arange(20) / 25)
     assert all(frame.faces[0].valid and frame.image is None for frame in predicted)
@@ -48,7 +49,7 @@ def test_equals_the_steps_one_after_the_other(predictor, face_video, expected, l
 def test_posteriors_and_images_on_request(shipped_model_with_head, drifting_face):
     predictor = pipeline.Pipeline(shipped_model_with_head, config.Prediction(batch_faces=3))
     images = drifting_face([True, True, True, False])
-    predicted = list(predictor.predict(of_images(images), 25.0, keep_images=True))
+    predicted = list(predictor.predict(of_images(images), keep_images=True))
     for frame, image in zip(predicted, images, strict=True):
         np.testing.assert_array_equal(frame.image, image)
     posteriors = np.stack(
@@ -62,7 +63,7 @@ def test_posteriors_and_images_on_request(shipped_model_with_head, drifting_face
 def test_frames_that_were_dropped_are_not_looked_at(predictor, drifting_face):
     recording = of_images(drifting_face([True] * 6))
     recording[3] = recording[3]._replace(image=camera.DROPPED)
-    predicted = list(predictor.predict(recording, 25.0, keep_images=True, live=True))
+    predicted = list(predictor.predict(recording, keep_images=True, live=True))
     assert [frame.dropped for frame in predicted] == [False] * 3 + [True] + [False] * 2
     assert [frame.faces[0].valid for frame in predicted] == [True] * 3 + [False] + [True] * 2
     assert predicted[3].image is None
@@ -70,12 +71,13 @@ def test_frames_that_were_dropped_are_not_looked_at(predictor, drifting_face):
 
 def test_the_time_step_is_the_model_s_at_any_rate(predictor, shipped_model, drifting_face):
     images = drifting_face([True]) * 12
-    slow = list(predictor.predict(of_images(images, 2.5), 2.5))
-    one_step_a_frame = streaming.StreamingPredictor(shipped_model.temporal.network, 1)
+    slow = list(predictor.predict(of_images(images, 2.5)))
     features = shipped_model.extractor(
         np.stack([crop_of(shipped_model, image) for image in images])
     ).astype(np.float32)
-    np.testing.assert_allclose(values(slow), one_step_a_frame.predict(features), atol=0.01)
+    # A step a frame: one sequence.
+    expected = shipped_model.temporal.network(features[np.newaxis])[0]
+    np.testing.assert_allclose(values(slow), expected, atol=0.01)
 
 
 def crop_of(shipped_model, image):
@@ -90,7 +92,7 @@ def test_holds_a_bounded_number_of_frames(predictor, drifting_face):
         made.append(number) or video_frame.Frame(number, number / 25, next(images))
         for number in itertools.count()
     )
-    predictions = predictor.predict(recording, 25.0)
+    predictions = predictor.predict(recording)
     for _ in range(40):
         next(predictions)
     predictions.close()
@@ -106,7 +108,7 @@ def test_large_pictures_that_are_kept_make_small_batches(shipped_model, drifting
         made.append(number) or video_frame.Frame(number, number / 25, image)
         for number in range(200)
     )
-    predictions = patient.predict(recording, 25.0, keep_images=True)
+    predictions = patient.predict(recording, keep_images=True)
     next(predictions)
     predictions.close()
     assert len(made) < 60
@@ -119,7 +121,7 @@ def test_what_breaks_in_the_middle_comes_after_what_was_before(predictor, drifti
 
     predicted = []
     with pytest.raises(OSError, match="the disk is gone"):
-        for frame in predictor.predict(breaking(), 25.0):
+        for frame in predictor.predict(breaking()):
             predicted.append(frame)
     assert len(predicted) == 16, "two whole batches"
 
@@ -130,8 +132,8 @@ def test_two_faces_side_by_side_are_as_each_alone(shipped_model, drifting_face):
     both = [np.hstack(pair) for pair in zip(left, right, strict=True)]
     one = pipeline.Pipeline(shipped_model, config.Prediction())
     everybody = pipeline.Pipeline(shipped_model, config.Prediction(max_faces=None))
-    alone = [values(list(one.predict(of_images(images), 25.0))) for images in (left, right)]
-    predicted = list(everybody.predict(of_images(both), 25.0))
+    alone = [values(list(one.predict(of_images(images)))) for images in (left, right)]
+    predicted = list(everybody.predict(of_images(both)))
     assert {len(frame.faces) for frame in predicted} == {2}
     first = predicted[0].faces[0].face.box[0] > 320
     for face_id, expected in enumerate(alone[::-1] if first else alone):

@@ -149,7 +149,7 @@ def test_ctrl_c_ends_a_camera_and_keeps_what_was_predicted(
             if frame.index >= 20:
                 os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(camera, "connect", lambda name: (source, 25.0))
+    monkeypatch.setattr(camera, "connect", lambda name: source)
     monkeypatch.setattr(camera, "newest_frames", interrupted)
     handler = signal.getsignal(signal.SIGINT)
     summary = session.predict_camera(predictor, "0", settings(tmp_path))

@@ -9,6 +9,7 @@ from ast_net.prediction import frames, streams
 from ast_net.temporal import stacked_lstm, streaming
 
 STRIDE, RATE = 3, 20.0
+STEP = STRIDE / RATE
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def predictor(model):
-    return streaming.StreamingPredictor(model, STRIDE)
+    return streaming.StreamingPredictor(model, STEP)
 
 
 @pytest.fixture
@@ -28,22 +29,22 @@ def features(rng):
     return rng.normal(size=(2, 40, 6)).astype(np.float32)
 
 
-def recording(features, present, slots=None, dropped=()):
-    """Frames with the faces that `present` [2, T] says, at the times of their slots."""
-    slots = range(features.shape[1]) if slots is None else slots
+def recording(features, present, times=None, dropped=()):
+    """Frames with the faces that `present` [2, T] says."""
+    times = np.arange(features.shape[1]) / RATE if times is None else times
     made = []
-    for number, slot in enumerate(slots):
+    for number, time in enumerate(times):
         ids = [face_id for face_id in (0, 1) if present[face_id][number]]
         faces = [
             frames.FacePrediction(face_id, "seen", features=features[face_id, number])
             for face_id in ids
         ]
-        made.append(frames.FramePrediction(number, slot / RATE, faces, None, number in dropped))
+        made.append(frames.FramePrediction(number, time, faces, None, number in dropped))
     return made
 
 
 def run(predictor, made, cuts=(), **settings):
-    stream = streams.FaceStreams(predictor.another(), RATE, config.Prediction(**settings))
+    stream = streams.FaceStreams(predictor.another(), config.Prediction(**settings))
     parts = [stream.predict(list(part)) for part in np.split(np.array(made, object), cuts)]
     return [frame for part in parts for frame in part]
 
@@ -56,16 +57,19 @@ def values(predicted, face_id):
     return found, np.array([row is not None and row.valid for row in rows])
 
 
-def offline(model, features, present, slots=None):
+def offline(model, features, present):
     """What the network says of each phase of a face at once, frames without it being zeros."""
-    slots = np.arange(len(features)) if slots is None else np.array(slots)
-    first = slots[np.flatnonzero(present)[0]]
-    sequence = np.zeros((slots[-1] + 1 - first, 6), np.float32)
-    sequence[slots[present] - first] = features[present]
+    sequence = np.where(present[:, np.newaxis], features, 0)
     expected = np.zeros((len(sequence), 2), np.float32)
     for phase in range(STRIDE):
         expected[phase::STRIDE] = model(sequence[np.newaxis, phase::STRIDE])[0]
-    return expected[slots[present] - first]
+    return expected[present]
+
+
+def evaluated(predictor, features, present, times):
+    """As `evaluation.predict` does it: the whole recording, frames without the face being zeros."""
+    predictor = predictor.another()
+    return predictor.predict(np.where(present[:, np.newaxis], features, 0), times)[present]
 
 
 @pytest.mark.parametrize("cuts", [[], [7, 8, 20], list(range(1, 40))])
@@ -81,22 +85,34 @@ def test_each_face_has_a_time_of_its_own(model, predictor, features, cuts):
         np.testing.assert_allclose(found[valid], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("cuts", [[], list(range(1, 40))])
-def test_missing_and_uneven_frames_keep_the_phases_in_time(model, predictor, features, cuts):
-    slots = np.cumsum(np.where(np.arange(40) % 5 == 2, 3, 1))
-    present = np.array([np.ones(40, bool), np.zeros(40, bool)])
-    predicted = run(predictor, recording(features, present, slots), cuts)
-    found, _ = values(predicted, 0)
-    np.testing.assert_allclose(found, offline(model, features[0], present[0], slots), atol=1e-5)
-    even, _ = values(run(predictor, recording(features, present)), 0)
-    assert np.abs(found - even).max() > 0.01
+@pytest.mark.parametrize("cuts", [[], [7, 8, 20], list(range(1, 40))])
+@pytest.mark.parametrize("film", ["rate rises", "uneven", "gap", "closer than the step allows"])
+def test_equals_the_evaluation_of_the_same_frames(predictor, features, cuts, film, rng):
+    times = {
+        "rate rises": np.concatenate([np.arange(20) / 15, 20 / 15 + np.arange(20) / 31]),
+        "uneven": np.cumsum(rng.uniform(0.01, 0.09, 40)),
+        "gap": np.arange(40) / RATE + 1.1 * (np.arange(40) > 17),
+        "closer than the step allows": np.arange(40) / 140,
+    }[film]
+    present = np.ones((2, 40), bool)
+    present[0, 12:16] = False
+    present[0, 30:33] = False
+    # It comes where the rate rises: its first frames are not as far apart as those before them.
+    present[1, :20] = False
+    predicted = run(predictor, recording(features, present, times, dropped=(31,)), cuts)
+    for face_id in (0, 1):
+        found, valid = values(predicted, face_id)
+        expected = evaluated(predictor, features[face_id], present[face_id], times)
+        np.testing.assert_allclose(found[valid], expected, atol=1e-5)
 
 
-def test_frames_closer_than_the_rate_come_after_each_other(model, predictor, features):
+def test_the_whole_chunk_is_away(predictor, features):
     present = np.array([np.ones(40, bool), np.zeros(40, bool)])
-    predicted = run(predictor, recording(features, present, np.arange(40) / 7))
-    found, _ = values(predicted, 0)
-    np.testing.assert_allclose(found, offline(model, features[0], present[0]), atol=1e-5)
+    present[0, 10:20] = False
+    made = recording(features, present)
+    found, valid = values(run(predictor, made, (10, 20)), 0)
+    expected = evaluated(predictor, features[0], present[0], np.arange(40) / RATE)
+    np.testing.assert_allclose(found[valid], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("cuts", [[], [11, 14], list(range(1, 40))])
@@ -115,7 +131,7 @@ def test_a_prediction_is_held_and_then_there_is_none(predictor, features, cuts):
 
 def test_nobody_is_remembered_for_ever(predictor, features):
     stream = streams.FaceStreams(
-        predictor.another(), RATE, config.Prediction(hold_seconds=0.1, identity_seconds=0.3)
+        predictor.another(), config.Prediction(hold_seconds=0.1, identity_seconds=0.3)
     )
     present = np.array([np.arange(40) < 5, np.arange(40) < 30])
     for frame in recording(features, present):

@@ -10,16 +10,23 @@ from hypothesis import strategies as st
 
 from ast_net import config
 from ast_net.records import clips, example_format
+from ast_net.temporal import timing
 
+CLIP, STEP = config.Clip(5, 3), 3 / 25
 SETTINGS = hypothesis.settings(max_examples=20, deadline=None, derandomize=True)
 recordings = st.tuples(
     st.integers(1, 120), st.integers(2, 4), st.integers(1, 4), st.integers(0, 10**6)
 )
 
 
-def make_segments(frames, overlap, name="P1", seed=0, face_rate=0.8):
+RATE = 25
+
+
+def make_segments(times, clip, step, seed=0, face_rate=0.8):
     """A recording whose feature is the frame's number + 1, as prepared segments and its true mask."""
     rng = np.random.default_rng(seed)
+    frames = len(times)
+    overlap = example_format.overlap(times, clip.frames, step)
     present = rng.random(frames) < face_rate
     segments = []
     for first, last in example_format.segment_bounds(frames, overlap):
@@ -29,19 +36,26 @@ def make_segments(frames, overlap, name="P1", seed=0, face_rate=0.8):
                 "features": tf.constant((numbers[:, np.newaxis] + 1.0), tf.float32),
                 "present": tf.constant(present[first:last]),
                 "labels": tf.constant(np.stack([numbers, -numbers], axis=1), tf.float32),
-                "mask": tf.constant(present[first:last]),
+                "mask": tf.constant(np.stack([present[first:last]] * 2, axis=1)),
+                "chains": tf.constant(timing.chains(times[first:last], step, clip.frames)),
                 "overlap": tf.constant(overlap if last < frames else 0, tf.int64),
             }
         )
     return segments, present
 
 
-def cut_all(segments, clip):
-    return [
-        {k: v.numpy() for k, v in clips.cut(segment, tf.constant(start, tf.int64), clip).items()}
+def cut_all(segments):
+    made = [
+        {k: v.numpy() for k, v in clips.cut(segment, tf.constant(start, tf.int64)).items()}
         for segment in segments
-        for start in range(int(clips.clip_count(segment, clip)))
+        for start in range(int(clips.clip_count(segment)))
     ]
+    for clip in made:
+        for prefix in ("", "twin_"):
+            mask = clip[f"{prefix}mask"]
+            np.testing.assert_array_equal(mask[:, 0], mask[:, 1])
+            clip[f"{prefix}mask"] = mask[:, 0]
+    return made
 
 
 @hypothesis.given(recordings)
@@ -49,10 +63,11 @@ def cut_all(segments, clip):
 def test_twins_are_one_frame_later_and_cover_the_recording(recording):
     frames, n, stride, seed = recording
     clip = config.Clip(n, stride)
-    segments, present = make_segments(frames, clip.span + 1, seed=seed)
+    times = np.arange(frames) / RATE
+    segments, present = make_segments(times, clip, stride / RATE, seed)
     seen = np.zeros(frames, bool)
     starts = []
-    for c in cut_all(segments, clip):
+    for c in cut_all(segments):
         for prefix in ("", "twin_"):
             mask, numbers = c[f"{prefix}mask"], c[f"{prefix}features"][:, 0].astype(int) - 1
             assert present[numbers[mask]].all()
@@ -77,8 +92,9 @@ def test_twins_are_one_frame_later_and_cover_the_recording(recording):
 def test_every_clip_that_fits_is_there_once_for_any_division_into_segments(recording):
     frames, n, stride, _ = recording
     clip = config.Clip(n, stride)
-    segments, _ = make_segments(frames, clip.span + 1, face_rate=1.0)
-    found = sorted(int(c["features"][0, 0]) - 1 for c in cut_all(segments, clip))
+    times = np.arange(frames) / RATE
+    segments, _ = make_segments(times, clip, stride / RATE, face_rate=1.0)
+    found = sorted(int(c["features"][0, 0]) - 1 for c in cut_all(segments))
     assert found == list(range(max(frames - clip.span, min(stride - 1, frames - 1), 1)))
 
 
@@ -91,24 +107,33 @@ def test_segments_overlap_and_store_little_twice(frames, overlap):
     for (_, last), (first, _) in zip(bounds, bounds[1:], strict=False):
         assert last - first == overlap
     assert all(last - first <= example_format.SEGMENT_OVERLAPS * overlap for first, last in bounds)
-    assert sum(last - first for first, last in bounds) <= frames * (1 + 1 / 9)
+    assert sum(last - first for first, last in bounds) <= frames * 1.5
 
 
-def test_interpolation_equals_numpy(rng):
-    times = np.cumsum(rng.uniform(0.01, 0.1, 50))
-    values = rng.normal(size=(50, 2))
-    queries = rng.uniform(times[0], times[-1], 30)
-    found = clips.interpolate(tf.constant(queries), tf.constant(times), tf.constant(values))
-    expected = np.stack([np.interp(queries, times, column) for column in values.T], axis=1)
-    np.testing.assert_allclose(found, expected, rtol=1e-9)
-
-
-def test_interpolation_at_edges_and_beside_missing_values():
-    times = tf.constant([0.0, 0.1, 0.2], tf.float64)
-    values = tf.constant([[1.0], [np.nan], [3.0]])
-    queries = tf.constant([-0.01, 0.0, 0.05, 0.1, 0.2, 0.21], tf.float64)
-    found = clips.interpolate(queries, times, values).numpy()[:, 0]
-    np.testing.assert_array_equal(found, [np.nan, 1, np.nan, np.nan, 3, np.nan])
+@hypothesis.given(st.integers(2, 150), st.integers(2, 4), st.integers(0, 10**6))
+@SETTINGS
+def test_clips_follow_time_whatever_the_rate(frames, n, seed):
+    """Each frame of a clip is the nearest to a step later, and the same in any division into segments."""
+    rng = np.random.default_rng(seed)
+    times = np.cumsum(rng.uniform(0.01, 0.12, frames))
+    clip, step = config.Clip(n, 3), 0.1
+    segments, _ = make_segments(times, clip, step, face_rate=1.0)
+    following = np.append(timing.successors(times, step), frames)
+    whole = 0
+    for c in cut_all(segments):
+        start = int(c["features"][0, 0]) - 1
+        expected = [start]
+        for _ in range(n - 1):
+            expected.append(int(following[expected[-1]]))
+        places = np.array(expected)
+        for prefix, own in (("", places), ("twin_", places + 1)):
+            inside = own < frames
+            np.testing.assert_array_equal(c[f"{prefix}mask"], inside)
+            numbers = c[f"{prefix}features"][inside, 0].astype(int) - 1
+            np.testing.assert_array_equal(numbers, own[inside])
+        whole += places[-1] + 1 < frames
+    ends = timing.chains(times, step, n)[:, -1] + 1
+    assert whole == (ends < frames).sum(), "each clip that fits is there once"
 
 
 def raw_segment(frames=40, later=25, rate=25.0):
@@ -131,26 +156,28 @@ def raw_segment(frames=40, later=25, rate=25.0):
 @pytest.mark.parametrize("delay", [0.0, 0.04, 0.5, 0.513])
 def test_reaction_delay_moves_labels_by_time(delay):
     segment = raw_segment()
-    prepared = clips.prepare_segment(segment, [delay, delay])
+    prepared = clips.prepare_segment(segment, [delay, delay], CLIP, STEP)
     times = segment["timestamps"].numpy()
     np.testing.assert_allclose(prepared["labels"][:, 0], times + delay, atol=1e-6)
     np.testing.assert_allclose(prepared["labels"][:, 1], -2 * (times + delay), atol=1e-6)
-    np.testing.assert_array_equal(prepared["mask"], segment["mask"])
+    np.testing.assert_array_equal(prepared["mask"], np.stack([segment["mask"]] * 2, axis=1))
+    assert float(prepared["interval"]) == pytest.approx(0.04)
 
 
 def test_each_target_has_its_own_reaction_delay():
     segment = raw_segment()
-    prepared = clips.prepare_segment(segment, [0.2, 0.6])
+    prepared = clips.prepare_segment(segment, [0.2, 0.6], CLIP, STEP)
     times = segment["timestamps"].numpy()
     np.testing.assert_allclose(prepared["labels"][:, 0], times + 0.2, atol=1e-6)
     np.testing.assert_allclose(prepared["labels"][:, 1], -2 * (times + 0.6), atol=1e-6)
 
 
-def test_frames_without_a_rating_are_masked_and_keep_their_face():
+def test_frames_without_a_rating_are_masked_in_that_target_and_keep_their_face():
     segment = raw_segment()
-    prepared = clips.prepare_segment(segment, [2.0, 2.0])
+    prepared = clips.prepare_segment(segment, [2.0, 1.0], CLIP, STEP)
     # The last rating is at 64/25 s: frames after 14/25 s have none two seconds later.
-    np.testing.assert_array_equal(prepared["mask"], np.arange(40) <= 14)
+    np.testing.assert_array_equal(prepared["mask"][:, 0], np.arange(40) <= 14)
+    np.testing.assert_array_equal(prepared["mask"][:, 1], np.arange(40) < 39)
     np.testing.assert_array_equal(prepared["present"], segment["mask"])
     assert np.isfinite(prepared["labels"]).all()
 
@@ -162,28 +189,32 @@ def test_every_recording_however_short_has_clips_in_every_epoch():
         raw_segment(frames) | {"features": tf.fill((frames, 3), tf.constant(frames, tf.float16))}
         for frames in lengths
     ]
-    first, *others = map(tf.data.Dataset.from_tensors, recordings)
-    segments = functools.reduce(tf.data.Dataset.concatenate, others, first)
+    segments = dataset(*recordings)
     for epoch in range(6):
-        (batch,) = clips.batches(segments, experiment(clip_hop=20), epoch).as_numpy_iterator()
-        assert batch["mask"].shape == (6, 5)
+        (batch,) = clips.batches(
+            segments, 6, experiment(clip_hop=20), STEP, epoch
+        ).as_numpy_iterator()
+        assert batch["mask"].shape == (6, 5, 2)
         assert sorted(batch["features"].max(axis=(1, 2))) == [0, *lengths[1:]]
+
+
+def dataset(*segments):
+    first, *others = map(tf.data.Dataset.from_tensors, segments)
+    return functools.reduce(tf.data.Dataset.concatenate, others, first)
 
 
 def experiment(**training):
     return config.Experiment(
-        clip=config.Clip(5, 3),
+        clip=CLIP,
         reaction_delay=config.ReactionDelay((0.0,)),
         training=config.Training(**training),
     )
 
 
 def batches_of_epoch(epoch, **settings):
-    segments = tf.data.Dataset.from_tensors(raw_segment(60)).concatenate(
-        tf.data.Dataset.from_tensors(raw_segment(31))
-    )
+    segments = dataset(raw_segment(60), raw_segment(31))
     settings = experiment(batch_size=4, clip_hop=4, **settings)
-    return list(clips.batches(segments, settings, epoch).as_numpy_iterator())
+    return list(clips.batches(segments, 2, settings, STEP, epoch).as_numpy_iterator())
 
 
 def test_batches_have_the_models_shapes():
@@ -194,7 +225,7 @@ def test_batches_have_the_models_shapes():
         for name, shape, dtype in [
             ("features", (4, 5, 3), "float32"),
             ("labels", (4, 5, 2), "float32"),
-            ("mask", (4, 5), "bool"),
+            ("mask", (4, 5, 2), "bool"),
         ]
     }
 
@@ -209,3 +240,63 @@ def test_an_epoch_is_a_function_of_seed_and_epoch():
     assert order(1, 6) != epochs[1]
     starts = {round(label * 25) for epoch in epochs for label in epoch}
     assert starts == set(range(60 - 13)), "the epochs together have every clip"
+
+
+def test_every_clip_occurs_once_in_as_many_epochs_as_the_hop():
+    hop, found = 4, []
+    for epoch in range(8, 8 + hop):
+        for batch in batches_of_epoch(epoch):
+            labels = batch["labels"][:, 0, 0]
+            found += np.rint(labels * RATE).astype(int).tolist()
+    # 60 and 31 frames; a clip and its twin take 14.
+    expected = sorted([*range(60 - 13), *range(31 - 13)])
+    assert sorted(found) == expected
+
+
+def test_the_clips_of_an_epoch_do_not_share_one_offset():
+    starts = [
+        round(float(label) * RATE) % 4
+        for batch in batches_of_epoch(0)
+        for label in batch["labels"][:, 0, 0]
+    ]
+    assert len(set(starts)) > 1
+
+
+def test_every_segment_is_read_once(rng):
+    counts = [3, 1, 7, 2]
+    for beside in (1, 4, 50):
+        order = clips.reading_order(counts, beside, rng)
+        assert sorted(order) == [(r, s) for r, count in enumerate(counts) for s in range(count)]
+    assert clips.reading_order(counts, 4, rng) != clips.reading_order(counts, 4, rng)
+
+
+def test_a_batch_has_nearly_as_many_recordings_as_uniform_shuffling_gives(rng):
+    """As AVEC 2012 has them: 31 recordings of 2 to 7 minutes, 32 clips a batch, 50 segments held."""
+    counts = rng.integers(6, 21, 31)
+    order = clips.reading_order(counts, 50, rng)
+    # A segment's clips are shuffled, and the clips of 50 segments taken in turn; each says whose it is.
+    taken = tf.data.Dataset.from_tensor_slices([recording for recording, _ in order])
+    taken = taken.interleave(
+        lambda recording: tf.data.Dataset.from_tensors(recording).repeat(197), cycle_length=50
+    )
+    taken = taken.shuffle(clips._SHUFFLED_CLIPS, seed=1).batch(32)
+    found = [len(np.unique(batch)) for batch in taken.as_numpy_iterator()]
+    uniform = (1 - (1 - counts / counts.sum()) ** 32).sum()
+    assert np.mean(found) >= 0.9 * uniform
+    # At the end of the epoch, too.
+    assert np.mean(found[-len(found) // 5 :]) >= 0.9 * uniform
+
+
+def test_measuring_takes_the_same_clips_in_order():
+    segments = tf.data.Dataset.from_tensors(raw_segment(60))
+    first, again = (
+        np.concatenate(
+            [
+                batch["labels"][:, 0, 0]
+                for batch in clips.measuring_batches(segments, experiment(batch_size=4), STEP)
+            ]
+        )
+        for _ in "ab"
+    )
+    np.testing.assert_allclose(first * RATE, np.arange(0, 47, 5), atol=1e-4)
+    np.testing.assert_array_equal(first, again)

@@ -205,7 +205,7 @@ def test_the_features_are_those_of_the_cnn_in_the_settings(face_video, tmp_path)
         dataset="recola", data_dir=str(tmp_path), backbone_weights=str(weights)
     )
     times = np.arange(20) / 25
-    job = making.Job("P1", face_video, (times, np.zeros((20, 2))), tmp_path / "P1.tfrecord")
+    job = making.Job("P1", face_video, (times, np.zeros((20, 2))), tmp_path / "P1.tfrecord", 0.4)
     making.VideoMaker(settings).make(job)
     (record,) = tf.data.TFRecordDataset([str(job.file)]).as_numpy_iterator()
     layout = example_format.features_dict(512, 2)

@@ -1,4 +1,4 @@
-"""Scores and tables of predictions against NumPy."""
+"""What an evaluation leaves: metrics.json, recordings.csv, predictions.csv, and its figures."""
 
 import csv
 import json
@@ -6,56 +6,84 @@ import json
 import numpy as np
 import pytest
 
-from ast_net import config
-from ast_net.reports import evaluation
+from ast_net.reports import evaluation, evaluation_figures
+from ast_net.temporal import scoring
+
+TARGETS = ("valence", "arousal")
+DELAYS = (0.0, 0.2)
 
 
-def test_tables_equal_numpy(tmp_path, rng):
-    predictions = []
+@pytest.fixture
+def predictions(rng):
+    """P1 has no face in frames 5 to 9, and its frame 3 no rating of arousal."""
+    made = []
     for name, frames in (("P1", 30), ("P2", 50)):
-        labels, noise = rng.normal(size=(2, frames, 2))
-        mask = rng.random(frames) > 0.2
-        predictions.append(
-            evaluation.RecordingPrediction(
-                name, np.arange(frames) / 25, labels, labels + noise, mask
-            )
-        )
-    constant = np.zeros((10, 2))
-    predictions.append(
-        evaluation.RecordingPrediction(
-            "P3", np.arange(10) / 25, constant, constant, np.ones(10, bool)
-        )
+        labels, noise = rng.normal(size=(2, frames, 2)).astype(np.float32)
+        face = np.ones(frames, bool)
+        if name == "P1":
+            labels[3, 1] = np.nan
+            face[5:10] = False
+        times = np.arange(frames) / 25
+        made.append(scoring.RecordingPrediction(name, times, face, labels, labels + noise))
+    return made
+
+
+@pytest.fixture
+def metrics(predictions):
+    evaluated = evaluation.Evaluated("dev", 7, "cc", True, DELAYS)
+    return evaluation.document(evaluated, scoring.score(predictions, TARGETS, DELAYS))
+
+
+def rows_of(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_metrics_say_what_they_are_of(tmp_path, predictions, metrics):
+    evaluation.write(tmp_path, predictions, metrics)
+    stored = json.loads((tmp_path / "metrics.json").read_text())
+    assert list(stored)[:5] == ["split", "epoch", "selected_by", "chose_epoch", "reaction_delay"]
+    assert stored["epoch"] == 7 and stored["chose_epoch"] is True
+    assert list(stored["protocols"]) == ["rated", "seen"]
+    assert list(stored["protocols"]["rated"]) == ["valence", "arousal", "average"]
+    assert stored["protocols"]["rated"]["arousal"]["frames"] == 79
+    assert stored["protocols"]["rated"]["valence"]["face"] == pytest.approx(75 / 80)
+
+
+def test_predictions_stand_beside_the_ratings_of_their_time(tmp_path, predictions, metrics):
+    evaluation.write(tmp_path, predictions, metrics)
+    rows = rows_of(tmp_path / "predictions.csv")
+    assert len(rows) == 80
+    first = predictions[0]
+    assert rows[3]["arousal_label"] == "", "no rating, no label"
+    assert rows[3]["valence_label"] != ""
+    assert [row["face"] for row in rows[:12]] == ["1"] * 5 + ["0"] * 5 + ["1"] * 2
+    # Held while no face is seen, and the prediction of five frames before the rating.
+    assert float(rows[7]["valence_prediction"]) == pytest.approx(first.predictions[4, 0], abs=1e-6)
+    assert float(rows[20]["arousal_prediction"]) == pytest.approx(
+        first.predictions[15, 1], abs=1e-6
     )
-    table = evaluation.tabulate(predictions, config.TARGETS)
-    evaluation.write(tmp_path, predictions, table)
-    assert json.loads((tmp_path / "metrics.json").read_text()) == table
-    for column, target in enumerate(config.TARGETS):
-        each = [
-            np.corrcoef(p.labels[p.mask, column], p.predictions[p.mask, column])[0, 1]
-            for p in predictions[:2]
-        ]
-        found = table[target]["cc"]
-        assert found["mean"] == pytest.approx(np.mean(each))
-        assert (found["min"], found["max"]) == pytest.approx((min(each), max(each)))
-        both = [
-            np.concatenate([getattr(p, part)[p.mask, column] for p in predictions])
-            for part in ("labels", "predictions")
-        ]
-        assert found["concatenated"] == pytest.approx(np.corrcoef(*both)[0, 1])
-        assert table[target]["rmse"]["concatenated"] == pytest.approx(
-            np.sqrt(np.mean((both[0] - both[1]) ** 2))
-        )
-        assert table[target]["recordings"]["P3"]["cc"] is None
-    assert evaluation.undefined(table) == ["P3, valence", "P3, arousal"]
-    with (tmp_path / "predictions.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 90
-    assert float(rows[35]["arousal_prediction"]) == pytest.approx(
-        predictions[1].predictions[5, 1], abs=1e-6
-    )
-    assert [row["valid"] for row in rows[:30]] == [str(int(m)) for m in predictions[0].mask]
-    with (tmp_path / "recordings.csv").open() as file:
-        assert [row["recording"] for row in csv.DictReader(file)] == ["P1"] * 2 + ["P2"] * 2 + [
-            "P3"
-        ] * 2
-    assert "0." in evaluation.format_table(table)
+    assert float(rows[2]["arousal_prediction"]) == pytest.approx(first.predictions[0, 1], abs=1e-6)
+    assert float(rows[20]["arousal_label"]) == pytest.approx(first.labels[20, 1], abs=1e-6)
+
+
+def test_recordings_have_a_row_for_each_protocol_and_target(tmp_path, predictions, metrics):
+    evaluation.write(tmp_path, predictions, metrics)
+    rows = rows_of(tmp_path / "recordings.csv")
+    assert len(rows) == 2 * 2 * 3
+    row = rows[0]
+    assert (row["recording"], row["protocol"], row["target"]) == ("P1", "rated", "valence")
+    assert float(row["cc"]) == metrics["recordings"]["P1"]["rated"]["valence"]["cc"]
+
+
+def test_the_printed_table_warns_of_what_was_chosen(metrics):
+    assert "rated" in evaluation.format_table(metrics)
+    (remark,) = evaluation.remarks(metrics, "demo")
+    assert "dev chose the epoch (7, by its CC)" in remark
+    assert not list(evaluation.remarks(metrics | {"chose_epoch": False}, "demo"))
+
+
+def test_figures_show_every_recording(tmp_path, predictions, metrics):
+    evaluation_figures.write(tmp_path, predictions, metrics)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"P1.png", "P2.png", "cc_distribution.png"}

@@ -68,3 +68,9 @@ def test_json_has_null_for_nan(tmp_path):
     assert document["rows"][0] == ROWS[0]
     assert document["rows"][1]["cc"] is None
     assert document["deep"] == {"values": [1, [None]]}
+
+
+def test_markdown_has_a_line_for_each_row():
+    rows = [{"loss": "La", "CC": 0.25, "n": 3}, {"loss": "T", "CC": None, "n": 10}]
+    expected = "| loss | CC | n |\n| --- | --- | --- |\n| La | 0.2500 | 3 |\n| T |  | 10 |"
+    assert tables.markdown(rows) == expected

@@ -13,6 +13,9 @@ from ast_net.cnn import backbone
 from ast_net.serving import exporting, served_model
 from ast_net.temporal import stacked_lstm, temporal_model
 
+# Seconds, of valence and arousal.
+_DELAYS = (2.0, 1.5)
+
 
 def _make_run(
     folder: pathlib.Path, targets: tuple[str, ...] = ("valence", "arousal"), policy: str = "float32"
@@ -25,7 +28,9 @@ def _make_run(
     model = stacked_lstm.build_stacked_lstm(512, (6, 5), len(targets), policy, moments)
     stacked_lstm.save(model, folder / "best.weights.h5")
     cnn = ("compact", backbone.weights_id("compact", None), None)
-    spec = temporal_model.ModelSpec(targets, 512, (6, 5), *cnn, 7, 10, 25.0, "0123abcd")
+    spec = temporal_model.ModelSpec(
+        targets, 512, (6, 5), *cnn, 7, 0.4, 25.0, _DELAYS[: len(targets)], "0123abcd"
+    )
     temporal_model.save_spec(folder / "model.json", spec)
     (folder / "run.flags").write_text("--dataset=demo\n")
     return folder

@@ -36,7 +36,9 @@ def good(signatures: dict[str, dict[str, tuple[str, list[int]]]], name: str) -> 
     made = {}
     for key, (dtype, shape) in signatures[name].items():
         sizes = [_ROWS if size < 0 else size for size in shape]
-        if dtype == "DT_STRING":
+        if key == "target":
+            made[key] = np.full(sizes, b"valence", object)
+        elif dtype == "DT_STRING":
             made[key] = np.full(sizes, _picture(".jpg"), object)
         else:
             numpy_type = np.uint8 if dtype == "DT_UINT8" else np.float32
@@ -69,7 +71,7 @@ def _wrong_shape(inputs, key, rng):
         return {**inputs, key: values[0]}
     if choice == 2 and len(inputs) > 1:
         return {**inputs, key: np.concatenate([values, values[:1]])}
-    if values.ndim > 1 and values.dtype != object and key != "frame_rate":
+    if values.ndim > 1 and values.dtype != object:
         return {**inputs, key: values[..., : int(rng.integers(1, values.shape[-1]))]}
     return None
 
@@ -104,11 +106,11 @@ def _empty(inputs, key, rng):
 
 def _huge(inputs, key, rng):
     count = int(rng.integers(66_000, 100_000))
+    if key == "target":
+        return {key: np.full(count, b"valence", object)}
     if inputs[key].dtype == object:
         shape = (count // 20,) if inputs[key].ndim == 1 else (2, count // 20)
         return {**inputs, key: np.full(shape, b"", object)}
-    if key == "frame_rate":
-        return {key: np.ones(count, np.float32)}
     return {**inputs, key: np.ones((count, 2), inputs[key].dtype)}
 
 

@@ -28,7 +28,7 @@ _HAS_GRPC = importlib.util.find_spec("tensorflow_serving") is not None
 needs_grpc = pytest.mark.skipif(not _HAS_GRPC, reason="the extra `serving` is not installed")
 PROTOCOLS = ["rest", pytest.param("grpc", marks=needs_grpc)]
 # Frames that show the face; its state, and after a while its id, are kept while it is away.
-_SHOWN = [True] * 12 + [False] * 3 + [True] * 8
+_SHOWN = [True] * 12 + [False] * 6 + [True] * 8
 
 
 def _free_port() -> int:
@@ -129,7 +129,7 @@ def expected(videos, small_model, detector):
     for rate, path in videos.items():
         output = path.with_suffix(".csv")
         with frame_table.csv_writer(output, predictor.targets) as write:
-            for frame in predictor.predict(video.Video(path).frames(), rate):
+            for frame in predictor.predict(video.Video(path).frames()):
                 write(frame)
         found[rate] = _rows(output)
     return found
@@ -170,9 +170,9 @@ def test_the_csv_is_that_of_predict(addresses, client, expected, protocol, rate)
     _check(client(addresses[protocol], rate=rate), expected[rate])
     rows = expected[rate]
     assert [row["valid"] for row in rows] == [str(int(shown)) for shown in _SHOWN]
-    # The state matters: a face that hardly moves is predicted otherwise one stride later.
-    stride = rate * 10 // 25
-    assert abs(float(rows[0]["valence"]) - float(rows[stride]["valence"])) > 0.005
+    # The state matters: a face that hardly moves is predicted otherwise one time step later.
+    later = rate * 10 // 25
+    assert abs(float(rows[0]["valence"]) - float(rows[later]["valence"])) > 0.005
 
 
 @needs_grpc
@@ -198,7 +198,7 @@ def test_answers_that_are_lost_cost_no_frame_and_double_none(model, client, expe
     model.before, model.after = busy, lost
     with _serving(model) as addresses:
         _check(client(addresses[protocol]), expected[25])
-    assert model.steps == 12
+    assert model.steps == 9
 
 
 @needs_grpc
@@ -223,7 +223,7 @@ def test_a_grpc_server_that_stops_and_comes_again(model, client, expected):
         model.before = stop
         _check(client(addresses["grpc"]), expected[25])
         assert again.wait(20)
-    assert model.steps == 5
+    assert model.steps == 4
 
 
 def test_a_server_that_is_killed_and_started_again(exported, client, expected, monkeypatch):
@@ -310,7 +310,7 @@ def test_a_model_without_its_cnn(model, client, monkeypatch, protocol):
     monkeypatch.delitem(model.signatures, "step_jpeg")
     with (
         _serving(model) as addresses,
-        pytest.raises(SystemExit, match=r"no signature step_jpeg, only .*step, stride.*`cnn=true`"),
+        pytest.raises(SystemExit, match=r"no signature step_jpeg, only .*step, timing.*`cnn=true`"),
     ):
         client(addresses[protocol])
 
@@ -320,10 +320,12 @@ def test_what_the_server_refuses_is_said_at_once(addresses, protocol):
     kind = transports.Rest if protocol == "rest" else transports.Grpc
     server = remote.Server(kind(addresses[protocol][1]))
     start = time.monotonic()
-    with pytest.raises(errors.InputError, match="refuses the request: .*expected 0 to 1000"):
-        server.stride(float("nan"))
+    with pytest.raises(
+        errors.InputError, match="refuses the request: .*expected valence or arousal"
+    ):
+        server.predict("timing", target=np.array(["joy"], object))
     assert time.monotonic() - start < 5
-    assert server.stride(30) == 12
+    assert remote.RemotePredictor(server).time_step == 0.4
 
 
 @pytest.mark.parametrize(

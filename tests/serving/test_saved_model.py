@@ -87,7 +87,7 @@ def _close(answers, name, expected):
 
 
 def test_it_has_the_signatures_of_the_readme(answers):
-    names = ["emotion", "faces", "jpeg", "serving_default", "step", "step_jpeg", "stride"]
+    names = ["emotion", "faces", "jpeg", "serving_default", "step", "step_jpeg", "timing"]
     assert answers["names"].tolist() == names
 
 
@@ -138,10 +138,11 @@ def test_the_operations_are_tensorflows_and_run_on_any_machine(exported):
 
 def test_papers_lie_beside_it(exported):
     assets = exported / "assets"
-    assert json.loads((assets / "model.json").read_text())["stride"] == 10
+    spec = json.loads((assets / "model.json").read_text())
+    assert (spec["time_step"], spec["reaction_delay"]) == (0.4, [2.0, 1.5])
     assert (assets / "run.flags").read_text() == "--dataset=demo\n"
     card = (assets / "MODEL_CARD.md").read_text()
-    assert "clips of 7 frames, 10 frames from one to" in card
+    assert "clips of 7 frames, 0.4 s from one to" in card
     assert "What they must not be used for" in card
 
 
@@ -162,7 +163,7 @@ def test_a_single_target_without_the_cnn(make_run, features, tmp_path):
     run = make_run(tmp_path / "run", ("arousal",))
     exporting.export(config.Export(export_dir=str(tmp_path / "7"), workdir=str(run), cnn=False))
     loaded = tf.saved_model.load(str(tmp_path / "7")).signatures
-    assert sorted(loaded) == ["serving_default", "step", "stride"]
+    assert sorted(loaded) == ["serving_default", "step", "timing"]
     (found,) = loaded["serving_default"](features=tf.constant(features)).items()
     expected = served_model.load(config.Export(workdir=str(run), cnn=False)).temporal.network(
         features

@@ -116,10 +116,10 @@ MALFORMED = [
     ("step_jpeg", step_jpeg(strings(JPEG)[0]), "lstm_.*: expected as many rows as there are faces"),
     ("step_jpeg", step_jpeg(np.zeros(0, object)), PICTURES),
     ("step_jpeg", step_jpeg(strings(JPEG, JPEG)[0], lstm_1_c=floats(2, 5)), SHAPE),
-    ("stride", {"frame_rate": floats(0)}, "expected 1 to 65536 rates"),
-    ("stride", {"frame_rate": floats(1, 1)}, SHAPE),
-    ("stride", {"frame_rate": np.float32([25, np.nan])}, "frame_rate: expected 0 to 1000"),
-    ("stride", {"frame_rate": np.float32([25, 0])}, "frame_rate: expected 0 to 1000"),
+    ("timing", {"target": np.zeros(0, object)}, "expected 1 to 65536 targets"),
+    ("timing", {"target": strings(b"valence")}, SHAPE),
+    ("timing", {"target": floats(2)}, TYPE),
+    ("timing", {"target": strings(b"valence", b"\xff")[0]}, "expected valence or arousal.*row.*1"),
     ("faces", {"faces": pixels(1, 2, 224, 224, 1)}, SHAPE),
     ("faces", {"faces": pixels(1, 1, 448, 112, 3)}, SHAPE),
     ("faces", {"faces": pixels(2, 224, 224, 3)}, SHAPE),
@@ -177,13 +177,12 @@ def test_a_grey_picture_is_taken_for_one_in_colour(session):
     np.testing.assert_allclose(of_string["valence"], of_pixels["valence"], rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("rate", [25, 30, 29.97, 50, 12.5, 3.74, 3.76, 0.5, 999])
-def test_the_stride_is_that_of_predict(session, small_model, rate):
-    found = session("stride", {"frame_rate": np.float32([rate, 25])})["stride"]
-    assert found.tolist() == [
-        small_model.temporal.spec.stride_at(rate),
-        small_model.temporal.spec.stride,
-    ]
+def test_the_times_are_those_of_the_model(session):
+    found = session("timing", {"target": strings(b"arousal", b"valence", b"arousal")[0]})
+    assert {name: values.tolist() for name, values in found.items()} == {
+        "time_step": [0.4, 0.4, 0.4],
+        "reaction_delay": [1.5, 2.0, 1.5],
+    }
 
 
 def test_a_step_of_pictures_is_one_of_their_features(session, small_model, faces):

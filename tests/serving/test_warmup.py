@@ -9,7 +9,7 @@ import tensorflow as tf
 from ast_net import config
 from ast_net.serving import exporting, saved_model, warmup
 
-_NAMES = {"serving_default", "step", "faces", "jpeg", "emotion", "step_jpeg", "stride"}
+_NAMES = {"serving_default", "step", "faces", "jpeg", "emotion", "step_jpeg"}
 
 
 def _requests(exported):
@@ -26,7 +26,7 @@ def _requests(exported):
         yield request.model_spec.signature_name, inputs
 
 
-def test_a_server_reads_and_answers_one_for_each_signature(exported, served):
+def test_a_server_reads_and_answers_one_for_each_network(exported, served):
     found = dict(_requests(exported))
     assert set(found) == _NAMES
     for name, inputs in found.items():

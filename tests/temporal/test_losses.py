@@ -195,3 +195,38 @@ def test_a_term_of_weight_zero_is_switched_off(clips):
     g, p, tg, tp, m, tm = clips
     expected = (per_clip(label, g, p, m) + per_clip(label, tg, tp, tm)) / 2
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_targets_with_masks_of_their_own_are_summed(term, clips):
+    g, p, *_, mask, other = clips
+    masks = np.stack([mask, other], axis=-1)
+    each = [
+        per_clip(REFERENCE[term], g[..., d : d + 1], p[..., d : d + 1], masks[..., d])
+        for d in range(D)
+    ]
+    np.testing.assert_allclose(term(g, p, masks), sum(each), rtol=1e-5)
+
+
+def test_siamese_with_masks_of_the_targets(clips):
+    g, p, tg, tp, mask, twin_mask = clips
+    masks = np.stack([mask, twin_mask], axis=-1)
+    twin_masks = masks[::-1]
+    each = [
+        per_clip(
+            siamese, *(a[..., d : d + 1] for a in (g, p, tg, tp)), masks[..., d], twin_masks[..., d]
+        )
+        for d in range(D)
+    ]
+    found = losses.siamese_loss(g, p, tg, tp, masks, twin_masks)
+    np.testing.assert_allclose(found, sum(each), rtol=1e-5)
+
+
+def test_ccc_with_masks_of_the_targets(clips):
+    g, p, *_, mask, other = clips
+    masks = np.stack([mask, other], axis=-1)
+    each = [
+        losses.ccc_loss(g[..., d : d + 1], p[..., d : d + 1], masks[..., d]).numpy()
+        for d in range(D)
+    ]
+    assert losses.ccc_loss(g, p, masks).numpy() == pytest.approx(np.mean(each))

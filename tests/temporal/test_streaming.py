@@ -1,4 +1,4 @@
-"""Streaming against the same network over whole sequences."""
+"""Streaming against the same network over whole sequences, and frame by frame."""
 
 import keras
 import numpy as np
@@ -7,6 +7,8 @@ import pytest
 from ast_net.temporal import stacked_lstm, streaming
 
 STRIDE, FRAMES = 4, 47
+TIMES = 0.5 + np.arange(FRAMES) / 25
+STEP = STRIDE / 25
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +19,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def predictor(model):
-    return streaming.StreamingPredictor(model, STRIDE)
+    return streaming.StreamingPredictor(model, STEP)
 
 
 @pytest.fixture
@@ -40,45 +42,95 @@ def phase_by_phase(model, features, clip_frames=None):
     return expected
 
 
+def in_parts(predictor, features, times, cuts):
+    parts = zip(np.split(features, cuts), np.split(times, cuts), strict=True)
+    return np.concatenate([predictor.predict(*part) for part in parts])
+
+
 @pytest.mark.parametrize("cuts", [[], [1, 2, 3], [5, 17, 18], list(range(1, FRAMES))])
 def test_equals_each_phase_at_once(model, predictor, features, cuts):
-    predictor.predict(features[:3])
+    predictor.predict(features[:3], TIMES[:3])
     predictor.reset()
-    found = np.concatenate([predictor.predict(part) for part in np.split(features, cuts)])
+    found = in_parts(predictor, features, TIMES, cuts)
     np.testing.assert_allclose(found, phase_by_phase(model, features), atol=1e-5)
 
 
 @pytest.mark.parametrize("cuts", [[], [12], [5, 17, 18], list(range(1, FRAMES))])
 def test_clips_start_from_nothing(model, features, cuts):
-    clips = streaming.StreamingPredictor(model, STRIDE, clip_frames=3)
-    found = np.concatenate([clips.predict(part) for part in np.split(features, cuts)])
+    clips = streaming.StreamingPredictor(model, STEP, clip_frames=3)
+    found = in_parts(clips, features, TIMES, cuts)
     np.testing.assert_allclose(found, phase_by_phase(model, features, 3), atol=1e-5)
     assert np.abs(found - phase_by_phase(model, features)).max() > 0.01
 
 
 @pytest.mark.parametrize("clip_frames", [None, 3])
 def test_frames_gone_past_count_as_frames_without_a_face(model, features, clip_frames):
-    clips = streaming.StreamingPredictor(model, STRIDE, clip_frames)
-    expected = clips.predict(features)
+    clips = streaming.StreamingPredictor(model, STEP, clip_frames)
+    expected = clips.predict(features, TIMES)
     clips.reset()
-    clips.predict(features[:10])
-    clips.skip(2)
-    clips.skip(4)
-    np.testing.assert_allclose(clips.predict(features[16:]), expected[16:], atol=1e-6)
+    clips.predict(features[:10], TIMES[:10])
+    clips.skip(TIMES[10:12])
+    clips.skip(TIMES[12:16])
+    found = clips.predict(features[16:], TIMES[16:])
+    np.testing.assert_allclose(found, expected[16:], atol=1e-6)
 
 
 def test_faces_do_not_see_each_other(predictor, features):
     predictor.reset()
-    expected = predictor.predict(features)
+    expected = predictor.predict(features, TIMES)
     predictor.reset()
     other = predictor.another()
     found = []
-    for row in features:
-        found.append(predictor.predict(row[np.newaxis]))
-        other.predict(-row[np.newaxis])
+    for row, time in zip(features, TIMES, strict=True):
+        found.append(predictor.predict(row[np.newaxis], np.array([time])))
+        other.predict(-row[np.newaxis], np.array([time]))
     np.testing.assert_allclose(np.concatenate(found), expected, atol=1e-6)
 
 
 def test_refuses_what_does_not_fit(model, predictor):
-    with pytest.raises(ValueError, match=r"features \[T, 6\], found \(3, 5\)"):
-        predictor.predict(np.zeros((3, 5)))
+    with pytest.raises(ValueError, match=r"features \[T, 6\] at 3 times, found \(3, 5\)"):
+        predictor.predict(np.zeros((3, 5)), TIMES[:3])
+
+
+def frame_by_frame(model, features, times, clip_seconds=np.inf):
+    """Each frame from the state of the frame nearest to one time step before, found by a loop."""
+    step, states, predictions = stacked_lstm.build_stateful(model), [], []
+    sizes = stacked_lstm.state_sizes(model)
+    for i, time in enumerate(times):
+        earlier = [j for j in range(i) if times[j] <= time - STEP / 2 + 1e-6]
+        state = {name: np.zeros((1, size), np.float32) for name, size in sizes.items()}
+        if earlier and time - STEP >= times[0] - (times[1] - times[0]) / 2 - 1e-6:
+            nearest = min(abs(times[j] - time + STEP) for j in earlier)
+            j = max(j for j in earlier if abs(times[j] - time + STEP) <= nearest + 1e-6)
+            clip = [int((times[k] - times[0] + 1e-6) // clip_seconds) for k in (i, j)]
+            if clip[0] == clip[1]:
+                state = states[j]
+        outputs = step({"features": features[np.newaxis, i : i + 1], **state})
+        predictions.append(outputs["predictions"].numpy()[0, 0])
+        states.append({name: outputs[name].numpy() for name in sizes})
+    return np.stack(predictions)
+
+
+@pytest.mark.parametrize("clip_frames", [None, 3])
+@pytest.mark.parametrize("film", ["rate rises", "gap", "jitter", "slow", "24 frames a second"])
+def test_follows_time_and_not_the_count_of_frames(model, features, film, clip_frames, rng):
+    half = FRAMES // 2
+    times = {
+        "rate rises": np.concatenate([np.arange(half) / 15, 1.6 + np.arange(FRAMES - half) / 30]),
+        "gap": np.concatenate([np.arange(half) / 25, 9 + np.arange(FRAMES - half) / 25]),
+        "jitter": np.cumsum(rng.uniform(0.005, 0.08, FRAMES)),
+        "slow": np.arange(FRAMES) * 0.5,
+        "24 frames a second": np.arange(FRAMES) / 24,
+    }[film]
+    clip_seconds = np.inf if clip_frames is None else clip_frames * STEP
+    expected = frame_by_frame(model, features, times, clip_seconds)
+    predictor = streaming.StreamingPredictor(model, STEP, clip_frames)
+    for cuts in ([], [5, 17, 18], list(range(1, FRAMES))):
+        predictor.reset()
+        found = in_parts(predictor, features, times, cuts)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    predictor.reset()
+    predictor.predict(features[:10], times[:10])
+    predictor.skip(times[10:16])
+    found = predictor.predict(features[16:], times[16:])
+    np.testing.assert_allclose(found, expected[16:], atol=1e-5)

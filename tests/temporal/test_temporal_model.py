@@ -16,7 +16,7 @@ def folder(tmp_path):
         model = stacked_lstm.build_stacked_lstm(6, (5, 4), 2)
         stacked_lstm.save(model, tmp_path / f"{name}.weights.h5")
     spec = temporal_model.ModelSpec(
-        ("valence", "arousal"), 6, (5, 4), "compact", "eaa19786", None, 7, 10, 25.0
+        ("valence", "arousal"), 6, (5, 4), "compact", "eaa19786", None, 7, 0.4, 25.0, (0.0, 0.0)
     )
     temporal_model.save_spec(tmp_path / "model.json", spec)
     return tmp_path
@@ -42,11 +42,6 @@ def test_the_package_s_own_is_on_the_features_of_compact():
     model = temporal_model.load()
     assert model.network.input_shape == (None, None, 512)
     assert model.spec.backbone == "compact" and model.spec.units == (50, 40)
-
-
-def test_the_stride_lasts_as_long_at_any_rate(folder):
-    spec = temporal_model.load(folder).spec
-    assert [spec.stride_at(rate) for rate in (25, 30, 12.5, 1)] == [10, 12, 5, 1]
 
 
 def test_a_missing_file_is_named(folder):
@@ -95,7 +90,15 @@ def test_a_layer_too_many_is_refused(folder):
 
 @pytest.mark.parametrize(
     "values",
-    [{"frame_rate": 0}, {"stride": "x"}, {"units": 3}, {"feature_size": -1}, {"colour": "red"}],
+    [
+        {"frame_rate": 0},
+        {"time_step": "x"},
+        {"time_step": 1e9},
+        {"reaction_delay": [0, 0, 0]},
+        {"units": 3},
+        {"feature_size": -1},
+        {"colour": "red"},
+    ],
 )
 def test_a_damaged_specification_is_named(folder, values):
     change(folder, **values)

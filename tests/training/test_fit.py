@@ -10,10 +10,10 @@ from ast_net import config, errors, workdir
 from ast_net.records import clips
 from ast_net.reports import evaluation
 from ast_net.serving import exporting
-from ast_net.temporal import siamese, stacked_lstm, streaming, temporal_model
+from ast_net.temporal import scoring, siamese, stacked_lstm, streaming, temporal_model
 from ast_net.training import fit, history, temporal_step
 
-CLIP = config.Clip(6, 2)
+CLIP, STEP = config.Clip(6, 2), 2 / 25
 
 
 def make_segments(count=3, frames=60, seed=0):
@@ -49,9 +49,10 @@ def experiment_of(**training):
     )
 
 
-def train(model, experiment, batches, dev_cc, folder):
+def train(model, experiment, batches, agreement, folder):
     whole = siamese.build_training_model(siamese.build_siamese(model), CLIP, experiment.loss)
-    temporal_step.train(model, whole, batches, dev_cc, folder, experiment.training)
+    dev_batches = clips.measuring_batches(make_segments(2, seed=1), experiment, STEP)
+    temporal_step.train(model, whole, batches, dev_batches, agreement, folder, experiment)
 
 
 def run(folder, epochs=3, break_off_in_epoch=None, **settings):
@@ -60,7 +61,7 @@ def run(folder, epochs=3, break_off_in_epoch=None, **settings):
     segments = make_segments()
 
     def batches(epoch):
-        found = clips.batches(segments, experiment, epoch)
+        found = clips.batches(segments, 3, experiment, STEP, epoch)
         if epoch == break_off_in_epoch:
 
             def stop(batch):
@@ -71,15 +72,16 @@ def run(folder, epochs=3, break_off_in_epoch=None, **settings):
             )
         return found
 
-    def dev_cc():
-        predictions = list(evaluation.predict(predictor, make_segments(2, seed=1), (0.0, 0.0)))
-        table = evaluation.tabulate(predictions, config.TARGETS)
-        return {target: table[target]["cc"]["mean"] for target in config.TARGETS}
+    def agreement():
+        predictions = list(evaluation.predict(predictor, make_segments(2, seed=1)))
+        scores = scoring.score(predictions, config.TARGETS, (0.0, 0.0), intervals=False)
+        rated = scores["protocols"]["rated"]
+        return {f"dev_cc_{target}": rated[target]["cc"]["mean"] for target in config.TARGETS}
 
     keras.utils.set_random_seed(experiment.training.seed)
     model = stacked_lstm.build_stacked_lstm(4, (5,), 2)
-    predictor = streaming.StreamingPredictor(model, CLIP.stride)
-    train(model, experiment, batches, dev_cc, folder)
+    predictor = streaming.StreamingPredictor(model, STEP)
+    train(model, experiment, batches, agreement, folder)
     return model
 
 
@@ -104,12 +106,13 @@ def finished(tmp_path_factory):
 def test_training_learns_and_leaves_what_it_should(finished):
     history = read_history(finished)
     assert [row["epoch"] for row in history] == ["1", "2", "3"]
-    assert float(history[-1]["loss"]) < 0.8 * float(history[0]["loss"])
+    assert float(history[-1]["label_loss"]) < 0.8 * float(history[0]["label_loss"])
     terms = [f"{t}_loss" for t in ("label", "trend", "local", "global", "siamese")]
     assert set(history[0]) == {
         "epoch",
         "loss",
         *terms,
+        "dev_loss",
         "dev_cc_valence",
         "dev_cc_arousal",
         "seconds",
@@ -207,8 +210,9 @@ def test_xla_gives_the_same_to_rounding_and_is_exported(finished, tmp_path):
         backbone_digest="unused",
         backbone_weights=None,
         clip_frames=CLIP.frames,
-        stride=CLIP.stride,
+        time_step=STEP,
         frame_rate=25.0,
+        reaction_delay=(0.0, 0.0),
         records="unused",
     )
     temporal_model.save_spec(tmp_path / "model.json", spec)
@@ -226,7 +230,7 @@ class Killed(Exception):
     pass
 
 
-def toy(folder, epochs, scores=(0.0,) * 9, patience=float("inf"), step=None, name="total"):
+def toy(folder, epochs, scores=(0.0,) * 9, patience=float("inf"), step=None, name="total", first=0):
     """Runs `fit` on a variable that counts epochs; returns what it is, and when it was saved."""
     total, saved = tf.Variable(0.0), []
 
@@ -239,7 +243,9 @@ def toy(folder, epochs, scores=(0.0,) * 9, patience=float("inf"), step=None, nam
         batches=lambda epoch: [tf.ones(3), tf.zeros(1)],
         step=lambda epoch: step or count,
         measure=lambda: {"dev_cc": scores[int(total) - 1]},
+        score=lambda row: row["dev_cc"],
         save=lambda: saved.append(int(total)),
+        first=first,
     )
     fit.fit(folder, task, epochs, patience)
     return int(total), saved
@@ -253,6 +259,13 @@ def test_figures_are_means_over_clips(tmp_path):
 def test_an_undefined_score_is_worse_than_any_and_the_first_of_equals_is_the_best(tmp_path):
     nan = float("nan")
     assert toy(tmp_path, 6, [nan, -0.9, nan, 0.1, 0.1, 0.0]) == (6, [1, 2, 4])
+
+
+def test_epochs_before_the_first_whole_one_are_not_chosen(tmp_path):
+    scores = [0.9, 0.8, 0.2, 0.3, 0.1, 0.2]
+    assert toy(tmp_path / "a", 9, scores, patience=2, first=2) == (6, [1, 2, 3, 4])
+    # Without a whole epoch the last is kept.
+    assert toy(tmp_path / "b", 2, scores, patience=1, first=5) == (2, [1, 2])
 
 
 def test_a_run_goes_on_with_more_epochs_or_more_patience(tmp_path, capsys):

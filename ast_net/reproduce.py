@@ -1,0 +1,15 @@
+"""python -m ast_net.reproduce: the paper's tables and figures on one's own data."""
+
+from ast_net import cli, config, main
+
+
+def reproduce(arguments: cli.Arguments) -> None:
+    """Trains all rows with all seeds, or goes on where that was stopped, and writes the report."""
+    settings = arguments.read(config.Reproduction)
+    from ast_net.training import reproduction
+
+    reproduction.reproduce(settings)
+
+
+if __name__ == "__main__":
+    main.run("reproduce", reproduce)

@@ -1,0 +1,201 @@
+"""What a temporal model should surpass: the mean rating, and ridge regression on single frames.
+
+Both are fitted on the training partition, to the ratings that were made the reaction delay after
+the frames, and leave the evaluation files of a run.
+"""
+
+import functools
+import operator
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from ast_net import config, workdir
+from ast_net.records import clips, example_format, store
+from ast_net.reports import evaluation, evaluation_figures
+from ast_net.temporal import scoring, timing
+
+# Penalties, as multiples of the mean variance of the features.
+_PENALTIES = np.logspace(-4, 4, 9)
+# Training recordings are dealt to so many groups; each is predicted from the others.
+_GROUPS = 5
+# Seconds between the frames that are used: neighbours tell little more.
+_INTERVAL = 0.2
+
+
+class LinearModel:
+    """Predicts each frame by itself: features [T, F] @ weights [F, D] + bias [D]."""
+
+    def __init__(self, weights: np.ndarray, bias: np.ndarray) -> None:
+        self.weights, self.bias = weights, bias
+
+    def reset(self) -> None:
+        """Does nothing: no frame depends on an earlier one."""
+
+    def predict(self, features: np.ndarray, times: np.ndarray) -> np.ndarray:
+        """Predicts frames, float32 [T, D]; their times do not matter."""
+        return (features @ self.weights + self.bias).astype(np.float32)
+
+
+def fit_mean(records: store.Records, delays: Sequence[float]) -> LinearModel:
+    """Fits the mean rating of all training frames that have a face and a rating.
+
+    Args:
+      records: their training partition is used.
+      delays: seconds by which the ratings lag, of each target.
+    """
+    total, count = np.zeros(len(delays)), np.zeros(len(delays), int)
+    for _, labels in _recordings(records, delays, 0.0):
+        total += np.nansum(labels, axis=0, dtype=np.float64)
+        count += np.isfinite(labels).sum(axis=0)
+    features = len(records.moments()[0])
+    return LinearModel(np.zeros((features, len(delays)), np.float32), total / np.maximum(count, 1))
+
+
+def fit_ridge(records: store.Records, delays: Sequence[float]) -> LinearModel:
+    """Fits ridge regression on the standardised features, for each target by itself.
+
+    The penalty is the one with the smallest squared error on groups of training recordings that the
+    weights were not fitted on.
+
+    Args:
+      records: their training partition is used.
+      delays: seconds by which the ratings lag, of each target.
+    """
+    mean, variance = records.moments()
+    columns = [
+        _fit_target(records, delays, target, mean, np.sqrt(variance))
+        for target in range(len(delays))
+    ]
+    weights = np.stack([column[:-1] for column in columns], axis=1)
+    bias = np.array([column[-1] for column in columns])
+    return LinearModel(weights.astype(np.float32), bias)
+
+
+class _Moments(NamedTuple):
+    """Sums over frames: of x x^T [F + 1, F + 1], x y [F + 1] and y^2, x ending with a 1."""
+
+    inputs: np.ndarray
+    both: np.ndarray
+    outputs: float
+
+
+def _fit_target(
+    records: store.Records,
+    delays: Sequence[float],
+    target: int,
+    mean: np.ndarray,
+    scale: np.ndarray,
+) -> np.ndarray:
+    """The weights of the features as they are, and the bias, [F + 1]."""
+    groups: list[_Moments] = []
+    for number, (features, labels) in enumerate(_recordings(records, delays, _INTERVAL)):
+        rated = np.isfinite(labels[:, target])
+        x = (features[rated] - mean) / scale
+        x = np.concatenate([x, np.ones((len(x), 1))], axis=1).astype(np.float64)
+        y = labels[rated, target].astype(np.float64)
+        inputs = tf.matmul(x, x, transpose_a=True).numpy()
+        moments = _Moments(inputs, y @ x, float(y @ y))
+        if number < _GROUPS:
+            groups.append(moments)
+        else:
+            groups[number % _GROUPS] = _sum([groups[number % _GROUPS], moments])
+    total = _sum(groups)
+    penalty = choose_penalty(groups)
+    logging.info(f"ridge regression of {records.targets[target]}: penalty {penalty:g}")
+    solution = _solve(total, penalty)
+    weights = solution[:-1] / scale
+    return np.append(weights, solution[-1] - weights @ mean)
+
+
+def choose_penalty(groups: Sequence[_Moments]) -> float:
+    """Returns the penalty with the smallest squared error, each group predicted from the others.
+
+    Of a single group, which leaves none to fit on, the middle one.
+    """
+    if len(groups) == 1:
+        return float(np.median(_PENALTIES))
+    errors = np.zeros(len(_PENALTIES))
+    for left_out in range(len(groups)):
+        fitted = _sum([group for number, group in enumerate(groups) if number != left_out])
+        tested = groups[left_out]
+        for number, penalty in enumerate(_PENALTIES):
+            w = _solve(fitted, penalty)
+            errors[number] += tested.outputs - 2 * w @ tested.both + w @ tested.inputs @ w
+    return float(_PENALTIES[errors.argmin()])
+
+
+def _sum(groups: Sequence[_Moments]) -> _Moments:
+    return functools.reduce(lambda one, other: _Moments(*map(operator.add, one, other)), groups)
+
+
+def _solve(moments: _Moments, penalty: float) -> np.ndarray:
+    """Minimises |y - X w|^2 + penalty * mean variance * n |w|^2, the bias not being penalised."""
+    diagonal = moments.inputs.diagonal()[:-1]
+    penalties = np.append(np.full(len(diagonal), penalty * diagonal.mean()), 0.0)
+    # Without a rated frame the system would be singular.
+    regular = moments.inputs + np.diag(penalties + np.finfo(float).tiny)
+    # By TensorFlow, on one thread: those of NumPy's and SciPy's libraries wait for each other in
+    # busy loops, which takes 50 times as long beside other work.
+    factor = tf.linalg.cholesky(regular)
+    return tf.linalg.cholesky_solve(factor, moments.both[:, np.newaxis]).numpy()[:, 0]
+
+
+def _recordings(
+    records: store.Records, delays: Sequence[float], interval: float
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Each training recording's frames with a face: features [T, F], moved ratings [T, D]."""
+    for _, pieces in example_format.by_recording(records.segments("train")):
+        parts = []
+        for segment, frames in pieces:
+            times = segment["timestamps"].numpy()
+            step = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
+            numbers = int(segment["first_frame"]) + np.arange(frames)
+            used = segment["mask"].numpy()[:frames] & (
+                numbers % max(1, round(interval / step)) == 0
+            )
+            chosen = np.flatnonzero(used)
+            rated = clips.rating_series(segment)
+            moved = [
+                timing.interpolate(times[chosen] + delay, *rated).numpy()[:, target]
+                for target, delay in enumerate(delays)
+            ]
+            parts.append((segment["features"].numpy()[chosen], np.stack(moved, axis=1)))
+        features, labels = (np.concatenate(part) for part in zip(*parts))
+        yield features.astype(np.float32), labels
+
+
+FITS = {"mean": fit_mean, "ridge": fit_ridge}
+
+
+def evaluate(
+    row: str,
+    experiment: config.Experiment,
+    records: store.Records,
+    splits: Sequence[str],
+) -> None:
+    """Fits a baseline and writes its evaluation in the workdir, as a run's.
+
+    Args:
+      row: one of `config.BASELINES`.
+      experiment: its workdir, targets, clip and reaction delay.
+      records: of its data set.
+      splits: the partitions to evaluate.
+    """
+    delays = experiment.reaction_delay.each(len(experiment.targets))
+    model = FITS[row](records, delays)
+    for split in splits:
+        predictions = list(evaluation.predict(model, records.segments(split)))
+        seconds = (experiment.clip.frames - 1) * records.time_step
+        scores = scoring.score(predictions, experiment.targets, delays, seconds)
+        metrics = evaluation.document(
+            evaluation.Evaluated(split, 0, "none", False, tuple(delays)), scores
+        )
+        folder = pathlib.Path(str(experiment.workdir), workdir.EVALUATION)
+        folder /= f"{experiment.dataset}_{split}"
+        evaluation.write(folder, predictions, metrics)
+        evaluation_figures.write(folder / "figures", predictions, metrics)

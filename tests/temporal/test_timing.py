@@ -1,0 +1,93 @@
+"""Which frames follow each other, against loops over all of them."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ast_net.temporal import timing
+
+STEP = 0.4
+
+
+def slow_predecessors(times, step):
+    """Straight from the words of DESIGN and of the docstring, frame by frame."""
+    result = []
+    for i, time in enumerate(times):
+        query = time - step
+        earlier = [j for j in range(i) if times[j] <= time - step / 2 + 1e-6]
+        if not earlier or query < times[0] - (times[1] - times[0]) / 2 - 1e-6:
+            result.append(-1)
+            continue
+        nearest = min(abs(times[j] - query) for j in earlier)
+        result.append(max(j for j in earlier if abs(times[j] - query) <= nearest + 1e-6))
+    return result
+
+
+def films():
+    rng = np.random.default_rng(0)
+    return {
+        "constant": np.arange(80) / 25,
+        "rising": np.concatenate([np.arange(30) / 15, 2 + np.arange(60) / 30]),
+        "falling": np.concatenate([np.arange(60) / 60, 1 + np.arange(30) / 12]),
+        "gap": np.concatenate([np.arange(40) / 25, 5 + np.arange(40) / 25]),
+        "jitter": np.cumsum(rng.uniform(0.005, 0.09, 120)),
+        "slow": np.arange(12) * 1.0,
+        "three": np.array([0.0, 0.001, 0.101]),
+        "one": np.array([3.0]),
+    }
+
+
+@pytest.mark.parametrize("film", films())
+def test_predecessors_are_the_nearest_to_a_step_before(film):
+    times = films()[film]
+    np.testing.assert_array_equal(timing.predecessors(times, STEP), slow_predecessors(times, STEP))
+
+
+@pytest.mark.parametrize("film", films())
+def test_successors_are_predecessors_of_the_film_backwards(film):
+    times = films()[film]
+    count = len(times)
+    backwards = np.array(slow_predecessors(-times[::-1], STEP))
+    np.testing.assert_array_equal(timing.successors(times, STEP), count - 1 - backwards[::-1])
+
+
+@pytest.mark.parametrize(("rate", "stride"), [(25, 10), (30, 12), (60, 24), (15, 6), (1, 1)])
+def test_at_a_constant_rate_it_is_the_papers_stride(rate, stride):
+    times = np.round(np.arange(200) / rate, 6)
+    numbers = np.arange(200)
+    expected = np.where(numbers < stride, -1, numbers - stride)
+    np.testing.assert_array_equal(timing.predecessors(times, STEP), expected)
+    following = np.minimum(numbers + stride, 200)
+    np.testing.assert_array_equal(timing.successors(times, STEP), following)
+    chains = timing.chains(times, STEP, 5)
+    plain = numbers[:, np.newaxis] + stride * np.arange(5)
+    np.testing.assert_array_equal(chains, np.where(plain < 200, plain, 200))
+
+
+def test_a_film_may_come_in_parts(rng):
+    times = np.cumsum(rng.uniform(0.01, 0.08, 100))
+    whole = timing.predecessors(times, STEP)
+    part = timing.predecessors(times[40:], STEP, times[:2])
+    # Frames whose predecessor is in the part have the same one.
+    inside = whole[40:] >= 40
+    np.testing.assert_array_equal(part[inside] + 40, whole[40:][inside])
+    assert (timing.predecessors(times[40:], STEP)[inside] >= 0).all()
+    late = times[40:] >= times[40] + STEP / 2
+    assert (part[late] >= 0).all(), "none of them begins the recording"
+
+
+def test_interpolation_equals_numpy(rng):
+    times = np.cumsum(rng.uniform(0.01, 0.1, 50))
+    values = rng.normal(size=(50, 2))
+    queries = rng.uniform(times[0], times[-1], 30)
+    found = timing.interpolate(tf.constant(queries), tf.constant(times), tf.constant(values))
+    expected = np.stack([np.interp(queries, times, column) for column in values.T], axis=1)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_interpolation_at_edges_and_beside_missing_values():
+    times = tf.constant([0.0, 0.1, 0.2], tf.float64)
+    values = tf.constant([[1.0], [np.nan], [3.0]])
+    queries = tf.constant([-0.01, 0.0, 0.05, 0.1, 0.2, 0.21], tf.float64)
+    found = timing.interpolate(queries, times, values).numpy()[:, 0]
+    np.testing.assert_array_equal(found, [np.nan, 1, np.nan, np.nan, 3, np.nan])

@@ -1,0 +1,147 @@
+"""Commands side by side: what is finished, what fails, and what their caller's end means."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from ast_net import jobs
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+def writing(tmp_path, name, text="done", code=0):
+    """A command that adds a line to a file of its name, and ends with a code."""
+    path = tmp_path / f"{name}.txt"
+    program = f"open({str(path)!r}, 'a').write({text!r} + chr(10)); raise SystemExit({code})"
+    return jobs.Command(name, ("-c", program), (path,))
+
+
+def lines(command):
+    path = command.outputs[0]
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def test_what_is_finished_is_not_done_again(tmp_path, capsys):
+    commands = [writing(tmp_path, name) for name in ("a", "b", "c")]
+    assert jobs.run(tmp_path / "logs", commands, 2) == {}
+    printed = capsys.readouterr().out
+    assert "3 of 3 runs to do, 2 at a time" in printed and "[3/3]" in printed
+    assert jobs.run(tmp_path / "logs", commands, 2) == {}
+    assert [lines(command) for command in commands] == [["done"]] * 3
+    commands[0].outputs[0].unlink()  # its output is gone
+    commands[1] = writing(tmp_path, "b", "otherwise")  # another command of this name
+    (tmp_path / "logs/c.json").write_text("[")  # its record is damaged
+    assert jobs.run(tmp_path / "logs", commands, 2) == {}
+    assert [lines(c) for c in commands] == [["done"], ["done", "otherwise"], ["done", "done"]]
+
+
+def test_one_that_fails_does_not_stop_the_others(tmp_path):
+    commands = [
+        jobs.Command("fails", ("-c", "raise SystemExit('error: no videos')")),
+        jobs.Command("dies", ("-c", "import os; os.kill(os.getpid(), 9)")),
+        jobs.Command("idle", ("-c", ""), (tmp_path / "idle.txt",)),
+        writing(tmp_path, "deep/er", code=0),
+    ]
+    (tmp_path / "deep").mkdir()
+    failures = jobs.run(tmp_path / "logs", commands, 1)
+    assert set(failures) == {"fails", "dies", "idle"}
+    assert "error: no videos" in failures["fails"] and "logs/fails.log" in failures["fails"]
+    assert "SIGKILL" in failures["dies"]
+    assert "left no" in failures["idle"] and "idle.txt" in failures["idle"]
+    assert lines(commands[3]) == ["done"]
+    assert (tmp_path / "logs/fails.log").read_text().startswith("$ python -c 'raise SystemExit")
+    # Only those are tried again.
+    assert set(jobs.run(tmp_path / "logs", commands, 1)) == {"fails", "dies", "idle"}
+    assert lines(commands[3]) == ["done"]
+
+
+def test_commands_run_at_the_same_time(tmp_path):
+    """Each end of a pipe is opened only when the other is."""
+    os.mkfifo(tmp_path / "pipe")
+    path = str(tmp_path / "pipe")
+    commands = [
+        jobs.Command("one", ("-c", f"open({path!r}, 'w').write('from the other')")),
+        jobs.Command("two", ("-c", f"print(open({path!r}).read())")),
+    ]
+    assert jobs.run(tmp_path / "logs", commands, 5) == {}
+    assert "from the other" in (tmp_path / "logs/two.log").read_text()
+
+
+@pytest.mark.parametrize(("workers", "commands", "threads"), [(2, 3, 4), (9, 3, 2), (1, 2, 8)])
+def test_the_cores_are_shared(tmp_path, monkeypatch, workers, commands, threads):
+    monkeypatch.setattr(jobs, "_cores", lambda: 8)
+    program = (
+        "import os; print(os.environ['TF_NUM_INTRAOP_THREADS'], os.environ['OMP_NUM_THREADS'])"
+    )
+    asked = [jobs.Command(f"{k}", ("-c", program)) for k in range(commands)]
+    assert jobs.run(tmp_path, asked, workers) == {}
+    for command in asked:
+        text = (tmp_path / f"{command.name}.log").read_text()
+        assert text.splitlines()[-1] == f"{threads} {threads}"
+
+
+# Says who it is through one pipe, and waits for another to be opened.
+BLOCKED = """
+import os
+with open({log!r}, "a") as log:
+    log.write("begins ")
+with open({first!r}, "w") as pipe:
+    pipe.write(str(os.getpid()))
+open({second!r}).read()
+with open({log!r}, "a") as log:
+    log.write("ends ")
+"""
+
+
+def blocked(tmp_path):
+    """A process that calls `run` for a command that waits; both are there when this returns."""
+    names = {name: str(tmp_path / name) for name in ("first", "second", "log")}
+    for name in ("first", "second"):
+        os.mkfifo(names[name])
+    command = jobs.Command("waits", ("-c", BLOCKED.format(**names)))
+    program = (
+        f"from ast_net import jobs; jobs.run({str(tmp_path / 'logs')!r}, [jobs.{command!r}], 1)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    caller = subprocess.Popen([sys.executable, "-c", program], env=environment)
+    pid = int((tmp_path / "first").read_text())
+    return caller, command, pid
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_commands_end_with_their_caller(tmp_path, number):
+    caller, _, pid = blocked(tmp_path)
+    caller.send_signal(number)
+    assert caller.wait(60) != 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert not (tmp_path / "logs/waits.json").exists()
+
+
+def test_after_a_kill_no_command_runs_twice_at_a_time(tmp_path, monkeypatch):
+    caller, command, _ = blocked(tmp_path)
+    caller.kill()
+    caller.wait(60)
+    polls: list[int] = []
+    released: list[str] = []
+
+    def instead_of_sleep(_):
+        """Lets the old process end after the third look, and the new one once it is there."""
+        polls.append(1)
+        seen = (tmp_path / "log").read_text()
+        if len(polls) == 3:
+            assert seen == "begins "
+            (tmp_path / "second").write_text("")
+            released.append("old")
+        elif seen == "begins ends begins " and released == ["old"]:
+            (tmp_path / "first").read_text()
+            (tmp_path / "second").write_text("")
+            released.append("new")
+
+    monkeypatch.setattr(jobs.time, "sleep", instead_of_sleep)
+    assert jobs.run(tmp_path / "logs", [command], 1) == {}
+    assert (tmp_path / "log").read_text() == "begins ends begins ends "
