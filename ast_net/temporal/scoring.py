@@ -238,9 +238,8 @@ def _joined(parts: Sequence[Pairs]) -> Pairs:
 
 def _averaged(rows: Sequence[dict]) -> dict:
     """The mean of the targets of one recording, over those that are defined."""
-    result: dict = {
-        name: _mean([row[name] for row in rows]) for name in ("frames", "face", *METRICS)
-    }
+    result: dict = {name: _mean([row[name] for row in rows]) for name in ("face", *METRICS)}
+    result["frames"] = round(float(np.mean([row["frames"] for row in rows])))
     smoothness = [row["smoothness"] for row in rows]
     result["smoothness"] = {n: _mean([s[n] for s in smoothness]) for n in smoothness[0]}
     return {**result, "constant": any(row["constant"] for row in rows)}

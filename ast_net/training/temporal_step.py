@@ -45,7 +45,9 @@ def train(
     optimizer.build(model.trainable_variables)
     step = training_step(model, optimizer, training.jit_compile)
     constraints = model.get_layer("loss").constraints
-    dev_loss = tf.function(lambda batch: tf.reduce_sum(model(batch)), reduce_retracing=True)
+    dev_loss = tf.function(
+        lambda batch: tf.reduce_sum(model(batch)), input_signature=[_batch_signature(model)]
+    )
 
     def step_of(epoch: int) -> fit.Step:
         warmup = training.warmup_epochs
@@ -97,5 +99,8 @@ def training_step(
         optimizer.apply(tape.gradient(loss, variables), variables)
         return {"loss": loss, **{term.name: term.result() for term in terms}}
 
-    shapes = {name: tf.TensorSpec(t.shape, t.dtype) for name, t in model.input.items()}
-    return fit.compiled(step, jit_compile, [shapes])
+    return fit.compiled(step, jit_compile, [_batch_signature(model)])
+
+
+def _batch_signature(model: keras.Model) -> dict[str, tf.TensorSpec]:
+    return {name: tf.TensorSpec(t.shape, t.dtype) for name, t in model.input.items()}
