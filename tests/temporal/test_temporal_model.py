@@ -70,7 +70,7 @@ def test_damaged_weights_are_named(folder, cut):
         {"units": [5]},
         {"units": [5, 4, 4]},
         {"feature_size": 7},
-        {"targets": ["arousal"]},
+        {"targets": ["arousal"], "reaction_delay": [0.0]},
     ],
 )
 def test_files_of_two_runs_are_refused(folder, values):

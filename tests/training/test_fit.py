@@ -174,13 +174,14 @@ def test_the_best_model_is_the_one_with_the_best_dev_cc(tmp_path):
 
     def dev_cc():
         seen.append([w.copy() for w in model.get_weights()])
-        return dict(zip(config.TARGETS, next(scores)))
+        return {f"dev_cc_{t}": cc for t, cc in zip(config.TARGETS, next(scores))}
 
-    experiment, segments = experiment_of(epochs=9, patience=1), make_segments()
+    experiment = experiment_of(epochs=9, patience=1, warmup_epochs=0)
+    segments = make_segments()
     train(
         model,
         experiment,
-        lambda epoch: clips.batches(segments, experiment, epoch),
+        lambda epoch: clips.batches(segments, 3, experiment, STEP, epoch),
         dev_cc,
         tmp_path,
     )
