@@ -18,7 +18,7 @@ _ALWAYS = (
     Deviation(
         "3.1",
         "faces are detected, cropped and aligned by the eyes; the detector is not named",
-        "MTCNN, followed by optical flow between detections; eyes at fixed places of 224x224",
+        "MTCNN, whose last network follows a face between detections; eyes at fixed places of 224x224",
     ),
     Deviation(
         "3.1",
