@@ -4,7 +4,8 @@ The numbers follow from what is published of RECOLA's raters; where nothing is, 
 
 - Agreement: AVEC 2016 (Valstar et al., AVEC '16), the table on inter-rater reliability. It has the
   mean RMSE, CC and CCC of the pairs of raters, before and after each rater's ratings of a recording
-  were moved to the gold standard's level. tests/demo/test_raters.py holds them against ours.
+  were moved to the gold standard's level. tests/demo/test_raters.py holds them against ours; they are
+  quoted there without the paper at hand, and are to be compared with it.
 - Delay: the log of AVEC 2018's baseline on RECOLA (github.com/AudioVisualEmotionChallenge/AVEC2018,
   scripts_GES/TestPred/trace.txt), which has the best delay for each kind of features.
 - Range of delays: Mariooryad and Busso (IEEE Trans. Affective Computing 6, 2015), on SEMAINE.
