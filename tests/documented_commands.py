@@ -105,7 +105,7 @@ def run(command: str, folder: pathlib.Path) -> str:
 
 
 def start_server(folder: pathlib.Path) -> subprocess.Popen:
-    """Starts the stand-in for TensorFlow Serving on what was exported, and waits until it answers."""
+    """Starts the stand-in for TensorFlow Serving on the exported model, and waits for it."""
     server = subprocess.Popen(
         [sys.executable, ROOT / "tests/serving/server.py", "--rest_api_port=8501", "--port=0"]
         + [f"--model_base_path={folder / 'models/ast_net'}"],

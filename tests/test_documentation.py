@@ -7,7 +7,7 @@ import shlex
 import documented_commands
 import pytest
 
-from ast_net import cli
+from ast_net import cli, errors
 
 ROOT = documented_commands.ROOT
 TEXTS = (
@@ -47,9 +47,8 @@ def test_a_wrong_command_is_noticed():
 
 def test_commands_of_a_page(tmp_path):
     page = tmp_path / "page.md"
-    page.write_text(
-        "Say `pip install x`:\n\n    tools/run -m a --b=1 \\\n        --c   # why\n    out/table.csv\n"
-    )
+    command = "    tools/run -m a --b=1 \\\n        --c   # why\n"
+    page.write_text(f"Say `pip install x`:\n\n{command}    out/table.csv\n")
     assert documented_commands.commands(page) == ["tools/run -m a --b=1 --c"]
 
 
