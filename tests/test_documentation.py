@@ -38,11 +38,9 @@ def test_commands_are_understood(command, monkeypatch):
             arguments.read(group)
 
 
-def test_a_wrong_command_is_noticed():
-    with pytest.raises(Exception, match="epoch_count"):
-        test_commands_are_understood(
-            "tools/run -m ast_net.train --epoch_count=3", pytest.MonkeyPatch()
-        )
+def test_a_wrong_command_is_noticed(monkeypatch):
+    with pytest.raises(errors.InputError, match="epoch_count"):
+        test_commands_are_understood("tools/run -m ast_net.train --epoch_count=3", monkeypatch)
 
 
 def test_commands_of_a_page(tmp_path):
