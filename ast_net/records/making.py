@@ -189,8 +189,9 @@ def _check_ratings(job: Job, faces: face_track.Track, labels: np.ndarray) -> Non
     unrated = int(np.isnan(labels).any(axis=1).sum())
     if unrated:
         logging.warning(
-            f"{job.name}: {unrated} of {len(labels)} frames have no rating (the ratings are from "
-            f"{first_rating:.2f} s to {last_rating:.2f} s, the video ends at {video_end:.2f} s)"
+            f"{job.name}: {unrated} of {len(labels)} frames lack a rating of at least one target ("
+            f"the ratings are from {first_rating:.2f} s to {last_rating:.2f} s, the video ends at "
+            f"{video_end:.2f} s)"
         )
 
 

@@ -214,10 +214,10 @@ def prepare(settings: config.Preparation, beam_pipeline_options: str | None = No
         for split, part in sources.items()
     }
     names = {split: [path.name for path in part] for split, part in paths.items()}
-    target = _folder(settings, key, _digest([key, names]))
-    if target.is_dir():
-        return Records(target)
-    logging.info(f"preparing {settings.dataset} in {target}")
+    records_folder = _folder(settings, key, _digest([key, names]))
+    if records_folder.is_dir():
+        return Records(records_folder)
+    logging.info(f"preparing {settings.dataset} in {records_folder}")
     make_all = _beam(beam_pipeline_options) if beam_pipeline_options else making.make_all
     # Read all ratings before the first video, so that errors in them show at once.
     jobs = [
@@ -230,8 +230,8 @@ def prepare(settings: config.Preparation, beam_pipeline_options: str | None = No
     if problems:
         raise errors.InputError(_failures(problems, splits))
     document = {"settings": key, "frame_rate": rate, "source": str(folder.resolve())}
-    _write(target, settings, document | {"splits": splits, "digest": _digest(names)}, paths)
-    return Records(target)
+    _write(records_folder, settings, document | {"splits": splits, "digest": _digest(names)}, paths)
+    return Records(records_folder)
 
 
 def find(
@@ -406,7 +406,7 @@ def _beam(options: str) -> Callable[..., dict[str, str]]:
 
 
 def _write(
-    target: pathlib.Path,
+    records_folder: pathlib.Path,
     settings: config.Preparation,
     document: dict[str, Any],
     paths: Mapping[str, Sequence[pathlib.Path]],
@@ -415,7 +415,7 @@ def _write(
     document |= {"files": {split: list(map(str, part)) for split, part in paths.items()}}
     size = backbone.FEATURE_SIZE[settings.backbone]
     features = example_format.features_dict(size, len(settings.targets))
-    with files.whole_folder(target) as temporary, files.tensorflow_output(target):
+    with files.whole_folder(records_folder) as temporary, files.tensorflow_output(records_folder):
         shards.assemble(temporary, str(settings.dataset), VERSION, features, paths)
         for split, part in paths.items():
             for number, path in enumerate(part):
