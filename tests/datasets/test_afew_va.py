@@ -110,7 +110,7 @@ def test_an_invalid_rating_is_named(rating, folder):
         ('{"frames": {"first": {}}}', "frame 'first': expected the number of a picture"),
         (
             '{"frames": {"0": {"valence": 1, "arousal": 1}, "00": {"valence": 2, "arousal": 1}}}',
-            "frame '00': expected .* each once",
+            "frame '00': expected .* each number once",
         ),
         ('{"frames": {"0": {"valence": 1, "valence": 2}}}', "'valence' occurs more than once"),
     ],
