@@ -49,7 +49,7 @@ def recola_folder(tmp_path_factory):
     """Two generated recordings, P1 and P2, of 6 seconds in RECOLA's layout; not to be changed."""
     folder = tmp_path_factory.mktemp("recola") / "source"
     settings = synthesis.DemoSettings(seconds=6.0)
-    synthesis.generate(folder, ["P1", "P2"], recola_layouts.OWN, settings)
+    synthesis.generate(folder, ["P1", "P2"], recola_layouts.RELEASE, settings)
     return folder
 
 
@@ -205,12 +205,12 @@ def planted_recola(tmp_path, monkeypatch) -> Callable[..., pathlib.Path]:
     ) -> pathlib.Path:
         folder = tmp_path / name
         for recording, delay in delays.items():
-            stub = folder / recola_layouts.OWN.videos[0] / f"{recording}.mp4"
+            stub = folder / recola_layouts.RELEASE.videos[0] / f"{recording}.mp4"
             stub.parent.mkdir(parents=True, exist_ok=True)
             stub.write_text("no pictures")
             for column, target in enumerate(("valence", "arousal")):
                 rated = np.interp(times - delay, every, 0.3 * curves(recording)[:, column])
-                path = folder / recola_layouts.OWN.ratings / target / f"{recording}.csv"
+                path = folder / recola_layouts.RELEASE.ratings / target / f"{recording}.csv"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 rows = [f"{t:.1f};{v:.5f}" for t, v in zip(times, rated) if not gap[0] < t < gap[1]]
                 path.write_text("\n".join(["time;FM1", *rows]) + "\n")

@@ -147,7 +147,7 @@ def test_run_flags_reproduce_the_run_and_evaluate_finds_them(trained, tmp_path):
         ("train", ["--dataset=demo", "--targets=joy"], "--targets must be some of valence, "),
         ("train", ["--dataset=demo", "--targets=arousal,valence"], "in the order valence,arousal"),
         ("train", ["--dataset=demo", "--targets=valence,power"], "demo has no ratings of power"),
-        ("train", ["--dataset=demo", "--video_pattern=*"], "files of demo have names of their own"),
+        ("train", ["--dataset=demo", "--video_pattern=*"], "demo has fixed file names"),
         (
             "prepare",
             [

@@ -32,7 +32,7 @@ FRAME_RATE = 25
 FACE_SECONDS = 20
 # Without a face the tracker searches once a minute.
 TRACKING = config.Tracking(search_every=60.0)
-LAYOUT = recola_layouts.OWN
+LAYOUT = recola_layouts.RELEASE
 
 
 def write_recording(folder: pathlib.Path, name: str, seconds: int) -> None:
