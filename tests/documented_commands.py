@@ -68,8 +68,8 @@ def make_inputs(folder: pathlib.Path) -> None:
     folder.mkdir(parents=True)
     settings = synthesis.DemoSettings(seconds=30.0)
     names = ["P16", "P19"]
-    synthesis.generate(folder / "RECOLA", names, recola_layouts.OWN, settings)
-    videos = [folder / "RECOLA" / recola_layouts.OWN.videos[0] / f"{name}.mp4" for name in names]
+    synthesis.generate(folder / "RECOLA", names, recola_layouts.RELEASE, settings)
+    videos = [folder / "RECOLA" / recola_layouts.RELEASE.videos[0] / f"{name}.mp4" for name in names]
     shutil.copyfile(videos[0], folder / "talk.mp4")
     for place in ("talks", "FOLDER/videos"):
         (folder / place).mkdir(parents=True)
