@@ -285,7 +285,7 @@ def test_evaluate_on_another_data_set_leaves_the_run_s_own_alone(trained, tmp_pa
 
 def test_another_configuration_is_refused(places, trained):
     done = call("train", *places, "--seed=5", f"--workdir={trained[0]}")
-    assert "--seed: 0 there, 5 now" in str(done.ended)
+    assert "--seed: was 0, is now 5" in str(done.ended)
 
 
 PLANTED = [
@@ -322,7 +322,7 @@ def test_a_run_finds_its_reaction_delay_once_and_keeps_it(planted_recola, tmp_pa
     assert call("train", f"--flagfile={workdir}/run.flags", *places).ended == 0
     assert call("train", *PLANTED, *places, "--reaction_delay=2").ended != 0
     refused = call("train", *PLANTED, *places, "--seed=1")
-    assert str(refused.ended).splitlines()[1:-1] == ["  --seed: 0 there, 1 now"]
+    assert str(refused.ended).splitlines()[1:-1] == ["  --seed: was 0, is now 1"]
     metrics = (workdir / "evaluation/recola_dev/metrics.json").read_text()
     assert call("evaluate", f"--workdir={workdir}").ended == 0
     assert (workdir / "evaluation/recola_dev/metrics.json").read_text() == metrics
