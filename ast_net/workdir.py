@@ -35,7 +35,7 @@ def find(folder: str | pathlib.Path, group: type[_Run]) -> _Run | None:
     path = pathlib.Path(folder) / RUN_FLAGS
     if not path.is_file():
         return None
-    with files.reading(path, "text", "restore it"):
+    with files.reading(path, "text", "restore it, or give another `workdir`"):
         text = path.read_text(encoding="utf-8")
     return cli.deserialise(group, text, path)
 

@@ -268,7 +268,7 @@ def test_a_run_goes_on_and_is_evaluated_by_its_workdir_alone(places, trained, tm
     path = folder / workdir.RUN_FLAGS
     path.write_text(re.sub("(?m)^--data_dir=.*$", f"--data_dir={tmp_path}/away", path.read_text()))
     ended = str(call("evaluate", f"--workdir={folder}").ended)
-    assert "the records of this run are not here: give --data_dir" in ended
+    assert "no records of this run: give --data_dir" in ended
     assert not (tmp_path / "away").exists()
 
 

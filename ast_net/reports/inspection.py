@@ -1,4 +1,4 @@
-"""A prepared data set for inspection: tables, agreement between raters, contact sheets."""
+"""Describes a prepared data set: tables, agreement between raters, contact sheets."""
 
 import pathlib
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from ast_net.reports import contact_sheet, description, figures, rater_report, t
 
 
 def describe(settings: config.Preparation, output: config.Description) -> None:
-    """Describes a data set, which is prepared if need be: prints tables and writes them to a folder.
+    """Prints tables about a data set and writes them to a folder; prepares the data if necessary.
 
-    Writes recordings.csv, splits.csv and description.json; if the source is there and has the
-    ratings of each rater, also agreement.csv, pairs.csv and agreement.png; and a page of faces for
-    each recording, faces/NAME.png, with _ for a / in its name.
+    Writes recordings.csv, splits.csv and description.json. If the data set's folder is given, also
+    writes a page of faces for each recording, faces/NAME.png (with _ for / in the name), and, if it
+    has the ratings of each rater, agreement.csv, pairs.csv and agreement.png.
     """
     records = store.prepare(settings)
     default = f"{settings.data_dir}/description/{settings.dataset}"
@@ -33,7 +33,7 @@ def describe(settings: config.Preparation, output: config.Description) -> None:
     document |= {"splits": splits, "recordings": recordings}
     source_reader = catalogue.data_set(settings).reader(settings)
     if not source_reader.has_folder() or not source_reader.OF_VIDEOS:
-        print("no rater agreement and no faces: they need the folder of the videos, --manual_dir")
+        print("no rater agreement and no faces: give the folder of the videos as --manual_dir")
     else:
         parts = source_reader.sources(source_reader.folder()).values()
         sources = [source for part in parts for source in part]
@@ -49,10 +49,10 @@ def describe(settings: config.Preparation, output: config.Description) -> None:
 
 
 def _agreement(sources: Sequence[reader.Source], folder: pathlib.Path) -> list[tables.Row]:
-    """Prints and writes how well the raters agree: a row for each recording and target."""
+    """Prints and writes how well raters agree; returns a row for each recording and target."""
     rated = {s.name: s.read_raters() for s in sources if s.read_raters is not None}
     if not rated:
-        print("no rater agreement: this data set lacks the ratings of each rater")
+        print("no rater agreement: this data set has no ratings of individual raters")
         return []
     rows, pairs = rater_report.tabulate(rated)
     tables.write(folder / "agreement.csv", rows)
@@ -64,7 +64,7 @@ def _agreement(sources: Sequence[reader.Source], folder: pathlib.Path) -> list[t
 
 
 def _compact(row: tables.Row, targets: Sequence[str]) -> tables.Row:
-    """Brings the moments of each target into one cell, for a terminal."""
+    """Joins the statistics of each target in one cell, to fit the terminal."""
     compact = {k: v for k, v in row.items() if not k.startswith(tuple(f"{t}_" for t in targets))}
     for target in targets:
         values = [row[f"{target}_{kind}"] for kind in ("min", "mean", "max", "sd")]
