@@ -674,8 +674,8 @@ class RunModel(Settings):
 
     workdir: str | None = setting(
         None,
-        "Folder of the run whose model is used; evaluate needs it. Default: the model that comes with "
-        "the package.",
+        "Folder of the run whose model is used; evaluate needs it. Default: the model that comes "
+        "with the package.",
     )
     model: str = setting(
         "best",
