@@ -189,7 +189,7 @@ def evaluate(
       records: the records of the data set.
       splits: the partitions to evaluate.
     """
-    delays = experiment.reaction_delay.each(len(experiment.targets))
+    delays = experiment.reaction_delay.per_target(len(experiment.targets))
     model = FITS[row](records, delays)
     for split in splits:
         predictions = list(evaluation.predict(model, records.segments(split)))

@@ -23,7 +23,7 @@ def check(records: store.Records, experiment: config.Experiment) -> None:
         standard of dev is constant in all recordings and targets.
     """
     _check_duplicates(records)
-    delays = experiment.reaction_delay.each(len(records.targets))
+    delays = experiment.reaction_delay.per_target(len(records.targets))
     clip_seconds = (experiment.clip.frames - 1) * records.time_step
     for split in ("train", "dev"):
         seconds, deviation = _usable_frames(records, split, delays)

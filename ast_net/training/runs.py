@@ -236,7 +236,7 @@ def _scores(
 
 
 def _delays(experiment: config.Experiment) -> tuple[float, ...]:
-    return experiment.reaction_delay.each(len(experiment.targets))
+    return experiment.reaction_delay.per_target(len(experiment.targets))
 
 
 def _evaluate(

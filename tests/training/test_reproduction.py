@@ -135,7 +135,7 @@ def train_at_once(experiment, may_prepare=True):
     records = store.prepare(run)
     workdir.claim(run.workdir, run)
     noise = 0.3 / (1 + sum(weights(run)) / 1000)
-    delays = run.reaction_delay.each(2)
+    delays = run.reaction_delay.per_target(2)
     for split in (s for s in ("dev", "test") if runs.has_ratings(records, s)):
         rng = np.random.default_rng(run.training.seed)
         predictions = [
