@@ -180,15 +180,16 @@ def _train(experiment: config.Experiment, records: store.Records, folder: pathli
         segments, beside = records.shuffled("train", (experiment.training.seed, epoch))
         return clips.batches(segments, beside, experiment, records.time_step, epoch)
 
+    dev, train = records.segments("dev"), records.segments("train", len(records.splits["dev"]))
+
     def agreement() -> dict[str, float]:
-        dev, train = records.segments("dev"), records.segments("train", len(records.splits["dev"]))
         figures = _means(experiment, records, "dev", predictor, dev, ("cc", "ccc"))
         return figures | _means(experiment, records, "train", predictor, train, ("cc",))
 
     training_model = siamese.build_training_model(
         siamese.build_siamese(model), experiment.clip, experiment.loss
     )
-    dev_batches = clips.measuring_batches(records.segments("dev"), experiment, records.time_step)
+    dev_batches = clips.measuring_batches(dev, experiment, records.time_step)
     temporal_step.train(model, training_model, batches, dev_batches, agreement, folder, experiment)
 
 
