@@ -148,6 +148,10 @@ class SiameseTemporalLoss(keras.layers.Layer):
     def _weight(self, term: str) -> float:
         return getattr(self.loss_weights, "global_" if term == "global" else term)
 
+    def compute_output_spec(self, inputs: dict[str, keras.KerasTensor]) -> keras.KerasTensor:
+        """Returns the shape of what `call` returns; without it Keras traces `call` to find it."""
+        return keras.KerasTensor(inputs["labels"].shape[:1], "float32")
+
     def call(self, inputs: dict[str, Tensor]) -> Tensor:
         """Returns the loss of each clip, [B].
 

@@ -187,16 +187,17 @@ def _train(experiment: config.Experiment, records: store.Records, folder: pathli
         segments, interleaved = records.shuffled("train", (experiment.training.seed, epoch))
         return clips.batches(segments, interleaved, experiment, records.time_step, epoch)
 
+    # As many training recordings as dev has, so that scoring takes no longer for train.
+    dev, train = records.segments("dev"), records.segments("train", len(records.splits["dev"]))
+
     def scores() -> dict[str, float]:
-        # As many training recordings as dev has, so that scoring takes no longer for train.
-        dev, train = records.segments("dev"), records.segments("train", len(records.splits["dev"]))
         means = _means(experiment, records, "dev", predictor, dev, ("cc", "ccc"))
         return means | _means(experiment, records, "train", predictor, train, ("cc",))
 
     training_model = siamese.build_training_model(
         siamese.build_siamese(model), experiment.clip, experiment.loss
     )
-    dev_batches = clips.measuring_batches(records.segments("dev"), experiment, records.time_step)
+    dev_batches = clips.measuring_batches(dev, experiment, records.time_step)
     temporal_step.train(model, training_model, batches, dev_batches, scores, folder, experiment)
 
 
