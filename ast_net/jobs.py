@@ -20,7 +20,9 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
-from ast_net import files
+from absl import logging
+
+from ast_net import files, screen
 
 # Seconds.
 _POLL, _GRACE = 0.1, 10.0
@@ -55,7 +57,7 @@ class _Started:
 
 
 def run(folder: str | pathlib.Path, commands: Sequence[Command], workers: int) -> dict[str, str]:
-    """Runs those commands that are not finished, and prints a line as each of them ends.
+    """Runs those commands that are not finished, and logs a line as each of them ends.
 
     A command that fails does not stop the others. If this process is interrupted or terminated, it
     ends the commands' processes first.
@@ -73,15 +75,17 @@ def run(folder: str | pathlib.Path, commands: Sequence[Command], workers: int) -
     workers = min(workers, len(waiting))
     if not waiting:
         return {}
-    threads = max(1, _cores() // workers)
-    print(
-        f"{len(waiting)} of {len(commands)} runs to do, {workers} at a time, threads of each: "
-        f"{threads}; logs: {folder}",
-        flush=True,
+    threads = max(1, cores() // workers)
+    logging.info(
+        f"{len(waiting)} of {screen.number(len(commands), 'run')} to do, {workers} at a time with "
+        f"{screen.number(threads, 'thread')} each; logs in {screen.shown(folder)}"
     )
     running: list[_Started] = []
     failures: dict[str, str] = {}
-    with _stopped_at_the_end(running):
+    with (
+        screen.Progress("running", len(waiting), "runs", lines=False) as progress,
+        _stopped_at_the_end(running),
+    ):
         while waiting or running:
             # Commands that another call is at go to the end of the queue.
             for _ in range(len(waiting) if len(running) < workers else 0):
@@ -102,17 +106,18 @@ def run(folder: str | pathlib.Path, commands: Sequence[Command], workers: int) -
                     failures[started.command.name] = problem
                 left = _left(folder, commands, len(waiting), running, workers)
                 number = len(commands) - len(waiting) - len(running)
-                print(
+                (logging.warning if problem else logging.info)(
                     f"[{number}/{len(commands)}] {started.command.name}: "
-                    f"{problem or f'{time.monotonic() - started.since:.0f} s'}{left}",
-                    flush=True,
+                    f"{problem or f'{time.monotonic() - started.since:.0f} s'}{left}"
                 )
+                progress.update()
             if running or waiting:
                 time.sleep(_POLL)
     return failures
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Returns the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -195,8 +200,7 @@ def _left(
         return ""
     usual, now = sum(done) / len(done), time.monotonic()
     rest = waiting * usual + sum(max(0.0, usual - (now - one.since)) for one in running)
-    minutes = rest / workers / 60
-    return f"; about {minutes:.0f} min left" if minutes >= 1 else "; less than a minute left"
+    return f"; {screen.time_left(rest / workers)}"
 
 
 @contextlib.contextmanager

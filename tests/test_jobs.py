@@ -73,7 +73,7 @@ def test_commands_run_at_the_same_time(tmp_path):
 
 @pytest.mark.parametrize(("workers", "commands", "threads"), [(2, 3, 4), (9, 3, 2), (1, 2, 8)])
 def test_the_cores_are_shared(tmp_path, monkeypatch, workers, commands, threads):
-    monkeypatch.setattr(jobs, "_cores", lambda: 8)
+    monkeypatch.setattr(jobs, "cores", lambda: 8)
     program = (
         "import os; print(os.environ['TF_NUM_INTRAOP_THREADS'], os.environ['OMP_NUM_THREADS'])"
     )

@@ -106,7 +106,7 @@ def _fit_target(
             groups[number % _GROUPS] = _sum([groups[number % _GROUPS], moments])
     total = _sum(groups)
     penalty = choose_penalty(groups)
-    logging.info(f"ridge regression of {records.targets[target]}: penalty {penalty:g}")
+    logging.debug(f"ridge regression of {records.targets[target]}: penalty {penalty:g}")
     solution = _solve(total, penalty)
     weights = solution[:-1] / scale
     return np.append(weights, solution[-1] - weights @ mean)

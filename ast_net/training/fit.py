@@ -4,15 +4,14 @@ import dataclasses
 import math
 import pathlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tqdm
 from absl import logging
 
-from ast_net import errors, files, workdir
+from ast_net import errors, files, screen, workdir
 from ast_net.training import history, selection
 
 Step = Callable[[Any], dict[str, tf.Tensor]]
@@ -33,6 +32,7 @@ class Task:
       score: gives the score of an epoch by its row of history.csv; NaN if it is undefined.
       save: writes the weights as they are now; called whenever an epoch is the best so far.
       first: the first epoch, counted from 0, that may be the best (`selection.best`).
+      shown: which columns of history.csv stand in the line that is printed for each epoch.
     """
 
     state: dict[str, Any]
@@ -42,6 +42,7 @@ class Task:
     score: Callable[[Mapping[str, float]], float]
     save: Callable[[], None]
     first: int = 0
+    shown: Sequence[str] = ("loss",)
 
 
 def fit(folder: pathlib.Path, task: Task, epochs: int, patience: float = math.inf) -> None:
@@ -70,30 +71,33 @@ def fit(folder: pathlib.Path, task: Task, epochs: int, patience: float = math.in
     logs = folder / workdir.TENSORBOARD
     with files.tensorflow_output(logs):
         summaries = tf.summary.create_file_writer(str(logs))
-    first = len(rows)
     if epochs <= task.first:
         logging.warning(
             f"none of the {epochs} epochs has the whole loss (the first that has is {task.first + 1}): the "
             "last is kept; give more `epochs`, or a shorter `warmup_epochs`"
         )
-    with tqdm.tqdm(unit=" batches", disable=None) as bar:
-        while not _finished(task, rows, epochs, patience):
-            bar.set_description(f"epoch {len(rows) + 1}/{epochs}")
-            rows.append(_epoch(task, len(rows), bar))
-            bar.total = bar.n // (len(rows) - first) * (epochs - first)
-            is_best = _best(task, rows) == len(rows) - 1
-            with bar.external_write_mode():
-                print(_progress_line(rows, epochs, is_best), flush=True)
-            # The checkpoint comes last: killed before it, the epoch and its files are made again.
-            if is_best:
-                task.save()
-            history.write(folder / workdir.HISTORY, rows)
-            with files.tensorflow_output(logs), summaries.as_default(len(rows)):
-                for name, value in rows[-1].items():
-                    tf.summary.scalar(name, value)
-                summaries.flush()
-            with files.tensorflow_output(folder / workdir.CHECKPOINTS):
-                manager.save(checkpoint_number=len(rows))
+    batches = None
+    while not _finished(task, rows, epochs, patience):
+        name = f"epoch {len(rows) + 1}/{epochs}"
+        with screen.Progress(name, batches, "batches", lines=False) as progress:
+            rows.append(_epoch(task, len(rows), progress))
+        batches = progress.done
+        is_best = _best(task, rows) == len(rows) - 1
+        print(_line(rows, epochs, is_best, task.shown), flush=True)
+        # The checkpoint comes last: killed before it, the epoch and its files are made again.
+        if is_best:
+            task.save()
+        history.write(folder / workdir.HISTORY, rows)
+        with files.tensorflow_output(logs), summaries.as_default(len(rows)):
+            for name, value in rows[-1].items():
+                tf.summary.scalar(name, value)
+            summaries.flush()
+        with files.tensorflow_output(folder / workdir.CHECKPOINTS):
+            manager.save(checkpoint_number=len(rows))
+    if len(rows) < epochs:
+        logging.info(
+            f"stopped early: no better epoch in {len(rows) - 1 - _best(task, rows)} epochs"
+        )
 
 
 def compiled(step: Step, jit_compile: bool, signature: list[Any] | None = None) -> Step:
@@ -147,7 +151,7 @@ def _resume(
     return rows[:done]
 
 
-def _epoch(task: Task, number: int, bar: tqdm.tqdm) -> dict[str, float]:
+def _epoch(task: Task, number: int, progress: screen.Progress) -> dict[str, float]:
     """Trains for one epoch and returns its row of history.csv."""
     started = time.monotonic()
     step = task.step(number)
@@ -155,7 +159,7 @@ def _epoch(task: Task, number: int, bar: tqdm.tqdm) -> dict[str, float]:
     for batch in task.batches(number):
         figures.append(step(batch))
         sizes.append(tf.nest.flatten(batch)[0].shape[0])
-        bar.update()
+        progress.update()
     # Read only now: a GPU need not wait for each step's figures.
     row = {
         name: float(np.average([float(values[name]) for values in figures], weights=sizes))
@@ -177,13 +181,14 @@ def _finished(task: Task, rows: history.History, epochs: int, patience: float) -
     return len(rows) >= epochs or len(rows) - 1 - _best(task, rows) >= patience
 
 
-def _progress_line(rows: history.History, epochs: int, is_best: bool) -> str:
-    *figures, (_, seconds) = rows[-1].items()
+def _line(rows: history.History, epochs: int, is_best: bool, shown: Sequence[str]) -> str:
+    """The line that is printed for the last of some epochs."""
+    row = rows[-1]
     parts = [f"epoch {len(rows)}/{epochs}"]
-    for name, value in figures:
-        words = name.removesuffix("_loss").split("_")
-        label = " ".join(word.upper() if word in ("cc", "ccc") else word for word in words)
-        parts.append(f"{label} {value:.4g}")
-    remaining = (epochs - len(rows)) * seconds / 60
-    parts.append(f"{seconds:.1f} s, at most {remaining:.0f} min left")
+    for name in shown:
+        words = [word.upper() if word in ("cc", "ccc") else word for word in name.split("_")]
+        parts.append(f"{' '.join(words)} {row[name]:.3g}")
+    if len(rows) < epochs:
+        minutes = (epochs - len(rows)) * row["seconds"] / 60
+        parts.append(f"at most {math.ceil(minutes)} min left")
     return "  ".join(parts) + ("  best so far" if is_best else "")

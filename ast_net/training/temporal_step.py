@@ -72,6 +72,7 @@ def train(
         score=lambda row: selection.score(row, training.select_by),
         save=lambda: save("best"),
         first=selection.first_whole_epoch(training, experiment.loss),
+        shown=("loss", *(f"dev_{training.select_by}_{name}" for name in experiment.targets)),
     )
     fit.fit(folder, task, training.epochs, training.patience)
     save("last")
