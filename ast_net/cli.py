@@ -1,6 +1,7 @@
 """Flags made from the fields of `config`, and back: parse(serialise(x)) == x."""
 
 import dataclasses
+import difflib
 import itertools
 import pathlib
 import textwrap
@@ -227,6 +228,10 @@ def _parse(defined: flags.FlagValues, arguments: Iterable[str]) -> list[str]:
     """Gives the flags their values, and returns what belongs to none."""
     try:
         return defined(["", *arguments])[1:]
+    except flags.UnrecognizedFlagError as error:
+        name, others = error.flagname, difflib.get_close_matches(error.flagname, defined, 1)
+        remedy = f"did you mean --{others[0]}?" if others else "--help lists the flags"
+        raise errors.InputError(f"unknown flag --{name}; {remedy}") from error
     except flags.Error as error:
         raise errors.InputError(str(error)) from error
 

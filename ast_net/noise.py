@@ -28,8 +28,10 @@ _LOGGERS = ("tensorflow", "nncf", "tf2onnx")
 # The last bytes that are kept of what libraries write.
 _KEPT = 10_000
 _END = b"\0"
-# What is no reason of a crash.
-_UNIMPORTANT = re.compile(rb"(?m)^(WARNING: All log messages before |[IW]\d{4} |INFO: ).*\n?")
+# What is no reason of a crash. Without a GPU, TensorFlow calls that an error.
+_UNIMPORTANT = re.compile(
+    rb"(?m)^(WARNING: All log messages before |[IW]\d{4} |INFO: |E\d{4} .* failed call to cuInit).*\n?"
+)
 
 
 @contextlib.contextmanager

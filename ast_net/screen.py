@@ -13,8 +13,10 @@ from typing import Self, TypeVar
 import tqdm
 from absl import logging
 
-# Seconds that pass at least before a line and between two of them.
-_INTERVAL = 10.0
+# Seconds that pass at least before a line of progress and between two of them.
+_INTERVAL = 30.0
+_COLUMNS = 100
+_BAR = "{desc}: {percentage:.0f} %|{bar}| {n_fmt} of {total_fmt}{unit}, {remaining} left"
 
 _Item = TypeVar("_Item")
 
@@ -22,7 +24,7 @@ _Item = TypeVar("_Item")
 class Progress:
     """Shows how far a task is: a bar on a terminal, elsewhere a line every tenth of the way.
 
-    A tenth that takes less than ten seconds has no line. The bar disappears at the end of the block:
+    Lines are at least half a minute apart. The bar disappears at the end of the block:
 
         with screen.Progress("tracking talk.mp4", 750) as progress:
             for frame in frames:
@@ -53,7 +55,13 @@ class Progress:
         """
         self._task, self._total, self._lines, self._clock = task, total, lines, clock
         self._bar = tqdm.tqdm(
-            None, task, total, leave=False, disable=None, dynamic_ncols=True, unit=f" {units}"
+            desc=task,
+            total=total,
+            unit=f" {units}",
+            bar_format=_BAR if total else None,
+            disable=None,  # where there is no terminal
+            leave=False,
+            dynamic_ncols=True,
         )
         self.done, self._tenths = 0, 0
         self._started = self._shown = clock()
@@ -89,7 +97,14 @@ def counted(
 
 def wrote(folder: str | os.PathLike[str], *names: str) -> None:
     """Says which files of a folder were written, or that the whole folder was, without names."""
-    logging.info("wrote " + ", ".join([str(shown(pathlib.Path(folder, *names[:1]))), *names[1:]]))
+    lines = [f"wrote {shown(pathlib.Path(folder, *names[:1]))}"]
+    for name in names[1:]:
+        lines[-1] += ","
+        if len(lines[-1]) + len(name) < _COLUMNS:
+            lines[-1] += f" {name}"
+        else:
+            lines.append(f"  {name}")
+    logging.info("\n".join(lines))
 
 
 def shown(path: str | os.PathLike[str]) -> pathlib.Path:

@@ -25,11 +25,11 @@ def lines(command):
     return path.read_text().splitlines() if path.exists() else []
 
 
-def test_what_is_finished_is_not_done_again(tmp_path, capsys):
+def test_what_is_finished_is_not_done_again(tmp_path, caplog):
+    caplog.set_level("INFO", "absl")
     commands = [writing(tmp_path, name) for name in ("a", "b", "c")]
     assert jobs.run(tmp_path / "logs", commands, 2) == {}
-    printed = capsys.readouterr().out
-    assert "3 of 3 runs to do, 2 at a time" in printed and "[3/3]" in printed
+    assert "3 of 3 runs to do, 2 at a time" in caplog.text and "[3/3]" in caplog.text
     assert jobs.run(tmp_path / "logs", commands, 2) == {}
     assert [lines(command) for command in commands] == [["done"]] * 3
     commands[0].outputs[0].unlink()  # its output is gone

@@ -217,8 +217,9 @@ def prepare(settings: config.Preparation, beam_pipeline_options: str | None = No
         for source, file in zip(part, paths[split])
         if shards.sizes(file) is None
     ]
-    count = screen.number(sum(map(len, splits.values())), "recording")
-    logging.info(f"preparing {settings.dataset}: {count}, {len(jobs)} to do")
+    count = sum(map(len, splits.values()))
+    finished = f", {count - len(jobs)} of them finished" if len(jobs) < count else ""
+    logging.info(f"preparing {settings.dataset}: {screen.number(count, 'recording')}{finished}")
     problems = make_all(functools.partial(entry.maker, settings), jobs) if jobs else {}
     if problems:
         raise errors.InputError(_failures(problems, splits))

@@ -143,11 +143,16 @@ def _frame_rows(
 def format_table(metrics: dict) -> str:
     """Formats the scores for a terminal: a row for each protocol, target and metric.
 
+    `seen` is left out where all its scores are those of `rated`.
+
     Args:
       metrics: as of `document`.
     """
+    protocols = dict(metrics["protocols"])
+    if protocols["seen"] == protocols["rated"]:
+        del protocols["seen"]
     rows = []
-    for protocol, targets in metrics["protocols"].items():
+    for protocol, targets in protocols.items():
         for target, row in targets.items():
             for metric in scoring.METRICS:
                 values = row[metric]
@@ -172,7 +177,7 @@ def format_table(metrics: dict) -> str:
             "step of labels": row["smoothness"]["labels"],
             "step of predictions": row["smoothness"]["predictions"],
         }
-        for protocol, targets in metrics["protocols"].items()
+        for protocol, targets in protocols.items()
         for target, row in targets.items()
         if target != scoring.AVERAGE
     ]

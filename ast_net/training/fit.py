@@ -187,7 +187,7 @@ def _line(rows: history.History, epochs: int, is_best: bool, shown: Sequence[str
     parts = [f"epoch {len(rows)}/{epochs}"]
     for name in shown:
         words = [word.upper() if word in ("cc", "ccc") else word for word in name.split("_")]
-        parts.append(f"{' '.join(words)} {row[name]:.3g}")
+        parts.append(f"{' '.join(words)} {row[name]:#.3g}")
     if len(rows) < epochs:
         minutes = (epochs - len(rows)) * row["seconds"] / 60
         parts.append(f"at most {math.ceil(minutes)} min left")

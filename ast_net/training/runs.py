@@ -251,8 +251,8 @@ def _evaluate(
     count = screen.number(len(predictions), "recording")
     if not rated(records, split):
         evaluation.write_predictions(output, predictions, targets, delays)
-        print(f"{count} of {experiment.dataset}, {split}, without ratings: predicted, not scored")
-        screen.wrote(output, "predictions.csv", "avec")
+        print(f"{experiment.dataset}, {split}: {count} without ratings, predicted but not scored")
+        screen.wrote(output, "predictions.csv", "avec/")
         return
     epoch, selected_by = _selection(folder, model)
     chose = split == "dev" and selected_by != "last" and loaded.spec.records == records.digest
@@ -260,11 +260,11 @@ def _evaluate(
     metrics = evaluation.document(evaluated, _scores(experiment, records, predictions))
     evaluation.write(output, predictions, metrics)
     evaluation_figures.write(output / "figures", predictions, metrics)
-    print(f"{count} of {experiment.dataset}, {split}:")
+    print(f"\n{experiment.dataset}, {split}: {count}")
     print(evaluation.format_table(metrics))
     for remark in evaluation.remarks(metrics, str(experiment.dataset)):
         print(remark)
-    screen.wrote(output, "metrics.json", "recordings.csv", "predictions.csv", "figures", "avec")
+    screen.wrote(output, "metrics.json", "recordings.csv", "predictions.csv", "figures/", "avec/")
 
 
 def _selection(folder: pathlib.Path, model: str) -> tuple[int, str]:

@@ -297,4 +297,4 @@ def test_the_whole_way_in_processes(planted_recola, tmp_path, monkeypatch):
     assert f"| La+T+Lo+G+S | 1 | {mean:.4f} / {mean:.4f} | {mean:.4f} |" in part
     # By its workdir alone the run goes on.
     again = call("reproduce", *flags, *places(folder, tmp_path, "out"))
-    assert again.ended == 0 and "runs to do" not in again.printed
+    assert again.ended == 0 and "to do" not in again.said
