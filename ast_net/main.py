@@ -2,6 +2,7 @@
 
 import contextlib
 import logging as std_logging
+import os
 import pathlib
 import platform
 import re
@@ -29,9 +30,10 @@ def run(verb: str, function: Callable[[cli.Arguments], None]) -> None:
       verb: a key of `cli.VERBS`.
       function: the verb.
     """
-    if hasattr(
-        sys.stdout, "reconfigure"
-    ):  # In a file, too, lines stand in the order they were made.
+    if sys.stderr is None:  # It was closed; the next file that is opened takes its place.
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    # In a file, too, results and messages stand in the order they were made.
+    if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(line_buffering=True)
     verbose = False
     with contextlib.ExitStack() as stack:

@@ -99,7 +99,7 @@ def _held_back() -> Iterator[None]:
     """Sends file descriptor 2 to another process; Python's standard error goes on to the screen."""
     try:
         screen = os.dup(2)
-    except OSError:  # it is closed
+    except OSError:  # It is closed.
         yield
         return
     receiving, sending = os.pipe()
