@@ -87,6 +87,7 @@ def log(level, message, file=f"/any{os.sep}ast_net{os.sep}faces{os.sep}video.py"
 SAID = [
     r"running on \d+ CPU cores? \(.+\), TensorFlow [\d.]+|running on \d+ GPUs? \(.+\), TensorFlow .*",
     r"preparing recordings: 2 recordings",
+    r"[\w ]+: [1-9]0 %, .* left",  # on a busy machine
     r"warning: (anna|ben): 21 ratings end .*|warning: (anna|ben): its ratings go on to 1.60 s, .*",
     r"wrote data/recordings/compact-[\w.-]+/[\d.]+",
     r"wrote runs/recordings/best.weights.h5, last.weights.h5, model.json, run.flags, history.csv",
@@ -98,11 +99,11 @@ PRINTED = [
     r"",
     r"recordings, dev: 1 recording",
     r" *protocol +target +metric .*",
-    r" *(rated|seen) +(valence|arousal|average) +(cc|ccc|rmse)( +(-?[\d.]+|n/a)){7}",
+    r" *(rated|seen) +(valence|arousal|average) +(cc|ccc|rmse)( +(-?[\d.]+|n/a))+",
     r" *protocol +target +frames .*",
-    r" *(rated|seen) +(valence|arousal)( +(-?[\d.]+|n/a)){4}",
+    r" *(rated|seen) +(valence|arousal)( +(-?[\d.]+|n/a))+",
     r"the model is that of the last epoch, 1: nothing chose it",
-    r"dev chose the epoch \(1, by its CC\): .*",
+    r"dev chose the epoch \(1, by its CC\), so these scores are optimistic: .*",
 ]
 
 
@@ -116,9 +117,9 @@ def test_every_line_that_training_shows(tmp_path, face_video, other_face_video):
     for text, patterns in ((done.stderr, SAID), (done.stdout, PRINTED)):
         for line in text.splitlines():
             assert any(re.fullmatch(pattern, line) for pattern in patterns), line
-            assert len(line) <= 100 or "warning" in line or "optimistic" in line
-        for pattern in patterns[:2] + patterns[-1:] * (patterns is SAID):
-            assert re.search(rf"(?m)^(?:{pattern})$", text), pattern
+            assert len(line) <= 100
+    assert "running on" in done.stderr and "wrote runs/recordings/best" in done.stderr
+    assert "epoch 1/1" in done.stdout and "concatenated" in done.stdout
 
 
 # A verb whose C++ libraries write to file descriptor 2 before it ends in some way.

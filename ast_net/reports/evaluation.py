@@ -194,8 +194,8 @@ def remarks(metrics: dict, dataset: str) -> Iterator[str]:
     split = metrics["split"]
     if metrics["chose_epoch"]:
         yield (
-            f"{split} chose the epoch ({metrics['epoch']}, by its {metrics['selected_by'].upper()}): these "
-            "scores are optimistic; report those of recordings that nothing was chosen by"
+            f"{split} chose the epoch ({metrics['epoch']}, by its {metrics['selected_by'].upper()}), so "
+            "these scores are optimistic: report those of other recordings"
         )
     if metrics["selected_by"] == "last":
         yield f"the model is that of the last epoch, {metrics['epoch']}: nothing chose it"
