@@ -423,6 +423,16 @@ class Preparation(Backbone, DataSource):
         )
 
 
+class Messages(Settings):
+    """What is shown."""
+
+    verbose: bool = setting(
+        False,
+        "Also show what TensorFlow and the other libraries report, and where an error was raised.",
+        identity=False,
+    )
+
+
 class BeamOptions(Settings):
     """Preparation on several cores or on a cluster."""
 

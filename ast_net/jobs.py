@@ -21,7 +21,9 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
-from ast_net import files
+from absl import logging
+
+from ast_net import files, screen
 
 # Seconds between two looks at the processes, and from SIGTERM to SIGKILL.
 _POLL_INTERVAL, _GRACE_PERIOD = 0.1, 10.0
@@ -56,7 +58,7 @@ class _RunningCommand:
 
 
 def run(folder: str | pathlib.Path, commands: Sequence[Command], workers: int) -> dict[str, str]:
-    """Runs the unfinished commands and prints a line when one of them ends.
+    """Runs the unfinished commands and logs a line when one of them ends.
 
     A command that fails does not stop the others. If this process is interrupted or terminated, it
     terminates the commands' processes first.
@@ -74,15 +76,17 @@ def run(folder: str | pathlib.Path, commands: Sequence[Command], workers: int) -
     workers = min(workers, len(waiting))
     if not waiting:
         return {}
-    threads = max(1, _cores() // workers)
-    print(
-        f"{len(waiting)} of {len(commands)} runs to do, {workers} at a time, threads of each: "
-        f"{threads}; logs: {folder}",
-        flush=True,
+    threads = max(1, cores() // workers)
+    logging.info(
+        f"{len(waiting)} of {screen.number(len(commands), 'run')} to do, {workers} at a time with "
+        f"{screen.number(threads, 'thread')} each; logs in {screen.shown(folder)}"
     )
     running: list[_RunningCommand] = []
     failures: dict[str, str] = {}
-    with _terminating(running):
+    with (
+        screen.Progress("running", len(waiting), "runs", lines=False) as progress,
+        _terminating(running),
+    ):
         while waiting or running:
             # Commands that another call is running go to the end of the queue.
             for _ in range(len(waiting) if len(running) < workers else 0):
@@ -103,17 +107,18 @@ def run(folder: str | pathlib.Path, commands: Sequence[Command], workers: int) -
                     failures[job.command.name] = problem
                 left = _time_left(folder, commands, len(waiting), running, workers)
                 number = len(commands) - len(waiting) - len(running)
-                print(
+                (logging.warning if problem else logging.info)(
                     f"[{number}/{len(commands)}] {job.command.name}: "
-                    f"{problem or f'{time.monotonic() - job.start_time:.0f} s'}{left}",
-                    flush=True,
+                    f"{problem or f'{time.monotonic() - job.start_time:.0f} s'}{left}"
                 )
+                progress.update()
             if running or waiting:
                 time.sleep(_POLL_INTERVAL)
     return failures
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Returns the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -196,8 +201,7 @@ def _time_left(
         return ""
     mean, now = sum(durations) / len(durations), time.monotonic()
     seconds = waiting * mean + sum(max(0.0, mean - (now - job.start_time)) for job in running)
-    minutes = seconds / workers / 60
-    return f"; about {minutes:.0f} min left" if minutes >= 1 else "; less than a minute left"
+    return f"; {screen.time_left(seconds / workers)}"
 
 
 @contextlib.contextmanager

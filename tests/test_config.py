@@ -126,7 +126,7 @@ def test_file_names_may_contain_commas():
         ("predict", "--batch_size=64", "--batch_size is not used by predict"),
         ("prepare", "--siamese_weight=0", "--siamese_weight is not used by prepare, but by train"),
         ("train", "--nocnn", "--nocnn is not used by train, but by export"),
-        ("train", "--joy=3", "Unknown command line flag 'joy'"),
+        ("train", "--joy=3", "unknown flag --joy"),
         ("train", "--epochs=3.5", "--epochs=3.5: found '3.5', expected a whole number"),
         ("train", "--learning_rate=fast", "found 'fast', expected a number"),
         ("train", "--lstm_units=50,x", "found '50,x', expected numbers"),

@@ -25,11 +25,11 @@ def lines(command):
     return path.read_text().splitlines() if path.exists() else []
 
 
-def test_finished_commands_do_not_run_again(tmp_path, capsys):
+def test_finished_commands_do_not_run_again(tmp_path, caplog):
+    caplog.set_level("INFO", "absl")
     commands = [writing(tmp_path, name) for name in ("a", "b", "c")]
     assert jobs.run(tmp_path / "logs", commands, 2) == {}
-    printed = capsys.readouterr().out
-    assert "3 of 3 runs to do, 2 at a time" in printed and "[3/3]" in printed
+    assert "3 of 3 runs to do, 2 at a time" in caplog.text and "[3/3]" in caplog.text
     assert jobs.run(tmp_path / "logs", commands, 2) == {}
     assert [lines(command) for command in commands] == [["done"]] * 3
     commands[0].outputs[0].unlink()  # its output is missing
@@ -73,7 +73,7 @@ def test_commands_run_at_the_same_time(tmp_path):
 
 @pytest.mark.parametrize(("workers", "commands", "threads"), [(2, 3, 4), (9, 3, 2), (1, 2, 8)])
 def test_the_cores_are_shared(tmp_path, monkeypatch, workers, commands, threads):
-    monkeypatch.setattr(jobs, "_cores", lambda: 8)
+    monkeypatch.setattr(jobs, "cores", lambda: 8)
     program = (
         "import os; print(os.environ['TF_NUM_INTRAOP_THREADS'], os.environ['OMP_NUM_THREADS'])"
     )

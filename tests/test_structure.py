@@ -17,10 +17,12 @@ MODULES = measure_structure.modules(ROOT)
 LAYERS = [
     "errors",
     "files",
+    "screen",
     "jobs",
     "config",
     "cli",
     "workdir",
+    "noise",
     "main",
     "shipped",
     "faces",

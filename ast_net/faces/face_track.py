@@ -6,10 +6,9 @@ import json
 import pathlib
 
 import numpy as np
-import tqdm
 from absl import logging
 
-from ast_net import config, errors, files
+from ast_net import config, errors, files, screen
 from ast_net.faces import detection, tracking, video
 
 # Part of the cache key. Increase it with every change in this folder's code that moves landmarks.
@@ -66,10 +65,8 @@ def track_video(
     tracker = tracking.FaceTracker(detector or detection.FaceDetector(), settings)
     no_face = detection.Face(np.zeros(4), 0.0, np.zeros((5, 2)))
     rows = []
-    progress = tqdm.tqdm(
-        source.frames(), f"{source.path.name}: faces", source.frame_count, unit="frame", leave=False
-    )
-    for frame in progress:
+    task = f"tracking the face in {source.path.name}"
+    for frame in screen.counted(source.frames(), task, source.frame_count):
         faces = tracker.update(frame.image, frame.timestamp)
         face = faces[0].face if faces else no_face
         rows.append((frame.timestamp, bool(faces), face.confidence, face.box, face.landmarks))

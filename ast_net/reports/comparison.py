@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from ast_net import config, files
+from ast_net import config, files, screen
 from ast_net.datasets import agreement, reader
 from ast_net.reports import (
     comparison_figures,
@@ -68,7 +68,8 @@ def write(
         tables.write(folder / "table_1.csv", _csv_rows(partitions.values()), digits=None)
     with files.whole(folder / REPORT) as temporary:
         temporary.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
-    print(f"see {folder / REPORT}")
+    names = (REPORT, "table_1.csv", "recordings.csv", "figures/") if partitions else (REPORT,)
+    screen.wrote(folder, *names)
 
 
 def _complete(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import matplotlib.figure
 import numpy as np
 
+from ast_net import screen
 from ast_net.records import reaction_delay
 from ast_net.reports import figures, tables
 
@@ -27,6 +28,7 @@ def report(path: pathlib.Path, search: reaction_delay.DelaySearch, targets: Sequ
     tables.write(path.with_suffix(".csv"), rows, dict.fromkeys(columns, 6) | {"delay_s": 1})
     figures.save(curve_figure(search, targets), path.with_suffix(".png"))
     print(format_curve(search, targets))
+    screen.wrote(path.parent, f"{path.name}.csv", f"{path.name}.png")
 
 
 def format_curve(search: reaction_delay.DelaySearch, targets: Sequence[str]) -> str:

@@ -147,11 +147,16 @@ def format_table(metrics: dict) -> str:
     The first has a row for each protocol, target and metric. The second has the number of frames,
     the share of them with a face, and the mean absolute step from one frame to the next.
 
+    `seen` is left out if all its scores equal those of `rated`.
+
     Args:
       metrics: the result of `metrics_document`.
     """
+    protocols = dict(metrics["protocols"])
+    if protocols["seen"] == protocols["rated"]:
+        del protocols["seen"]
     rows = []
-    for protocol, targets in metrics["protocols"].items():
+    for protocol, targets in protocols.items():
         for target, row in targets.items():
             for metric in scoring.METRICS:
                 values = row[metric]
@@ -176,7 +181,7 @@ def format_table(metrics: dict) -> str:
             "label step": row["smoothness"]["labels"],
             "prediction step": row["smoothness"]["predictions"],
         }
-        for protocol, targets in metrics["protocols"].items()
+        for protocol, targets in protocols.items()
         for target, row in targets.items()
         if target != scoring.AVERAGE
     ]

@@ -58,12 +58,16 @@ def write(path: str | pathlib.Path, rows: Iterable[Mapping[str, Any]], digits: D
 
 
 def text(rows: Sequence[Mapping[str, Any]], digits: Digits = 4) -> str:
-    """Formats rows as a text table with right-aligned columns; None and NaN become n/a."""
+    """Formats rows as a text table with right-aligned columns; None and NaN become n/a.
+
+    Columns that have n/a in every row are left out.
+    """
     lines = [list(rows[0])]
     for row in rows:
         lines.append([_cell(v, _digits_of(digits, name), "n/a") for name, v in row.items()])
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    return "\n".join("  ".join(map(str.rjust, line, widths)) for line in lines)
+    columns = [column for column in zip(*lines) if {*column[1:]} != {"n/a"}]
+    widths = [max(map(len, column)) for column in columns]
+    return "\n".join("  ".join(map(str.rjust, line, widths)) for line in zip(*columns))
 
 
 def markdown(rows: Sequence[Mapping[str, Any]], digits: Digits = 4) -> str:

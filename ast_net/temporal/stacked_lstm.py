@@ -171,18 +171,13 @@ class LSTM(keras.layers.Layer):
         )
         self.bias = self.add_weight((gates,), _forget_bias, autocast=False, name="bias")
 
-<<<<<<< HEAD
-    def call(self, inputs, has_face, initial_state=None, unroll=False):
-        """Runs over the frames and skips those without a face.
-=======
-    def compute_output_spec(self, inputs, present, initial_state=None, unroll=False):
+    def compute_output_spec(self, inputs, has_face, initial_state=None, unroll=False):
         """Returns the shapes of what `call` returns; without it Keras traces `call` to find them."""
         shapes = (*inputs.shape[:2], self.units), *[(inputs.shape[0], self.units)] * 2
         return tuple(keras.KerasTensor(shape, "float32") for shape in shapes)
 
-    def call(self, inputs, present, initial_state=None, unroll=False):
-        """Runs over the frames, skipping those without a face.
->>>>>>> speed
+    def call(self, inputs, has_face, initial_state=None, unroll=False):
+        """Runs over the frames and skips those without a face.
 
         Args:
           inputs: [B, N, F].

@@ -105,7 +105,7 @@ def _fit_target(
             groups[number % _GROUPS] = _sum([groups[number % _GROUPS], moments])
     total = _sum(groups)
     penalty = choose_penalty(groups)
-    logging.info(f"ridge regression of {records.targets[target]}: penalty {penalty:g}")
+    logging.debug(f"ridge regression of {records.targets[target]}: penalty {penalty:g}")
     solution = _solve(total, penalty)
     # w . (x - mean) / scale + b = (w / scale) . x + (b - (w / scale) . mean).
     weights = solution[:-1] / scale

@@ -4,15 +4,14 @@ import dataclasses
 import math
 import pathlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tqdm
 from absl import logging
 
-from ast_net import errors, files, workdir
+from ast_net import errors, files, screen, workdir
 from ast_net.training import history, selection
 
 Step = Callable[[Any], dict[str, tf.Tensor]]
@@ -34,6 +33,7 @@ class Task:
       score: returns the score of an epoch from its row of history.csv; NaN if it is undefined.
       save: writes the current weights; called after each epoch that is the best so far.
       first_candidate: the first epoch that may be chosen as the best (`selection.best`).
+      shown: the columns of history.csv to print after each epoch.
     """
 
     state: dict[str, Any]
@@ -43,6 +43,7 @@ class Task:
     score: Callable[[Mapping[str, float]], float]
     save: Callable[[], None]
     first_candidate: int = 0
+    shown: Sequence[str] = ("loss",)
 
 
 def fit(folder: pathlib.Path, task: Task, epochs: int, patience: float = math.inf) -> None:
@@ -73,32 +74,35 @@ def fit(folder: pathlib.Path, task: Task, epochs: int, patience: float = math.in
     logs = folder / workdir.TENSORBOARD
     with files.tensorflow_output(logs):
         summaries = tf.summary.create_file_writer(str(logs))
-    first = len(rows)
     if epochs <= task.first_candidate:
         logging.warning(
             f"the warm-up lasts for {task.first_candidate} epochs, so none of the {epochs} epochs "
             "trains with the full loss: the last one is kept; give more `epochs` or fewer "
             "`warmup_epochs`"
         )
-    with tqdm.tqdm(unit=" batches", disable=None) as bar:
-        while not _finished(task, rows, epochs, patience):
-            bar.set_description(f"epoch {len(rows) + 1}/{epochs}")
-            rows.append(_epoch(task, len(rows), bar))
-            bar.total = bar.n // (len(rows) - first) * (epochs - first)
-            is_best = _best(task, rows) == len(rows) - 1
-            with bar.external_write_mode():
-                print(_progress_line(rows, epochs, is_best), flush=True)
-            # The checkpoint is last: if the run is killed before it is complete, the epoch is
-            # repeated and its files are written again.
-            if is_best:
-                task.save()
-            history.write(folder / workdir.HISTORY, rows)
-            with files.tensorflow_output(logs), summaries.as_default(len(rows)):
-                for name, value in rows[-1].items():
-                    tf.summary.scalar(name, value)
-                summaries.flush()
-            with files.tensorflow_output(folder / workdir.CHECKPOINTS):
-                manager.save(checkpoint_number=len(rows))
+    batches = None
+    while not _finished(task, rows, epochs, patience):
+        name = f"epoch {len(rows) + 1}/{epochs}"
+        with screen.Progress(name, batches, "batches", lines=False) as progress:
+            rows.append(_epoch(task, len(rows), progress))
+        batches = progress.done
+        is_best = _best(task, rows) == len(rows) - 1
+        print(_progress_line(rows, epochs, is_best, task.shown), flush=True)
+        # The checkpoint is last: if the run is killed before it is complete, the epoch is
+        # repeated and its files are written again.
+        if is_best:
+            task.save()
+        history.write(folder / workdir.HISTORY, rows)
+        with files.tensorflow_output(logs), summaries.as_default(len(rows)):
+            for name, value in rows[-1].items():
+                tf.summary.scalar(name, value)
+            summaries.flush()
+        with files.tensorflow_output(folder / workdir.CHECKPOINTS):
+            manager.save(checkpoint_number=len(rows))
+    if len(rows) < epochs:
+        logging.info(
+            f"stopped early: no better epoch in {len(rows) - 1 - _best(task, rows)} epochs"
+        )
 
 
 def compiled(step: Step, jit_compile: bool, signature: list[Any] | None = None) -> Step:
@@ -153,7 +157,7 @@ def _resume(
     return rows[:done]
 
 
-def _epoch(task: Task, number: int, bar: tqdm.tqdm) -> dict[str, float]:
+def _epoch(task: Task, number: int, progress: screen.Progress) -> dict[str, float]:
     """Trains for one epoch and returns its row of history.csv."""
     started = time.monotonic()
     step = task.step(number)
@@ -161,7 +165,7 @@ def _epoch(task: Task, number: int, bar: tqdm.tqdm) -> dict[str, float]:
     for batch in task.batches(number):
         figures.append(step(batch))
         sizes.append(tf.nest.flatten(batch)[0].shape[0])
-        bar.update()
+        progress.update()
     # The values are read after the last step, so that a GPU need not wait at every step.
     row = {
         name: float(np.average([float(values[name]) for values in figures], weights=sizes))
@@ -183,13 +187,14 @@ def _finished(task: Task, rows: history.History, epochs: int, patience: float) -
     return len(rows) >= epochs or len(rows) - 1 - _best(task, rows) >= patience
 
 
-def _progress_line(rows: history.History, epochs: int, is_best: bool) -> str:
-    *figures, (_, seconds) = rows[-1].items()
+def _progress_line(rows: history.History, epochs: int, is_best: bool, shown: Sequence[str]) -> str:
+    """Formats the line that is printed after an epoch, the last of `rows`."""
+    row = rows[-1]
     parts = [f"epoch {len(rows)}/{epochs}"]
-    for name, value in figures:
-        words = name.removesuffix("_loss").split("_")
-        label = " ".join(word.upper() if word in ("cc", "ccc") else word for word in words)
-        parts.append(f"{label} {value:.4g}")
-    remaining = (epochs - len(rows)) * seconds / 60
-    parts.append(f"{seconds:.1f} s, at most {remaining:.0f} min left")
+    for name in shown:
+        words = [word.upper() if word in ("cc", "ccc") else word for word in name.split("_")]
+        parts.append(f"{' '.join(words)} {row[name]:#.3g}")
+    if len(rows) < epochs:
+        minutes = (epochs - len(rows)) * row["seconds"] / 60
+        parts.append(f"at most {math.ceil(minutes)} min left")
     return "  ".join(parts) + ("  best so far" if is_best else "")

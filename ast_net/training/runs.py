@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ast_net import config, errors, workdir
+from ast_net import config, errors, screen, workdir
 from ast_net.cnn import backbone
 from ast_net.records import catalogue, clips, reaction_delay, store
 from ast_net.reports import challenge_format, delay_report, evaluation, evaluation_figures
@@ -52,6 +52,8 @@ def train_and_evaluate(experiment: config.Experiment, may_prepare: bool = True) 
         delay_report.report(folder / workdir.REACTION_DELAY, search, experiment.targets)
     with _damage_reported(records):
         _train(experiment, records, folder)
+    weights = [workdir.weights_file(model) for model in ("best", "last")]
+    screen.wrote(folder, *weights, workdir.MODEL_SPEC, workdir.RUN_FLAGS, workdir.HISTORY)
     for split in ("dev", "test"):
         if has_ratings(records, split):
             _evaluate(experiment, records, folder, split, "best")
@@ -255,12 +257,11 @@ def _evaluate(
     targets, delays = experiment.targets, _delays(experiment)
     data_set = catalogue.data_set(experiment).reader
     challenge_format.write(output / "avec", predictions, targets, delays, data_set)
+    count = screen.number(len(predictions), "recording")
     if not has_ratings(records, split):
         evaluation.write_predictions(output, predictions, targets, delays)
-        print(
-            f"{len(predictions)} recordings of {experiment.dataset}, {split}, have no ratings and "
-            f"are predicted, not scored: see {output}"
-        )
+        print(f"{experiment.dataset}, {split}: {count} without ratings, predicted but not scored")
+        screen.wrote(output, "predictions.csv", "avec/")
         return
     epoch, selected_by = _selection(folder, model)
     chose_epoch = split == "dev" and selected_by != "last" and loaded.spec.records == records.digest
@@ -268,10 +269,11 @@ def _evaluate(
     metrics = evaluation.metrics_document(setup, _scores(experiment, records, predictions))
     evaluation.write(output, predictions, metrics)
     evaluation_figures.write(output / "figures", predictions, metrics)
+    print(f"\n{experiment.dataset}, {split}: {count}")
     print(evaluation.format_table(metrics))
     for remark in evaluation.remarks(metrics, str(experiment.dataset)):
         print(remark)
-    print(f"{len(predictions)} recordings of {experiment.dataset}, {split}: see {output}")
+    screen.wrote(output, "metrics.json", "recordings.csv", "predictions.csv", "figures/", "avec/")
 
 
 def _selection(folder: pathlib.Path, model: str) -> tuple[int, str]:

@@ -74,6 +74,7 @@ def train(
         score=lambda row: selection.score(row, training.select_by),
         save=lambda: save("best"),
         first_candidate=selection.first_full_loss_epoch(training, experiment.loss),
+        shown=("loss", *(f"dev_{training.select_by}_{name}" for name in experiment.targets)),
     )
     fit.fit(folder, task, training.epochs, training.patience)
     save("last")

@@ -62,6 +62,11 @@ def test_text_is_aligned_right():
     ]
 
 
+def test_text_leaves_out_columns_without_a_value():
+    rows = [{"a": 1, "b": None, "c": math.nan}, {"a": 2, "b": math.nan, "c": 0.5}]
+    assert tables.text(rows, digits=1).splitlines() == ["a    c", "1  n/a", "2  0.5"]
+
+
 def test_json_has_null_for_nan(tmp_path):
     tables.write_json(tmp_path / "t.json", {"rows": ROWS, "deep": {"values": (1, [math.nan])}})
     document = json.loads((tmp_path / "t.json").read_text())

@@ -296,4 +296,4 @@ def test_a_complete_reproduction_in_processes(planted_recola, tmp_path, monkeypa
     assert f"| La+T+Lo+G+S | 1 | {mean:.4f} / {mean:.4f} | {mean:.4f} |" in part
     # The same command again trains nothing.
     again = call("reproduce", *flags, *places(folder, tmp_path, "out"))
-    assert again.ended == 0 and "runs to do" not in again.printed
+    assert again.ended == 0 and "to do" not in again.said
