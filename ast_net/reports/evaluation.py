@@ -200,8 +200,7 @@ def remarks(metrics: dict, dataset: str) -> Iterator[str]:
     if metrics["chose_epoch"]:
         yield (
             f"epoch {metrics['epoch']} was chosen by its {metrics['selected_by'].upper()} on "
-            f"{split}, so these scores are optimistic: report scores on recordings that were not "
-            "used to choose anything"
+            f"{split}, so these scores are optimistic: evaluate on other recordings"
         )
     if metrics["selected_by"] == "last":
         yield f"this is the model of the last epoch, {metrics['epoch']}; no best epoch was chosen"
