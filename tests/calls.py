@@ -11,19 +11,31 @@ from ast_net import main
 
 
 class Call(NamedTuple):
-    """What a verb left: its exit code, or the message it ended with, and what it printed."""
+    """How a verb ended and what it showed.
+
+    Attributes:
+      ended: its exit code, or the message it ended with.
+      printed: on standard output.
+      said: on standard error.
+    """
 
     ended: int | str
     printed: str
+    said: str
 
 
 def call(verb: str, *flags: str) -> Call:
     """Runs a verb in this process, with its flags as on a command line."""
     function = getattr(importlib.import_module(f"ast_net.{verb}"), verb)
-    printed = io.StringIO()
-    with mock.patch.object(sys, "argv", [verb, *flags]), contextlib.redirect_stdout(printed):
+    printed, said = io.StringIO(), io.StringIO()
+    code: int | str = 0
+    with (
+        mock.patch.object(sys, "argv", [verb, *flags]),
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(said),
+    ):
         try:
             main.run(verb, function)
         except SystemExit as ended:
-            return Call(ended.code or 0, printed.getvalue())
-    return Call(0, printed.getvalue())
+            code = ended.code or 0
+    return Call(code, printed.getvalue(), said.getvalue())

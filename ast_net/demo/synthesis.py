@@ -13,9 +13,8 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
-import tqdm
 
-from ast_net import config, errors, files
+from ast_net import config, errors, files, screen
 from ast_net.demo import raters, synthetic_face
 from ast_net.faces import video_writer
 
@@ -87,9 +86,9 @@ def generate(
                 _write_ratings(path, rating_times(settings), rate(name, target, settings))
         missing = [name for name in recordings if not layout.video(folder, name).exists()]
         frames = len(missing) * len(_frame_times(settings))
-        with tqdm.tqdm(total=frames, desc="generating", unit="frame", disable=not missing) as bar:
+        with screen.Progress("generating videos", frames) as progress:
             for name in missing:
-                images = _counted(film(name, settings), bar)
+                images = _counted(film(name, settings), progress)
                 video_writer.write_video(layout.video(folder, name), images, settings.frame_rate)
     except OSError as error:
         raise errors.InputError(
@@ -160,10 +159,10 @@ def _frame_times(settings: DemoSettings) -> np.ndarray:
     return np.arange(round(settings.seconds * settings.frame_rate)) / settings.frame_rate
 
 
-def _counted(images: Iterator[np.ndarray], bar: tqdm.tqdm) -> Iterator[np.ndarray]:
+def _counted(images: Iterator[np.ndarray], progress: screen.Progress) -> Iterator[np.ndarray]:
     for image in images:
         yield image
-        bar.update()
+        progress.update()
 
 
 def _write_ratings(path: pathlib.Path, times: np.ndarray, values: np.ndarray) -> None:

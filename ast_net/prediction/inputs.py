@@ -20,16 +20,19 @@ def find(arguments: Iterable[str]) -> dict[str, pathlib.Path]:
     A folder stands for the videos in it, or if there are none for the sequence of its numbered
     pictures. A pattern with *, ? or [] stands for the files that it matches, unless these are
     pictures (frames/*.png, frames/%05d.png), which are one sequence. A file that does not exist
-    stays in the list, so that it is reported beside the others.
+    stays in the list beside others, so that it is reported with their results.
 
     Raises:
-      InputError: there are no arguments, or nothing is found for a folder or a pattern.
+      InputError: there are no arguments, nothing is found for a folder or a pattern, or no file of
+        those named exists.
     """
     paths = dict.fromkeys(path for argument in arguments for path in _paths(argument))
     if not paths:
         raise errors.InputError(
             "no input: give `video=FILE` (a folder or a pattern works, too), or `camera=0`"
         )
+    if not any(path.exists() or picture_sequence.is_pattern(path) for path in paths):
+        raise errors.InputError(f"{', '.join(map(str, paths))}: no such file; check the path")
     names: dict[str, pathlib.Path] = {}
     for path in paths:
         first = _name(path)

@@ -5,12 +5,11 @@ import dataclasses
 import pathlib
 import sys
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 
 import numpy as np
-import tqdm
 
-from ast_net import config
+from ast_net import config, screen
 from ast_net.faces import video_writer
 from ast_net.prediction import annotation, frame_table, frames, timeline, window
 from ast_net.reports import figures
@@ -44,9 +43,10 @@ class Summary:
             return f"{self.name}: failed: {self.error}"
         rate = self.frames / self.seconds
         dropped = f", {self.dropped_frames} dropped" if self.dropped_frames else ""
+        faces = f", {self.faces} different faces" if self.faces > 1 else ""
         return (
-            f"{self.name}: {self.frames} frames{dropped}, {self.valid_frames} with a face, "
-            f"{self.faces} faces, {self.seconds:.1f} s, {rate:.1f} frames/s"
+            f"{self.name}: {screen.number(self.frames, 'frame')}{dropped}, {self.valid_frames:,} with "
+            f"a face{faces}, {rate:.1f} frames/s"
         )
 
 
@@ -90,7 +90,11 @@ def write(
             picture_writers.append(enter(window.opened(summary.name, stop)))
         if "video" in settings.outputs:
             picture_writers.append(enter(video_writer.open_writer(paths["video"])).write)
-        for frame in tqdm.tqdm(predictions, summary.name, frame_count, unit="frame", leave=False):
+        shown: Iterable[frames.FramePrediction] = predictions
+        # JSON lines on a terminal show by themselves how far they are.
+        if "jsonl" not in settings.outputs or not sys.stdout.isatty():
+            shown = screen.counted(predictions, f"predicting {summary.name}", frame_count)
+        for frame in shown:
             for write_frame in writers:
                 write_frame(frame)
             if picture_writers and frame.image is not None:

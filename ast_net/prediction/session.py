@@ -5,14 +5,13 @@ import datetime
 import math
 import pathlib
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
 
 from absl import logging
 
-from ast_net import config, errors, files
+from ast_net import config, errors, files, screen
 from ast_net.faces import video
 from ast_net.prediction import camera, inputs, outputs, pipeline, prediction_model
 from ast_net.reports import tables
@@ -79,10 +78,14 @@ def predict_files(
             summary.error = f"{type(error).__name__}: {error}"
         summary.seconds = _seconds_since(start)
         summaries.append(summary)
-        print(summary.line(), file=sys.stderr)
+        if not summary.error:
+            _report(summary, settings)
+        elif len(recordings) > 1:
+            logging.warning(summary.line())
         if stop.is_set():
             break
     tables.write(pathlib.Path(settings.output_dir) / SUMMARY, map(vars, summaries), digits=2)
+    screen.wrote(settings.output_dir, SUMMARY)
     return summaries
 
 
@@ -116,7 +119,8 @@ def predict_camera(
     summary.seconds = _seconds_since(start)
     path = pathlib.Path(settings.output_dir) / summary.name / SUMMARY
     tables.write(path, [vars(summary)], digits=2)
-    print(summary.line(), file=sys.stderr)
+    _report(summary, settings)
+    screen.wrote(path.parent, SUMMARY)
     return summary
 
 
@@ -138,6 +142,14 @@ def _stopped_by_signal() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _report(summary: outputs.Summary, settings: config.Outputs) -> None:
+    """Says what was predicted, and which files that are of this input alone."""
+    logging.info(summary.line())
+    names = [file for name, file in config.OUTPUTS.items() if file and name in settings.outputs]
+    if names:
+        screen.wrote(pathlib.Path(settings.output_dir) / summary.name, *names)
 
 
 def _seconds_since(start: float) -> float:

@@ -39,7 +39,7 @@ def batches(
       bool [B, N, D].
     """
     training, clip = experiment.training, experiment.clip
-    delays = experiment.reaction_delay.each(len(experiment.targets))
+    delays = experiment.reaction_delay.per_target(len(experiment.targets))
     seed = training.seed * 1_000_003 + epoch
     hop = training.clip_hop * time_step / clip.stride
 
@@ -106,7 +106,7 @@ def measuring_batches(
       time_step: seconds between a clip's frames.
     """
     clip = experiment.clip
-    delays = experiment.reaction_delay.each(len(experiment.targets))
+    delays = experiment.reaction_delay.per_target(len(experiment.targets))
 
     def clips_of(segment: Segment) -> tf.data.Dataset:
         prepared = prepare_segment(segment, delays, clip, time_step)

@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
-import tqdm
 from absl import logging
 
-from ast_net import config, errors, files
+from ast_net import config, errors, files, screen
 from ast_net.cnn import backbone, runtime
 from ast_net.datasets import annotations, reader
 from ast_net.faces import alignment, detection, face_track, video
@@ -81,9 +80,8 @@ class VideoMaker:
             labels = np.full((len(faces.timestamps), len(self._settings.targets)), np.nan)
         _report_faces(job, faces)
         aligned = alignment.aligned_faces(film, faces, config.Alignment())
-        label = f"{job.name}: features"
-        progress = tqdm.tqdm(aligned, label, len(faces.valid), unit="frame", leave=False)
-        features = runtime.extract(self._extractor, ((face.image, face.valid) for face in progress))
+        counted = screen.counted(aligned, f"computing features of {job.name}", len(faces.valid))
+        features = runtime.extract(self._extractor, ((face.image, face.valid) for face in counted))
         frames = example_format.RecordingFrames(job.name, faces.timestamps, faces.valid, labels)
         write(job, frames, features, self._settings)
 
@@ -150,7 +148,9 @@ def attempt(maker: VideoMaker, job: Job) -> str | None:
       OSError: the disk is full or not writable, so that the other recordings would fail as well.
     """
     problem = ""
-    for _ in range(ATTEMPTS):
+    for number in range(ATTEMPTS):
+        if number:
+            logging.warning(f"{job.name} failed and is tried again: {problem}")
         try:
             maker.make(job)
             return None
@@ -162,14 +162,14 @@ def attempt(maker: VideoMaker, job: Job) -> str | None:
                 raise
             problem = f"{job.video}: {type(error).__name__}: {error}"
             logging.debug("%s", job.name, exc_info=True)
-        logging.info(f"{job.name} failed: {problem}")
     return problem
 
 
 def make_all(make_maker: Callable[[], VideoMaker], jobs: Sequence[Job]) -> dict[str, str]:
     """Makes the records of all recordings; returns the errors of those that failed, by name."""
     maker = make_maker()
-    problems = {job.name: attempt(maker, job) for job in jobs}
+    counted = screen.counted(jobs, "preparing recordings", len(jobs), "recordings")
+    problems = {job.name: attempt(maker, job) for job in counted}
     return {name: problem for name, problem in problems.items() if problem is not None}
 
 

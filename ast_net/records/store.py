@@ -21,7 +21,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
 
-from ast_net import config, errors, files
+from ast_net import config, errors, files, screen
 from ast_net.cnn import backbone, runtime
 from ast_net.datasets import reader
 from ast_net.faces import face_track, video
@@ -217,7 +217,6 @@ def prepare(settings: config.Preparation, beam_pipeline_options: str | None = No
     records_folder = _folder(settings, key, _digest([key, names]))
     if records_folder.is_dir():
         return Records(records_folder)
-    logging.info(f"preparing {settings.dataset} in {records_folder}")
     make_all = _beam(beam_pipeline_options) if beam_pipeline_options else making.make_all
     # Read all ratings before the first video, so that errors in them show at once.
     jobs = [
@@ -226,11 +225,15 @@ def prepare(settings: config.Preparation, beam_pipeline_options: str | None = No
         for source, file in zip(part, paths[split])
         if shards.sizes(file) is None
     ]
+    count = sum(map(len, splits.values()))
+    finished = f", {count - len(jobs)} of them finished" if len(jobs) < count else ""
+    logging.info(f"preparing {settings.dataset}: {screen.number(count, 'recording')}{finished}")
     problems = make_all(functools.partial(entry.maker, settings), jobs) if jobs else {}
     if problems:
         raise errors.InputError(_failures(problems, splits))
     document = {"settings": key, "frame_rate": rate, "source": str(folder.resolve())}
     _write(records_folder, settings, document | {"splits": splits, "digest": _digest(names)}, paths)
+    screen.wrote(records_folder)
     return Records(records_folder)
 
 

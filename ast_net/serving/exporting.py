@@ -2,7 +2,7 @@
 
 import pathlib
 
-from ast_net import config
+from ast_net import config, screen
 from ast_net.serving import formats, model_card, saved_model, served_model, version
 
 
@@ -30,4 +30,5 @@ def export(settings: config.Export) -> None:
             formats.write(folder, exported, settings.format)
         model_card.write(folder / "assets" if is_saved_model else folder, spec, settings.workdir)
     size = sum(file.stat().st_size for file in pathlib.Path(export_dir).rglob("*"))
-    print(f"{spec.backbone}, {size / 1e6:.0f} MB: see {export_dir}")
+    print(f"{spec.backbone}, {size / 1e6:.0f} MB")
+    screen.wrote(export_dir)

@@ -3,6 +3,7 @@
 import dataclasses
 
 import keras
+from absl import logging
 
 from ast_net import config
 from ast_net.cnn import expression_head, tensorflow_runtime
@@ -44,6 +45,6 @@ def load(settings: config.Export) -> ServedModel:
     cnn = tensorflow_runtime.network(temporal.spec.backbone, weights, precision)
     path = expression_head.file_beside(weights)
     if not path.is_file():
-        print(f"{path}: no such file, so no expressions are exported; finetune leaves it")
+        logging.warning(f"{path}: no such file, so no expressions are exported; finetune leaves it")
         return ServedModel(temporal, cnn)
     return ServedModel(temporal, cnn, prediction_model.load_head(temporal.spec, weights))

@@ -8,6 +8,7 @@ import pathlib
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from ast_net import files
 from ast_net.serving import signatures
@@ -27,7 +28,7 @@ def write(path: str | pathlib.Path, functions: signatures.Functions) -> None:
     try:
         from tensorflow_serving.apis import prediction_log_pb2
     except ImportError as error:
-        print(
+        logging.warning(
             f"no warm-up requests, so a server's first answers take longer ({error}): for them "
             "install 'ast-net[serving]' and export again"
         )

@@ -91,7 +91,7 @@ def test_a_challenge_s_test_videos_are_predicted_in_its_format(face_avis, data_d
     output = tmp_path / "run/evaluation/recola_test"
     assert not output.exists(), "train evaluates only rated recordings"
     done = calls.call("evaluate", f"--workdir={tmp_path / 'run'}", "--split=test")
-    assert done.ended == 0 and "have no ratings and are predicted, not scored" in done.printed
+    assert done.ended == 0 and "without ratings, predicted but not scored" in done.printed
     assert sorted(path.name for path in output.iterdir()) == ["avec", "predictions.csv"]
     rows = np.genfromtxt(output / "predictions.csv", delimiter=",", names=True)
     assert len(rows) == 24 and np.isnan(rows["valence_label"]).all()

@@ -48,8 +48,11 @@ def test_pictures_are_one_sequence(folder):
     assert find(shots / "*.png") == [("shots", shots / "*.png")]
 
 
-def test_a_missing_file_is_left_to_be_reported(folder):
-    assert find("nowhere.mp4") == [("nowhere", pathlib.Path("nowhere.mp4"))]
+def test_a_missing_file_is_left_to_be_reported_beside_others(folder):
+    missing, a = pathlib.Path("nowhere.mp4"), folder / "a.mp4"
+    assert find(missing, a) == [("nowhere", missing), ("a", a)]
+    with pytest.raises(errors.InputError, match="^nowhere.mp4: no such file; check the path$"):
+        find(missing)
 
 
 def test_what_stands_for_nothing(folder):

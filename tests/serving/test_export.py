@@ -8,8 +8,9 @@ from ast_net.temporal import temporal_model
 
 
 def call(*flags: str) -> tuple[int | str, str]:
-    """What the verb ended with, and what it printed."""
-    return calls.call("export", *flags)
+    """What the verb ended with, and all that it showed."""
+    done = calls.call("export", *flags)
+    return done.ended, done.printed + done.said
 
 
 def test_it_needs_nothing_but_the_package(tmp_path, monkeypatch, features):
@@ -19,7 +20,7 @@ def test_it_needs_nothing_but_the_package(tmp_path, monkeypatch, features):
     assert (
         "serving_default: features float32[?, ?, 512] -> valence float32[?, ?], arousal" in printed
     )
-    assert printed.endswith("MB: see models/ast_net/1\n")
+    assert printed.endswith("wrote models/ast_net/1\n")
     served = tf.saved_model.load("models/ast_net/1").signatures["serving_default"]
     found = served(features=tf.constant(features))["arousal"]
     expected = temporal_model.load().network(features)[..., 1]
