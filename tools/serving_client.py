@@ -38,7 +38,7 @@ def predict(
     source, count = video.open_video(path), 0
     predictor = remote.RemotePredictor(server, jpeg_quality)
     # As many frames as one request takes.
-    frames = np.clip(round(predictor.time_step * source.frame_rate), 1, remote.MOST_FRAMES)
+    frames = np.clip(round(predictor.time_step * source.frame_rate), 1, remote.MAX_FRAMES)
     settings = config.Prediction(max_faces=max_faces, batch_faces=int(frames))
     face_streams = streams.FaceStreams(predictor, settings)
     # The next faces are found while the server has the last ones; it takes them without a CNN here.
