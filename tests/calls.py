@@ -1,4 +1,4 @@
-"""Calls a verb in this process, as on a command line."""
+"""Calls a command in this process, as from a command line."""
 
 import contextlib
 import importlib
@@ -11,14 +11,14 @@ from ast_net import main
 
 
 class Call(NamedTuple):
-    """What a verb left: its exit code, or the message it ended with, and what it printed."""
+    """The result of a command: its exit code, or the message it ended with, and its output."""
 
     ended: int | str
     printed: str
 
 
 def call(verb: str, *flags: str) -> Call:
-    """Runs a verb in this process, with its flags as on a command line."""
+    """Runs a command in this process with these flags."""
     function = getattr(importlib.import_module(f"ast_net.{verb}"), verb)
     printed = io.StringIO()
     with mock.patch.object(sys, "argv", [verb, *flags]), contextlib.redirect_stdout(printed):
