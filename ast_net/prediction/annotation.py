@@ -18,7 +18,7 @@ Point = tuple[float, float]
 
 # Length of a trail in seconds.
 TRAIL_SECONDS = 3.0
-# A trail is drawn in so many pieces, each brighter than the one before.
+# Number of pieces that a trail is drawn in, each brighter than the one before.
 _TRAIL_PIECES = 8
 _COLOURS: tuple[Colour, ...] = (
     (255, 176, 59), (86, 180, 233), (120, 220, 130), (240, 128, 170), (200, 160, 255),

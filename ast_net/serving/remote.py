@@ -66,8 +66,8 @@ class Server:
         if len(names) == 1 and set(outputs) == {""}:
             return {names[0]: outputs[""]}
         if sorted(outputs) != names:
-            found = f"{signature} returned {sorted(outputs)}, expected {names}"
-            raise errors.InputError(f"{self.address}: {found}: serve a model written by export")
+            problem = f"{signature} returned {sorted(outputs)}, expected {names}"
+            raise errors.InputError(f"{self.address}: {problem}: serve a model written by export")
         return outputs
 
     def _persist(self, attempt: Callable[[float], _Answer]) -> _Answer:
