@@ -1,4 +1,4 @@
-"""Calls a verb in this process, as on a command line."""
+"""Calls a command in this process, as from a command line."""
 
 import contextlib
 import importlib
@@ -11,12 +11,12 @@ from ast_net import main
 
 
 class Call(NamedTuple):
-    """How a verb ended and what it showed.
+    """The result of a command.
 
     Attributes:
       ended: its exit code, or the message it ended with.
-      printed: on standard output.
-      said: on standard error.
+      printed: its standard output.
+      said: its standard error.
     """
 
     ended: int | str
@@ -25,7 +25,7 @@ class Call(NamedTuple):
 
 
 def call(verb: str, *flags: str) -> Call:
-    """Runs a verb in this process, with its flags as on a command line."""
+    """Runs a command in this process with these flags."""
     function = getattr(importlib.import_module(f"ast_net.{verb}"), verb)
     printed, said = io.StringIO(), io.StringIO()
     code: int | str = 0

@@ -69,7 +69,9 @@ def make_inputs(folder: pathlib.Path) -> None:
     settings = synthesis.DemoSettings(seconds=30.0)
     names = ["P16", "P19"]
     synthesis.generate(folder / "RECOLA", names, recola_layouts.RELEASE, settings)
-    videos = [folder / "RECOLA" / recola_layouts.RELEASE.videos[0] / f"{name}.mp4" for name in names]
+    videos = [
+        folder / "RECOLA" / recola_layouts.RELEASE.videos[0] / f"{name}.mp4" for name in names
+    ]
     shutil.copyfile(videos[0], folder / "talk.mp4")
     for place in ("talks", "FOLDER/videos"):
         (folder / place).mkdir(parents=True)

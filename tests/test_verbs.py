@@ -388,7 +388,7 @@ def test_predict_with_a_run_of_one_s_own(face_video, trained, tmp_path):
     origin["backbone_digest"] = "00000000"
     (tmp_path / "other/model.json").write_text(json.dumps(origin))
     ended = call("predict", *places, f"--workdir={tmp_path / 'other'}").ended
-    assert "features of other weights" in ended
+    assert "trained with other weights" in ended
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Outputs for a recording's predictions: tables, a figure, an annotated video."""
+"""Writes the predictions of one input: tables, a figure, an annotated video."""
 
 import contextlib
 import dataclasses
@@ -20,12 +20,12 @@ class Summary:
     """The result of predicting one input.
 
     Attributes:
-      name, input: the recording's name, and its file or camera.
-      frames, valid_frames: the number of frames, and of those with a face.
-      dropped_frames: the number of frames that a camera gave too fast to be predicted.
-      faces: the number of different faces.
-      seconds: the time it took.
-      error: the reason why it failed; empty if it did not.
+      name, input: the name of the output folder, and the file or camera.
+      frames, valid_frames: number of frames, and of frames that show a face.
+      dropped_frames: number of frames that a camera gave too fast to be predicted.
+      faces: number of different faces.
+      seconds: processing time.
+      error: why the input failed; empty if it did not.
     """
 
     name: str
@@ -58,15 +58,17 @@ def write(
     summary: Summary,
     stop: threading.Event,
 ) -> None:
-    """Writes the outputs, whose files appear at the end, and counts frames and faces in summary.
+    """Writes the outputs of one input, and counts its frames and faces in `summary`.
+
+    The files appear when all predictions are written.
 
     Args:
-      predictions: of the recording's frames; closed at the end.
-      frame_count: about how many there are, for the progress bar; None if nobody knows.
-      settings: which outputs to write; the recording has a folder of its name in `output_dir`.
-      targets: the names of the predicted values.
-      summary: has the recording's name.
-      stop: ends the recording when set; the window sets it, too.
+      predictions: the predicted frames; closed at the end.
+      frame_count: approximate number of frames, for the progress bar; None if unknown.
+      settings: which outputs to write; they go to a folder `summary.name` in `output_dir`.
+      targets: names of the predicted targets.
+      summary: has the name; its counts are filled in.
+      stop: ends the recording when set; pressing q in the window sets it, too.
     """
     folder = pathlib.Path(settings.output_dir) / summary.name
     paths = {name: folder / file for name, file in config.OUTPUTS.items()}

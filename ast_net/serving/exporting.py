@@ -1,4 +1,4 @@
-"""Exports a model as a version on disk, whole or not at all."""
+"""Exports a model to a version's folder, which appears whole or not at all."""
 
 import pathlib
 
@@ -7,14 +7,14 @@ from ast_net.serving import formats, model_card, saved_model, served_model, vers
 
 
 def export(settings: config.Export) -> None:
-    """Exports a run's model, or the one that comes with the package, and prints what it offers.
+    """Exports the model of a run, or the package's own, and prints its signatures.
 
     Raises:
-      InputError: the version exists or is not a number, the format cannot be written, or what is to
-        be exported is missing or damaged.
+      InputError: the version exists or its name is not a number, the format cannot be written, or
+        the model is missing or damaged.
     """
     is_saved_model = settings.format == "saved_model"
-    # A server that finds another format among its versions would fail.
+    # TensorFlow Serving fails if one of its versions is in another format, so these go elsewhere.
     suffix = "" if is_saved_model else f"_{settings.format}"
     export_dir = settings.export_dir or f"models/ast_net{suffix}/1"
     version.check(export_dir)
