@@ -8,7 +8,6 @@ was killed no command is begun anew while its old process is still at it.
 import collections
 import contextlib
 import dataclasses
-import fcntl
 import json
 import os
 import pathlib
@@ -20,7 +19,15 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
-from ast_net import files
+from ast_net import errors, files
+
+try:
+    import fcntl
+except ImportError as error:
+    raise errors.InputError(
+        "reproduce: found Windows, which has no file locks that a process can inherit; expected Linux "
+        "or macOS: use the Windows Subsystem for Linux, or call train once for each run"
+    ) from error
 
 # Seconds.
 _POLL, _GRACE = 0.1, 10.0

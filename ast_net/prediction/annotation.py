@@ -39,7 +39,9 @@ _READABLE_HEIGHT, _SMALL_DESIGN_HEIGHT = 324, 260
 _BOLD, _REGULAR = 600, 450
 # Bits of a coordinate below one pixel, so that nothing jumps from frame to frame.
 _SHIFT = 4
-_font = functools.cache(cv2.FontFace)
+# OpenCV 4 has no typeface, only letters drawn as lines, which are about as wide at this scale.
+_typeface = functools.cache(cv2.FontFace) if hasattr(cv2, "FontFace") else None
+_LINE_LETTERS, _LINE_LETTERS_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 1 / 33
 
 
 def colour(face_id: int) -> Colour:
@@ -240,8 +242,12 @@ def _write(
     image: np.ndarray, text: str, place: Point, size: float, shade: Colour, weight: int = _REGULAR
 ) -> None:
     """Writes text whose baseline begins at a place; `size` is in pixels."""
-    where = (round(place[0]), round(place[1]))
-    cv2.putText(image, text, where, shade, _font("sans"), max(6, round(size)), weight)
+    where, size = (round(place[0]), round(place[1])), max(6, round(size))
+    if _typeface is not None:
+        cv2.putText(image, text, where, shade, _typeface("sans"), size, weight)
+        return
+    scale, thickness = size * _LINE_LETTERS_SCALE, max(1, round(weight * size / 10_000))
+    cv2.putText(image, text, where, _LINE_LETTERS, scale, shade, thickness, cv2.LINE_AA)
 
 
 def _fixed(points: npt.ArrayLike) -> np.ndarray:
