@@ -9,7 +9,6 @@ it.
 import collections
 import contextlib
 import dataclasses
-import fcntl
 import json
 import os
 import pathlib
@@ -23,7 +22,12 @@ from collections.abc import Iterator, Sequence
 
 from absl import logging
 
-from ast_net import files, screen
+from ast_net import errors, files, screen
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 # Seconds between two looks at the processes, and from SIGTERM to SIGKILL.
 _POLL_INTERVAL, _GRACE_PERIOD = 0.1, 10.0
@@ -55,6 +59,19 @@ class _RunningCommand:
     command: Command
     process: subprocess.Popen
     start_time: float
+
+
+def require_file_locks() -> None:
+    """Checks that the system has the file locks that `run` needs.
+
+    Raises:
+      InputError: this is Windows, where a process cannot inherit a lock.
+    """
+    if fcntl is None:
+        raise errors.InputError(
+            "Windows has no file locks that a process can inherit, which runs in parallel need: use "
+            "the Windows Subsystem for Linux, or call train once for each run"
+        )
 
 
 def run(folder: str | pathlib.Path, commands: Sequence[Command], workers: int) -> dict[str, str]:

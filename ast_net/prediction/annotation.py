@@ -39,7 +39,9 @@ _READABLE_HEIGHT, _SMALL_DESIGN_HEIGHT = 324, 260
 _BOLD, _REGULAR = 600, 450
 # Fractional bits of a coordinate: subpixel positions, so that nothing jumps from frame to frame.
 _SHIFT = 4
-_font = functools.cache(cv2.FontFace)
+# OpenCV 4 has no typeface, only letters drawn as lines, which are about as wide at this scale.
+_typeface = functools.cache(cv2.FontFace) if hasattr(cv2, "FontFace") else None
+_LINE_LETTERS, _LINE_LETTERS_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 1 / 33
 
 
 def colour(face_id: int) -> Colour:
@@ -251,8 +253,12 @@ def _write(
     image: np.ndarray, text: str, start: Point, size: float, shade: Colour, weight: int = _REGULAR
 ) -> None:
     """Writes text whose baseline starts at a point; `size` is in pixels."""
-    position = (round(start[0]), round(start[1]))
-    cv2.putText(image, text, position, shade, _font("sans"), max(6, round(size)), weight)
+    position, size = (round(start[0]), round(start[1])), max(6, round(size))
+    if _typeface is not None:
+        cv2.putText(image, text, position, shade, _typeface("sans"), size, weight)
+        return
+    scale, thickness = size * _LINE_LETTERS_SCALE, max(1, round(weight * size / 10_000))
+    cv2.putText(image, text, position, _LINE_LETTERS, scale, shade, thickness, cv2.LINE_AA)
 
 
 def _fixed_point(points: npt.ArrayLike) -> np.ndarray:

@@ -23,7 +23,7 @@ def opened(title: str, stop: threading.Event) -> Iterator[Callable[[np.ndarray, 
       stop: set when the user presses q or Escape.
 
     Raises:
-      InputError: there is no screen.
+      InputError: there is no screen, or OpenCV was built without windows.
     """
     # Without a screen, OpenCV's window library would end the process.
     if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ):
@@ -31,6 +31,13 @@ def opened(title: str, stop: threading.Event) -> Iterator[Callable[[np.ndarray, 
             "`outputs=window` needs a screen, and there is none (neither DISPLAY nor "
             "WAYLAND_DISPLAY is set); write `outputs=video` instead"
         )
+    try:
+        cv2.namedWindow(title, cv2.WINDOW_AUTOSIZE)
+    except cv2.error as error:
+        raise errors.InputError(
+            "`outputs`: found window, but this OpenCV has no windows (opencv-python-headless); put "
+            "opencv-python in its place, or leave window out and look at the video"
+        ) from error
 
     def show(image: np.ndarray, _: float) -> None:
         cv2.imshow(title, image[..., ::-1])

@@ -33,6 +33,7 @@ def reproduce(settings: config.Reproduction) -> None:
       InputError: the data cannot be used; or the workdir has runs with other settings; or runs
         failed, in which case the report covers the remaining ones.
     """
+    jobs.require_file_locks()
     experiment = config.changed(config.Experiment(), config.values(settings))
     root = pathlib.Path(settings.workdir or f"runs/reproduce-{settings.dataset}")
     rows = [row for row in config.ROWS if row in (settings.rows or config.ROWS)]

@@ -59,6 +59,19 @@ def test_a_bar_points_to_the_side_of_its_sign(grey):
     assert middle - 20 > columns(-0.9).min() < columns(-0.9).max() <= middle + 2
 
 
+@pytest.mark.parametrize("with_typeface", [True, False])
+def test_text_stays_in_its_panel(grey, monkeypatch, with_typeface):
+    if not with_typeface:
+        monkeypatch.setattr(annotation, "_typeface", None)
+    elif annotation._typeface is None:
+        pytest.skip("OpenCV 4 has no typefaces")
+    where = changed(grey, prediction((200, 60, 120, 150)))[214:264]
+    assert where[:, 192:328].mean() > 0.99, "the panel"
+    assert not where[:, :192].any() and not where[:, 328:480].any()
+    drawn = annotation.Annotator(TARGETS).draw(grey, prediction((200, 60, 120, 150)))[214:264]
+    assert (drawn[16:, 297:328].min(axis=2) > 150).sum() > 30, "the numbers"
+
+
 def test_the_plane_shows_the_present_and_the_recent_values(grey):
     annotator = annotation.Annotator(TARGETS)
     box = (50, 60, 100, 120)
