@@ -139,8 +139,8 @@ def parse(verb: str, arguments: Sequence[str]) -> Arguments:
     rest = _parse(defined, _expanded(defined, verb, arguments))
     if rest:
         raise errors.InputError(
-            f"unexpected arguments: {' '.join(rest)}; the values of a list are separated by commas, "
-            "and every flag begins with --"
+            f"unexpected arguments: {' '.join(rest)}; separate the values of a list by commas, and "
+            "begin every flag with --"
         )
     return Arguments(verb, _given(defined))
 
@@ -161,8 +161,8 @@ def deserialise(group: type[_Settings], text: str, source: str | pathlib.Path) -
         name = _name(defined, line)
         if name is None or defined[name].present:
             raise errors.InputError(
-                f"{source}, line {number}: found {line[:80]!r}, expected the settings of a run, each "
-                "once: restore the file, or give another `workdir`"
+                f"{source}, line {number}: found {line[:80]!r}, expected the settings of a run, "
+                "each once: restore the file, or give another `workdir`"
             )
         try:
             _parse(defined, [line])

@@ -69,7 +69,7 @@ def require_file_locks() -> None:
     """
     if fcntl is None:
         raise errors.InputError(
-            "Windows has no file locks that a process can inherit, which runs in parallel need: use "
+            "Windows has no file locks that a process can inherit, which parallel runs need: use "
             "the Windows Subsystem for Linux, or call train once for each run"
         )
 

@@ -98,7 +98,7 @@ def networks_read_once():
 
 @pytest.fixture(scope="session")
 def drifting_face(portrait) -> Callable[[Sequence[bool]], list[np.ndarray]]:
-    """Makes one picture of 240x320 for each entry; the portrait, where shown, drifts by (2, 1) a frame."""
+    """Makes pictures of 240x320, one for each entry; the portrait, where shown, drifts by (2, 1)."""
 
     def images(shown: Sequence[bool]) -> list[np.ndarray]:
         made = []
@@ -132,7 +132,7 @@ def other_face_video(tmp_path_factory, drifting_face) -> pathlib.Path:
 
 @pytest.fixture(scope="session")
 def whole_way(tmp_path_factory) -> Callable[[str, pathlib.Path, dict[str, tuple[str, ...]]], None]:
-    """Prepares what lies in a folder, trains for one epoch, and evaluates; a video is tracked once."""
+    """Prepares a folder, trains for one epoch, and evaluates; each video is tracked once."""
     data_dir = tmp_path_factory.mktemp("whole_way")
 
     def run(dataset: str, folder: pathlib.Path, partitions: dict[str, tuple[str, ...]]) -> None:
@@ -147,7 +147,7 @@ def whole_way(tmp_path_factory) -> Callable[[str, pathlib.Path, dict[str, tuple[
             lstm=config.StackedLSTM((4, 3)),
             training=config.Training(clip_hop=2, batch_size=8, epochs=1),
         )
-        # A step that is done a few times takes less than its tracing; tests/test_verbs.py has figures.
+        # A step that is done a few times takes less than its tracing.
         tf.config.run_functions_eagerly(True)
         try:
             with mock.patch.object(evaluation_figures, "write"):
@@ -165,9 +165,9 @@ def whole_way(tmp_path_factory) -> Callable[[str, pathlib.Path, dict[str, tuple[
 def planted_recola(tmp_path, monkeypatch) -> Callable[..., pathlib.Path]:
     """Makes folders in RECOLA's layout, the way from picture to feature being short.
 
-    Videos are stubs of 16 s at 10 frames/s, and features noisy mixtures of two curves that the recording's
-    name and nothing else decides. Ratings are these curves, later by `delays`: {recording: seconds}, of
-    valence and arousal the same. Ratings between `gap` = (from, until) seconds are left out.
+    Videos are stubs of 16 s at 10 frames/s. Features are noisy mixtures of two curves that depend on
+    the recording's name alone. Ratings are these curves, later by `delays`: {recording: seconds}, the
+    same for valence and arousal. Ratings between `gap` = (from, until) seconds are left out.
     """
     times = np.arange(160) / 10.0
     every = np.arange(-50, 161) / 10.0

@@ -45,8 +45,8 @@ class Summary:
         dropped = f", {self.dropped_frames} dropped" if self.dropped_frames else ""
         faces = f", {self.faces} different faces" if self.faces > 1 else ""
         return (
-            f"{self.name}: {screen.number(self.frames, 'frame')}{dropped}, {self.valid_frames:,} with "
-            f"a face{faces}, {rate:.1f} frames/s"
+            f"{self.name}: {screen.number(self.frames, 'frame')}{dropped}, {self.valid_frames:,} "
+            f"with a face{faces}, {rate:.1f} frames/s"
         )
 
 

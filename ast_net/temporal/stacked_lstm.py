@@ -172,7 +172,7 @@ class LSTM(keras.layers.Layer):
         self.bias = self.add_weight((gates,), _forget_bias, autocast=False, name="bias")
 
     def compute_output_spec(self, inputs, has_face, initial_state=None, unroll=False):
-        """Returns the shapes of what `call` returns; without it Keras traces `call` to find them."""
+        """Returns the shapes of `call`'s outputs, which Keras would otherwise find by tracing."""
         shapes = (*inputs.shape[:2], self.units), *[(inputs.shape[0], self.units)] * 2
         return tuple(keras.KerasTensor(shape, "float32") for shape in shapes)
 
