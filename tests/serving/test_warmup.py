@@ -37,11 +37,11 @@ def test_a_server_reads_and_answers_one_for_each_network(exported, served):
 
 
 def test_without_the_messages_there_are_no_requests_and_it_says_so(
-    run, tmp_path, monkeypatch, capsys
+    run, tmp_path, monkeypatch, caplog
 ):
     monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
     exporting.export(config.Export(export_dir=str(tmp_path / "1"), workdir=str(run), cnn=False))
-    assert "no warm-up requests" in capsys.readouterr().out
+    assert "no warm-up requests" in caplog.text
     assert (tmp_path / "1/saved_model.pb").is_file()
     assert not (tmp_path / "1/assets.extra").exists()
 
