@@ -31,6 +31,7 @@ def describe(settings: config.Preparation, output: config.Description) -> None:
         print(tables.text([_compact(row, records.targets) for row in table]) + "\n")
     document: dict[str, Any] = {"dataset": records.dataset, "records": str(records.folder)}
     document |= {"splits": splits, "recordings": recordings}
+    names = ["recordings.csv", "splits.csv", "description.json"]
     source_reader = catalogue.data_set(settings).reader(settings)
     if not source_reader.has_folder() or not source_reader.OF_VIDEOS:
         logging.info(
@@ -41,6 +42,8 @@ def describe(settings: config.Preparation, output: config.Description) -> None:
         sources = [source for part in parts for source in part]
         document["agreement"] = _agreement(sources, folder)
         drawn = sources if output.faces else []
+        names += ["agreement.csv", "pairs.csv", "agreement.png"] if document["agreement"] else []
+        names += ["faces/"] if drawn else []
         for source in screen.counted(drawn, "drawing faces", len(drawn), "recordings"):
             film = video.open_video(source.video)
             cache = pathlib.Path(settings.data_dir, "tracks")
@@ -48,7 +51,7 @@ def describe(settings: config.Preparation, output: config.Description) -> None:
             page = contact_sheet.make(source.name, film, track, output.faces)
             figures.save(page, folder / "faces" / f"{source.name.replace('/', '_')}.png")
     tables.write_json(folder / "description.json", document)
-    screen.wrote(folder, *sorted(path.name for path in folder.iterdir()))
+    screen.wrote(folder, *names)
 
 
 def _agreement(sources: Sequence[reader.Source], folder: pathlib.Path) -> list[tables.Row]:

@@ -190,13 +190,13 @@ def test_a_run_in_mixed_precision_and_the_cnn_in_bfloat16(
         assert lower <= difference < upper
 
 
-def test_without_a_head_no_expressions_are_exported(run, tmp_path, capsys):
+def test_without_a_head_no_expressions_are_exported(run, tmp_path, caplog):
     (tmp_path / "own.weights.h5").write_bytes(shipped.COMPACT.read_bytes())
     loaded = served_model.load(
         config.Export(workdir=str(run), backbone_weights=str(tmp_path / "own.weights.h5"))
     )
     assert loaded.cnn is not None and loaded.head is None
-    assert "expressions are not exported" in capsys.readouterr().out
+    assert "expressions are not exported" in caplog.text
 
 
 def test_weights_of_another_cnn_are_refused(run, tmp_path):
