@@ -1,11 +1,14 @@
-"""Calls a verb in this process, as on a command line."""
+"""How tests call the package: verbs as on a command line, and graphs without tracing them."""
 
 import contextlib
 import importlib
 import io
 import sys
+from collections.abc import Iterator
 from typing import NamedTuple
 from unittest import mock
+
+import tensorflow as tf
 
 from ast_net import main
 
@@ -27,3 +30,13 @@ def call(verb: str, *flags: str) -> Call:
         except SystemExit as ended:
             return Call(ended.code or 0, printed.getvalue())
     return Call(0, printed.getvalue())
+
+
+@contextlib.contextmanager
+def eagerly() -> Iterator[None]:
+    """Runs step by step what is a graph otherwise: a few steps take less than its tracing."""
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)

@@ -116,8 +116,8 @@ def _rated_frames(piece: example_format.Piece, delays: np.ndarray) -> tuple[np.n
     frames = int(segment["first_frame"]) + np.arange(new)
     every = max(1, round(_FRAME_STEP / step))
     chosen = np.flatnonzero((frames % every == 0) & segment["mask"].numpy()[:new])
-    queries = tf.constant((times[chosen, np.newaxis] + delays).ravel())
-    rated = timing.interpolate(queries, *clips.rating_series(segment)).numpy()
+    queries = (times[chosen, np.newaxis] + delays).ravel()
+    rated = timing.interpolate(queries, *(t.numpy() for t in clips.rating_series(segment)))
     rated = rated.reshape(len(chosen), -1)
     complete = np.isfinite(rated).all(axis=1)
     return segment["features"].numpy()[chosen[complete]], rated[complete]

@@ -159,9 +159,9 @@ def _recordings(
                 numbers % max(1, round(interval / step)) == 0
             )
             chosen = np.flatnonzero(used)
-            rated = clips.rating_series(segment)
+            rated = [tensor.numpy() for tensor in clips.rating_series(segment)]
             moved = [
-                timing.interpolate(times[chosen] + delay, *rated).numpy()[:, target]
+                timing.interpolate(times[chosen] + delay, *rated)[:, target]
                 for target, delay in enumerate(delays)
             ]
             parts.append((segment["features"].numpy()[chosen], np.stack(moved, axis=1)))

@@ -8,7 +8,6 @@ import calls
 import layouts
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from ast_net import config
 from ast_net.datasets import recola_layouts
@@ -22,11 +21,9 @@ TRAINING = config.Training(epochs=1, clip_hop=4, batch_size=8)
 
 @pytest.fixture(scope="module", autouse=True)
 def short_cuts():
-    """A training step that is done twice takes less than its tracing; test_verbs.py has it, and figures."""
-    tf.config.run_functions_eagerly(True)
-    with mock.patch.object(evaluation_figures, "write"):
+    """tests/test_verbs.py has the figures, and the training as a graph."""
+    with calls.eagerly(), mock.patch.object(evaluation_figures, "write"):
         yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="module")
