@@ -1,11 +1,14 @@
-"""Calls a command in this process, as from a command line."""
+"""Calls of the package: commands as from a command line, and graphs without tracing."""
 
 import contextlib
 import importlib
 import io
 import sys
+from collections.abc import Iterator
 from typing import NamedTuple
 from unittest import mock
+
+import tensorflow as tf
 
 from ast_net import main
 
@@ -39,3 +42,13 @@ def call(verb: str, *flags: str) -> Call:
         except SystemExit as ended:
             code = ended.code or 0
     return Call(code, printed.getvalue(), said.getvalue())
+
+
+@contextlib.contextmanager
+def eagerly() -> Iterator[None]:
+    """Runs functions step by step, not as graphs: a few steps take less time than tracing."""
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)

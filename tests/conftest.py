@@ -5,14 +5,14 @@ import functools
 import gc
 import json
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from unittest import mock
 
 import cv2
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from calls import eagerly
 
 from ast_net import config
 from ast_net.cnn import backbone, expression_head, runtime
@@ -42,6 +42,13 @@ def pytest_collection_modifyitems(items):
 def rng() -> np.random.Generator:
     """Random numbers, the same in every run and for every test."""
     return np.random.default_rng(20170904)
+
+
+@pytest.fixture
+def untraced() -> Iterator[None]:
+    """Runs what the test calls without tracing graphs; others see that these do the same."""
+    with eagerly():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -147,13 +154,9 @@ def whole_way(tmp_path_factory) -> Callable[[str, pathlib.Path, dict[str, tuple[
             lstm=config.StackedLSTM((4, 3)),
             training=config.Training(clip_hop=2, batch_size=8, epochs=1),
         )
-        # A step that is done a few times takes less than its tracing.
-        tf.config.run_functions_eagerly(True)
-        try:
-            with mock.patch.object(evaluation_figures, "write"):
-                runs.train_and_evaluate(settings)
-        finally:
-            tf.config.run_functions_eagerly(False)
+        # tests/test_verbs.py has the figures, and the training as a graph.
+        with eagerly(), mock.patch.object(evaluation_figures, "write"):
+            runs.train_and_evaluate(settings)
         metrics = json.loads((workdir / f"evaluation/{dataset}_dev/metrics.json").read_text())
         for target in config.TARGETS:
             assert 0 < metrics["protocols"]["rated"][target]["rmse"]["mean"] < 2

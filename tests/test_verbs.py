@@ -28,7 +28,7 @@ TINY = [
     "--clip_frames=5",
     "--clip_stride=2",
     "--clip_hop=2",
-    "--batch_size=8",
+    "--batch_size=32",
     "--epochs=3",
     "--warmup_epochs=1",
     "--lstm_units=6,5",
@@ -38,6 +38,12 @@ TINY = [
 def epochs_in(printed: str) -> list[str]:
     """Which epochs were trained, as their lines say."""
     return [line.split()[1] for line in printed.splitlines() if line.startswith("epoch ")]
+
+
+@pytest.fixture
+def in_short(untraced, monkeypatch):
+    """Leaves out what takes longest: graphs and figures."""
+    monkeypatch.setattr(evaluation_figures, "write", lambda *_: None)
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +196,7 @@ def test_what_a_user_can_mend_is_said_without_a_traceback(
     assert "Traceback" not in str(done.ended)
 
 
+@pytest.mark.usefixtures("in_short")
 def test_a_full_disk_is_said_and_what_was_finished_is_kept(places, tmp_path):
     assert call("prepare", *places).ended == 0
     flags = [*places, f"--workdir={tmp_path / 'run'}"]
@@ -205,12 +212,13 @@ def test_a_full_disk_is_said_and_what_was_finished_is_kept(places, tmp_path):
     assert (tmp_path / "run/best.weights.h5").exists()
 
 
+@pytest.mark.usefixtures("in_short")
 def test_damaged_records_are_named(places, tmp_path):
-    data_dir = tmp_path / "data"
-    flags = [*places, f"--data_dir={data_dir}"]
-    assert call("prepare", *flags).ended == 0
-    flags.append(f"--workdir={tmp_path / 'run'}")
-    path = next(data_dir.rglob("*-train.tfrecord*"))
+    assert call("prepare", *places).ended == 0
+    data_dir = next(flag for flag in places if flag.startswith("--data_dir")).partition("=")[2]
+    shutil.copytree(data_dir, tmp_path / "data")
+    flags = [*places, f"--data_dir={tmp_path / 'data'}", f"--workdir={tmp_path / 'run'}"]
+    path = next((tmp_path / "data").rglob("*-train.tfrecord*"))
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 255
     path.write_bytes(content)
@@ -228,6 +236,7 @@ def test_damage_to_what_a_run_left_is_named(trained, tmp_path):
     assert "run.flags, line 1: " in str(call("evaluate", f"--workdir={folder}").ended)
 
 
+@pytest.mark.usefixtures("in_short")
 def test_a_run_that_failed_for_a_file_may_be_called_again(places, tmp_path):
     flags = [*places, f"--workdir={tmp_path / 'run'}", "--epochs=1", "--mixed_precision"]
     assert "P9.csv" in str(call("train", *flags, "--dev_recordings=P9").ended)
@@ -250,13 +259,13 @@ def test_a_run_states_the_precision_it_found(monkeypatch):
         assert f"\n--precision={precision}\n" in cli.serialise(run)
 
 
+@pytest.mark.usefixtures("in_short")
 def test_a_run_goes_on_and_is_evaluated_by_its_workdir_alone(places, trained, tmp_path):
     folder = shutil.copytree(trained[0], tmp_path / "run")
     data_dir = next(flag for flag in places if flag.startswith("--data_dir"))
     done = call("train", f"--workdir={folder}")
     assert done.ended == 0 and not epochs_in(done.printed)
-    with mock.patch.object(evaluation_figures, "write"):
-        done = call("train", f"--workdir={folder}", "--epochs=4")
+    done = call("train", f"--workdir={folder}", "--epochs=4")
     assert done.ended == 0
     assert epochs_in(done.printed) == ["4/4"]
     assert workdir.find(folder, config.Experiment).training.epochs == 4
@@ -297,7 +306,8 @@ PLANTED = [
 ]
 
 
-def test_a_run_finds_its_reaction_delay_once_and_keeps_it(planted_recola, tmp_path, monkeypatch):
+@pytest.mark.usefixtures("in_short")
+def test_a_run_finds_its_reaction_delay_once_and_keeps_it(planted_recola, tmp_path):
     folder = planted_recola("source", {"P1": 2.0, "P2": 2.0, "P3": 2.0, "P4": 2.0, "P5": 0.0})
     workdir = tmp_path / "run"
     places = [f"--data_dir={tmp_path / 'data'}", f"--manual_dir={folder}", f"--workdir={workdir}"]
@@ -313,7 +323,6 @@ def test_a_run_finds_its_reaction_delay_once_and_keeps_it(planted_recola, tmp_pa
     with (workdir / "evaluation/recola_dev/recordings.csv").open() as file:
         frames = {(row["protocol"], row["frames"]) for row in csv.DictReader(file)}
     assert frames == {("rated", "160"), ("seen", "140")}
-    monkeypatch.setattr(evaluation_figures, "write", lambda *_: None)
     again = call("train", *PLANTED, *places)
     assert again.ended == 0
     assert "reaction delay" not in again.printed and not epochs_in(again.printed)

@@ -137,18 +137,22 @@ def prepare_segment(
       overlap: [], as in the example.
       interval: [], the median time from frame to frame, in seconds.
     """
-    times, labels = rating_series(segment)
-    moved = [
-        timing.interpolate(segment["timestamps"] + delay, times, labels[:, target : target + 1])
-        for target, delay in enumerate(reaction_delay)
-    ]
-    labels = tf.concat(moved, axis=1)
-    rated = tf.math.is_finite(labels)
-    chains, interval = tf.numpy_function(
-        lambda times: (timing.chains(times, time_step, clip.frames), _interval(times, time_step)),
-        [segment["timestamps"]],
-        (tf.int64, tf.float64),
+
+    def in_numpy(times, rating_times, ratings):
+        moved = [
+            timing.interpolate(times + delay, rating_times, ratings[:, [target]])
+            for target, delay in enumerate(reaction_delay)
+        ]
+        chains = timing.chains(times, time_step, clip.frames)
+        return np.concatenate(moved, axis=1), chains, _interval(times, time_step)
+
+    labels, chains, interval = tf.numpy_function(
+        in_numpy,
+        [segment["timestamps"], *rating_series(segment)],
+        (tf.float32, tf.int64, tf.float64),
     )
+    labels = tf.ensure_shape(labels, (None, len(reaction_delay)))
+    rated = tf.math.is_finite(labels)
     return {
         "features": segment["features"],
         "present": segment["mask"],

@@ -126,8 +126,9 @@ def _rated_frames(piece: example_format.Piece, delays: np.ndarray) -> tuple[np.n
     # Counted from the start of the recording, so that the stride goes on from piece to piece.
     frames = int(segment["first_frame"]) + np.arange(count)
     rows = np.flatnonzero((frames % stride == 0) & segment["mask"].numpy()[:count])
-    queries = tf.constant((times[rows, np.newaxis] + delays).ravel())
-    ratings = timing.interpolate(queries, *clips.rating_series(segment)).numpy()
+    queries = (times[rows, np.newaxis] + delays).ravel()
+    series = (tensor.numpy() for tensor in clips.rating_series(segment))
+    ratings = timing.interpolate(queries, *series)
     ratings = ratings.reshape(len(rows), -1)
     complete = np.isfinite(ratings).all(axis=1)
     return segment["features"].numpy()[rows[complete]], ratings[complete]

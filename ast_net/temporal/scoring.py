@@ -131,7 +131,7 @@ def pairs(
         series = labels[:, column]
         if protocol == "seen":
             later = timing.interpolate(times + delay, times, labels[:, [column]])
-            series = np.where(prediction.face, later.numpy()[:, 0], np.nan)
+            series = np.where(prediction.face, later[:, 0], np.nan)
         frames = np.flatnonzero(np.isfinite(series))
         interval = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
         enough = (len(frames) - 1) * interval >= clip_seconds - timing.TOLERANCE

@@ -5,7 +5,6 @@ one time step, frame i is followed by frame i + S, as in the paper (section 3.1)
 """
 
 import numpy as np
-import tensorflow as tf
 
 # Seconds. Times that differ by less count as equal: containers round times to microseconds.
 TOLERANCE = 1e-6
@@ -78,7 +77,7 @@ def chains(times: np.ndarray, time_step: float, length: int) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
-def interpolate(queries: tf.Tensor, times: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+def interpolate(queries: np.ndarray, times: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Interpolates values linearly; gives NaN before the first and after the last time.
 
     A query within a microsecond of a time gives that time's value, even if the neighbour is NaN.
@@ -92,15 +91,15 @@ def interpolate(queries: tf.Tensor, times: tf.Tensor, values: tf.Tensor) -> tf.T
       [L, D].
     """
     # The times on either side of each query; `before` may be exactly there.
-    before = tf.searchsorted(times, queries + TOLERANCE, side="right") - 1
-    after = tf.minimum(before + 1, tf.size(times) - 1)
-    before = tf.maximum(before, 0)
-    start, end = tf.gather(times, before), tf.gather(times, after)
-    exact = tf.abs(queries - start) <= TOLERANCE
+    before = np.searchsorted(times, queries + TOLERANCE, side="right") - 1
+    after = np.minimum(before + 1, len(times) - 1)
+    before = np.maximum(before, 0)
+    start, end = times[before], times[after]
+    exact = np.abs(queries - start) <= TOLERANCE
     # The weight of `after`; 0 if both times are the same.
-    weight = tf.cast(tf.math.divide_no_nan(queries - start, end - start), values.dtype)
-    weight = weight[:, tf.newaxis]
-    between = (1 - weight) * tf.gather(values, before) + weight * tf.gather(values, after)
+    weight = np.divide(queries - start, end - start, out=np.zeros(len(queries)), where=end > start)
+    weight = weight.astype(values.dtype)[:, np.newaxis]
+    between = (1 - weight) * values[before] + weight * values[after]
     inside = (queries >= start) & (queries <= end)
-    between = tf.where(inside[:, tf.newaxis], between, float("nan"))
-    return tf.where(exact[:, tf.newaxis], tf.gather(values, before), between)
+    between[~inside] = np.nan
+    return np.where(exact[:, np.newaxis], values[before], between)

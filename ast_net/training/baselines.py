@@ -162,9 +162,9 @@ def _training_frames(
             numbers = int(segment["first_frame"]) + np.arange(frames)
             every = max(1, round(interval / step))
             chosen = np.flatnonzero(segment["mask"].numpy()[:frames] & (numbers % every == 0))
-            rated = clips.rating_series(segment)
+            rated = [tensor.numpy() for tensor in clips.rating_series(segment)]
             moved = [
-                timing.interpolate(times[chosen] + delay, *rated).numpy()[:, target]
+                timing.interpolate(times[chosen] + delay, *rated)[:, target]
                 for target, delay in enumerate(delays)
             ]
             parts.append((segment["features"].numpy()[chosen], np.stack(moved, axis=1)))

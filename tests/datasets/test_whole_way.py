@@ -8,7 +8,6 @@ import calls
 import layouts
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from ast_net import config
 from ast_net.datasets import recola_layouts
@@ -23,10 +22,8 @@ TRAINING = config.Training(epochs=1, clip_hop=4, batch_size=8)
 @pytest.fixture(scope="module", autouse=True)
 def short_cuts():
     """Skips what takes long and test_verbs.py covers: tracing the training step, and figures."""
-    tf.config.run_functions_eagerly(True)
-    with mock.patch.object(evaluation_figures, "write"):
+    with calls.eagerly(), mock.patch.object(evaluation_figures, "write"):
         yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from ast_net.temporal import siamese, stacked_lstm
 
@@ -107,11 +108,24 @@ def test_mixed_precision_keeps_the_recurrence_in_float32(rng):
     features = rng.normal(size=(2, 30, 6)).astype(np.float32)
     exact = stacked_lstm.build_stacked_lstm(6, (5, 4), 2)
     exact.set_weights(model.get_weights())
-    states = stacked_lstm.build_stateful(model).output
-    assert {state.dtype for state in states.values()} == {"float32"}
+    stateful = stacked_lstm.build_stateful(model)
+    states = {n: np.zeros((2, size)) for n, size in stacked_lstm.state_sizes(model).items()}
+    assert {output.dtype for output in stateful({"features": features, **states}).values()} == {
+        tf.float32
+    }
     assert {variable.dtype for variable in model.variables} == {"float32"}
     difference = np.abs(model(features) - exact(features))
     assert 0 < difference.max() < 0.02
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_output_shapes_are_known_without_a_call(policy):
+    layer = stacked_lstm.LSTM(5, dtype=policy)
+    present = keras.ops.ones((2, 7), "bool")
+    expected = layer(keras.ops.ones((2, 7, 6)), present)
+    specs = layer(keras.KerasTensor((None, 7, 6)), keras.KerasTensor((None, 7), "bool"))
+    assert [(None, *t.shape[1:]) for t in expected] == [t.shape for t in specs]
+    assert [t.dtype.name for t in expected] == [t.dtype for t in specs]
 
 
 def test_towers_share_their_weights(model, rng):
