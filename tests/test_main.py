@@ -12,7 +12,6 @@ import sys
 import layouts
 import pytest
 import tensorflow as tf
-from absl import logging
 
 from ast_net import cli, config, errors, main, screen
 
@@ -79,7 +78,9 @@ def run(monkeypatch, function, *flags, verb="train"):
 def log(level, message, file=f"/any{os.sep}ast_net{os.sep}faces{os.sep}video.py", name="absl"):
     """Logs what a module of the package would log, or another of a library."""
     record = std_logging.LogRecord(name, level, file, 7, message, (), None)
-    std_logging.getLogger(name).handle(record)
+    logger = std_logging.getLogger(name)
+    if logger.isEnabledFor(level):
+        logger.handle(record)
 
 
 # What a preparation, a training and an evaluation show, line by line: progress and files on standard
@@ -200,7 +201,7 @@ assert "tensorflow" not in sys.modules and "cv2" not in sys.modules
 
 def test_messages_are_sentences(monkeypatch, capsys):
     def verb(_):
-        log(logging.converter.STANDARD_INFO, "wrote a.csv")
+        log(std_logging.INFO, "wrote a.csv")
         log(std_logging.WARNING, "no face: give `video=FILE`")
         log(std_logging.DEBUG, "hidden")
         log(std_logging.WARNING, "hidden", "/any/keras/saving.py")
