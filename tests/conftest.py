@@ -5,7 +5,7 @@ import functools
 import gc
 import json
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from unittest import mock
 
 import cv2
@@ -42,13 +42,6 @@ def pytest_collection_modifyitems(items):
 def rng() -> np.random.Generator:
     """Random numbers, the same in every run and for every test."""
     return np.random.default_rng(20170904)
-
-
-@pytest.fixture
-def untraced() -> Iterator[None]:
-    """Runs what the test calls without tracing graphs; others see that these do the same."""
-    with eagerly():
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,3 @@
-import contextlib
 import csv
 import shutil
 
@@ -6,7 +5,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from calls import eagerly
 
 from ast_net import config, errors, workdir
 from ast_net.records import clips
@@ -47,7 +45,7 @@ def experiment_of(**training):
     return config.Experiment(
         clip=CLIP,
         reaction_delay=config.ReactionDelay((0.0,)),
-        training=config.Training(batch_size=16, clip_hop=3, **training),
+        training=config.Training(batch_size=8, clip_hop=3, **training),
     )
 
 
@@ -57,8 +55,8 @@ def train(model, experiment, batches, agreement, folder):
     temporal_step.train(model, whole, batches, dev_batches, agreement, folder, experiment)
 
 
-def run(folder, epochs=3, break_off_in_epoch=None, as_graph=False, **settings):
-    settings = {"warmup_epochs": 0, "learning_rate": 0.02, "epochs": epochs, **settings}
+def run(folder, epochs=3, break_off_in_epoch=None, **settings):
+    settings = {"warmup_epochs": 0, "learning_rate": 0.01, "epochs": epochs, **settings}
     experiment = experiment_of(**settings)
     segments = make_segments()
 
@@ -83,8 +81,7 @@ def run(folder, epochs=3, break_off_in_epoch=None, as_graph=False, **settings):
     keras.utils.set_random_seed(experiment.training.seed)
     model = stacked_lstm.build_stacked_lstm(4, (5,), 2)
     predictor = streaming.StreamingPredictor(model, STEP)
-    with contextlib.nullcontext() if as_graph else eagerly():
-        train(model, experiment, batches, agreement, folder)
+    train(model, experiment, batches, agreement, folder)
     return model
 
 
@@ -181,21 +178,20 @@ def test_the_best_model_is_the_one_with_the_best_dev_cc(tmp_path):
 
     experiment = experiment_of(epochs=9, patience=1, warmup_epochs=0)
     segments = make_segments()
-    with eagerly():
-        train(
-            model,
-            experiment,
-            lambda epoch: clips.batches(segments, 3, experiment, STEP, epoch),
-            dev_cc,
-            tmp_path,
-        )
+    train(
+        model,
+        experiment,
+        lambda epoch: clips.batches(segments, 3, experiment, STEP, epoch),
+        dev_cc,
+        tmp_path,
+    )
     assert len(seen) == 3, "an epoch without a better one ends it"
     for found, expected in zip(weights(tmp_path, "best"), seen[1], strict=True):
         np.testing.assert_array_equal(found, expected)
 
 
 def test_the_constraints_rise_over_the_first_epochs(tmp_path):
-    run(tmp_path, epochs=3, as_graph=True, warmup_epochs=2)
+    run(tmp_path, epochs=3, warmup_epochs=2)
     for row, constraints in zip(read_history(tmp_path), [0.0, 0.5, 1.0], strict=True):
         terms = {name: float(value) for name, value in row.items()}
         free = terms["label_loss"] + 10 * terms["trend_loss"]
@@ -204,7 +200,7 @@ def test_the_constraints_rise_over_the_first_epochs(tmp_path):
 
 
 def test_xla_gives_the_same_to_rounding_and_is_exported(finished, tmp_path):
-    model = run(tmp_path, epochs=1, as_graph=True, jit_compile=True)
+    model = run(tmp_path, epochs=1, jit_compile=True)
     row, expected = read_history(tmp_path)[0], read_history(finished)[0]
     assert float(row["loss"]) == pytest.approx(float(expected["loss"]), rel=1e-3)
     spec = temporal_model.ModelSpec(
