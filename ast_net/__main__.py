@@ -1,4 +1,4 @@
-"""python -m ast_net, or ast-net: lists the verbs; `ast-net train ...` is python -m ast_net.train ..."""
+"""python -m ast_net, or ast-net: lists the commands; `ast-net train` is python -m ast_net.train"""
 
 import runpy
 import sys

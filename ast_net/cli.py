@@ -1,6 +1,7 @@
 """Flags made from the fields of `config`, and back: parse(serialise(x)) == x."""
 
 import dataclasses
+import difflib
 import itertools
 import pathlib
 import textwrap
@@ -17,11 +18,16 @@ _Settings = TypeVar("_Settings", bound=config.Settings)
 
 @dataclasses.dataclass(frozen=True)
 class Verb:
-    """What a verb does, its groups of settings, and two examples for its --help."""
+    """What a verb does, its groups of settings, and two examples for its --help.
+
+    Attributes:
+      resumes: whether the same command goes on where an earlier one was interrupted.
+    """
 
     summary: str
     groups: tuple[type[config.Settings], ...]
     examples: tuple[str, str]
+    resumes: bool = False
 
 
 VERBS = {
@@ -29,16 +35,19 @@ VERBS = {
         "Turns videos and ratings into records.",
         (config.Preparation, config.BeamOptions),
         ("--dataset=recola --manual_dir=RECOLA", "--dataset=recordings --manual_dir=FOLDER"),
+        resumes=True,
     ),
     "describe": Verb(
         "Shows what is in a data set: frames, faces, ratings, and how well raters agree.",
         (config.Preparation, config.Description),
         ("--dataset=demo", "--dataset=recordings --manual_dir=FOLDER --faces=0"),
+        resumes=True,
     ),
     "train": Verb(
         "Prepares a data set if need be, trains the temporal model, and evaluates it.",
         (config.Experiment,),
         ("--dataset=demo", "--workdir=runs/demo --epochs=200   # goes on with a run"),
+        resumes=True,
     ),
     "evaluate": Verb(
         "Evaluates a trained model: tables, predictions and figures.",
@@ -55,6 +64,7 @@ VERBS = {
             "--dataset=demo --seeds=3",
             "--dataset=recola --manual_dir=RECOLA --folds=9",
         ),
+        resumes=True,
     ),
     "predict": Verb(
         "Predicts valence and arousal of every face in every frame.",
@@ -73,6 +83,7 @@ VERBS = {
             "--dataset=fer2013 --manual_dir=FOLDER",
             "--workdir=runs/fer2013-compact   # goes on with a run",
         ),
+        resumes=True,
     ),
 }
 
@@ -124,12 +135,12 @@ def parse(verb: str, arguments: Sequence[str]) -> Arguments:
     """
     if {"--help", "-help", "-h", "--helpfull", "--helpshort"} & set(arguments):
         raise HelpRequest(_help(verb))
-    defined = _define(VERBS[verb].groups)
+    defined = _define(_groups(verb))
     rest = _parse(defined, _expanded(defined, verb, arguments))
     if rest:
         raise errors.InputError(
-            f"unexpected arguments: {' '.join(rest)}; the values of a list are separated by commas, "
-            "and every flag begins with --"
+            f"unexpected arguments: {' '.join(rest)}; separate the values of a list by commas, and "
+            "begin every flag with --"
         )
     return Arguments(verb, _given(defined))
 
@@ -150,8 +161,8 @@ def deserialise(group: type[_Settings], text: str, source: str | pathlib.Path) -
         name = _name(defined, line)
         if name is None or defined[name].present:
             raise errors.InputError(
-                f"{source}, line {number}: found {line[:80]!r}, expected the settings of a run, each "
-                "once: restore the file, or give another `workdir`"
+                f"{source}, line {number}: found {line[:80]!r}, expected the settings of a run, "
+                "each once: restore the file, or give another `workdir`"
             )
         try:
             _parse(defined, [line])
@@ -161,6 +172,11 @@ def deserialise(group: type[_Settings], text: str, source: str | pathlib.Path) -
         return config.changed(group(), _given(defined))
     except errors.InputError as error:
         raise errors.InputError(f"{source}: {error}") from error
+
+
+def _groups(verb: str) -> tuple[type[config.Settings], ...]:
+    """The groups of a verb's settings, with the one that all verbs have."""
+    return *VERBS[verb].groups, config.Messages
 
 
 def _leaves(groups: Sequence[type[config.Settings]]) -> Iterator[config.Leaf]:
@@ -212,6 +228,10 @@ def _parse(defined: flags.FlagValues, arguments: Iterable[str]) -> list[str]:
     """Gives the flags their values, and returns what belongs to none."""
     try:
         return defined(["", *arguments])[1:]
+    except flags.UnrecognizedFlagError as error:
+        name, others = error.flagname, difflib.get_close_matches(error.flagname, defined, 1)
+        remedy = f"did you mean --{others[0]}?" if others else "--help lists the flags"
+        raise errors.InputError(f"unknown flag --{name}; {remedy}") from error
     except flags.Error as error:
         raise errors.InputError(str(error)) from error
 
@@ -239,7 +259,7 @@ def _lines(settings: config.Settings) -> Iterator[str]:
 
 def _expanded(defined: flags.FlagValues, verb: str, arguments: Sequence[str]) -> Iterator[str]:
     """The arguments with the lines of flagfiles in their places, but for flags of other verbs."""
-    known = {other: _define(VERBS[other].groups, derived=True) for other in VERBS}
+    known = {other: _define(_groups(other), derived=True) for other in VERBS}
     rest = iter(arguments)
     for argument in rest:
         name, _, file = argument.partition("=")
@@ -271,7 +291,7 @@ def _help(verb: str) -> str:
     parts = [f"{command} [--FLAG=VALUE ...]", VERBS[verb].summary, "Examples:"]
     parts[-1] += "".join(f"\n  {command} {example}" for example in VERBS[verb].examples)
     by_title: dict[str, list[config.Leaf]] = {}
-    for leaf in _leaves(VERBS[verb].groups):
+    for leaf in _leaves(_groups(verb)):
         if not leaf.field.metadata["derived"]:
             title = (leaf.group.__doc__ or "").partition("\n")[0].rstrip(".")
             by_title.setdefault(title, []).append(leaf)

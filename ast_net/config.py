@@ -1,7 +1,8 @@
-"""Every setting once: name, default, bounds, unit and help, in frozen dataclasses that check them.
+"""Defines every setting once: name, default, bounds, unit and help text, in frozen dataclasses.
 
-`cli` makes flags from these fields and fields from flags. A field's flag has the field's name unless
-its metadata says otherwise; error messages call a setting by its flag, in backquotes.
+The dataclasses check their values. `cli` makes a flag from each field and reads the flags back. A
+flag has the name of its field unless the field's metadata says otherwise. Error messages name a
+setting by its flag, in backquotes.
 """
 
 import dataclasses
@@ -15,22 +16,22 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 from ast_net import errors
 
 TARGETS = ("valence", "arousal")
-# Some data sets have ratings of more; targets are always given in this order.
+# Some data sets also rate expectancy and power. Targets are always in this order.
 ALL_TARGETS = (*TARGETS, "expectancy", "power")
 SPLITS = ("train", "dev", "test")
 DATASETS = {
-    "demo": "generated recordings, no download",
-    "recola": "RECOLA, its own release and those of AVEC 2015 to 2018",
-    "avec2012": "the AVEC 2012 challenge, on SEMAINE",
-    "semaine": "SEMAINE's sessions, rated with FeelTrace",
-    "afew_va": "AFEW-VA's clips of films",
-    "recordings": "your own videos and ratings",
-    "fer2013_trajectories": "FER2013's faces along made-up trajectories",
+    "demo": "generated recordings, nothing to download",
+    "recola": "RECOLA, as released by its authors or for the AVEC challenges of 2015 to 2018",
+    "avec2012": "the AVEC 2012 challenge, recordings from SEMAINE",
+    "semaine": "SEMAINE, sessions rated with FeelTrace",
+    "afew_va": "AFEW-VA, short clips from films",
+    "recordings": "your own videos and ratings, listed in recordings.csv",
+    "fer2013_trajectories": "synthetic recordings made of FER2013's faces",
 }
 BACKBONES = ("compact", "vgg16")
 RUNTIMES = ("tensorflow", "openvino")
 PRECISIONS = ("auto", "float32", "bfloat16", "int8")
-# The file that each output of `predict` leaves; JSON lines go to standard output.
+# The file that `predict` writes for each output. JSON lines go to standard output instead.
 OUTPUTS = {
     "csv": "predictions.csv",
     "parquet": "predictions.parquet",
@@ -39,7 +40,7 @@ OUTPUTS = {
     "jsonl": "",
     "window": "",
 }
-# The losses of the paper's Table 1, in its order, as sums of their terms.
+# The losses that the paper's Table 1 compares, in its order, as sums of terms.
 TABLE_1 = (
     "La",
     "T",
@@ -52,24 +53,24 @@ TABLE_1 = (
     "La+T+Lo+G",
     "La+T+Lo+G+S",
 )
-# And those of its Figure 2.
+# The losses that appear only in the paper's Figure 2.
 FIGURE_2 = ("La+T+G+S", "La+T+Lo+S")
 WHOLE_LOSS = TABLE_1[-1]
 BASELINES = ("mean", "ridge")
-# What `reproduce` compares.
+# The rows that `reproduce` compares.
 ROWS = (*TABLE_1, *FIGURE_2, "CCC", *BASELINES)
 EXPORT_FORMATS = ("saved_model", "onnx", "openvino", "litert")
 
 
 class Bounds(NamedTuple):
-    """The range of a number; `open` says which ends are not part of it: "", "(", ")" or "()"."""
+    """A range of numbers; `open` names the ends that are excluded: "", "(", ")" or "()"."""
 
     low: float
     high: float = math.inf
     open: str = ""
 
     def __contains__(self, value: object) -> bool:
-        """Whether a number is in the range; NaN never is."""
+        """Whether the value is a number in the range; NaN is not."""
         if not isinstance(value, int | float):
             return False
         above = self.low < value if "(" in self.open else self.low <= value
@@ -94,19 +95,21 @@ def setting(
     repeated: bool = False,
     derived: bool = False,
 ) -> Any:
-    """Returns a dataclass field with all that is known about a setting.
+    """Returns a dataclass field for a setting, with its description as the field's metadata.
 
     Args:
-      default: the default.
-      help: what it does, for people; without unit and default, which `--help` adds.
-      bounds: of a number, or of each number of a tuple.
-      unit: of a number, such as seconds.
-      flag: its name on the command line, if it is not the field's.
-      choices: the values that are allowed, or the elements of a tuple.
-      words: further values by the word that stands for them, as {"all": None}.
-      identity: whether another value makes another run (`differences`).
-      repeated: whether the flag is given once for each element, as names of files may have commas.
-      derived: whether it stands in run.flags but is not for people to give.
+      default: the default value.
+      help: the help text. `--help` adds the default and its unit.
+      bounds: the allowed range of a number, or of each number in a tuple.
+      unit: the unit of a number, such as "seconds".
+      flag: the flag's name on the command line, if it differs from the field's name.
+      choices: the allowed values; for a tuple, the allowed elements.
+      words: words that stand for special values, such as {"all": None}.
+      identity: whether a different value makes it a different run (`differences`).
+      repeated: whether the flag is repeated for each element of a tuple, instead of separating the
+        elements by commas. For file names, which may contain commas.
+      derived: whether the program computes the value. Such a setting is stored in run.flags, but it
+        is not a flag on the command line.
     """
     metadata = {"help": help, "bounds": bounds, "unit": unit, "flag": flag, "choices": choices}
     metadata |= {"words": words, "identity": identity, "repeated": repeated, "derived": derived}
@@ -115,12 +118,14 @@ def setting(
 
 @typing.dataclass_transform(frozen_default=True, kw_only_default=True)
 class Settings:
-    """A group of settings, a frozen dataclass of `setting`s and of other groups.
+    """A group of settings: a frozen dataclass whose fields are `setting`s or other groups.
 
-    The values are checked when they are made.
+    Creating an object checks its values. The first line of a group's docstring is the heading of
+    its flags in `--help`.
 
     Raises:
-      InputError: a value is out of its bounds, or not one of its choices.
+      InputError: a value is out of bounds or not one of the choices, or values contradict each
+        other.
     """
 
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field]]
@@ -134,14 +139,14 @@ class Settings:
         self.check()
 
     def check(self) -> None:
-        """Checks what concerns several settings together."""
+        """Checks conditions that involve several settings."""
 
 
 _Settings = TypeVar("_Settings", bound=Settings)
 
 
 class Leaf(NamedTuple):
-    """A setting: its field, its value, and the group that defines it."""
+    """A single setting: its field, its value, and the group that defines the field."""
 
     field: dataclasses.Field
     value: Any
@@ -149,18 +154,18 @@ class Leaf(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Its name on the command line."""
+        """The flag's name on the command line."""
         return flag_name(self.field)
 
     @property
     def hint(self) -> Any:
-        """Its type; the first of a union, which is never None here."""
+        """The setting's type; for a union, its first member (None never comes first)."""
         hint: Any = self.field.type
         return typing.get_args(hint)[0] if isinstance(hint, types.UnionType) else hint
 
 
 def settings_of(group: Settings) -> Iterator[Leaf]:
-    """Yields the settings of a group and of the groups in it."""
+    """Yields the settings of a group, including those of nested groups."""
     for field in dataclasses.fields(group):
         value = getattr(group, field.name)
         if isinstance(value, Settings):
@@ -171,20 +176,25 @@ def settings_of(group: Settings) -> Iterator[Leaf]:
 
 
 def flag_name(field: dataclasses.Field) -> str:
-    """A setting's name on the command line."""
+    """Returns a setting's name on the command line."""
     return field.metadata["flag"] or field.name
 
 
 def values(settings: Settings) -> dict[str, Any]:
-    """The values of all settings by the names of their flags."""
+    """Returns the values of all settings by flag name."""
     return {leaf.name: leaf.value for leaf in settings_of(settings)}
 
 
 def changed(settings: _Settings, values: Mapping[str, Any]) -> _Settings:
-    """Settings with values, or words for them, by the names of their flags; others are passed over.
+    """Returns a copy of the settings with some values replaced.
+
+    Args:
+      settings: the settings to copy.
+      values: new values, or the words that stand for them, by flag name. Names that the settings do
+        not have are ignored.
 
     Raises:
-      InputError: the values do not go together.
+      InputError: a value is not allowed, or values contradict each other.
     """
     changes = {}
     for field in dataclasses.fields(settings):
@@ -198,20 +208,22 @@ def changed(settings: _Settings, values: Mapping[str, Any]) -> _Settings:
     return dataclasses.replace(settings, **changes)
 
 
-def differences(there: _Settings, here: _Settings) -> Iterator[tuple[str, Any, Any]]:
-    """Yields the name and both values of each setting in which two runs are not the same run.
+def differences(stored: _Settings, current: _Settings) -> Iterator[tuple[str, Any, Any]]:
+    """Yields name, stored value and current value of each setting that makes two runs different.
 
-    A run's epochs may grow, unless they decide its learning rate.
+    Settings with `identity=False` do not make a difference: for example, a run may be continued
+    with more epochs. Under a learning rate schedule the number of epochs does make a difference,
+    because the learning rate depends on it.
     """
-    scheduled = values(here).get("learning_rate_schedule", "constant") != "constant"
-    for before, now in zip(settings_of(there), settings_of(here), strict=True):
+    scheduled = values(current).get("learning_rate_schedule", "constant") != "constant"
+    for before, now in zip(settings_of(stored), settings_of(current), strict=True):
         identity = now.field.metadata["identity"] or (scheduled and now.name == "epochs")
         if identity and before.value != now.value:
             yield now.name, before.value, now.value
 
 
 def text_of(value: Any) -> str:
-    """A value as it is given on the command line."""
+    """Returns a value as text, as it is written on the command line."""
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
@@ -244,11 +256,11 @@ _FRACTION, _PART, _SEED = Bounds(0, 1, "()"), Bounds(0, 1, ")"), Bounds(0, 2**32
 
 @dataclasses.dataclass(frozen=True)
 class Alignment:
-    """Where a face lies in its crop, in pixels (section 3.1 aligns by the eyes; the places are ours).
+    """Size of an aligned face and positions of its eyes, in pixels.
 
-    The eyes lie where MTCNN finds them in FER2013's pictures, when these are the middle 192 pixels of
-    the crop (tools/measure_framing.py), so that a CNN sees faces in videos as large as those it was
-    trained on.
+    Section 3.1 aligns faces by the eyes but gives no positions. At these positions MTCNN finds the
+    eyes of FER2013's pictures if a picture fills the middle 192 pixels of the crop
+    (tools/measure_framing.py). So faces from videos are as large as those the CNN was trained on.
     """
 
     size: int = 224
@@ -257,71 +269,89 @@ class Alignment:
 
 
 class Tracking(Settings, kw_only=False):
-    """When faces are detected anew, and when a followed face counts as lost."""
+    """Face detection and tracking."""
 
     redetect_every: float = setting(
-        1.0, "Between two detections, with a face.", _POSITIVE, "seconds"
+        1.0, "Time between two detections while a face is being tracked.", _POSITIVE, "seconds"
     )
     search_every: float = setting(
-        0.12, "Between two detections, without a face.", _POSITIVE, "seconds"
+        0.12, "Time between two detections while there is no face.", _POSITIVE, "seconds"
     )
-    min_confidence: float = setting(0.9, "Least probability of a face.", _FRACTION)
+    min_confidence: float = setting(
+        0.9, "Minimum confidence; anything below does not count as a face.", _FRACTION
+    )
     min_face_fraction: float = setting(
-        0.1, "Smallest face looked for, as a part of the picture's shorter side.", _FRACTION
+        0.1, "Size of the smallest face to detect, relative to the frame's shorter side.", _FRACTION
     )
 
 
 class Cache(Settings):
-    """What is kept between calls."""
+    """Cache."""
 
     data_dir: str = setting(
-        "data", "Folder for records, face tracks and int8 networks.", identity=False
+        "data",
+        "Folder for records, face tracks and int8 networks, which are computed once and reused.",
+        identity=False,
     )
 
 
-class Places(Cache):
-    """Where the data set lies."""
+class DataFolders(Cache):
+    """Location of the data set."""
 
     manual_dir: str | None = setting(
-        None, "Folder of the data set, as its owners release it.", identity=False
+        None,
+        "Folder of the data set as its owners distribute it. Not needed for demo.",
+        identity=False,
     )
 
 
-class DataSource(Places):
-    """The data set."""
+class DataSource(DataFolders):
+    """Data set."""
 
-    dataset: str | None = setting(None, "The data set.", choices=DATASETS)
+    dataset: str | None = setting(None, "Name of the data set.", choices=DATASETS)
     train_recordings: tuple[str, ...] = setting(
-        (), "Recordings to train on. Default: its own split."
+        (),
+        "Names of the recordings to train on. With `dev_recordings` and `test_recordings` they "
+        "replace the data set's own split, which is the default.",
     )
-    dev_recordings: tuple[str, ...] = setting((), "Recordings to choose the best epoch by.")
-    test_recordings: tuple[str, ...] = setting((), "Recordings to test on.")
+    dev_recordings: tuple[str, ...] = setting(
+        (), "Names of the recordings that select the best epoch."
+    )
+    test_recordings: tuple[str, ...] = setting((), "Names of the recordings to test on.")
     video_pattern: str | None = setting(
-        None, "Names of the video files where a data set leaves them open: **/{split}*{number}.avi."
+        None,
+        "Path pattern of the video files, for data sets that do not fix their names (avec2012, "
+        "semaine), such as **/{split}*{number}.avi.",
     )
     max_rating_gap: float = setting(
         1.0,
-        "Longest gap between two ratings that is interpolated. In a longer gap only frames within half "
-        "a rating step of a rating, and half of this, are rated.",
+        "Longest gap between two ratings that is interpolated. In longer gaps a rating holds for "
+        "half a rating step on either side, but for no more than half of this value; frames "
+        "farther away count as unrated.",
         _POSITIVE,
         "seconds",
     )
 
     @property
     def partitions(self) -> dict[str, tuple[str, ...]]:
-        """The recordings of each split as they were asked for; empty for the data set's own split."""
+        """The recordings of each split that were given; empty to use the data set's own split."""
         named = {split: getattr(self, f"{split}_recordings") for split in SPLITS}
         return {split: names for split, names in named.items() if names}
 
 
 class Runtime(Settings, kw_only=False):
-    """How the CNN is computed; the paper does not say."""
+    """Computation of the CNN."""
 
-    name: str = setting("tensorflow", "What runs the CNN.", flag="runtime", choices=RUNTIMES)
+    name: str = setting(
+        "tensorflow",
+        "Library that runs the CNN. openvino is an optional dependency.",
+        flag="runtime",
+        choices=RUNTIMES,
+    )
     precision: str = setting(
         "auto",
-        "Precision of the CNN. int8 needs `runtime=openvino`; auto takes what is fastest on this "
-        "machine, but float32 for the records of compact.",
+        "Numerical precision of the CNN. auto selects the fastest one for this machine, but "
+        "float32 for the records of compact. int8 needs `runtime=openvino`.",
         choices=PRECISIONS,
     )
 
@@ -329,43 +359,58 @@ class Runtime(Settings, kw_only=False):
         _require(
             self.precision != "int8" or self.name == "openvino",
             f"`precision=int8` is not available with `runtime={self.name}`: give "
-            "`runtime=openvino`, or another `precision`",
+            "`runtime=openvino` or another `precision`",
         )
 
 
-# Features that are the same on every machine but for rounding.
+# Gives the same features on every machine, up to rounding.
 FLOAT32 = Runtime("tensorflow", "float32")
 
 
 class Clip(Settings, kw_only=False):
-    """Clips (section 3.1: N = 50 frames, every 10th)."""
+    """Training clips (section 3.1: 50 frames, every 10th)."""
 
-    frames: int = setting(50, "Frames of a clip (N).", Bounds(2), "frames", "clip_frames")
-    stride: int = setting(10, "Distance of a clip's frames (S).", _NATURAL, "frames", "clip_stride")
+    frames: int = setting(50, "Number of frames in a clip (N).", Bounds(2), "frames", "clip_frames")
+    stride: int = setting(
+        10,
+        "Distance between consecutive frames of a clip, in frames at the usual frame rate (S).",
+        _NATURAL,
+        "frames",
+        "clip_stride",
+    )
 
     @property
     def span(self) -> int:
-        """Frames of the recording from a clip's first frame to its last, both included."""
+        """Number of the recording's frames from a clip's first frame to its last, inclusive."""
         return (self.frames - 1) * self.stride + 1
 
 
 class Backbone(Settings):
-    """The CNN (section 3.2)."""
+    """CNN that computes the features (section 3.2)."""
 
-    backbone: str = setting("compact", "The CNN that the features come from.", choices=BACKBONES)
-    # Records and model.json hold the digest of its content.
+    backbone: str = setting(
+        "compact",
+        "CNN to use: compact is small and comes with weights; vgg16 is the paper's and needs "
+        "`backbone_weights`.",
+        choices=BACKBONES,
+    )
+    # Not part of a run's identity: records and model.json hold the digest of the file's content.
     backbone_weights: str | None = setting(
         None,
-        "Weights file of the CNN: what finetune leaves, or one of VGG-Face's files. Default: the "
-        "weights that come with the package.",
+        "Weights file of the CNN: one that finetune wrote, or VGG-Face's. Default: the weights of "
+        "compact that come with the package.",
         identity=False,
     )
 
 
 class Preparation(Backbone, DataSource):
-    """What records hold."""
+    """Content of the records."""
 
-    targets: tuple[str, ...] = setting(TARGETS, "What to learn.", choices=ALL_TARGETS)
+    targets: tuple[str, ...] = setting(
+        TARGETS,
+        "Targets to learn, in this order. Expectancy and power need a data set that rates them.",
+        choices=ALL_TARGETS,
+    )
     clip: Clip = Clip()
     runtime: Runtime = Runtime()
 
@@ -373,35 +418,50 @@ class Preparation(Backbone, DataSource):
         in_order = tuple(target for target in ALL_TARGETS if target in self.targets)
         _require(
             bool(self.targets) and self.targets == in_order,
-            f"`targets` must be named once each, in the order {','.join(ALL_TARGETS)}, found "
-            f"{','.join(self.targets)}",
+            f"`targets` must name each target at most once, in the order {','.join(ALL_TARGETS)}, "
+            f"found {','.join(self.targets) or 'none'}",
         )
 
 
+class Messages(Settings):
+    """What is shown."""
+
+    verbose: bool = setting(
+        False,
+        "Also show what TensorFlow and the other libraries report, and where an error was raised.",
+        identity=False,
+    )
+
+
 class BeamOptions(Settings):
-    """Preparing on several cores, or on a cluster."""
+    """Preparation on several cores or on a cluster."""
 
     beam_pipeline_options: str | None = setting(
-        None, "Have Apache Beam make the recordings, as runner=FlinkRunner,parallelism=8."
+        None,
+        "Prepares the recordings with Apache Beam, with these pipeline options, such as "
+        "runner=FlinkRunner,parallelism=8. Default: without Beam, one recording at a time.",
     )
 
 
 class Description(Settings):
-    """What describe writes."""
+    """Output."""
 
     output_dir: str | None = setting(
         None, "Folder for tables and figures. Default: DATA_DIR/description/DATASET."
     )
-    faces: int = setting(24, "Faces on each recording's page; 0 for no pages.", _NOT_NEGATIVE)
+    faces: int = setting(
+        24, "Number of faces on each recording's page; 0 for no pages.", _NOT_NEGATIVE
+    )
 
 
 class ReactionDelay(Settings, kw_only=False):
-    """The raters' reaction delay."""
+    """Reaction delay of the raters."""
 
     seconds: tuple[float, ...] | str | None = setting(
         None,
-        "Time by which ratings lag behind the face: one number, one for each target, or auto to find "
-        "it on the training recordings. Default: the data set's own, 0 for most.",
+        "Seconds by which the ratings lag behind the face: one number for all targets, one for "
+        "each target, or auto to estimate it on the training recordings. Default: depends on the "
+        "data set, 0 for most.",
         Bounds(0, 10),
         "seconds",
         "reaction_delay",
@@ -409,29 +469,29 @@ class ReactionDelay(Settings, kw_only=False):
     )
     origin: str = setting(
         "given",
-        "Whether the delay was given or found.",
+        "Whether the delay was given or found by estimation.",
         flag="reaction_delay_origin",
         choices=("given", "found"),
         identity=False,
         derived=True,
     )
 
-    def each(self, targets: int) -> tuple[float, ...]:
-        """The delay of each target, in seconds.
+    def per_target(self, targets: int) -> tuple[float, ...]:
+        """Returns the delay of each target, in seconds.
 
         Raises:
-          ValueError: it is still to be found.
+          ValueError: the delay is not known yet.
         """
         if not isinstance(self.seconds, tuple):
-            raise ValueError(f"the reaction delay is still {self.seconds}")
+            raise ValueError(f"the reaction delay is still {self.seconds}, expected numbers")
         return self.seconds * targets if len(self.seconds) == 1 else self.seconds
 
 
 class StackedLSTM(Settings, kw_only=False):
-    """The temporal model (section 4.3: two stacked layers of 50 and 40 cells)."""
+    """Temporal model (section 4.3: two stacked layers of 50 and 40 cells)."""
 
     units: tuple[int, ...] = setting(
-        (50, 40), "Cells of each LSTM layer.", _NATURAL, "", "lstm_units"
+        (50, 40), "Number of cells in each LSTM layer, first to last.", _NATURAL, "", "lstm_units"
     )
 
     def check(self) -> None:
@@ -443,19 +503,45 @@ def _weight(default: float, help: str, flag: str) -> Any:
 
 
 class LossWeights(Settings, kw_only=False):
-    """The loss (section 4.3: w1 = w2 = w3 = 10, lambda = 1000). A weight of 0 switches a term off."""
+    """Loss; a weight of 0 switches a term off (section 4.3: w1 = w2 = w3 = 10, lambda = 1000)."""
 
-    label: float = _weight(1.0, "Weight of the label term (equation 2).", "label_weight")
-    trend: float = _weight(10.0, "Weight of the trend term (w1; equation 3).", "trend_weight")
-    local: float = _weight(10.0, "Weight of the local term (w2; equation 4).", "local_weight")
-    global_: float = _weight(10.0, "Weight of the global term (w3; equation 5).", "global_weight")
-    siamese: float = _weight(
-        1000.0, "Weight of the Siamese term (lambda; equation 6).", "siamese_weight"
+    label: float = _weight(
+        1.0,
+        "Weight of the label loss: the error of the predictions themselves (equation 2).",
+        "label_weight",
     )
-    ccc: float = _weight(0.0, "Weight of 1 - CCC, which is not in the paper.", "ccc_weight")
+    trend: float = _weight(
+        10.0,
+        "Weight of the trend loss: the error of the change from one frame of a clip to the next "
+        "(w1, equation 3).",
+        "trend_weight",
+    )
+    local: float = _weight(
+        10.0,
+        "Weight of the local loss: the error of the range within each interval of a clip "
+        "(w2, equation 4).",
+        "local_weight",
+    )
+    global_: float = _weight(
+        10.0,
+        "Weight of the global loss: the error of the range over a whole clip (w3, equation 5).",
+        "global_weight",
+    )
+    siamese: float = _weight(
+        1000.0,
+        "Weight of the Siamese loss: the error of the change from a clip to its twin clip, one "
+        "frame later (lambda, equation 6).",
+        "siamese_weight",
+    )
+    ccc: float = _weight(
+        0.0,
+        "Weight of 1 minus the concordance correlation coefficient, which is not in the paper.",
+        "ccc_weight",
+    )
     num_intervals: int = setting(
         5,
-        "Number of local-loss intervals (M in equation 4; the paper gives none).",
+        "Number of intervals that the local loss divides a clip into (M in equation 4; the paper "
+        "gives no value).",
         _NATURAL,
         flag="local_intervals",
     )
@@ -463,52 +549,72 @@ class LossWeights(Settings, kw_only=False):
     def check(self) -> None:
         _require(
             self.label + self.trend + self.local + self.global_ + self.siamese + self.ccc > 0,
-            "the weights of all loss terms are 0: give at least one, such as `label_weight=1`",
+            "the weights of all loss terms are 0, expected one above 0: for example, give "
+            "`label_weight=1`",
         )
 
 
 class Arithmetic(Settings):
-    """How training is computed."""
+    """Speed and precision of training."""
 
     jit_compile: bool = setting(False, "Compile the training step with XLA.", identity=False)
-    mixed_precision: bool = setting(False, "Compute matrix products in bfloat16.")
+    mixed_precision: bool = setting(
+        False, "Compute matrix products in bfloat16 instead of float32."
+    )
 
 
 class Training(Arithmetic):
-    """Training of the temporal model. The paper gives no optimizer; these numbers are ours."""
+    """Training of the temporal model (the paper names no optimizer; the defaults are ours)."""
 
     epochs: int = setting(100, "Maximum number of epochs.", _NATURAL, identity=False)
-    batch_size: int = setting(32, "Pairs of twin clips in a batch.", _NATURAL)
+    batch_size: int = setting(32, "Number of pairs of twin clips in a batch.", _NATURAL)
     learning_rate: float = setting(2e-3, "Learning rate of the Adam optimizer.", _POSITIVE)
     warmup_epochs: int = setting(
-        5, "Epochs over which the weights of the constraining terms rise.", _NOT_NEGATIVE
+        5,
+        "Number of epochs over which the weights of the local, global and Siamese losses rise "
+        "from 0 to their full values; 0 for full weights from the start.",
+        _NOT_NEGATIVE,
     )
     patience: int = setting(
         10,
-        "Epochs without a better CC before training stops.",
+        "Training stops after this many epochs without a better score on the dev recordings.",
         _NATURAL,
         identity=False,
     )
     select_by: str = setting(
-        "cc", "What chooses the best epoch: the mean CC or CCC on dev.", choices=("cc", "ccc")
+        "cc",
+        "Score that selects the best epoch: the mean correlation (cc) or the mean concordance "
+        "correlation (ccc) of the dev recordings.",
+        choices=("cc", "ccc"),
     )
     learning_rate_schedule: str = setting(
         "constant",
-        "Whether the learning rate stays, or falls to 0 over the epochs along a cosine.",
+        "Learning rate over the epochs: constant, or falling to 0 along a cosine.",
         choices=("constant", "cosine"),
     )
     gradient_clip: float = setting(
-        0.0, "Longest gradient; longer ones are shortened to it. 0 for no limit.", _NOT_NEGATIVE
+        0.0,
+        "Maximum norm of the gradient; a longer gradient is scaled down to it. 0 for no limit.",
+        _NOT_NEGATIVE,
     )
-    clip_hop: int = setting(5, "Distance between clips' starts.", _NATURAL, "frames")
+    clip_hop: int = setting(
+        5,
+        "Distance between the starts of neighbouring training clips, in frames at the usual frame "
+        "rate.",
+        _NATURAL,
+        "frames",
+    )
     feature_dropout: float = setting(
-        0.0, "Part of the features set to 0 in a pair of clips, for data with few faces.", _PART
+        0.0,
+        "Fraction of the features that are set to 0, the same ones throughout a pair of twin "
+        "clips. Useful when the data show few different faces.",
+        _PART,
     )
-    seed: int = setting(0, "Seed of the initial weights and the order of the clips.", _SEED)
+    seed: int = setting(0, "Random seed of the initial weights and the order of the clips.", _SEED)
 
 
 class Study(Preparation):
-    """A data set, its features, and the model trained on them."""
+    """Data set, features, temporal model and training."""
 
     reaction_delay: ReactionDelay = ReactionDelay()
     lstm: StackedLSTM = StackedLSTM()
@@ -519,43 +625,50 @@ class Study(Preparation):
         super().check()
         _require(
             not self.loss.local or self.loss.num_intervals <= self.clip.frames,
-            f"`clip_frames={self.clip.frames}` has no frame for each of the "
-            f"{self.loss.num_intervals} intervals of the local loss: lower `local_intervals`",
+            f"`clip_frames={self.clip.frames}` is less than the {self.loss.num_intervals} "
+            "intervals of the local loss: give more `clip_frames` or lower `local_intervals`",
         )
         seconds = self.reaction_delay.seconds
         _require(
             not isinstance(seconds, tuple) or len(seconds) in (1, len(self.targets)),
             f"`reaction_delay` must be one number, or one for each of {', '.join(self.targets)}, "
-            f"found {seconds}",
+            f"found {text_of(seconds)}",
         )
 
 
 class Experiment(Study):
-    """A run."""
+    """Run."""
 
-    workdir: str | None = setting(None, "Folder of the run. Default: runs/DATASET.", identity=False)
+    workdir: str | None = setting(
+        None,
+        "Folder of the run. If it holds a run, that run is continued. Default: runs/DATASET.",
+        identity=False,
+    )
 
 
 class Reproduction(Study):
-    """The runs that the paper's tables are made of."""
+    """Runs for the paper's tables."""
 
     workdir: str | None = setting(
-        None, "Folder of all runs and of the report. Default: runs/reproduce-DATASET."
+        None, "Folder for all runs and the report. Default: runs/reproduce-DATASET."
     )
-    seeds: int = setting(5, "Runs of each loss, with the seeds from `seed` on.", _NATURAL)
+    seeds: int = setting(
+        5, "Number of runs of each row. Their random seeds count up from `seed`.", _NATURAL
+    )
     rows: tuple[str, ...] = setting(
         (),
-        f"What to compare, some of {', '.join(ROWS)}: sums of loss terms (La: label, T: trend, Lo: local, "
-        "G: global, S: Siamese), 1 - CCC alone, the mean rating, and ridge regression on the features. "
-        "Default: all.",
+        f"Rows to compare, some of {', '.join(ROWS)}. These are sums of loss terms (La: label, T: "
+        "trend, Lo: local, G: global, S: Siamese), 1 - CCC as the only loss, and two baselines: "
+        "the mean rating, and ridge regression on the features. Default: all.",
     )
     folds: int | None = setting(
         None,
-        "Number of parts that all recordings are dealt to, by subject where he is known. In turn one part "
-        "is tested, the next chooses the epoch, the others train. Default: the partitions.",
+        "Number of folds for cross-validation over all recordings, or over all subjects if the "
+        "data set names them. Each fold is the test set once; the next fold selects the epoch, "
+        "and the others are trained on. Default: no cross-validation, but the data set's split.",
         Bounds(3),
     )
-    workers: int = setting(2, "Number of runs side by side.", _NATURAL)
+    workers: int = setting(2, "Number of runs to train at the same time.", _NATURAL)
 
     def check(self) -> None:
         super().check()
@@ -567,16 +680,22 @@ class Reproduction(Study):
 
 
 class RunModel(Settings):
-    """The model."""
+    """Model."""
 
     workdir: str | None = setting(
-        None, "Folder of a run. Default: the model that comes with the package."
+        None,
+        "Folder of the run whose model is used; evaluate needs it. Default: the model that comes "
+        "with the package.",
     )
-    model: str = setting("best", "Which of the run's models.", choices=("best", "last"))
+    model: str = setting(
+        "best",
+        "Which of the run's models: that of the best or of the last epoch.",
+        choices=("best", "last"),
+    )
 
 
 class WholeModel(RunModel):
-    """The model, with its CNN."""
+    """CNN of the model."""
 
     backbone_weights: str | None = setting(
         None, "Weights file of the CNN. Default: the file that the model was trained with."
@@ -584,12 +703,12 @@ class WholeModel(RunModel):
 
 
 class Evaluation(WholeModel):
-    """What is evaluated."""
+    """Recordings to evaluate on."""
 
-    split: str = setting("dev", "The recordings to evaluate on.", choices=SPLITS)
+    split: str = setting("dev", "Partition of the data set to evaluate on.", choices=SPLITS)
 
 
-class Finetuning(Arithmetic, Backbone, Places):
+class Finetuning(Arithmetic, Backbone, DataFolders):
     """Training of the CNN on discrete expressions. The paper gives no numbers; these are ours."""
 
     dataset: str | None = setting(None, "The data set.", choices=("fer2013",))
@@ -618,17 +737,22 @@ class Finetuning(Arithmetic, Backbone, Places):
 
 
 class Inputs(Settings):
-    """What is predicted."""
+    """Input."""
 
     video: tuple[str, ...] = setting(
         (),
-        "A video, a folder, a pattern such as 'talks/*.mp4', or pictures such as 'talk/%05d.png'. "
-        "May be repeated.",
+        "Video file, folder, pattern such as 'talks/*.mp4', or sequence of pictures such as "
+        "'talk/%05d.png'. May be repeated.",
         repeated=True,
     )
-    camera: str | None = setting(None, "A camera's number, or the address of a stream.")
+    camera: str | None = setting(
+        None, "Number of a camera, such as 0, or address of a stream; instead of `video`."
+    )
     max_seconds: float | None = setting(
-        None, "Time after which the camera is switched off. Default: Ctrl-C.", _POSITIVE, "seconds"
+        None,
+        "Seconds after which the camera is switched off. Default: it runs until Ctrl-C or q.",
+        _POSITIVE,
+        "seconds",
     )
 
     def check(self) -> None:
@@ -643,42 +767,56 @@ class Inputs(Settings):
 
 
 class Outputs(Settings):
-    """What is written."""
+    """Output."""
 
-    output_dir: str = setting("predictions", "Folder that gets a folder for each input.")
+    output_dir: str = setting("predictions", "Folder for the results. Each input gets a subfolder.")
     outputs: tuple[str, ...] = setting(
-        ("csv", "figure", "video"), "What to write; jsonl is for standard output.", choices=OUTPUTS
+        ("csv", "figure", "video"),
+        "Results to write: tables (csv, parquet), a figure over time, the annotated video, a JSON "
+        "object for each frame on standard output (jsonl), or a window on the screen.",
+        choices=OUTPUTS,
     )
-    posteriors: bool = setting(False, "Also write the probabilities of the expressions.")
+    posteriors: bool = setting(False, "Also write the probabilities of the seven expressions.")
 
     def check(self) -> None:
         _require(bool(self.outputs), f"`outputs` must be some of {', '.join(OUTPUTS)}, found none")
 
     @property
     def images(self) -> bool:
-        """Whether the pictures themselves are needed."""
+        """Whether an output shows the frames themselves."""
         return not {"video", "window"}.isdisjoint(self.outputs)
 
 
 class Prediction(Settings):
-    """Faces in time."""
+    """Face tracking and prediction."""
 
     inference: str = setting(
         "stream",
-        "Whether the LSTM's state runs on over the whole recording (stream), or starts anew with "
-        "every clip, as in training (clip).",
+        "How long the LSTM keeps its state: over the whole recording (stream), or until the end of "
+        "a clip, as in training (clip).",
         choices=("stream", "clip"),
     )
     max_faces: int | None = setting(
-        1, "Maximum number of faces followed, the most prominent.", _NATURAL, words={"all": None}
+        1,
+        "Maximum number of faces to follow at a time, the most prominent ones.",
+        _NATURAL,
+        words={"all": None},
     )
     identity_seconds: float = setting(
-        2.0, "Time away that keeps a face's id.", _NOT_NEGATIVE, "seconds"
+        2.0,
+        "Longest absence after which a returning face keeps its face_id.",
+        _NOT_NEGATIVE,
+        "seconds",
     )
     hold_seconds: float = setting(
-        0.5, "Time that a prediction stands after its face is gone.", _NOT_NEGATIVE, "seconds"
+        0.5,
+        "How long the last prediction is repeated after a face disappears.",
+        _NOT_NEGATIVE,
+        "seconds",
     )
-    batch_faces: int = setting(32, "Faces of a file that pass through the CNN at once.", _NATURAL)
+    batch_faces: int = setting(
+        32, "Number of faces in a batch for the CNN; for files, not for a camera.", _NATURAL
+    )
 
     def check(self) -> None:
         _require(
@@ -689,23 +827,29 @@ class Prediction(Settings):
 
 
 class Networks(WholeModel, Cache):
-    """The networks, and how the CNN is computed."""
+    """Trained networks, and the computation of the CNN."""
 
     runtime: Runtime = Runtime()
 
 
 class Export(WholeModel):
-    """What is exported."""
+    """Export."""
 
     export_dir: str | None = setting(
         None,
-        "A folder that does not exist yet, named by the version's number. Default: models/ast_net/1, "
-        "or models/ast_net_FORMAT/1.",
+        "New folder for the exported model; its name is the version number. Default: "
+        "models/ast_net/1 for saved_model, models/ast_net_FORMAT/1 for the other formats.",
     )
     format: str = setting(
-        "saved_model", "File format; saved_model is for TensorFlow Serving.", choices=EXPORT_FORMATS
+        "saved_model",
+        "File format. TensorFlow Serving reads saved_model.",
+        choices=EXPORT_FORMATS,
     )
-    cnn: bool = setting(True, "Also export what takes faces; without, only what takes features.")
+    cnn: bool = setting(
+        True, "Export the CNN with the temporal model. Without it, the inputs are features."
+    )
     precision: str = setting(
-        "auto", "Precision of the CNN; auto is float32.", choices=("auto", "float32", "bfloat16")
+        "auto",
+        "Numerical precision of the CNN. auto means float32.",
+        choices=("auto", "float32", "bfloat16"),
     )

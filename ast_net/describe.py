@@ -8,6 +8,7 @@ def describe(arguments: cli.Arguments) -> None:
     settings, outputs = arguments.read(config.Preparation), arguments.read(config.Description)
     from ast_net.reports import inspection
 
+    main.say_what_it_runs_on()
     inspection.describe(settings, outputs)
 
 

@@ -1,9 +1,9 @@
-"""The one error that users are meant to read."""
+"""The exception whose message is written for users."""
 
 
 class InputError(ValueError):
-    """Something the user gave cannot be used.
+    """The user's input cannot be used.
 
-    The message names the file or setting, what was found, what was expected and the remedy. The verbs
-    print it without a traceback; everything else that is raised is a defect of the package.
+    The message names the file or setting, what was found, what was expected, and what to do. The
+    commands print it without a traceback; any other exception is a bug in the package.
     """

@@ -9,6 +9,7 @@ def evaluate(arguments: cli.Arguments) -> None:
     settings = arguments.read(config.Evaluation)
     from ast_net.training import runs
 
+    main.say_what_it_runs_on()
     runs.evaluate(run, settings, may_prepare=workdir.may_write(arguments, run))
 
 

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all."""
+"""Writes files and folders so that they appear whole or not at all, and reports damaged ones."""
 
 import contextlib
 import errno
@@ -11,16 +11,16 @@ from collections.abc import Iterator
 
 from ast_net import errors
 
-# With these errors nothing else can be written, either.
+# After one of these errors, other files cannot be written either.
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @contextlib.contextmanager
 def whole(path: str | pathlib.Path) -> Iterator[pathlib.Path]:
-    """Gives a temporary path; what is written there moves to `path` at the end, or is deleted.
+    """Yields a temporary path and moves that file to `path` at the end; deletes it on an error.
 
-    The temporary file is in the same folder, which is created if need be, and has the same suffix,
-    because some writers choose the format by it.
+    The temporary file lies in the same folder, which is created if necessary. It has the same
+    suffix, because some writers choose the format by the suffix.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,10 +34,12 @@ def whole(path: str | pathlib.Path) -> Iterator[pathlib.Path]:
 
 @contextlib.contextmanager
 def whole_folder(path: str | pathlib.Path, exist_ok: bool = True) -> Iterator[pathlib.Path]:
-    """Does what `whole` does, for a new folder; one that another process made first stays.
+    """Does the same as `whole` for a new folder.
+
+    If another process creates `path` first, that folder is kept.
 
     Raises:
-      OSError: there is such a folder, and not `exist_ok`, or it cannot be written.
+      OSError: the folder exists and `exist_ok` is false, or it cannot be written.
     """
     path = pathlib.Path(path)
     temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
@@ -57,30 +59,30 @@ def whole_folder(path: str | pathlib.Path, exist_ok: bool = True) -> Iterator[pa
 def reading(
     path: str | pathlib.Path, content: str, remedy: str = "check the path, or copy it again"
 ) -> Iterator[None]:
-    """Turns whatever goes wrong while a file is read into an InputError that names the file.
+    """Turns any exception raised while a file is read into an InputError that names the file.
 
-    Parsers, h5py, Keras and SciPy raise almost any exception for a damaged file, others in every
-    version.
+    For a damaged file, parsers, h5py, Keras and SciPy raise almost any exception, and it differs
+    from version to version.
 
     Args:
       path: the file.
-      content: what it should hold, "JSON".
-      remedy: what to do, or which file would do.
+      content: what the file should contain, such as "JSON".
+      remedy: what the user should do, or which file is expected.
 
     Raises:
-      InputError: in place of every exception, except when memory is used up.
+      InputError: in place of any exception, except when memory runs out.
     """
     try:
         yield
     except MemoryError:
         raise
     except Exception as error:
-        import tensorflow as tf  # Takes seconds, and most users of this module do not need it.
+        import tensorflow as tf  # Importing takes seconds, and most callers do not need it.
 
         if isinstance(error, tf.errors.ResourceExhaustedError):
             raise
         reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
-        # Keras adds lines of numbers and layers.
+        # Keras adds many lines about numbers and layers.
         reason = textwrap.shorten(reason, 400)
         raise errors.InputError(
             f"{path}: cannot be read as {content} ({reason}); {remedy}"
@@ -89,15 +91,15 @@ def reading(
 
 @contextlib.contextmanager
 def tensorflow_output(path: str | pathlib.Path) -> Iterator[None]:
-    """Turns TensorFlow's errors into OSError; for the lines that write a file, and no others.
+    """Turns TensorFlow's errors into OSError. Use it only around the lines that write a file.
 
-    TensorFlow raises the same errors for a full disk as for a full GPU or the end of a data set.
+    TensorFlow raises the same errors for a full disk, a full GPU and the end of a data set.
     """
-    import tensorflow as tf  # Takes seconds, and most users of this module do not need it.
+    import tensorflow as tf  # Importing takes seconds, and most callers do not need it.
 
     try:
         yield
     except tf.errors.OpError as error:
-        # The name of the operation comes before what happened.
+        # The message begins with the name of the operation; the reason follows.
         reason = error.message.rpartition("}} ")[2]
         raise OSError(errno.ENOSPC, f"cannot be written ({reason})", str(path)) from error

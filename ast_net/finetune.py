@@ -11,6 +11,7 @@ def finetune(arguments: cli.Arguments) -> None:
         settings = workdir.reopen(arguments, config.Finetuning)
     from ast_net.training import expressions
 
+    main.say_what_it_runs_on()
     expressions.finetune(settings)
 
 

@@ -1,14 +1,14 @@
-"""Runs commands side by side, each in a process with its share of the cores.
+"""Runs commands in parallel, each in a process with its share of the cores.
 
-What is finished is recorded, so that a call that was stopped goes on. A command holds a lock on its
-log for as long as its process lives: two calls in one folder share the work, and after a call that
-was killed no command is begun anew while its old process is still at it.
+Finished commands are recorded, so that an interrupted call can be repeated and continues. A command
+holds a lock on its log file while its process lives. Two calls in the same folder therefore share
+the work, and a command is not started again while a process left over from a killed call still runs
+it.
 """
 
 import collections
 import contextlib
 import dataclasses
-import fcntl
 import json
 import os
 import pathlib
@@ -20,11 +20,18 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
-from ast_net import files
+from absl import logging
 
-# Seconds.
-_POLL, _GRACE = 0.1, 10.0
-_THREADS = (
+from ast_net import errors, files, screen
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+# Seconds between two looks at the processes, and from SIGTERM to SIGKILL.
+_POLL_INTERVAL, _GRACE_PERIOD = 0.1, 10.0
+_THREAD_VARIABLES = (
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
     "OMP_NUM_THREADS",
@@ -34,12 +41,12 @@ _THREADS = (
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """A command of this Python.
+    """A command that this Python interpreter runs.
 
     Attributes:
-      name: other commands have other names; FOLDER/NAME.log is its log.
-      arguments: after the interpreter: ("-m", "ast_net.train", "--dataset=demo").
-      outputs: files that it leaves; where one is missing it is not finished.
+      name: a unique name; the log is FOLDER/NAME.log.
+      arguments: those after the interpreter, such as ("-m", "ast_net.train", "--dataset=demo").
+      outputs: the files that the command writes; it is unfinished while one of them is missing.
     """
 
     name: str
@@ -48,71 +55,87 @@ class Command:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Started:
+class _RunningCommand:
     command: Command
     process: subprocess.Popen
-    since: float
+    start_time: float
+
+
+def require_file_locks() -> None:
+    """Checks that the system has the file locks that `run` needs.
+
+    Raises:
+      InputError: this is Windows, where a process cannot inherit a lock.
+    """
+    if fcntl is None:
+        raise errors.InputError(
+            "Windows has no file locks that a process can inherit, which parallel runs need: use "
+            "the Windows Subsystem for Linux, or call train once for each run"
+        )
 
 
 def run(folder: str | pathlib.Path, commands: Sequence[Command], workers: int) -> dict[str, str]:
-    """Runs those commands that are not finished, and prints a line as each of them ends.
+    """Runs the unfinished commands and logs a line when one of them ends.
 
     A command that fails does not stop the others. If this process is interrupted or terminated, it
-    ends the commands' processes first.
+    terminates the commands' processes first.
 
     Args:
-      folder: gets NAME.log, with what a command prints, and NAME.json once it has succeeded.
-      commands: begun in this order.
-      workers: how many run side by side.
+      folder: receives NAME.log, the output of a command, and NAME.json once it has succeeded.
+      commands: started in this order.
+      workers: the number of commands that run in parallel.
 
     Returns:
-      What is known of each command that failed, by name.
+      {name: reason} of the commands that failed.
     """
     folder = pathlib.Path(folder)
-    waiting = collections.deque(c for c in commands if _seconds(folder, c) is None)
+    waiting = collections.deque(c for c in commands if _duration(folder, c) is None)
     workers = min(workers, len(waiting))
     if not waiting:
         return {}
-    threads = max(1, _cores() // workers)
-    print(
-        f"{len(waiting)} of {len(commands)} runs to do, {workers} at a time, threads of each: "
-        f"{threads}; logs: {folder}",
-        flush=True,
+    threads = max(1, cores() // workers)
+    logging.info(
+        f"{len(waiting)} of {screen.number(len(commands), 'run')} to do, {workers} at a time with "
+        f"{screen.number(threads, 'thread')} each; logs in {screen.shown(folder)}"
     )
-    running: list[_Started] = []
+    running: list[_RunningCommand] = []
     failures: dict[str, str] = {}
-    with _stopped_at_the_end(running):
+    with (
+        screen.Progress("running", len(waiting), "runs", lines=False) as progress,
+        _terminating(running),
+    ):
         while waiting or running:
-            # Commands that another call is at go to the end of the queue.
+            # Commands that another call is running go to the end of the queue.
             for _ in range(len(waiting) if len(running) < workers else 0):
                 command = waiting.popleft()
-                if _seconds(folder, command) is not None:
+                if _duration(folder, command) is not None:
                     continue
                 process = _start(folder, command, threads)
                 if process is None:
                     waiting.append(command)
                     continue
-                running.append(_Started(command, process, time.monotonic()))
+                running.append(_RunningCommand(command, process, time.monotonic()))
                 if len(running) == workers:
                     break
-            for started in [one for one in running if one.process.poll() is not None]:
-                running.remove(started)
-                problem = _finish(folder, started)
+            for job in [job for job in running if job.process.poll() is not None]:
+                running.remove(job)
+                problem = _finish(folder, job)
                 if problem:
-                    failures[started.command.name] = problem
-                left = _left(folder, commands, len(waiting), running, workers)
+                    failures[job.command.name] = problem
+                left = _time_left(folder, commands, len(waiting), running, workers)
                 number = len(commands) - len(waiting) - len(running)
-                print(
-                    f"[{number}/{len(commands)}] {started.command.name}: "
-                    f"{problem or f'{time.monotonic() - started.since:.0f} s'}{left}",
-                    flush=True,
+                (logging.warning if problem else logging.info)(
+                    f"[{number}/{len(commands)}] {job.command.name}: "
+                    f"{problem or f'{time.monotonic() - job.start_time:.0f} s'}{left}"
                 )
+                progress.update()
             if running or waiting:
-                time.sleep(_POLL)
+                time.sleep(_POLL_INTERVAL)
     return failures
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Returns the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -126,32 +149,32 @@ def _record(folder: pathlib.Path, command: Command) -> pathlib.Path:
     return folder / f"{command.name}.json"
 
 
-def _seconds(folder: pathlib.Path, command: Command) -> float | None:
-    """How long the command took; None if it is not finished."""
+def _duration(folder: pathlib.Path, command: Command) -> float | None:
+    """Returns how long a finished command took, in seconds; None if it is unfinished."""
     try:
         record = json.loads(_record(folder, command).read_text())
         same = record["arguments"] == list(command.arguments)
         if same and all(path.exists() for path in command.outputs):
             return float(record["seconds"])
     except (OSError, ValueError, LookupError, TypeError):
-        pass  # none, or a damaged one: the command runs again
+        pass  # The record is missing or damaged: the command runs again.
     return None
 
 
 def _start(folder: pathlib.Path, command: Command, threads: int) -> subprocess.Popen | None:
-    """Starts a command; None if another call is at it."""
+    """Starts a command; returns None if another call is running it."""
     path = _log(folder, command)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as log:
         try:
-            # The process inherits the lock with the open file, and keeps it until it ends.
+            # The process inherits the open file and its lock, and holds the lock until it ends.
             fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return None
         log.write(f"$ python {shlex.join(command.arguments)}\n".encode())
         log.flush()
-        environment = dict.fromkeys(_THREADS, str(threads))
-        # On a GPU each process would take all of the memory.
+        environment = dict.fromkeys(_THREAD_VARIABLES, str(threads))
+        # Without this, each process would reserve all of the GPU's memory.
         environment |= {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "PYTHONUNBUFFERED": "1"}
         return subprocess.Popen(
             [sys.executable, *command.arguments],
@@ -159,16 +182,16 @@ def _start(folder: pathlib.Path, command: Command, threads: int) -> subprocess.P
             stdout=log,
             stderr=subprocess.STDOUT,
             env={**os.environ, **environment},
-            start_new_session=True,  # Ctrl-C comes to this process alone, which ends the others
+            start_new_session=True,  # Ctrl-C reaches only this process, which ends the others.
         )
 
 
-def _finish(folder: pathlib.Path, started: _Started) -> str:
-    """Records that a command has succeeded, or says why it has not."""
-    command, code = started.command, started.process.returncode
+def _finish(folder: pathlib.Path, job: _RunningCommand) -> str:
+    """Records that a command has succeeded, or returns why it failed."""
+    command, code = job.command, job.process.returncode
     missing = [str(path) for path in command.outputs if not path.exists()]
     if code == 0 and not missing:
-        record = {"arguments": command.arguments, "seconds": time.monotonic() - started.since}
+        record = {"arguments": command.arguments, "seconds": time.monotonic() - job.start_time}
         with files.whole(_record(folder, command)) as temporary:
             temporary.write_text(json.dumps(record))
         return ""
@@ -176,48 +199,47 @@ def _finish(folder: pathlib.Path, started: _Started) -> str:
     lines = log.read_text(errors="replace").splitlines()
     reason = next((line for line in reversed(lines) if line.strip()), "")
     if code < 0:
-        reason = f"ended by {signal.Signals(-code).name}"
+        reason = f"killed by {signal.Signals(-code).name}"
     elif code == 0:
-        reason = f"left no {', '.join(missing)}"
+        reason = f"did not write {', '.join(missing)}"
     return f"failed: {reason} (see {log})"
 
 
-def _left(
+def _time_left(
     folder: pathlib.Path,
     commands: Sequence[Command],
     waiting: int,
-    running: Sequence[_Started],
+    running: Sequence[_RunningCommand],
     workers: int,
 ) -> str:
-    """How long the rest will take, if it takes as long as what is finished."""
-    done = [s for s in (_seconds(folder, command) for command in commands) if s is not None]
-    if not done or not (waiting or running):
+    """Estimates the remaining time from the mean duration of the finished commands."""
+    durations = [s for s in (_duration(folder, command) for command in commands) if s is not None]
+    if not durations or not (waiting or running):
         return ""
-    usual, now = sum(done) / len(done), time.monotonic()
-    rest = waiting * usual + sum(max(0.0, usual - (now - one.since)) for one in running)
-    minutes = rest / workers / 60
-    return f"; about {minutes:.0f} min left" if minutes >= 1 else "; less than a minute left"
+    mean, now = sum(durations) / len(durations), time.monotonic()
+    seconds = waiting * mean + sum(max(0.0, mean - (now - job.start_time)) for job in running)
+    return f"; {screen.time_left(seconds / workers)}"
 
 
 @contextlib.contextmanager
-def _stopped_at_the_end(running: list[_Started]) -> Iterator[None]:
-    """Ends what is still running, whatever ends this process, but for SIGKILL."""
+def _terminating(running: list[_RunningCommand]) -> Iterator[None]:
+    """Terminates the running commands when this process ends, unless SIGKILL ends it."""
 
     def end(number: int, _) -> None:
         raise SystemExit(128 + number)
 
-    before = {}
+    handlers = {}
     if threading.current_thread() is threading.main_thread():
-        before = {s: signal.signal(s, end) for s in (signal.SIGTERM, signal.SIGHUP)}
+        handlers = {s: signal.signal(s, end) for s in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
         for number in (signal.SIGTERM, signal.SIGKILL):
-            for started in running:
+            for job in running:
                 with contextlib.suppress(ProcessLookupError):
-                    os.killpg(started.process.pid, number)
-            for started in running:
+                    os.killpg(job.process.pid, number)
+            for job in running:
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    started.process.wait(_GRACE)
-        for number, handler in before.items():
+                    job.process.wait(_GRACE_PERIOD)
+        for number, handler in handlers.items():
             signal.signal(number, handler)

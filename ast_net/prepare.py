@@ -1,6 +1,6 @@
 """python -m ast_net.prepare: videos and ratings to records, without training."""
 
-from ast_net import cli, config, main
+from ast_net import cli, config, main, screen
 
 
 def prepare(arguments: cli.Arguments) -> None:
@@ -8,9 +8,10 @@ def prepare(arguments: cli.Arguments) -> None:
     settings, beam = arguments.read(config.Preparation), arguments.read(config.BeamOptions)
     from ast_net.records import store
 
+    main.say_what_it_runs_on()
     prepared = store.prepare(settings, beam.beam_pipeline_options)
-    count = sum(map(len, prepared.splits.values()))
-    print(f"{prepared.dataset}: records of {count} recordings in {prepared.folder}")
+    count = screen.number(sum(map(len, prepared.splits.values())), "recording")
+    print(f"{prepared.dataset}: {count}, prepared in {screen.shown(prepared.folder)}")
 
 
 if __name__ == "__main__":

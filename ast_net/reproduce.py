@@ -8,6 +8,7 @@ def reproduce(arguments: cli.Arguments) -> None:
     settings = arguments.read(config.Reproduction)
     from ast_net.training import reproduction
 
+    main.say_what_it_runs_on()
     reproduction.reproduce(settings)
 
 

@@ -13,6 +13,7 @@ def train(arguments: cli.Arguments) -> None:
     # Mistakes in flags need not wait for TensorFlow; so in all verbs.
     from ast_net.training import runs
 
+    main.say_what_it_runs_on()
     runs.train_and_evaluate(run, may_prepare=may_prepare)
 
 

@@ -1,4 +1,7 @@
-"""The folder that a run leaves behind (its layout is in the README), and whose run it is."""
+"""The folder of a run (workdir): its file names, and the settings of the run that owns it.
+
+The README describes the files.
+"""
 
 import pathlib
 from typing import TypeVar
@@ -12,106 +15,110 @@ HISTORY = "history.csv"
 TENSORBOARD = "tensorboard"
 EVALUATION = "evaluation"
 REACTION_DELAY = "reaction_delay"
-# A run may be called again with more of these; run.flags then has the larger number.
-_GROWING = ("epochs", "patience")
+# A run can be continued with a larger number of these; run.flags then holds the larger one.
+_MAY_GROW = ("epochs", "patience")
 
 _Run = TypeVar("_Run", bound=config.Experiment | config.Finetuning)
 
 
 def weights_file(model: str) -> str:
-    """Returns the name of the file with the weights of the best or the last epoch."""
+    """Returns the name of the weights file of a model, best or last."""
     return f"{model}.weights.h5"
 
 
 def find(folder: str | pathlib.Path, group: type[_Run]) -> _Run | None:
-    """Returns the settings of the run in a folder; None if there is none.
+    """Returns the settings of the run in a folder; None if the folder holds no run.
 
     Raises:
-      InputError: its run.flags is damaged, or holds more than a run's settings.
+      InputError: run.flags is damaged, or contains anything but a run's settings.
     """
     path = pathlib.Path(folder) / RUN_FLAGS
     if not path.is_file():
         return None
-    with files.reading(path, "text", "restore it"):
+    with files.reading(path, "text", "restore it, or give another `workdir`"):
         text = path.read_text(encoding="utf-8")
     return cli.deserialise(group, text, path)
 
 
 def reopen(arguments: cli.Arguments, group: type[_Run]) -> _Run:
-    """Returns the settings of the run in `workdir`, with what was given in place of what they had.
+    """Returns the settings of the run in `workdir`, replaced by the flags that were given.
 
-    Files that run.flags names are not opened: they may be somebody else's. What is not given anew is
-    missing from the result, but for `data_dir`, which may be read and must not be written to.
+    The paths in run.flags are dropped, since the workdir may come from somebody else and must not
+    decide which files are opened. The exception is `data_dir`, which may be read, but not written
+    to (`may_write`).
 
     Raises:
-      InputError: there is no such run, or its run.flags is damaged.
+      InputError: the workdir holds no run, or its run.flags is damaged.
     """
     folder = arguments.read(config.RunModel).workdir
     if folder is None:
-        raise errors.InputError("no run: give `workdir=FOLDER`, as it was given to train")
+        raise errors.InputError("no run: give `workdir=FOLDER`, the folder that train used")
     run = find(folder, group)
     if run is None:
         raise errors.InputError(
-            f"{pathlib.Path(folder) / RUN_FLAGS}: no such file; expected the workdir of a run, "
-            "as training with `dataset` leaves it"
+            f"{pathlib.Path(folder) / RUN_FLAGS}: no such file; expected the workdir of a run: "
+            "train one first, or check the path"
         )
-    unknown = {"workdir": folder, "manual_dir": None, "backbone_weights": None}
-    run = config.changed(run, unknown)
+    paths = {"workdir": folder, "manual_dir": None, "backbone_weights": None}
+    run = config.changed(run, paths)
     given = arguments.change(run)
     if given.dataset == run.dataset:
         return given
-    # What was said of the run's data set does not hold for another one.
-    others = config.values(config.DataSource()) | config.values(config.ReactionDelay())
-    return arguments.change(config.changed(run, others))
+    # Settings that describe the run's data set do not apply to another one.
+    defaults = config.values(config.DataSource()) | config.values(config.ReactionDelay())
+    return arguments.change(config.changed(run, defaults))
 
 
 def may_write(arguments: cli.Arguments, run: config.Cache) -> bool:
-    """Whether the run's `data_dir` may be written to: it was given, or is the usual one."""
+    """Returns whether `data_dir` may be written to: it was given as a flag, or is the default."""
     return arguments.has("data_dir") or run.data_dir == config.Cache().data_dir
 
 
 def check(folder: str | pathlib.Path, settings: _Run) -> _Run | None:
-    """Sees that the folder is new, or one that the same run was started in; returns that run.
+    """Checks that a folder is new or holds the same run; returns that run, or None if it is new.
 
     Raises:
-      InputError: the folder holds a run with other settings, or other things.
+      InputError: the folder holds a run with different settings, or other files.
     """
     folder = pathlib.Path(folder)
     run = find(folder, type(settings))
     if run is None:
         if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
             raise errors.InputError(
-                f"{folder}: holds files but no {RUN_FLAGS}, or is a file; expected a new folder or one of "
-                "an earlier run: give another `workdir`"
+                f"{folder}: is a file, or a folder with files but no {RUN_FLAGS}; expected a new "
+                "folder or the workdir of an earlier run: give another `workdir`"
             )
         return None
     differing = list(config.differences(run, settings))
     if differing:
         listed = "".join(
-            f"\n  `{name}`: {config.text_of(there)} there, {config.text_of(here)} now"
-            for name, there, here in differing
+            f"\n  `{name}`: was {config.text_of(old)}, is now {config.text_of(new)}"
+            for name, old, new in differing
         )
         reason = ""
         if "epochs" in {name for name, _, _ in differing}:
             reason = "\nThe learning rate's schedule depends on the number of epochs."
         raise errors.InputError(
-            f"{folder}: this workdir was created with a different configuration:{listed}{reason}\nGive "
-            "another `workdir`, or the settings as they were"
+            f"{folder}: this workdir was created with a different configuration:{listed}{reason}\n"
+            "Give another `workdir`, or the same settings as before"
         )
     return run
 
 
 def claim(folder: str | pathlib.Path, settings: _Run) -> None:
-    """Makes the folder and leaves the run's settings in it; of those that are there more epochs count.
+    """Creates the folder and writes the run's settings to it, as run.flags.
+
+    If the folder already holds this run, its settings are kept, except that `epochs` and `patience`
+    become the larger of the two values.
 
     Raises:
-      InputError: as `check`.
+      InputError: see `check`.
     """
     run, path = check(folder, settings), pathlib.Path(folder) / RUN_FLAGS
     if run is not None:
-        before, now = config.values(run), config.values(settings)
-        more = {name: max(before[name], now[name]) for name in _GROWING if name in now}
-        settings = config.changed(run, more)
+        old, new = config.values(run), config.values(settings)
+        larger = {name: max(old[name], new[name]) for name in _MAY_GROW if name in new}
+        settings = config.changed(run, larger)
     text = cli.serialise(settings)
     if run is None or path.read_text(encoding="utf-8") != text:
         with files.whole(path) as temporary:

@@ -1,4 +1,4 @@
-"""How tests call the package: verbs as on a command line, and graphs without tracing them."""
+"""Calls of the package: commands as from a command line, and graphs without tracing."""
 
 import contextlib
 import importlib
@@ -14,27 +14,39 @@ from ast_net import main
 
 
 class Call(NamedTuple):
-    """What a verb left: its exit code, or the message it ended with, and what it printed."""
+    """The result of a command.
+
+    Attributes:
+      ended: its exit code, or the message it ended with.
+      printed: its standard output.
+      said: its standard error.
+    """
 
     ended: int | str
     printed: str
+    said: str
 
 
 def call(verb: str, *flags: str) -> Call:
-    """Runs a verb in this process, with its flags as on a command line."""
+    """Runs a command in this process with these flags."""
     function = getattr(importlib.import_module(f"ast_net.{verb}"), verb)
-    printed = io.StringIO()
-    with mock.patch.object(sys, "argv", [verb, *flags]), contextlib.redirect_stdout(printed):
+    printed, said = io.StringIO(), io.StringIO()
+    code: int | str = 0
+    with (
+        mock.patch.object(sys, "argv", [verb, *flags]),
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(said),
+    ):
         try:
             main.run(verb, function)
         except SystemExit as ended:
-            return Call(ended.code or 0, printed.getvalue())
-    return Call(0, printed.getvalue())
+            code = ended.code or 0
+    return Call(code, printed.getvalue(), said.getvalue())
 
 
 @contextlib.contextmanager
 def eagerly() -> Iterator[None]:
-    """Runs step by step what is a graph otherwise: a few steps take less than its tracing."""
+    """Runs functions step by step, not as graphs: a few steps take less time than tracing."""
     tf.config.run_functions_eagerly(True)
     try:
         yield

@@ -49,7 +49,7 @@ def recola_folder(tmp_path_factory):
     """Two generated recordings, P1 and P2, of 6 seconds in RECOLA's layout; not to be changed."""
     folder = tmp_path_factory.mktemp("recola") / "source"
     settings = synthesis.DemoSettings(seconds=6.0)
-    synthesis.generate(folder, ["P1", "P2"], recola_layouts.OWN, settings)
+    synthesis.generate(folder, ["P1", "P2"], recola_layouts.RELEASE, settings)
     return folder
 
 
@@ -98,7 +98,7 @@ def networks_read_once():
 
 @pytest.fixture(scope="session")
 def drifting_face(portrait) -> Callable[[Sequence[bool]], list[np.ndarray]]:
-    """Makes one picture of 240x320 for each entry; the portrait, where shown, drifts by (2, 1) a frame."""
+    """Makes pictures of 240x320, one for each entry; the portrait, where shown, drifts by (2, 1)."""
 
     def images(shown: Sequence[bool]) -> list[np.ndarray]:
         made = []
@@ -132,7 +132,7 @@ def other_face_video(tmp_path_factory, drifting_face) -> pathlib.Path:
 
 @pytest.fixture(scope="session")
 def whole_way(tmp_path_factory) -> Callable[[str, pathlib.Path, dict[str, tuple[str, ...]]], None]:
-    """Prepares what lies in a folder, trains for one epoch, and evaluates; a video is tracked once."""
+    """Prepares a folder, trains for one epoch, and evaluates; each video is tracked once."""
     data_dir = tmp_path_factory.mktemp("whole_way")
 
     def run(dataset: str, folder: pathlib.Path, partitions: dict[str, tuple[str, ...]]) -> None:
@@ -161,9 +161,9 @@ def whole_way(tmp_path_factory) -> Callable[[str, pathlib.Path, dict[str, tuple[
 def planted_recola(tmp_path, monkeypatch) -> Callable[..., pathlib.Path]:
     """Makes folders in RECOLA's layout, the way from picture to feature being short.
 
-    Videos are stubs of 16 s at 10 frames/s, and features noisy mixtures of two curves that the recording's
-    name and nothing else decides. Ratings are these curves, later by `delays`: {recording: seconds}, of
-    valence and arousal the same. Ratings between `gap` = (from, until) seconds are left out.
+    Videos are stubs of 16 s at 10 frames/s. Features are noisy mixtures of two curves that depend on
+    the recording's name alone. Ratings are these curves, later by `delays`: {recording: seconds}, the
+    same for valence and arousal. Ratings between `gap` = (from, until) seconds are left out.
     """
     times = np.arange(160) / 10.0
     every = np.arange(-50, 161) / 10.0
@@ -201,12 +201,12 @@ def planted_recola(tmp_path, monkeypatch) -> Callable[..., pathlib.Path]:
     ) -> pathlib.Path:
         folder = tmp_path / name
         for recording, delay in delays.items():
-            stub = folder / recola_layouts.OWN.videos[0] / f"{recording}.mp4"
+            stub = folder / recola_layouts.RELEASE.videos[0] / f"{recording}.mp4"
             stub.parent.mkdir(parents=True, exist_ok=True)
             stub.write_text("no pictures")
             for column, target in enumerate(("valence", "arousal")):
                 rated = np.interp(times - delay, every, 0.3 * curves(recording)[:, column])
-                path = folder / recola_layouts.OWN.ratings / target / f"{recording}.csv"
+                path = folder / recola_layouts.RELEASE.ratings / target / f"{recording}.csv"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 rows = [f"{t:.1f};{v:.5f}" for t, v in zip(times, rated) if not gap[0] < t < gap[1]]
                 path.write_text("\n".join(["time;FM1", *rows]) + "\n")

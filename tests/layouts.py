@@ -1,8 +1,8 @@
-"""Writes small folders as data sets lie on people's disks: one function a layout.
+"""Writes small folders in the layouts of the data sets: one function for each layout.
 
-All take the folder and what stands for the recordings' videos, one for all or in turn; without any
-the video files of RECOLA and `recordings` are empty, which is enough where only ratings are read.
-Their gold standard is `course`.
+All take the folder and the videos to copy, which the recordings get in turn. Without videos, the
+video files are empty, which is enough where only ratings are read. The gold standard of RECOLA and
+of `recordings` is `gold_standard`.
 """
 
 import fractions
@@ -18,20 +18,23 @@ import numpy as np
 from ast_net import config
 
 TARGETS = ("valence", "arousal")
-# Rated every 0.04 s for 1.6 s.
+# A rating every 0.04 s for 1.6 s.
 TIMES = np.arange(41) / 25
 
 
 def preparation(dataset: str, partitions=None, **settings) -> config.Preparation:
-    """Settings for short clips; partitions: {split: names of recordings}."""
+    """Returns settings with short clips; partitions: {split: names of recordings}."""
     named = {f"{split}_recordings": names for split, names in (partitions or {}).items()}
     return config.Preparation(
         **{"dataset": dataset, "clip": config.Clip(4, 2), **named, **settings}
     )
 
 
-def course(recording: str, target: str, times: np.ndarray = TIMES) -> np.ndarray:
-    """The gold standard at some times, of two decimals; the recordings' and targets' differ."""
+def gold_standard(recording: str, target: str, times: np.ndarray = TIMES) -> np.ndarray:
+    """Returns the gold standard at some times, rounded to 0.01.
+
+    It differs between recordings and targets.
+    """
     phase = sum(f"{recording} {target}".encode()) % 17
     return np.round(0.6 * np.sin(3 * np.asarray(times) + phase) + 0.1, 2)
 
@@ -39,12 +42,12 @@ def course(recording: str, target: str, times: np.ndarray = TIMES) -> np.ndarray
 def raters(
     recording: str, target: str, offsets=(0.05, -0.05, 0.2, -0.2, 0.11, -0.11)
 ) -> np.ndarray:
-    """What raters say who differ from `course` by as much up as down: [R, raters]."""
-    return course(recording, target)[:, np.newaxis] + np.array(offsets)
+    """Returns ratings [R, raters] whose gold standard is `gold_standard`: the offsets cancel."""
+    return gold_standard(recording, target)[:, np.newaxis] + np.array(offsets)
 
 
 def recola_own(folder: pathlib.Path, *videos: pathlib.Path) -> None:
-    """P16 and P19 of RECOLA's own release."""
+    """Writes P16 and P19 of RECOLA's own release."""
     for k, name in enumerate(("P16", "P19")):
         for target in TARGETS:
             rows = ["time;FM1 ;FM2;FM3;FF1;FF2;FF3 "]
@@ -55,10 +58,10 @@ def recola_own(folder: pathlib.Path, *videos: pathlib.Path) -> None:
 
 
 def recola_centred(folder: pathlib.Path, *videos: pathlib.Path) -> None:
-    """P16 and P19 of RECOLA's CCC-centred ratings: without a header."""
+    """Writes P16 and P19 of RECOLA's CCC-centred ratings, whose files have no header."""
     for k, name in enumerate(("P16", "P19")):
         for target in TARGETS:
-            values = course(name, target)
+            values = gold_standard(name, target)
             rows = [f"{time:.2f},{value:.2f}" for time, value in zip(TIMES, values)]
             path = f"Ratings_affective_behaviour_CCC_centred/{target}/{name}.csv"
             _write(folder / path, rows)
@@ -66,14 +69,14 @@ def recola_centred(folder: pathlib.Path, *videos: pathlib.Path) -> None:
 
 
 def recola_avec_2016(folder: pathlib.Path, *videos: pathlib.Path) -> None:
-    """train_1 and dev_1 of AVEC 2015 and 2016, with the single raters' files."""
+    """Writes train_1 and dev_1 of AVEC 2015 and 2016, with the individual raters' files."""
     for k, name in enumerate(("train_1", "dev_1")):
         _avec(folder / "ratings_gold_standard", folder / "ratings_individual", name)
         _film(folder / f"recordings_video/{name}.mp4", videos, k)
 
 
 def recola_avec_2018(folder: pathlib.Path, *videos: pathlib.Path) -> None:
-    """train_2 and dev_2 of AVEC 2018, with two gold standards, of which the second is another."""
+    """Writes train_2 and dev_2 of AVEC 2018, with two different gold standards."""
     for k, name in enumerate(("train_2", "dev_2")):
         _avec(folder / "labels/gs_1", folder / "labels/individual", name)
         _avec(folder / "labels/gs_2", folder / "labels/individual", name, -1.0)
@@ -81,13 +84,13 @@ def recola_avec_2018(folder: pathlib.Path, *videos: pathlib.Path) -> None:
 
 
 def recordings(folder: pathlib.Path, *videos: pathlib.Path) -> None:
-    """anna, rated as a gold standard, and ben, by two raters, in a list of one's own."""
+    """Writes a list of two recordings: anna with a gold standard, and ben with two raters."""
     listed = ["recording,video,split,ratings,camera"]
     for k, (name, split) in enumerate((("anna", "train"), ("ben", "dev"))):
         listed.append(f"{name},videos/{name}.mp4,{split},ratings/{name}.csv,left")
         _film(folder / f"videos/{name}.mp4", videos, k)
     _write(folder / "recordings.csv", listed)
-    columns = [f"{course('anna', t)[k]:.2f}" for k in range(len(TIMES)) for t in TARGETS]
+    columns = [f"{gold_standard('anna', t)[k]:.2f}" for k in range(len(TIMES)) for t in TARGETS]
     rows = [
         f"{time:.2f},{valence},{arousal},x"
         for time, valence, arousal in zip(TIMES, columns[::2], columns[1::2])
@@ -103,7 +106,7 @@ def recordings(folder: pathlib.Path, *videos: pathlib.Path) -> None:
 
 
 def write_avi(path: pathlib.Path, images: Sequence[np.ndarray], frame_rate: float) -> pathlib.Path:
-    """A true AVI of pictures uint8 RGB [H, W, 3]."""
+    """Encodes pictures, uint8 RGB [H, W, 3], as an AVI file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", format="avi") as container:
         height, width = images[0].shape[:2]
@@ -117,7 +120,7 @@ def write_avi(path: pathlib.Path, images: Sequence[np.ndarray], frame_rate: floa
 
 
 def curve(count: int, seed: float = 0.0) -> np.ndarray:
-    """A smooth series [count] within -0.8 and 0.8, another for each seed."""
+    """Returns a smooth series [count] in [-0.8, 0.8], a different one for each seed."""
     return 0.8 * np.sin(np.arange(count) / 5 + seed)
 
 
@@ -128,14 +131,17 @@ def avec2012(
     labels: int = 24,
     targets: Sequence[str] = ("arousal", "expectancy", "power", "valence"),
 ) -> pathlib.Path:
-    """AVEC2012's labels, `curve(labels, session + 10 target)` by their places, and videos."""
+    """Writes AVEC2012's labels and videos.
+
+    The labels are `curve(labels, k + 10 d)` for the session at index k and the target at index d.
+    """
     for k, session in enumerate(sessions):
         split, number = session[:-3], session[-3:]
-        below = folder / "emotion labels" / split / f"FC_{split}_labels"
-        below.mkdir(parents=True, exist_ok=True)
+        label_folder = folder / "emotion labels" / split / f"FC_{split}_labels"
+        label_folder.mkdir(parents=True, exist_ok=True)
         for d, target in enumerate(targets):
             lines = "".join(f"{value:.6f}\n" for value in curve(labels, k + 10 * d))
-            (below / f"labels_continuous_{session}_{target}.dat").write_text(lines)
+            (label_folder / f"labels_continuous_{session}_{target}.dat").write_text(lines)
         copy = folder / "video" / f"{split}_video{number}.avi"
         _film(copy, videos, k)
     return folder
@@ -148,32 +154,35 @@ def semaine(
     lengths: Sequence[int] = (24, 20),
     dimensions: str = "AVPE",
 ) -> pathlib.Path:
-    """SEMAINE's sessions, each with its user's id: a trace of each rater and dimension, and a video.
+    """Writes SEMAINE's sessions: a video, and a trace for each rater and dimension.
 
-    Rater r's trace of the session at place k and the dimension at place d has lengths[r] values of
-    `curve(lengths[r], k + 10 d + 0.1 r)`, one every 0.02 s.
+    The trace of rater r, for the session at index k and the dimension at index d, has lengths[r]
+    values, one every 0.02 s: `curve(lengths[r], k + 10 d + 0.1 r)`. `users` gives the id of the
+    user in each session.
     """
     for k, (session, user) in enumerate(users.items()):
-        below = folder / "Sessions" / session
-        below.mkdir(parents=True)
-        named = []
+        session_folder = folder / "Sessions" / session
+        session_folder.mkdir(parents=True)
+        listed = []
         for d, dimension in enumerate(dimensions):
             for r, length in enumerate(lengths):
                 name = f"R{r + 1}S{session}TUCPoD{dimension}.txt"
                 values = curve(length, k + 10 * d + 0.1 * r)
                 rows = (f"{0.02 * i:.2f} {value:.6f}\n" for i, value in enumerate(values))
-                (below / name).write_text("".join(rows))
-                named += [name, name.replace("TUC", "TOC")]  # the operator's are elsewhere
-        annotations = "".join(f'<annotation type="FeelTrace" filename="{n}"/>' for n in named)
-        (below / "session.xml").write_text(
-            f'<?xml version="1.0"?>\n<session sessionId="{session}" recording="1" character="Poppy">\n'
+                (session_folder / name).write_text("".join(rows))
+                # session.xml also lists the operator's traces, which are not needed.
+                listed += [name, name.replace("TUC", "TOC")]
+        annotations = "".join(f'<annotation type="FeelTrace" filename="{n}"/>' for n in listed)
+        (session_folder / "session.xml").write_text(
+            '<?xml version="1.0"?>\n'
+            f'<session sessionId="{session}" recording="1" character="Poppy">\n'
             f'<subject id="99" role="Operator"/>\n<subject id="{user}" role="User"/>\n'
             f'<track type="AV" filename="a.avi">{annotations}</track>\n'
             f'<track type="Audio" filename="a.wav">{annotations}</track>\n</session>\n'
         )
         stamp = "2008.12.05.16.03.15"
-        _film(below / f"{stamp}_User_AV_lowQ_Poppy.avi", videos, k)
-        (below / f"{stamp}_Operator_AV_lowQ_Poppy.avi").touch()
+        _film(session_folder / f"{stamp}_User_AV_lowQ_Poppy.avi", videos, k)
+        (session_folder / f"{stamp}_Operator_AV_lowQ_Poppy.avi").touch()
     return folder
 
 
@@ -183,8 +192,11 @@ def afew_va(
     clips: Sequence[str] = ("001", "002", "003", "004"),
     actors: Sequence[str | None] = ("A", "A", "B", "C"),
 ) -> pathlib.Path:
-    """AFEW-VA's clips: that at place k has the pictures, darker by k, arousal k, and in picture i the
-    valence i % 21 - 10."""
+    """Writes AFEW-VA's clips.
+
+    The clip at index k has the pictures darkened by k, arousal k, and valence i % 21 - 10 in
+    picture i.
+    """
     for k, (clip, actor) in enumerate(zip(clips, actors, strict=True)):
         (folder / clip).mkdir(parents=True)
         for i, image in enumerate(images):
@@ -194,8 +206,8 @@ def afew_va(
             f"{i:05d}": {"valence": i % 21 - 10, "arousal": k, "landmarks": [[1.0, 2.0]] * 68}
             for i in range(len(images))
         }
-        named = {} if actor is None else {"actor": actor}
-        content = {**named, "frames": frames, "video_id": clip}
+        credit = {} if actor is None else {"actor": actor}
+        content = {**credit, "frames": frames, "video_id": clip}
         (folder / clip / f"{clip}.json").write_text(json.dumps(content))
     return folder
 
@@ -211,7 +223,7 @@ def _avec(gold: pathlib.Path, individual: pathlib.Path, name: str, sign: float =
         "",
     ]
     for target in TARGETS:
-        values = sign * course(name, target)
+        values = sign * gold_standard(name, target)
         rows = [f"{name},{time:.4g},{value:.6f}" for time, value in zip(TIMES, values)]
         _write(gold / target / f"{name}.arff", header + rows)
         rows = ["time;FM1;FM2;FM3;FF1;FF2;FF3"]
@@ -226,7 +238,7 @@ def _write(path: pathlib.Path, lines: list[str]) -> None:
 
 
 def _film(path: pathlib.Path, videos: Sequence[pathlib.Path], k: int) -> None:
-    """Puts the video of the recording at place k where it belongs."""
+    """Writes the video of the recording at index k."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if videos:
         shutil.copyfile(videos[k % len(videos)], path)

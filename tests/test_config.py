@@ -1,4 +1,4 @@
-"""Settings: their bounds, their flags, and the way from one to the other and back."""
+"""Settings: bounds, help texts, flags, and the conversion from settings to flags and back."""
 
 import dataclasses
 import math
@@ -20,26 +20,28 @@ def ids(value):
 
 
 @pytest.mark.parametrize(("group", "leaf"), LEAVES, ids=ids)
-def test_every_setting_is_described(group, leaf):
+def test_every_setting_has_a_help_text_and_bounds(group, leaf):
     metadata = leaf.field.metadata
     text = metadata["help"]
     assert text[0].isupper() and text.rstrip().endswith((".", ")")), text
     assert len(text) > 12 and "At most." not in text
     if leaf.hint in (int, float):
         assert metadata["bounds"] is not None
-    assert (leaf.group.__doc__ or "").strip(), "a group has a title in --help"
-    # The default is one of the values that are allowed.
+    assert (leaf.group.__doc__ or "").strip(), (
+        "--help shows the docstring as the heading of the group"
+    )
+    # Creating the group checks that its defaults are allowed.
     getattr(leaf.group(), leaf.field.name)
 
 
-def test_every_dataclass_field_of_config_is_a_setting_or_a_group():
+def test_every_field_is_a_setting_or_a_group():
     for group in vars(config).values():
         if isinstance(group, type) and issubclass(group, config.Settings):
             for field in dataclasses.fields(group) if dataclasses.is_dataclass(group) else ():
                 assert field.metadata.get("help") or isinstance(field.default, config.Settings)
 
 
-def test_a_name_is_one_setting_within_a_verb():
+def test_flag_names_are_unique_within_a_verb():
     for verb in cli.VERBS.values():
         names = [leaf.name for group in verb.groups for leaf in config.settings_of(group())]
         assert len(names) == len(set(names))
@@ -50,7 +52,7 @@ names = st.lists(st.from_regex(r"\A\w[\w.+-]{0,9}\Z"), max_size=4, unique=True).
 
 
 def values_of(leaf) -> st.SearchStrategy:
-    """Values that a setting may have, its default among them."""
+    """Draws allowed values of a setting."""
     bounds, choices = leaf.field.metadata["bounds"], leaf.field.metadata["choices"]
     default = st.just(leaf.field.default)
     if leaf.name == "targets":
@@ -81,14 +83,14 @@ def values_of(leaf) -> st.SearchStrategy:
 @pytest.mark.parametrize("group", [config.Experiment, config.Finetuning], ids=ids)
 @hypothesis.given(data=st.data())
 @hypothesis.settings(max_examples=60, deadline=None, derandomize=True)
-def test_a_run_s_flags_parse_back_to_it(group, data):
+def test_flags_of_a_run_parse_back_to_the_same_run(group, data):
     drawn = {
         leaf.name: data.draw(values_of(leaf), leaf.name) for leaf in config.settings_of(group())
     }
     try:
         run = config.changed(group(), drawn)
     except errors.InputError:
-        hypothesis.reject()  # settings that do not go together
+        hypothesis.reject()  # the values contradict each other
     assert cli.deserialise(group, cli.serialise(run), "run.flags") == run
 
 
@@ -96,18 +98,18 @@ def parse(verb, *flags):
     return cli.parse(verb, flags)
 
 
-def test_words_stand_for_values():
+def test_words_stand_for_special_values():
     faces = parse("predict", "--max_faces=all").read(config.Prediction).max_faces
     assert faces is None
     assert parse("train", "--reaction_delay=auto").read(config.ReactionDelay).seconds == "auto"
     delays = parse("train", "--reaction_delay=2,2.5").read(config.ReactionDelay)
-    assert delays.seconds == (2.0, 2.5) and delays.each(2) == (2.0, 2.5)
-    assert config.ReactionDelay((1.5,)).each(2) == (1.5, 1.5)
+    assert delays.seconds == (2.0, 2.5) and delays.per_target(2) == (2.0, 2.5)
+    assert config.ReactionDelay((1.5,)).per_target(2) == (1.5, 1.5)
     with pytest.raises(ValueError, match="still auto"):
-        config.ReactionDelay("auto").each(2)
+        config.ReactionDelay("auto").per_target(2)
 
 
-def test_a_file_s_name_may_hold_a_comma():
+def test_file_names_may_contain_commas():
     inputs = parse("predict", "--video=a,b.mp4", "--video=c.mp4").read(config.Inputs)
     assert inputs.video == ("a,b.mp4", "c.mp4")
 
@@ -124,7 +126,7 @@ def test_a_file_s_name_may_hold_a_comma():
         ("predict", "--batch_size=64", "--batch_size is not used by predict"),
         ("prepare", "--siamese_weight=0", "--siamese_weight is not used by prepare, but by train"),
         ("train", "--nocnn", "--nocnn is not used by train, but by export"),
-        ("train", "--joy=3", "Unknown command line flag 'joy'"),
+        ("train", "--joy=3", "unknown flag --joy"),
         ("train", "--epochs=3.5", "--epochs=3.5: found '3.5', expected a whole number"),
         ("train", "--learning_rate=fast", "found 'fast', expected a number"),
         ("train", "--lstm_units=50,x", "found '50,x', expected numbers"),
@@ -133,7 +135,7 @@ def test_a_file_s_name_may_hold_a_comma():
         ("train", "--reaction_delay_origin=found", "reaction_delay_origin"),
     ],
 )
-def test_what_a_verb_does_not_use_is_refused(verb, flag, message):
+def test_wrong_arguments_are_refused(verb, flag, message):
     with pytest.raises(errors.InputError) as raised:
         parse(verb, flag)
     assert message in str(raised.value)
@@ -189,13 +191,13 @@ def test_what_a_verb_does_not_use_is_refused(verb, flag, message):
         ("predict", config.Outputs, ["--outputs="], "found none"),
     ],
 )
-def test_values_out_of_bounds_are_named(verb, group, flags, message):
+def test_wrong_values_are_refused(verb, group, flags, message):
     with pytest.raises(errors.InputError) as raised:
         parse(verb, *flags).read(group)
     assert message in str(raised.value)
 
 
-def test_a_flagfile_serves_several_verbs(tmp_path):
+def test_one_flagfile_serves_several_verbs(tmp_path):
     path = tmp_path / "study.flags"
     path.write_text("# A study\n--dataset=recola\n--epochs=7\n--nomixed_precision\n--faces=3\n")
     more = tmp_path / "more.flags"
@@ -210,7 +212,7 @@ def test_a_flagfile_serves_several_verbs(tmp_path):
 
 
 @pytest.mark.parametrize("verb", cli.VERBS)
-def test_help_shows_examples_and_every_flag_in_groups(verb):
+def test_help_shows_examples_and_every_flag(verb):
     with pytest.raises(cli.HelpRequest) as request:
         parse(verb, "--help")
     text = str(request.value)
@@ -225,7 +227,7 @@ def test_help_shows_examples_and_every_flag_in_groups(verb):
 
 
 @pytest.mark.parametrize("verb", cli.VERBS)
-def test_examples_of_help_are_right(verb):
+def test_examples_in_the_help_parse(verb):
     for example in cli.VERBS[verb].examples:
         arguments = parse(verb, *example.partition("#")[0].split())
         for group in cli.VERBS[verb].groups:
@@ -233,7 +235,7 @@ def test_examples_of_help_are_right(verb):
 
 
 @pytest.mark.parametrize("verb", cli.VERBS)
-def test_a_wrong_value_is_told_before_tensorflow_is_imported(verb):
+def test_wrong_values_are_reported_before_tensorflow_is_imported(verb):
     flag = "--dataset=x" if verb not in ("predict", "export") else "--precision=x"
     command = [sys.executable, "-X", "importtime", "-m", f"ast_net.{verb}", flag]
     process = subprocess.run(command, capture_output=True, text=True)

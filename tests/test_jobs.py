@@ -1,4 +1,4 @@
-"""Commands side by side: what is finished, what fails, and what their caller's end means."""
+"""Parallel commands: finished ones, failing ones, and a caller that ends before they do."""
 
 import os
 import pathlib
@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 
 def writing(tmp_path, name, text="done", code=0):
-    """A command that adds a line to a file of its name, and ends with a code."""
+    """Makes a command that appends a line to NAME.txt and exits with a code."""
     path = tmp_path / f"{name}.txt"
     program = f"open({str(path)!r}, 'a').write({text!r} + chr(10)); raise SystemExit({code})"
     return jobs.Command(name, ("-c", program), (path,))
@@ -25,21 +25,21 @@ def lines(command):
     return path.read_text().splitlines() if path.exists() else []
 
 
-def test_what_is_finished_is_not_done_again(tmp_path, capsys):
+def test_finished_commands_do_not_run_again(tmp_path, caplog):
+    caplog.set_level("INFO", "absl")
     commands = [writing(tmp_path, name) for name in ("a", "b", "c")]
     assert jobs.run(tmp_path / "logs", commands, 2) == {}
-    printed = capsys.readouterr().out
-    assert "3 of 3 runs to do, 2 at a time" in printed and "[3/3]" in printed
+    assert "3 of 3 runs to do, 2 at a time" in caplog.text and "[3/3]" in caplog.text
     assert jobs.run(tmp_path / "logs", commands, 2) == {}
     assert [lines(command) for command in commands] == [["done"]] * 3
-    commands[0].outputs[0].unlink()  # its output is gone
-    commands[1] = writing(tmp_path, "b", "otherwise")  # another command of this name
+    commands[0].outputs[0].unlink()  # its output is missing
+    commands[1] = writing(tmp_path, "b", "changed")  # same name, other arguments
     (tmp_path / "logs/c.json").write_text("[")  # its record is damaged
     assert jobs.run(tmp_path / "logs", commands, 2) == {}
-    assert [lines(c) for c in commands] == [["done"], ["done", "otherwise"], ["done", "done"]]
+    assert [lines(c) for c in commands] == [["done"], ["done", "changed"], ["done", "done"]]
 
 
-def test_one_that_fails_does_not_stop_the_others(tmp_path):
+def test_a_failing_command_does_not_stop_the_others(tmp_path):
     commands = [
         jobs.Command("fails", ("-c", "raise SystemExit('error: no videos')")),
         jobs.Command("dies", ("-c", "import os; os.kill(os.getpid(), 9)")),
@@ -51,16 +51,16 @@ def test_one_that_fails_does_not_stop_the_others(tmp_path):
     assert set(failures) == {"fails", "dies", "idle"}
     assert "error: no videos" in failures["fails"] and "logs/fails.log" in failures["fails"]
     assert "SIGKILL" in failures["dies"]
-    assert "left no" in failures["idle"] and "idle.txt" in failures["idle"]
+    assert "did not write" in failures["idle"] and "idle.txt" in failures["idle"]
     assert lines(commands[3]) == ["done"]
     assert (tmp_path / "logs/fails.log").read_text().startswith("$ python -c 'raise SystemExit")
-    # Only those are tried again.
+    # Only the failed commands run again.
     assert set(jobs.run(tmp_path / "logs", commands, 1)) == {"fails", "dies", "idle"}
     assert lines(commands[3]) == ["done"]
 
 
 def test_commands_run_at_the_same_time(tmp_path):
-    """Each end of a pipe is opened only when the other is."""
+    """Opening one end of a pipe blocks until the other end is opened."""
     os.mkfifo(tmp_path / "pipe")
     path = str(tmp_path / "pipe")
     commands = [
@@ -73,18 +73,18 @@ def test_commands_run_at_the_same_time(tmp_path):
 
 @pytest.mark.parametrize(("workers", "commands", "threads"), [(2, 3, 4), (9, 3, 2), (1, 2, 8)])
 def test_the_cores_are_shared(tmp_path, monkeypatch, workers, commands, threads):
-    monkeypatch.setattr(jobs, "_cores", lambda: 8)
+    monkeypatch.setattr(jobs, "cores", lambda: 8)
     program = (
         "import os; print(os.environ['TF_NUM_INTRAOP_THREADS'], os.environ['OMP_NUM_THREADS'])"
     )
-    asked = [jobs.Command(f"{k}", ("-c", program)) for k in range(commands)]
-    assert jobs.run(tmp_path, asked, workers) == {}
-    for command in asked:
+    requested = [jobs.Command(f"{k}", ("-c", program)) for k in range(commands)]
+    assert jobs.run(tmp_path, requested, workers) == {}
+    for command in requested:
         text = (tmp_path / f"{command.name}.log").read_text()
         assert text.splitlines()[-1] == f"{threads} {threads}"
 
 
-# Says who it is through one pipe, and waits for another to be opened.
+# Writes its process id to one pipe and waits until another one is opened.
 BLOCKED = """
 import os
 with open({log!r}, "a") as log:
@@ -98,7 +98,7 @@ with open({log!r}, "a") as log:
 
 
 def blocked(tmp_path):
-    """A process that calls `run` for a command that waits; both are there when this returns."""
+    """Starts a process that calls `run` for a waiting command; both are running on return."""
     names = {name: str(tmp_path / name) for name in ("first", "second", "log")}
     for name in ("first", "second"):
         os.mkfifo(names[name])
@@ -113,7 +113,7 @@ def blocked(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_commands_end_with_their_caller(tmp_path, number):
+def test_commands_end_when_their_caller_is_terminated(tmp_path, number):
     caller, _, pid = blocked(tmp_path)
     caller.send_signal(number)
     assert caller.wait(60) != 0
@@ -122,7 +122,7 @@ def test_commands_end_with_their_caller(tmp_path, number):
     assert not (tmp_path / "logs/waits.json").exists()
 
 
-def test_after_a_kill_no_command_runs_twice_at_a_time(tmp_path, monkeypatch):
+def test_after_sigkill_no_command_runs_twice_at_once(tmp_path, monkeypatch):
     caller, command, _ = blocked(tmp_path)
     caller.kill()
     caller.wait(60)
@@ -130,7 +130,7 @@ def test_after_a_kill_no_command_runs_twice_at_a_time(tmp_path, monkeypatch):
     released: list[str] = []
 
     def instead_of_sleep(_):
-        """Lets the old process end after the third look, and the new one once it is there."""
+        """Lets the old process end at the third poll, and the new one once it has started."""
         polls.append(1)
         seen = (tmp_path / "log").read_text()
         if len(polls) == 3:

@@ -1,4 +1,4 @@
-"""The weights that come with the package fit the networks, and see what anybody sees."""
+"""The weights that come with the package fit the networks, and recognise an obvious smile."""
 
 import numpy as np
 import pytest
@@ -13,23 +13,23 @@ FILES = (shipped.COMPACT, shipped.COMPACT_HEAD, shipped.STACKED_LSTM)
 
 @pytest.fixture(scope="module")
 def features(portrait, detector):
-    """fc6 of the portrait, who smiles broadly, as seen in a video."""
+    """Returns fc6 [1, F] of the portrait, who smiles broadly, as from a video."""
     face = detector.detect(portrait)[0]
     crop = alignment.align_face(portrait, face.landmarks, config.Alignment())
     return runtime.load("compact", None, config.FLOAT32, "unused")(crop[np.newaxis])
 
 
-def test_they_take_at_most_20_megabytes():
+def test_the_weights_take_at_most_20_megabytes():
     assert sum(path.stat().st_size for path in FILES) <= 20e6
     assert (shipped.COMPACT.parent / "MODEL_CARD.md").is_file()
 
 
-def test_a_smile_is_happy(features):
+def test_a_smile_is_classified_as_happy(features):
     logits = expression_head.load_head()(features.astype(np.float32)).numpy()[0]
     assert expression_head.EXPRESSIONS[logits.argmax()] == "happy"
 
 
-def test_a_smile_that_stays_has_the_valence_of_happiness(features):
+def test_a_lasting_smile_has_the_valence_of_happiness(features):
     predictor = streaming.StreamingPredictor(temporal_model.load().network, time_step=0.4)
     valence, arousal = predictor.predict(np.repeat(features, 200, axis=0), np.arange(200) / 25)[-1]
     assert 0.4 < valence < 1 and 0.2 < arousal < 0.8

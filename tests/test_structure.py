@@ -1,4 +1,4 @@
-"""The shape of the package: its layers, its names, and that no setting of a verb goes unused."""
+"""The structure of the package: its layers, its names, and no unused setting in a verb."""
 
 import ast
 import collections
@@ -13,14 +13,16 @@ from ast_net.records import catalogue
 
 ROOT = pathlib.Path(__file__).parents[1]
 MODULES = measure_structure.modules(ROOT)
-# From the top: a folder imports only from those before it (section 2 of the design).
+# A folder imports only from folders that stand before it in this list.
 LAYERS = [
     "errors",
     "files",
+    "screen",
     "jobs",
     "config",
     "cli",
     "workdir",
+    "noise",
     "main",
     "shipped",
     "faces",
@@ -41,23 +43,23 @@ def layer(module: str) -> str:
 
 
 def test_every_module_is_in_a_layer_or_a_verb():
-    known = {*LAYERS, *cli.VERBS, "", "__main__"}
-    assert {layer(module) for module in MODULES} <= known
+    allowed = {*LAYERS, *cli.VERBS, "", "__main__"}
+    assert {layer(module) for module in MODULES} <= allowed
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_go_one_way(module):
-    own = layer(module)
+    importer = layer(module)
     for other in measure_structure.imports(MODULES[module], MODULES):
-        theirs = layer(other)
-        if theirs == "" or theirs == own:
+        imported = layer(other)
+        if imported == "" or imported == importer:
             continue
-        assert theirs not in cli.VERBS, f"{module} imports a verb, {other}"
-        if own in LAYERS:
-            assert LAYERS.index(theirs) < LAYERS.index(own), f"{module} imports {other}"
+        assert imported not in cli.VERBS, f"{module} imports a verb, {other}"
+        if importer in LAYERS:
+            assert LAYERS.index(imported) < LAYERS.index(importer), f"{module} imports {other}"
 
 
-def test_no_imports_in_a_circle():
+def test_there_are_no_import_cycles():
     seen: dict[str, list[str]] = {}
 
     def visit(module: str, path: tuple[str, ...]) -> None:
@@ -91,7 +93,7 @@ def test_no_two_public_classes_share_a_name():
 
 @pytest.mark.parametrize("verb", cli.VERBS)
 def test_no_flag_of_a_verb_is_ignored(verb):
-    """Each setting is read somewhere in what the verb loads, beside the module that defines it."""
+    """Each setting is read by a module that the verb loads, other than config and cli."""
     loaded = measure_structure.loaded(f"ast_net.{verb}", MODULES) - {
         "ast_net.config",
         "ast_net.cli",
@@ -102,7 +104,7 @@ def test_no_flag_of_a_verb_is_ignored(verb):
         for node in ast.walk(ast.parse(MODULES[module].read_text()))
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
     }
-    # These are read together, by their names.
+    # These settings are read through other names.
     if "partitions" in read:
         read |= {f"{split}_recordings" for split in config.SPLITS}
     if "span" in read:
@@ -114,7 +116,7 @@ def test_no_flag_of_a_verb_is_ignored(verb):
             assert leaf.field.name in read or leaf.field.metadata["derived"], leaf.name
 
 
-def test_from_train_to_the_losses_in_three_imports():
+def test_the_losses_are_at_most_three_imports_from_train():
     chain = measure_structure.hops("ast_net.train", measure_structure.LOSSES, MODULES)
     assert len(chain) - 1 <= 3, chain
 
@@ -124,5 +126,5 @@ def test_predict_needs_no_data_set():
     assert not {module for module in loaded if layer(module) in ("datasets", "records", "demo")}
 
 
-def test_the_list_of_data_sets_is_that_of_the_flag():
+def test_the_flag_and_the_catalogue_list_the_same_data_sets():
     assert list(catalogue.DATA_SETS) == list(config.DATASETS)

@@ -1,4 +1,4 @@
-"""The folder of a run: whose it is, how it is claimed, and how it is opened again."""
+"""The folder of a run: how it is claimed, checked and opened again."""
 
 import dataclasses
 
@@ -20,44 +20,44 @@ def test_a_new_folder_is_claimed_and_read_again(tmp_path):
 @pytest.mark.parametrize(
     "change",
     [
-        {"data_dir": "there"},
-        {"manual_dir": "there"},
-        {"workdir": "there"},
-        {"backbone_weights": "there.h5"},
+        {"data_dir": "elsewhere"},
+        {"manual_dir": "elsewhere"},
+        {"workdir": "elsewhere"},
+        {"backbone_weights": "elsewhere.h5"},
         {"jit_compile": True},
         {"epochs": 2},
         {"patience": 99},
     ],
 )
-def test_what_is_not_part_of_a_run_may_differ(change, tmp_path):
+def test_settings_that_are_not_part_of_a_run_may_differ(change, tmp_path):
     workdir.claim(tmp_path, RUN)
     workdir.claim(tmp_path, config.changed(RUN, change))
 
 
-def test_another_configuration_is_refused_and_nothing_changed(tmp_path):
+def test_a_different_configuration_is_refused_and_changes_nothing(tmp_path):
     workdir.claim(tmp_path, RUN)
     before = (tmp_path / workdir.RUN_FLAGS).read_text()
     changes = {"seed": 5, "targets": ("valence",), "global_weight": 0.0, "clip_frames": 20}
     with pytest.raises(errors.InputError, match="created with a different configuration") as raised:
         workdir.claim(tmp_path, config.changed(RUN, changes))
     assert str(raised.value).splitlines()[1:-1] == [
-        "  `targets`: valence,arousal there, valence now",
-        "  `clip_frames`: 50 there, 20 now",
-        "  `seed`: 0 there, 5 now",
-        "  `global_weight`: 10.0 there, 0.0 now",
+        "  `targets`: was valence,arousal, is now valence",
+        "  `clip_frames`: was 50, is now 20",
+        "  `seed`: was 0, is now 5",
+        "  `global_weight`: was 10.0, is now 0.0",
     ]
     assert (tmp_path / workdir.RUN_FLAGS).read_text() == before
 
 
-def test_every_setting_of_an_experiment_is_compared_but_for_these(tmp_path):
+def test_all_other_settings_of_an_experiment_are_compared(tmp_path):
     values = config.values(RUN)
-    others = {
+    ignored = {
         name
         for leaf in config.settings_of(RUN)
         for name in [leaf.name]
         if not leaf.field.metadata["identity"]
     }
-    assert others == {
+    assert ignored == {
         "data_dir",
         "manual_dir",
         "workdir",
@@ -67,7 +67,7 @@ def test_every_setting_of_an_experiment_is_compared_but_for_these(tmp_path):
         "patience",
         "reaction_delay_origin",
     }
-    assert others < set(values)
+    assert ignored < set(values)
 
 
 def test_more_epochs_and_patience_grow_and_never_shrink(tmp_path):
@@ -78,14 +78,14 @@ def test_more_epochs_and_patience_grow_and_never_shrink(tmp_path):
     assert (run.training.epochs, run.training.patience) == (60, 30)
 
 
-def test_a_schedule_that_depends_on_the_epochs_does_not_grow(tmp_path):
+def test_epochs_that_the_schedule_depends_on_may_not_grow(tmp_path):
     run = config.Finetuning(dataset="fer2013", epochs=10)
     workdir.claim(tmp_path, run)
-    with pytest.raises(errors.InputError, match="`epochs`: 10 there, 12 now\n.*schedule depends"):
+    with pytest.raises(errors.InputError, match="`epochs`: was 10, is now 12\n.*schedule depends"):
         workdir.claim(tmp_path, dataclasses.replace(run, epochs=12))
     cosine = config.changed(RUN, {"learning_rate_schedule": "cosine"})
     workdir.claim(tmp_path / "cosine", cosine)
-    with pytest.raises(errors.InputError, match="`epochs`: 3 there, 9 now\n.*schedule depends"):
+    with pytest.raises(errors.InputError, match="`epochs`: was 3, is now 9\n.*schedule depends"):
         workdir.claim(tmp_path / "cosine", config.changed(cosine, {"epochs": 9}))
     workdir.claim(tmp_path / "cosine", config.changed(cosine, {"patience": 99}))
 
@@ -103,7 +103,7 @@ def test_a_schedule_that_depends_on_the_epochs_does_not_grow(tmp_path):
         "# a comment",
     ],
 )
-def test_run_flags_hold_nothing_but_the_run(line, tmp_path):
+def test_run_flags_with_anything_but_the_run_is_refused(line, tmp_path):
     workdir.claim(tmp_path, RUN)
     path = tmp_path / workdir.RUN_FLAGS
     path.write_text(path.read_text() + line + "\n")
@@ -117,7 +117,7 @@ def reopen(folder, *flags):
     return run, workdir.may_write(arguments, run)
 
 
-def test_a_run_is_opened_again_without_the_files_that_it_names(tmp_path):
+def test_a_reopened_run_does_not_open_the_paths_in_run_flags(tmp_path):
     named = {"manual_dir": "/secret", "backbone_weights": "/secret.h5", "data_dir": "/elsewhere"}
     workdir.claim(tmp_path, config.changed(RUN, named | {"train_recordings": ("P1",)}))
     run, may_write = reopen(tmp_path)
@@ -128,7 +128,7 @@ def test_a_run_is_opened_again_without_the_files_that_it_names(tmp_path):
     assert (run.data_dir, run.manual_dir, may_write) == ("here", "mine", True)
 
 
-def test_another_data_set_has_nothing_of_the_run_s_own(tmp_path):
+def test_another_data_set_drops_the_settings_of_the_run_s_data_set(tmp_path):
     changes = {"train_recordings": ("P1",), "max_rating_gap": 3.0, "reaction_delay": (2.0,)}
     workdir.claim(tmp_path, config.changed(RUN, changes | {"data_dir": "/elsewhere"}))
     run, may_write = reopen(tmp_path, "--dataset=recordings", "--manual_dir=mine")
@@ -139,27 +139,27 @@ def test_another_data_set_has_nothing_of_the_run_s_own(tmp_path):
     assert same.train_recordings == ("P1",)
 
 
-def test_without_a_run_it_is_said(tmp_path):
+def test_a_missing_run_is_reported(tmp_path):
     with pytest.raises(errors.InputError, match=r"run\.flags: no such file"):
         reopen(tmp_path)
     with pytest.raises(errors.InputError, match="no run: give `workdir=FOLDER`"):
         workdir.reopen(cli.parse("evaluate", []), config.Experiment)
 
 
-def test_checking_leaves_nothing(tmp_path):
+def test_checking_creates_nothing(tmp_path):
     workdir.check(tmp_path / "run", RUN)
     assert not (tmp_path / "run").exists()
 
 
 def test_a_file_is_refused(tmp_path):
     (tmp_path / "run").touch()
-    with pytest.raises(errors.InputError, match="or is a file"):
+    with pytest.raises(errors.InputError, match="is a file"):
         workdir.claim(tmp_path / "run", RUN)
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path):
     (tmp_path / "thesis.tex").touch()
-    with pytest.raises(errors.InputError, match=r"no run\.flags"):
+    with pytest.raises(errors.InputError, match=r"files but no run\.flags"):
         workdir.claim(tmp_path, RUN)
 
 

@@ -1,8 +1,9 @@
-"""Times the small CNN and a training step of the temporal model, beside stock Keras LSTM layers.
+"""Times `compact`, and a training step of the temporal model beside one of Keras's own LSTM layers.
 
     tools/run tools/benchmark_models.py
 
-Prints Markdown. Medians; the two LSTMs take turns, so that other work on the machine slows both.
+Prints Markdown with medians. The networks take turns, so that other work on the machine slows all
+of them.
 """
 
 import statistics
@@ -22,7 +23,7 @@ STEPS = 15
 
 
 def stock_lstm(feature_size: int) -> keras.Model:
-    """The same network of stock Keras layers."""
+    """Builds the same network from Keras's own layers."""
     features = keras.Input((None, feature_size), name="features")
     hidden = features
     for units in config.StackedLSTM().units:
@@ -31,7 +32,7 @@ def stock_lstm(feature_size: int) -> keras.Model:
 
 
 def training_step(model: keras.Model, feature_size: int, jit_compile: bool) -> Callable[[], object]:
-    """A call that trains on one batch of twin clips."""
+    """Returns a function that trains on one batch of twin clips."""
     clip = config.Clip()
     network = siamese.build_training_model(siamese.build_siamese(model), clip, config.LossWeights())
     network.compile(keras.optimizers.Adam(), jit_compile=jit_compile)
@@ -49,14 +50,14 @@ def training_step(model: keras.Model, feature_size: int, jit_compile: bool) -> C
 
 
 def seconds(calls: list[Callable[[], object]], repeats: int) -> list[float]:
-    """The median time of each call, the calls taking turns."""
+    """Returns the median time of each call, in seconds; the calls take turns."""
     times: list[list[float]] = [[] for _ in calls]
     for _ in range(repeats):
-        for call, own in zip(calls, times, strict=True):
+        for call, call_times in zip(calls, times, strict=True):
             start = time.perf_counter()
             call()
-            own.append(time.perf_counter() - start)
-    return [statistics.median(own) for own in times]
+            call_times.append(time.perf_counter() - start)
+    return [statistics.median(call_times) for call_times in times]
 
 
 def main() -> None:
@@ -65,11 +66,11 @@ def main() -> None:
     frames = [(face, True) for face in faces]
     batch = faces[:32]
     extractor(batch)
-    alone, each = seconds(
+    batch_seconds, video_seconds = seconds(
         [lambda: extractor(batch), lambda: list(runtime.extract(extractor, frames))], 5
     )
-    print(f"`compact`: {len(batch) / alone:.0f} faces/s in batches of 32,")
-    print(f"{len(faces) / each:.0f} faces/s as `runtime.extract` goes through a video\n")
+    print(f"`compact`: {len(batch) / batch_seconds:.0f} faces/s in batches of 32,")
+    print(f"{len(faces) / video_seconds:.0f} faces/s by `runtime.extract`, as for a video\n")
     print("| features | ours | ours, XLA | stock Keras LSTM | ours / stock |")
     print("|---|---|---|---|---|")
     for size in (512, 4096):

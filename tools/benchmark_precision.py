@@ -1,11 +1,11 @@
-"""Measures what each runtime and precision of the CNN gains and costs, on the faces of real videos.
+"""Measures the speed and accuracy of each runtime and precision of the CNN, on faces of videos.
 
     tools/run tools/benchmark_precision.py VIDEO ... [--backbone=vgg16 --backbone_weights=FILE]
 
-Prints Markdown. All take turns with plain Keras in float32, and times are medians, so that other
-work on the machine slows all of them. A core-millisecond is a millisecond of one core. Features are
-compared with plain Keras's. Without weights vgg16 gets random ones of full size (He's, so that
-activations stay alive), which are kept in --cache_dir.
+Prints Markdown with medians. All variants take turns with plain Keras in float32, so that other
+work on the machine slows all of them; features are compared with those of plain Keras. A
+core-millisecond is a millisecond of one core. Without --backbone_weights, vgg16 gets random weights
+(He's, so that activations neither die nor explode), which are saved in --cache_dir.
 """
 
 import argparse
@@ -29,7 +29,7 @@ MATRIX = 2048
 
 
 def random_vgg16(path: pathlib.Path) -> str:
-    """A file of He's random weights, the same in every call."""
+    """Returns a file with He's random weights, the same in every call."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         model = vgg16.build_vgg16(draw_weights=False)
@@ -45,7 +45,11 @@ def random_vgg16(path: pathlib.Path) -> str:
 
 
 def faces_of(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of a video's T frames: faces uint8 [T, 224, 224, 3], whether there is one [T], and times [T]."""
+    """Tracks a video's T frames.
+
+    Returns:
+      Aligned faces uint8 [T, 224, 224, 3], which frames show a face [T], and times in seconds [T].
+    """
     source = video.open_video(path)
     track = face_track.track_video(source, config.Tracking())
     faces = np.stack(
@@ -55,23 +59,23 @@ def faces_of(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def costs(calls: list[Callable[[], object]], repeats: int) -> list[tuple[float, float]]:
-    """The median wall and processor time of each call, in seconds, the calls taking turns."""
-    found: list[list[tuple[float, float]]] = [[] for _ in calls]
+    """Returns the median wall and processor time of each call, in seconds; the calls take turns."""
+    times: list[list[tuple[float, float]]] = [[] for _ in calls]
     for call in calls:
         call()
     for _ in range(repeats):
-        for call, own in zip(calls, found, strict=True):
+        for call, call_times in zip(calls, times, strict=True):
             wall, cores = time.perf_counter(), time.process_time()
             call()
-            own.append((time.perf_counter() - wall, time.process_time() - cores))
+            call_times.append((time.perf_counter() - wall, time.process_time() - cores))
     return [
-        (statistics.median(w for w, _ in own), statistics.median(c for _, c in own))
-        for own in found
+        (statistics.median(w for w, _ in call_times), statistics.median(c for _, c in call_times))
+        for call_times in times
     ]
 
 
 def matrix_ceiling(dtype: str) -> float:
-    """TFLOP/s of a large matrix product."""
+    """Returns the speed of a large matrix product, in TFLOP/s."""
     factor = tf.cast(tf.random.normal((MATRIX, MATRIX)), dtype)
     product = tf.function(lambda: tf.linalg.matmul(factor, factor))
     [(wall, _)] = costs([lambda: product().numpy()], 10)
@@ -79,7 +83,7 @@ def matrix_ceiling(dtype: str) -> float:
 
 
 def load_all(arguments: argparse.Namespace, weights: str | None) -> dict[str, runtime.Extractor]:
-    """The extractor of each runtime and precision that this machine has, by name."""
+    """Loads the extractors of all runtimes and precisions that work on this machine, by name."""
     extractors = {}
     for name in config.RUNTIMES:
         for precision in config.PRECISIONS[1:]:
@@ -97,13 +101,14 @@ def load_all(arguments: argparse.Namespace, weights: str | None) -> dict[str, ru
     return extractors
 
 
-def cosine(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    norms = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
-    return (found * expected).sum(axis=1) / norms
+def cosine(features: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Returns the cosine between rows of [n, F] and [n, F], [n]."""
+    norms = np.linalg.norm(features, axis=1) * np.linalg.norm(expected, axis=1)
+    return (features * expected).sum(axis=1) / norms
 
 
 def predictions(extract: Callable, videos: list, workdir: str | None) -> np.ndarray:
-    """Valence and arousal of all frames that show a face, [n, D]."""
+    """Predicts valence and arousal of all frames that show a face, [n, D]."""
     model = temporal_model.load(workdir)
     parts = []
     for faces, valid, times in videos:
@@ -120,17 +125,22 @@ def in_batches(extract: Callable, faces: np.ndarray) -> np.ndarray:
 
 
 def speeds(extractors: dict, model: keras.Model, faces: np.ndarray, repeats: int) -> dict:
-    """Faces a second, core-milliseconds a face and times plain Keras, by name and BATCHES."""
-    found: dict[str, list[str]] = {name: [] for name in ("plain Keras | float32", *extractors)}
+    """Measures faces/s, core-milliseconds per face, and the speed relative to plain Keras.
+
+    Returns:
+      For each extractor, by its name, a cell for each batch size of BATCHES.
+    """
+    table: dict[str, list[str]] = {name: [] for name in ("plain Keras | float32", *extractors)}
     for size in BATCHES:
         batch = np.resize(faces, (size, *faces.shape[1:]))
         calls: list[Callable] = [lambda batch=batch: model.predict_on_batch(batch)]
         calls += [lambda e=e, batch=batch: e(batch) for e in extractors.values()]
-        measured = costs(calls, repeats)
-        for cells, (wall, cores) in zip(found.values(), measured, strict=True):
-            found_here = f"{size / wall:.1f}, {1e3 * cores / size:.1f}, {measured[0][0] / wall:.2f}"
-            cells.append(f"{found_here} ({measured[0][1] / cores:.2f})")
-    return found
+        times = costs(calls, repeats)
+        keras_wall, keras_cores = times[0]
+        for cells, (wall, cores) in zip(table.values(), times, strict=True):
+            cell = f"{size / wall:.1f}, {1e3 * cores / size:.1f}, {keras_wall / wall:.2f}"
+            cells.append(f"{cell} ({keras_cores / cores:.2f})")
+    return table
 
 
 def report(arguments: argparse.Namespace) -> None:
@@ -144,28 +154,31 @@ def report(arguments: argparse.Namespace) -> None:
     extractors = load_all(arguments, weights)
     ceilings = [f"{matrix_ceiling(dtype):.2f} in {dtype}" for dtype in ("float32", "bfloat16")]
     print(f"{arguments.backbone}; matrix products: TFLOP/s {', '.join(ceilings)}\n")
-    print("Faces a second, core-milliseconds a face, times plain Keras (in core time), by batch:\n")
+    print(
+        "By batch size: faces/s, core-milliseconds per face, speed relative to plain Keras (in "
+        "parentheses, in core time):\n"
+    )
     print("| runtime | precision | " + " | ".join(map(str, BATCHES)) + " |")
     print("|---" * (2 + len(BATCHES)) + "|")
     for name, cells in speeds(extractors, model, faces, arguments.repeats).items():
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
     plain = model.predict_on_batch
     expected = in_batches(plain, faces)
-    predicted = arguments.backbone == "compact" or arguments.workdir
-    at_best = predictions(plain, videos, arguments.workdir) if predicted else None
-    print(f"\nAgainst plain Keras, on {len(faces)} faces; centred: less the faces' mean.\n")
+    has_model = arguments.backbone == "compact" or arguments.workdir
+    reference = predictions(plain, videos, arguments.workdir) if has_model else None
+    print(f"\nCompared with plain Keras on {len(faces)} faces; centred: minus their mean.\n")
     print(
-        "| runtime | precision | cosine of fc6: 5th percentile | minimum | centred: 5th percentile |",
-        end="",
+        "| runtime | precision | cosine of fc6: 5th percentile | minimum | "
+        "centred: 5th percentile | valence, arousal: mean change | largest |"
     )
-    print(" valence, arousal: mean change | largest |\n" + "|---" * 7 + "|")
+    print("|---" * 7 + "|")
     for name, extractor in extractors.items():
-        found = in_batches(extractor, faces)
-        cosines, mean = cosine(found, expected), expected.mean(axis=0)
-        centred = np.percentile(cosine(found - mean, expected - mean), 5)
+        features = in_batches(extractor, faces)
+        cosines, mean = cosine(features, expected), expected.mean(axis=0)
+        centred = np.percentile(cosine(features - mean, expected - mean), 5)
         row = f"{np.percentile(cosines, 5):.5f} | {cosines.min():.5f} | {centred:.4f} | "
-        if predicted:
-            change = np.abs(predictions(extractor, videos, arguments.workdir) - at_best)
+        if has_model:
+            change = np.abs(predictions(extractor, videos, arguments.workdir) - reference)
             row += " | ".join(
                 ", ".join(f"{value:.4f}" for value in values)
                 for values in (change.mean(axis=0), change.max(axis=0))
@@ -181,11 +194,20 @@ def main() -> None:
     )
     parser.add_argument("videos", type=pathlib.Path, nargs="+", metavar="VIDEO")
     parser.add_argument("--backbone", default="compact", choices=sorted(backbone.FEATURE_SIZE))
-    parser.add_argument("--backbone_weights", help="without, random ones for vgg16")
-    parser.add_argument("--workdir", help="of a run with this CNN, for the change of predictions")
-    parser.add_argument("--faces", type=int, default=64, help="at most, to compare the features of")
-    parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--cache_dir", type=pathlib.Path, default=pathlib.Path("data"))
+    parser.add_argument(
+        "--backbone_weights", help="weights file; default: compact's own, random ones for vgg16"
+    )
+    parser.add_argument(
+        "--workdir", help="folder of a run with this CNN, to compare its predictions, too"
+    )
+    parser.add_argument("--faces", type=int, default=64, help="maximum number of faces to compare")
+    parser.add_argument("--repeats", type=int, default=9, help="number of times each call is timed")
+    parser.add_argument(
+        "--cache_dir",
+        type=pathlib.Path,
+        default=pathlib.Path("data"),
+        help="folder for random weights and int8 networks",
+    )
     try:
         report(parser.parse_args())
     except errors.InputError as error:

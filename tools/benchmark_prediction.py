@@ -1,9 +1,11 @@
-"""How fast predict is, from a file and from a camera, stage by stage; prints Markdown.
+"""Measures how fast predict is, from a file and from a camera, and stage by stage; prints Markdown.
 
-    tools/run tools/benchmark_prediction.py VIDEO [--size=1280x720] [--frames=1500] [--backbone=vgg16 ...]
+    tools/run tools/benchmark_prediction.py VIDEO [--size=1280x720] [--frames=1500] \\
+        [--backbone=vgg16 ...]
 
-The video is repeated until it has as many frames. In the same run: the machine's matrix ceiling, and the CNN as
-plain Keras in float32. A core-ms is a millisecond of one core; all figures but the memory are medians.
+The video is repeated until it has that many frames. For comparison the same call measures the speed
+of the machine's matrix products (the ceiling), and the CNN as plain Keras in float32. A core-ms is
+a millisecond of one core. All figures are medians, except the memory.
 """
 
 import argparse
@@ -40,7 +42,7 @@ MATRIX = 2048
 
 
 class Timer:
-    """Wall time and processor time of what runs inside, in seconds."""
+    """Measures the wall time and processor time of a `with` block, in seconds."""
 
     def __enter__(self) -> "Timer":
         self._wall, self._cores = time.perf_counter(), time.process_time()
@@ -52,7 +54,7 @@ class Timer:
 
 
 class Replay:
-    """A camera that shows pictures in turn, each when it is due."""
+    """A camera that shows the given images in turn, at a fixed frame rate."""
 
     def __init__(self, images: list[np.ndarray], rate: float, seconds: float) -> None:
         self._images = itertools.cycle([image[..., ::-1] for image in images])
@@ -67,7 +69,7 @@ class Replay:
 
 
 def matrix_ceiling(dtype: str) -> float:
-    """TFLOP/s of a large matrix product."""
+    """Returns the speed of a large matrix product, in TFLOP/s."""
     a = tf.cast(tf.random.normal((MATRIX, MATRIX)), dtype)
     product = tf.function(lambda: tf.linalg.matmul(a, a))
     product()
@@ -83,68 +85,67 @@ def repeated(images: list[np.ndarray], frames: int) -> Iterator[np.ndarray]:
     return itertools.islice(itertools.cycle(images), frames)
 
 
-def measured(name: str, batches: Iterable, do: Callable, per_batch: int = 1) -> str:
-    """A row of the table of stages: each batch is timed by itself."""
+def stage_row(name: str, batches: Iterable, process: Callable, batch_size: int = 1) -> str:
+    """Times `process` on each batch; returns a row of the table of stages."""
     walls, cores = [], []
     for batch in batches:
         with Timer() as timer:
-            do(batch)
-        walls.append(timer.wall / per_batch)
-        cores.append(timer.cores / per_batch)
+            process(batch)
+        walls.append(timer.wall / batch_size)
+        cores.append(timer.cores / batch_size)
     wall = statistics.median(walls)
-    # Now and then a frame costs more (a detection): the mean counts for the cores.
+    # The mean for the cores, so that the occasional detection counts.
     return f"| {name} | {1 / wall:.0f} | {1e3 * wall:.2f} | {1e3 * statistics.mean(cores):.2f} |"
 
 
 def stages(
     path: pathlib.Path,
     images: list[np.ndarray],
-    loaded: prediction_model.PredictionModel,
+    model: prediction_model.PredictionModel,
     batch: int,
 ):
-    """Each stage alone, on 200 frames."""
+    """Yields a row for each stage alone, on 200 frames."""
     images = list(repeated(images, 200))
     frames = video.Video(path).frames()
     next(frames)
-    yield measured("decoding", range(199), lambda _: next(frames, None))
-    tracker = tracking.FaceTracker(loaded.detector, config.Tracking())
-    seen = []
-    yield measured(
+    yield stage_row("decoding", range(199), lambda _: next(frames, None))
+    tracker = tracking.FaceTracker(model.detector, config.Tracking())
+    tracked = []
+    yield stage_row(
         "tracking",
         enumerate(images),
-        lambda item: seen.append(tracker.update(item[1], item[0] / 25)),
+        lambda item: tracked.append(tracker.update(item[1], item[0] / 25)),
     )
-    places = [(image, faces[0].face) for image, faces in zip(images, seen, strict=True) if faces]
-    if not places:
-        raise errors.InputError(
-            f"{path}: no face was found in its first frames; give another video"
-        )
+    pairs = [(image, faces[0].face) for image, faces in zip(images, tracked, strict=True) if faces]
+    if not pairs:
+        raise errors.InputError(f"{path}: found no face in its first frames; give another video")
     crops: list[np.ndarray] = []
-    yield measured(
+    yield stage_row(
         "alignment",
-        places,
-        lambda place: crops.append(
-            alignment.align_face(place[0], place[1].landmarks, config.Alignment())
+        pairs,
+        lambda pair: crops.append(
+            alignment.align_face(pair[0], pair[1].landmarks, config.Alignment())
         ),
     )
     faces = np.stack(crops)
     for size in sorted({1, batch}):
         batches = [np.stack(list(repeated(list(faces), size))) for _ in range(max(5, 64 // size))]
-        loaded.extractor(batches[0])
-        yield measured(f"CNN, batches of {size}", batches, loaded.extractor, size)
-    spec = loaded.temporal.spec
-    predictor = streaming.StreamingPredictor(loaded.temporal.network, spec.time_step)
+        model.extractor(batches[0])
+        yield stage_row(f"CNN, batches of {size}", batches, model.extractor, size)
+    spec = model.temporal.spec
+    predictor = streaming.StreamingPredictor(model.temporal.network, spec.time_step)
     for size in sorted({1, batch}):
         predictor.reset()
-        rows = np.ones((size, loaded.extractor.feature_size), np.float32)
-        first, *others = np.arange(101 * size).reshape(101, size) / 25
-        predictor.predict(rows, first)
+        rows = np.ones((size, model.extractor.feature_size), np.float32)
+        # The first call traces the function, so it is not timed.
+        first_times, *times = np.arange(101 * size).reshape(101, size) / 25
+        predictor.predict(rows, first_times)
         predict = functools.partial(predictor.predict, rows)
-        yield measured(f"LSTM, {size} frames", others, predict, size)
+        yield stage_row(f"LSTM, {size} frames", times, predict, size)
 
 
 def plain_keras(model: keras.Model, faces: np.ndarray) -> float:
-    """Faces a second of a batch in the CNN as Keras computes it, in float32."""
+    """Returns the speed of the CNN in plain Keras, on one batch in float32, in faces/s."""
     with Timer() as timer:
         model.predict(faces, batch_size=len(faces), verbose=0)
     return len(faces) / timer.wall
@@ -159,7 +160,10 @@ def faces_rate(extractor: runtime.Extractor, faces: np.ndarray) -> float:
 def from_file(
     predictor: pipeline.Pipeline, path: pathlib.Path, repeats: int, plain: Callable[[], float]
 ) -> list[str]:
-    """Machines change from minute to minute: each repetition has plain Keras and the ceiling beside it."""
+    """Measures predict on a file; each repetition has plain Keras and the ceiling beside it.
+
+    A shared machine's speed changes from minute to minute, so that only ratios can be compared.
+    """
     source = video.Video(path)
     rates, cores, ceilings, ratios = [], [], [], []
     before = plain()
@@ -173,10 +177,11 @@ def from_file(
         ratios.append(rates[-1] / ((before + after) / 2))
         before = after
     return [
-        f"| file, {frames} frames | {statistics.median(rates):.1f} frames/s ({_listed(rates, 1)}) | "
-        f"{statistics.median(cores):.1f} core-ms a frame |",
-        f"| the same by plain Keras's faces/s before and after | {statistics.median(ratios):.2f} "
-        f"({_listed(ratios, 2)}) | ceiling {_listed(ceilings, 2)} TFLOP/s in bfloat16 |",
+        f"| file, {frames} frames | {statistics.median(rates):.1f} frames/s ({_listed(rates, 1)}) "
+        f"| {statistics.median(cores):.1f} core-ms a frame |",
+        "| the same, divided by plain Keras's faces/s before and after | "
+        f"{statistics.median(ratios):.2f} ({_listed(ratios, 2)}) | ceiling {_listed(ceilings, 2)} "
+        "TFLOP/s in bfloat16 |",
     ]
 
 
@@ -187,7 +192,7 @@ def _listed(values: Iterable[float], digits: int) -> str:
 def from_camera(
     predictor: pipeline.Pipeline, images: list[np.ndarray], rate: float, seconds: float
 ) -> str:
-    """Latency from the moment a picture is there to its prediction."""
+    """Measures the latency from the moment a camera gives a picture to its prediction."""
     start = time.monotonic()
     recording = camera.newest_frames(Replay(images, rate, seconds), threading.Event(), seconds + 60)
     latencies, dropped = [], 0
@@ -196,22 +201,23 @@ def from_camera(
         if not frame.dropped:
             latencies.append(1e3 * (time.monotonic() - start - frame.timestamp))
     half = len(latencies) // 2
-    at = np.percentile(latencies, [50, 95, 99])
+    median, high, highest = np.percentile(latencies, [50, 95, 99])
     return (
-        f"| camera, {rate:g} frames/s, {seconds:g} s | latency {at[0]:.1f}, {at[1]:.1f}, {at[2]:.1f} ms (50, 95, "
-        f"99 %) | {dropped} of {dropped + len(latencies)} dropped; median of the two halves "
-        f"{np.median(latencies[:half]):.1f}, {np.median(latencies[half:]):.1f} ms |"
+        f"| camera, {rate:g} frames/s, {seconds:g} s | latency {median:.1f}, {high:.1f}, "
+        f"{highest:.1f} ms (50, 95, 99 %) | {dropped} of {dropped + len(latencies)} dropped; "
+        f"medians of the two halves {np.median(latencies[:half]):.1f}, "
+        f"{np.median(latencies[half:]):.1f} ms |"
     )
 
 
 def resident() -> float:
-    """Memory of this process now, MB."""
+    """Returns the memory that this process holds now, in MB."""
     pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 1e6
 
 
 def over_time(predictor: pipeline.Pipeline, images: list[np.ndarray], frames: int) -> str:
-    """Whether memory or time grow over a long recording."""
+    """Measures whether memory or time per frame grow over a long recording."""
     recording = (
         video_frame.Frame(index, index / 25, image)
         for index, image in enumerate(repeated(images, frames))
@@ -224,23 +230,27 @@ def over_time(predictor: pipeline.Pipeline, images: list[np.ndarray], frames: in
     steps = np.diff(times)
     third = max(1, len(steps) // 3)
     return (
-        f"| {frames} frames | memory {memory[0]:.0f} MB after 1,000, at most {max(memory):.0f} MB after that, "
-        f"{memory[-1]:.0f} MB at the end | {np.median(steps[:third]):.2f} ms a frame in the first third, "
-        f"{np.median(steps[-third:]):.2f} in the last |"
+        f"| {frames} frames | memory {memory[0]:.0f} MB after 1,000, at most {max(memory):.0f} MB "
+        f"after that, {memory[-1]:.0f} MB at the end | {np.median(steps[:third]):.2f} ms a frame "
+        f"in the first third, {np.median(steps[-third:]):.2f} in the last |"
     )
 
 
 def build(
     arguments: argparse.Namespace,
 ) -> tuple[prediction_model.PredictionModel, str]:
-    """The networks; a temporal model with random weights where none was trained on such features."""
+    """Loads the networks; the temporal model is random unless the CNN is `compact` as shipped.
+
+    Returns:
+      The networks, and the CNN's weights file.
+    """
     weights = arguments.backbone_weights
     if arguments.backbone == "vgg16" and weights is None:
         keras.utils.set_random_seed(0)
         model = vgg16.build_vgg16()
         for variable in model.trainable_variables:
             if len(variable.shape) > 1:
-                # He's: the activations neither die nor explode.
+                # He's initialisation, so that activations neither die nor explode.
                 fan_in = np.prod(variable.shape[:-1]) * (7 if "kernel_" in variable.name else 1)
                 variable.assign(tf.random.normal(variable.shape, stddev=(2 / float(fan_in)) ** 0.5))
         weights = str(pathlib.Path(arguments.cache_dir) / "random_vgg16.weights.h5")
@@ -275,16 +285,29 @@ def main() -> None:
     )
     parser.add_argument("video", type=pathlib.Path)
     parser.add_argument("--size", help="scale the video to WIDTHxHEIGHT")
-    parser.add_argument("--frames", type=int, default=1500)
+    parser.add_argument("--frames", type=int, default=1500, help="length of the repeated video")
     parser.add_argument("--backbone", default="compact", choices=sorted(backbone.FEATURE_SIZE))
-    parser.add_argument("--backbone_weights", help="without, random ones for vgg16")
-    parser.add_argument("--runtime", default="tensorflow")
-    parser.add_argument("--precision", default="auto")
-    parser.add_argument("--batch", type=int, default=config.Prediction().batch_faces)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--camera_seconds", type=float, default=30.0)
-    parser.add_argument("--long", type=int, default=0, help="frames to watch memory and time over")
-    parser.add_argument("--cache_dir", default="data")
+    parser.add_argument(
+        "--backbone_weights", help="weights file; default: compact's own, random ones for vgg16"
+    )
+    parser.add_argument("--runtime", default="tensorflow", choices=config.RUNTIMES)
+    parser.add_argument("--precision", default="auto", choices=config.PRECISIONS)
+    parser.add_argument(
+        "--batch", type=int, default=config.Prediction().batch_faces, help="faces in a batch"
+    )
+    parser.add_argument("--repeats", type=int, default=3, help="number of passes over the file")
+    parser.add_argument(
+        "--camera_seconds", type=float, default=30.0, help="length of the camera test"
+    )
+    parser.add_argument(
+        "--long",
+        type=int,
+        default=0,
+        help="frames of the test for growing memory and time; 0: none",
+    )
+    parser.add_argument(
+        "--cache_dir", default="data", help="folder for random weights and int8 networks"
+    )
     arguments = parser.parse_args()
     try:
         print(report(arguments))
@@ -301,20 +324,20 @@ def report(arguments: argparse.Namespace) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "repeated.mp4"
         video_writer.write_video(path, repeated(images, arguments.frames), 25)
-        loaded, weights = build(arguments)
+        model, weights = build(arguments)
         settings = config.Prediction(batch_faces=arguments.batch)
-        predictor = pipeline.Pipeline(loaded, settings)
+        predictor = pipeline.Pipeline(model, settings)
         for _ in predictor.predict(itertools.islice(video.Video(path).frames(), 50)):
-            pass  # traces what there is to trace
+            pass  # traces the TensorFlow functions before anything is timed
         height, width = images[0].shape[:2]
         lines = [
-            f"{arguments.backbone}, {arguments.runtime}, {loaded.extractor.precision}; {width}x{height}; matrix "
-            f"ceiling {matrix_ceiling('float32'):.3f} TFLOP/s in float32, {matrix_ceiling('bfloat16'):.3f} in "
-            "bfloat16",
+            f"{arguments.backbone}, {arguments.runtime}, {model.extractor.precision}; "
+            f"{width}x{height}; matrix ceiling {matrix_ceiling('float32'):.3f} TFLOP/s in float32, "
+            f"{matrix_ceiling('bfloat16'):.3f} in bfloat16",
             "",
             "| stage alone | a second | ms | core-ms |",
             "|---|---|---|---|",
-            *stages(path, images, loaded, arguments.batch),
+            *stages(path, images, model, arguments.batch),
         ]
         keras_cnn = backbone.load(arguments.backbone, weights)
         faces = np.resize(calibration.faces(), (arguments.batch, 224, 224, 3))
@@ -323,13 +346,13 @@ def report(arguments: argparse.Namespace) -> str:
             return plain_keras(keras_cnn, faces)
 
         plain()
-        pairs = [(plain(), faces_rate(loaded.extractor, faces)) for _ in range(5)]
+        pairs = [(plain(), faces_rate(model.extractor, faces)) for _ in range(5)]
         rate = statistics.median(keras_rate for keras_rate, _ in pairs)
-        ratio = statistics.median(ours / keras_rate for keras_rate, ours in pairs)
+        ratio = statistics.median(our_rate / keras_rate for keras_rate, our_rate in pairs)
         lines += [
             "",
-            f"Plain Keras in float32, batches of {arguments.batch}: {rate:.1f} faces/s; this runtime is {ratio:.2f} "
-            "times as fast.",
+            f"Plain Keras in float32, batches of {arguments.batch}: {rate:.1f} faces/s; "
+            f"this runtime is {ratio:.2f} times as fast.",
             "",
             "| end to end | | |",
             "|---|---|---|",
@@ -339,7 +362,9 @@ def report(arguments: argparse.Namespace) -> str:
         if arguments.long:
             lines.append(over_time(predictor, images, arguments.long))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    return "\n".join([*lines, "", f"Peak memory {peak:.0f} MB, with {len(images)} frames held."])
+    return "\n".join(
+        [*lines, "", f"Peak memory {peak:.0f} MB, including the {len(images)} input frames."]
+    )
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""Measures what the preparation of a long recording takes beside that of a short one.
+"""Measures memory and time of preparing a long recording, beside a short one.
 
     tools/run tools/benchmark_preparation.py --minutes 1 60
 
-Makes recordings of 160x120 pixels and 25 frames a second in RECOLA's layout, prepares each in a process
-of its own, and prints a Markdown table. Only the first seconds show a face, and without one the tracker
-searches once a minute, so that an hour takes a few minutes: what is stored, and what is held in memory, is
-as much for a frame without a face. `process` is the peak of all that the process holds, TensorFlow
-included; `features` are what an hour would have added if it were held.
+Generates recordings of 160x120 pixels at 25 frames/s in RECOLA's layout, prepares each in its own
+process, and prints a Markdown table. To save time only the first seconds show a face, and after
+that the tracker searches once a minute: an hour takes a few minutes. A frame without a face takes
+as much disk and memory as one with a face. `process` is the peak memory of the process, including
+TensorFlow; `features` is the memory that the features would have added if all were held at once.
 """
 
 import argparse
@@ -30,13 +30,13 @@ from ast_net.records import store
 
 FRAME_RATE = 25
 FACE_SECONDS = 20
-# Without a face the tracker searches once a minute.
+# Searches only once a minute while there is no face.
 TRACKING = config.Tracking(search_every=60.0)
-LAYOUT = recola_layouts.OWN
+LAYOUT = recola_layouts.RELEASE
 
 
 def write_recording(folder: pathlib.Path, name: str, seconds: int) -> None:
-    """A video of the package's portrait, which trembles, then of nothing, and six made-up raters."""
+    """Writes a video of the moving portrait, then of nothing, and ratings of six made-up raters."""
     path = pathlib.Path(synthetic_face.__file__).with_name("portrait.jpg")
     portrait = np.asarray(cv2.imread(str(path)), np.uint8)
     face = cv2.cvtColor(cv2.resize(portrait, (120, 120)), cv2.COLOR_BGR2RGB)
@@ -45,10 +45,10 @@ def write_recording(folder: pathlib.Path, name: str, seconds: int) -> None:
     def images():
         for frame in range(seconds * FRAME_RATE):
             if frame < FACE_SECONDS * FRAME_RATE:
-                shown = blank.copy()
+                image = blank.copy()
                 left = 18 + frame % 5
-                shown[:, left : left + 120] = face
-                yield shown
+                image[:, left : left + 120] = face
+                yield image
             else:
                 yield blank
 
@@ -64,7 +64,7 @@ def write_recording(folder: pathlib.Path, name: str, seconds: int) -> None:
 
 
 def prepare(folder: str, data_dir: str, cnn: str, weights: str | None) -> None:
-    """Prepares the folder's recording and prints seconds and the peak of memory in MB."""
+    """Prepares the folder's recordings; prints the time in seconds and the peak memory in MB."""
     settings = config.Preparation(
         dataset="recola",
         data_dir=data_dir,
@@ -82,7 +82,7 @@ def prepare(folder: str, data_dir: str, cnn: str, weights: str | None) -> None:
 
 
 def measure(minutes: int, arguments: argparse.Namespace) -> None:
-    """Prints the row of one length."""
+    """Measures a recording of this length and prints its row of the table."""
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         source, data_dir = pathlib.Path(folder, "source"), pathlib.Path(folder, "data")
         write_recording(source, "P1", minutes * 60)
@@ -91,8 +91,8 @@ def measure(minutes: int, arguments: argparse.Namespace) -> None:
         command += ["--backbone", arguments.backbone]
         if arguments.backbone_weights:
             command += ["--backbone_weights", arguments.backbone_weights]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        seconds, peak = done.stdout.split()[-2:]
+        completed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        seconds, peak = completed.stdout.split()[-2:]
         size = sum(path.stat().st_size for path in data_dir.rglob("*-train.tfrecord*"))
         frames = minutes * 60 * FRAME_RATE
         features = frames * 2 * backbone.FEATURE_SIZE[arguments.backbone]
@@ -103,10 +103,16 @@ def measure(minutes: int, arguments: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=int, nargs="+", default=[1, 60])
+    parser.add_argument(
+        "--minutes", type=int, nargs="+", default=[1, 60], help="lengths of the recordings"
+    )
     parser.add_argument("--backbone", default="compact", choices=sorted(backbone.FEATURE_SIZE))
-    parser.add_argument("--backbone_weights", help="of the CNN; compact has its own")
-    parser.add_argument("--folder", help="where the recordings are made for a while")
+    parser.add_argument(
+        "--backbone_weights", help="weights file of the CNN; default: compact's own"
+    )
+    parser.add_argument(
+        "--folder", help="folder for the temporary recordings; default: the system's"
+    )
     parser.add_argument("--prepare", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.prepare:

@@ -1,13 +1,13 @@
-"""How a served model answers many clients at once; prints Markdown.
+"""Measures how a served model answers many clients at once; prints Markdown.
 
     tools/run tools/benchmark_serving.py MODELS/ast_net --server="python tests/serving/server.py" \\
         [--seconds=60] [--kills=2]
 
-Starts the server in a process of its own, with the flags of tensorflow_model_server; that is what
---server is by default. Each client sends one frame after the other, with its state, as soon as the
-last one is answered. With --kills the server is killed so many times at even intervals, each time
-started again at the same ports, and the clients send again what was not answered. At the end one
-more client sends the same frames alone: all must have been predicted as it is.
+Starts the server with the flags of tensorflow_model_server, which is also the default of --server.
+Each client sends one frame after the other with its LSTM states, the next as soon as the last one
+is answered. With --kills=2 the server is killed twice, at even intervals, and restarted on the same
+ports; the clients send their unanswered requests again. At the end one more client sends the same
+frames alone; the predictions of all clients must equal those of this one.
 """
 
 import argparse
@@ -28,16 +28,16 @@ from ast_net import errors
 from ast_net.serving import remote, transports
 
 PORTRAIT = pathlib.Path(__file__).parents[1] / "ast_net/demo/portrait.jpg"
-# The server may take so long to begin.
-STARTING_SECONDS = 120.0
-# Of a client's frames, a second.
+# Time that the server may take to start.
+START_SECONDS = 120.0
+# Frame rate of the simulated videos, in frames/s.
 FRAME_RATE = 25
-# Predictions of the same frame that are further apart differ.
+# Largest difference between predictions of the same frame.
 TOLERANCE = 1e-5
 
 
 class Client:
-    """A camera's frames, one a request; what each was answered with is kept."""
+    """Sends frames, one per request, and keeps the answers."""
 
     def __init__(self, server: remote.Server, faces: np.ndarray, jpeg_quality: int | None) -> None:
         self._predictor = remote.RemotePredictor(server, jpeg_quality)
@@ -52,7 +52,7 @@ class Client:
             self.send()
 
     def send(self) -> None:
-        """Sends the next frame until it is answered, or the server's errors are final."""
+        """Sends the next frame until it is answered, or until the client gives up."""
         number, face = self.frames, self._faces[self.frames % len(self._faces)]
         self.frames += 1
         start, times = time.monotonic(), np.array([number / FRAME_RATE])
@@ -65,7 +65,7 @@ class Client:
             self.latencies.append(time.monotonic() - start)
 
     def different(self, expected: "Client") -> int:
-        """How many of its frames were answered not once, or otherwise than another client's."""
+        """Counts its frames without an answer, or with another answer than the other client's."""
         return sum(
             number not in self.answers
             or self.answers[number].shape != expected.answers[number].shape
@@ -77,7 +77,7 @@ class Client:
 
 
 class Process:
-    """The server, which can be killed and started again at the same ports."""
+    """The server's process, which can be killed and restarted on the same ports."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self._ports, self._protocol = (free_port(), free_port()), arguments.protocol
@@ -109,8 +109,8 @@ class Process:
         return transports.Grpc(f"127.0.0.1:{self._ports[0]}")
 
     def wait(self) -> None:
-        """Until it answers."""
-        end, transport = time.monotonic() + STARTING_SECONDS, self.transport()
+        """Waits until the server answers."""
+        end, transport = time.monotonic() + START_SECONDS, self.transport()
         while True:
             try:
                 transport.metadata(10.0)
@@ -118,13 +118,13 @@ class Process:
             except transports.Unavailable as error:
                 if self._process.poll() is not None or time.monotonic() > end:
                     raise errors.InputError(
-                        f"the server does not answer, its exit code is {self._process.returncode}: "
-                        f"see what it says: {shlex.join(self._command)}"
+                        f"the server does not answer (exit code {self._process.returncode}); run "
+                        f"it by hand to see its messages: {shlex.join(self._command)}"
                     ) from error
                 time.sleep(0.05)
 
     def memory(self) -> float:
-        """MB that it holds now."""
+        """Returns the memory that the server holds now, in MB."""
         pages = int(pathlib.Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
         return pages * resource.getpagesize() / 1e6
 
@@ -136,39 +136,41 @@ def free_port() -> int:
 
 
 def run(process: Process, start: float, seconds: float, kills: int) -> tuple[list[str], list[str]]:
-    """Kills the server in between.
+    """Kills and restarts the server at even intervals, and measures its memory.
 
-    Returns each server's memory at start, middle and end, and how long each was away.
+    Returns:
+      For each start of the server its memory at the start, in the middle and at the end, in MB, and
+      for each kill how long the server was down, in seconds.
     """
-    memory, away = [], []
+    memory, downtimes = [], []
     for number in range(kills + 1):
         begin, end = time.monotonic(), start + seconds * (number + 1) / (kills + 1)
-        found = [process.memory()]
+        megabytes = [process.memory()]
         for until in ((begin + end) / 2, end):
             time.sleep(max(0.0, until - time.monotonic()))
-            found.append(process.memory())
-        memory.append(", ".join(f"{each:.0f}" for each in found))
+            megabytes.append(process.memory())
+        memory.append(", ".join(f"{value:.0f}" for value in megabytes))
         if number < kills:
             killed = time.monotonic()
             process.kill()
             process.start()
             process.wait()
-            away.append(f"{time.monotonic() - killed:.1f}")
-    return memory, away
+            downtimes.append(f"{time.monotonic() - killed:.1f}")
+    return memory, downtimes
 
 
 def load(arguments: argparse.Namespace, process: Process) -> list[str]:
-    """The table's rows."""
+    """Runs the clients; returns the rows of the table."""
     process.wait()
     portrait = np.asarray(cv2.imread(str(PORTRAIT), cv2.IMREAD_COLOR_RGB))[:224, :224]
     faces = np.stack([np.roll(portrait, 2 * shift, axis=1) for shift in range(16)])
-    # Where nobody is killed an attempt that fails is an error: nothing is tried twice.
-    patience = STARTING_SECONDS if arguments.kills else 0
+    # Without kills a failed attempt is an error, so there is no second one.
+    patience = START_SECONDS if arguments.kills else 0
     *clients, alone = [
         Client(remote.Server(process.transport(), patience=patience), faces, arguments.jpeg_quality)
         for _ in range(arguments.clients + 1)
     ]
-    # Whatever is done once is done before.
+    # Warm up for a second, so that one-time work is not measured.
     for client in clients:
         client.run(time.monotonic() + 1)
         client.latencies = []
@@ -178,28 +180,28 @@ def load(arguments: argparse.Namespace, process: Process) -> list[str]:
     ]
     for thread in threads:
         thread.start()
-    memory, away = run(process, start, arguments.seconds, arguments.kills)
+    memory, downtimes = run(process, start, arguments.seconds, arguments.kills)
     for thread in threads:
         thread.join()
     seconds = time.monotonic() - start
     while alone.frames < max(client.frames for client in clients):
         alone.send()
-    latencies = 1e3 * np.array([each for client in clients for each in client.latencies])
-    failed = [error for client in (*clients, alone) for error in client.errors]
+    latencies = 1e3 * np.array([seconds for client in clients for seconds in client.latencies])
+    failures = [error for client in (*clients, alone) for error in client.errors]
     if not latencies.size or alone.errors:
-        raise errors.InputError(f"no answer to compare: {failed[:1]}")
-    at = np.percentile(latencies, [50, 95, 99, 100])
+        raise errors.InputError(f"there are no answers to compare: {failures[:1]}")
+    percentiles = np.percentile(latencies, [50, 95, 99, 100])
     counts = [len(client.latencies) for client in clients]
     frames = sum(client.frames for client in clients)
     different = sum(client.different(alone) for client in clients)
     return [
-        "| requests/s | latency 50, 95, 99, 100 % | requests of a client | errors | predictions "
-        "that differ | memory at start, middle, end | away |",
+        "| requests/s | latency 50, 95, 99, 100 % | requests per client | errors | predictions "
+        "that differ | memory at start, middle, end | down |",
         "|---|---|---|---|---|---|---|",
-        f"| {len(latencies) / seconds:.1f} | {', '.join(f'{each:.1f}' for each in at)} ms | "
-        f"{min(counts)} to {max(counts)}, median {statistics.median(counts):g} | {len(failed)} | "
-        f"{different} of {frames} | {'; '.join(memory)} MB | {', '.join(away) or 0} s |",
-        *sorted(set(failed))[:3],
+        f"| {len(latencies) / seconds:.1f} | {', '.join(f'{p:.1f}' for p in percentiles)} ms | "
+        f"{min(counts)} to {max(counts)}, median {statistics.median(counts):g} | {len(failures)} | "
+        f"{different} of {frames} | {'; '.join(memory)} MB | {', '.join(downtimes) or 0} s |",
+        *sorted(set(failures))[:3],
     ]
 
 
@@ -207,15 +209,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("models", type=pathlib.Path, help="the folder of the versions")
+    parser.add_argument("models", type=pathlib.Path, help="folder that holds the model's versions")
     parser.add_argument(
-        "--server", default="tensorflow_model_server", help="command that starts it"
+        "--server", default="tensorflow_model_server", help="command that starts the server"
     )
     parser.add_argument("--protocol", default="grpc", choices=["grpc", "rest"])
-    parser.add_argument("--clients", type=int, default=8)
-    parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--kills", type=int, default=0, help="of the server, at even intervals")
-    parser.add_argument("--jpeg_quality", type=int, default=95)
+    parser.add_argument("--clients", type=int, default=8, help="number of clients")
+    parser.add_argument("--seconds", type=float, default=60.0, help="length of the measurement")
+    parser.add_argument("--kills", type=int, default=0, help="how often the server is killed")
+    parser.add_argument("--jpeg_quality", type=int, default=95, help="1 to 100")
     arguments = parser.parse_args()
     try:
         process = Process(arguments)

@@ -1,9 +1,9 @@
-"""Measures what `vgg16` needs: memory to load and run it, and a few epochs of fine-tuning.
+"""Measures memory and speed of `vgg16`: loading, features, and a few epochs of fine-tuning.
 
     tools/run tools/benchmark_vgg16.py --manual_dir=FOLDER_OF_fer2013.csv
 
-The weights are random, of full size. Every part runs in a process of its own, so that its peak
-memory is its own. Prints Markdown.
+The weights are random, of full size. Each part runs in its own process, so that its peak memory is
+not that of another part. Prints Markdown.
 """
 
 import argparse
@@ -29,11 +29,12 @@ def peak_gigabytes() -> float:
 
 
 def write_weights(path: pathlib.Path) -> None:
-    """Random weights, as Keras saves them."""
+    """Writes random weights, in Keras's format."""
     vgg16.build_vgg16().save_weights(path)
 
 
 def load_and_extract(path: pathlib.Path) -> None:
+    """Loads the CNN and computes features, and prints memory and speed."""
     print(f"| imports | {peak_gigabytes():.2f} GB | |")
     cnn = runtime.load("vgg16", str(path), config.FLOAT32, path.parent)
     print(f"| weights loaded ({path.stat().st_size / 1e9:.2f} GB) | {peak_gigabytes():.2f} GB | |")
@@ -49,9 +50,9 @@ def load_and_extract(path: pathlib.Path) -> None:
 
 
 def finetune(path: pathlib.Path, arguments: argparse.Namespace) -> None:
-    """Epochs on a few real pictures."""
+    """Fine-tunes on a few real pictures, and prints memory and speed."""
     images, labels = expression_pictures.load(arguments.data_dir, arguments.manual_dir)["train"]
-    few = images[: arguments.pictures], labels[: arguments.pictures]
+    pictures = images[: arguments.pictures], labels[: arguments.pictures]
     cnn = backbone.load("vgg16", str(path), "mixed_bfloat16")
     folder = path.parent / "run"
     settings = config.Finetuning(
@@ -65,10 +66,11 @@ def finetune(path: pathlib.Path, arguments: argparse.Namespace) -> None:
         ema=0.0,
         mixed_precision=True,
     )
-    expressions.train(cnn, expression_head.build_head(vgg16.FEATURES), few, few, folder, settings)
+    head = expression_head.build_head(vgg16.FEATURES)
+    expressions.train(cnn, head, pictures, pictures, folder, settings)
     rows = history.read(folder / workdir.HISTORY)
-    steps = len(few[1]) // BATCH
-    # An epoch looks at its pictures twice: to train, and to measure.
+    steps = len(pictures[1]) // BATCH
+    # Includes the evaluation at the end of each epoch, here on the same pictures.
     speed = steps * BATCH / np.median([row["seconds"] for row in rows])
     losses = ", ".join(f"{row['loss']:.2f}" for row in rows)
     print(
@@ -81,10 +83,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--manual_dir")
-    parser.add_argument("--data_dir", default="data")
-    parser.add_argument("--pictures", type=int, default=40)
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--manual_dir", help="folder that holds fer2013.csv")
+    parser.add_argument("--data_dir", default="data", help="folder of prepared data")
+    parser.add_argument("--pictures", type=int, default=40, help="pictures to fine-tune on")
+    parser.add_argument("--epochs", type=int, default=6, help="epochs of fine-tuning")
     arguments = parser.parse_args()
     print("| after | peak memory | |\n|---|---|---|", flush=True)
     processes = multiprocessing.get_context("spawn")

@@ -1,9 +1,11 @@
-"""Measures whether several runs of few threads or one run of many threads does more work.
+"""Measures how many runs in parallel finish soonest: many with few threads, or few with many.
 
-    tools/run tools/benchmark_workers.py [--workers=1,2] [--runs=2] [--repeats=2] -- --dataset=demo --epochs=3
+    tools/run tools/benchmark_workers.py [--workers=1,2] [--runs=2] [--repeats=2] -- \\
+        --dataset=demo --epochs=3
 
-After -- come the flags of `train`, but for the workdir. The data set is prepared first. A line for each
-number of workers, which share the cores: the time that all runs took, interleaved over the repeats.
+After -- come the flags of `train`, without the workdir. The data set is prepared first. Prints a
+line for each number of workers, which share the cores, with the time that all runs took in each
+repetition. The numbers of workers take turns.
 """
 
 import argparse
@@ -18,7 +20,7 @@ from ast_net.records import store
 
 
 def measure(flags: list[str], workers: int, runs: int) -> float:
-    """Returns the seconds that so many runs take with so many workers."""
+    """Returns the time of `runs` runs with `workers` workers, in seconds."""
     with tempfile.TemporaryDirectory() as folder:
         commands = [
             jobs.Command(
@@ -36,21 +38,25 @@ def measure(flags: list[str], workers: int, runs: int) -> float:
 
 def main() -> None:
     """Prints the table."""
-    parser = argparse.ArgumentParser(usage=__doc__)
-    parser.add_argument("--workers", default="1,2")
-    parser.add_argument("--runs", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=2)
-    own, flags = parser.parse_known_args()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--workers", default="1,2", help="numbers of workers to compare")
+    parser.add_argument("--runs", type=int, default=2, help="number of runs")
+    parser.add_argument("--repeats", type=int, default=2, help="number of repetitions")
+    arguments, flags = parser.parse_known_args()
     flags = [flag for flag in flags if flag != "--"]
     store.prepare(cli.parse("train", flags).read(config.Experiment))
-    seconds: dict[int, list[float]] = {int(workers): [] for workers in own.workers.split(",")}
-    for _ in range(own.repeats):
-        for workers, measured in seconds.items():
-            measured.append(measure(flags, workers, own.runs))
-    print(f"{own.runs} runs, Python {sys.version.split()[0]}, {subprocess.getoutput('uptime')}")
-    for workers, measured in seconds.items():
-        shown = ", ".join(f"{value:.1f}" for value in measured)
-        print(f"workers {workers}: {shown} s, {min(measured) / own.runs:.1f} s a run at best")
+    times: dict[int, list[float]] = {int(workers): [] for workers in arguments.workers.split(",")}
+    for _ in range(arguments.repeats):
+        for workers, seconds in times.items():
+            seconds.append(measure(flags, workers, arguments.runs))
+    python = sys.version.split()[0]
+    print(f"{arguments.runs} runs, Python {python}, {subprocess.getoutput('uptime')}")
+    for workers, seconds in times.items():
+        cells = ", ".join(f"{value:.1f}" for value in seconds)
+        best = min(seconds) / arguments.runs
+        print(f"{workers} workers: {cells} s, at best {best:.1f} s per run")
 
 
 if __name__ == "__main__":

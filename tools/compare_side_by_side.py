@@ -1,10 +1,10 @@
-"""Checks that two faces in one video are predicted as each alone: two clips, side by side.
+"""Checks that two faces in one video are predicted as in two videos: puts two videos side by side.
 
     tools/run tools/compare_side_by_side.py LEFT RIGHT [--mirror_right]
 
-For each clip, prints how many frames have another identity than the first, and how far its valence
-and arousal are from those of the clip alone. Both are scaled to the smaller height and cut to the
-shorter length.
+Prints for each video how many frames have another face id than the first, and the largest
+difference of valence and arousal from those of the video alone. Both videos are scaled to the
+smaller height and cut to the shorter length.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def predict(
 
 
 def faces_of(frame: frames.FramePrediction) -> dict[int, tuple[float, np.ndarray]]:
-    """For each face that a frame shows: x of its middle, and its valence and arousal."""
+    """Returns for each face that a frame shows the x of its centre, and its valence and arousal."""
     return {
         face.face_id: (float(face.face.box[0] + face.face.box[2] / 2), face.values)
         for face in frame.faces
@@ -45,29 +45,33 @@ def faces_of(frame: frames.FramePrediction) -> dict[int, tuple[float, np.ndarray
 
 
 def compare(left: list[np.ndarray], right: list[np.ndarray], rate: float) -> list[str]:
+    """Returns the table's row of each video."""
     model = prediction_model.load(config.Networks())
-    together = [np.hstack(pair) for pair in zip(left, right, strict=True)]
-    everybody = predict(model, together, rate, None)
+    side_by_side = [np.hstack(pair) for pair in zip(left, right, strict=True)]
+    together = predict(model, side_by_side, rate, None)
     border, lines = left[0].shape[1], []
     for name, images, is_left in (("left", left, True), ("right", right, False)):
         alone = predict(model, images, rate, 1)
         differences: list[np.ndarray] = []
         ids: list[int] = []
-        frames_alone = frames_together = 0
-        for one, all_ in zip(alone, everybody, strict=True):
-            mine = faces_of(one)
-            here = {k: v for k, v in faces_of(all_).items() if (v[0] < border) == is_left}
-            frames_alone += len(mine)
-            frames_together += len(here)
-            if len(mine) == len(here) == 1:
-                [(_, expected)], [(face_id, (_, values))] = mine.values(), here.items()
+        faces_alone = faces_together = 0
+        for frame_alone, frame_together in zip(alone, together, strict=True):
+            expected_faces = faces_of(frame_alone)
+            # Those faces of both videos that lie on this video's side.
+            faces = {
+                k: v for k, v in faces_of(frame_together).items() if (v[0] < border) == is_left
+            }
+            faces_alone += len(expected_faces)
+            faces_together += len(faces)
+            if len(expected_faces) == len(faces) == 1:
+                [(_, expected)], [(face_id, (_, values))] = expected_faces.values(), faces.items()
                 differences.append(np.abs(expected - values))
                 ids.append(face_id)
-        worst = np.max(differences, axis=0) if differences else np.full(2, np.nan)
-        others = sum(face_id != ids[0] for face_id in ids)
+        largest = np.max(differences, axis=0) if differences else np.full(2, np.nan)
+        changed_ids = sum(face_id != ids[0] for face_id in ids)
         lines.append(
-            f"| {name} | {len(images)} | {frames_alone}, {frames_together} | {others} | "
-            f"{worst[0]:.4f}, {worst[1]:.4f} |"
+            f"| {name} | {len(images)} | {faces_alone}, {faces_together} | {changed_ids} | "
+            f"{largest[0]:.4f}, {largest[1]:.4f} |"
         )
     return lines
 
@@ -79,7 +83,9 @@ def main() -> None:
     parser.add_argument("left", type=pathlib.Path)
     parser.add_argument("right", type=pathlib.Path)
     parser.add_argument(
-        "--mirror_right", action="store_true", help="so that it looks like another person"
+        "--mirror_right",
+        action="store_true",
+        help="mirror the right video, so that the same person looks different",
     )
     arguments = parser.parse_args()
     try:
@@ -93,7 +99,7 @@ def main() -> None:
     if arguments.mirror_right:
         right = [image[:, ::-1] for image in right]
     count = min(len(left), len(right))
-    print("| clip | frames | with its face: alone, together | of another id | largest difference |")
+    print("| video | frames | faces: alone, together | with another id | largest difference |")
     print("|---|---|---|---|---|")
     for line in compare(left[:count], right[:count], rate):
         print(line)

@@ -1,10 +1,10 @@
-"""Makes ast_net/cnn/calibration_faces.png, the faces on which int8 networks are calibrated.
+"""Draws ast_net/cnn/calibration_faces.png, the faces on which int8 networks are calibrated.
 
     tools/run tools/make_calibration_faces.py [FILE]
 
-They are drawn from the portrait of `ast_net.demo`, half of them mirrored, with varied features,
-expression, pose, light, contrast and skin tone, aligned as `config.Alignment` says. The same call
-makes the same file.
+The faces are drawn from the portrait of `ast_net.demo`, half of them mirrored, with varied facial
+features, expression, pose, light, contrast and skin tone, and aligned as `config.Alignment` says.
+Every call draws the same file.
 """
 
 import argparse
@@ -18,24 +18,34 @@ from ast_net.cnn import calibration
 from ast_net.demo import synthetic_face
 from ast_net.faces import alignment
 
-# Which of the landmarks of the eyes are the irises.
+# Indices of the irises among the landmarks of the eyes.
 IRISES = np.array([1, 8])
-# Standard deviation, in the portrait's pixels, of where a detector sees an eye.
+# Standard deviation of a detector's error in an eye's position, in pixels of the portrait.
 EYE_NOISE = 1.0
-# Limits of how much faces are stretched vertically: a head turned aside is narrow, so it becomes
-# high when it is aligned by its eyes; one that looks up or down is low.
+# Range of the vertical stretch. Alignment by the eyes makes a head that is turned aside taller, as
+# its eyes are closer together, and a head that looks up or down shorter.
 HEIGHTS = (0.9, 1.15)
 
 
 def to_portrait(
     rng: np.random.Generator, eyes: np.ndarray, settings: config.Alignment
 ) -> np.ndarray:
-    """Draws a pose: a transform [2, 3] from the crop to the portrait with its eyes [2, (x, y)]."""
+    """Draws a random pose.
+
+    Args:
+      rng: random generator.
+      eyes: left and right eye in the portrait, [2, (x, y)].
+      settings: where the eyes lie in the crop.
+
+    Returns:
+      The transform from the crop to the portrait, [2, 3].
+    """
     to_crop = np.eye(3)
     noise = rng.normal(0, EYE_NOISE, (2, 2))
     left, right = eyes + noise
     to_crop[:2] = alignment.eye_transform(left, right, settings)
     height, eye_line = rng.uniform(*HEIGHTS), settings.left_eye[1]
+    # Keeps the eyes' line in place.
     stretch = np.array([[1, 0, 0], [0, height, (1 - height) * eye_line], [0, 0, 1]])
     return np.linalg.inv(stretch @ to_crop)[:2]
 
@@ -43,9 +53,9 @@ def to_portrait(
 def light(rng: np.random.Generator, face: np.ndarray) -> np.ndarray:
     """Changes skin tone (gamma), the light's colour and direction, contrast and brightness."""
     size = len(face)
-    along = np.linspace(-1, 1, size)
+    position = np.linspace(-1, 1, size)
     down, right = rng.uniform(-0.3, 0.3, 2)
-    gains = (1 + down * along[:, np.newaxis] + right * along)[..., np.newaxis]
+    gains = (1 + down * position[:, np.newaxis] + right * position)[..., np.newaxis]
     picture = (face / 255) ** np.exp(rng.uniform(-0.3, 0.7)) * gains * rng.uniform(0.9, 1.1, 3)
     mean = picture.mean()
     picture = mean * rng.uniform(0.6, 1.3) + (picture - mean) * rng.uniform(0.5, 1.2)
@@ -65,7 +75,7 @@ def draw(rng: np.random.Generator, settings: config.Alignment) -> np.ndarray:
         cv2.multiply(wall, 255 - opacity, scale=1 / 255),
     )
     picture = picture[: settings.size, : settings.size]
-    # The eyes' places are symmetric in the crop.
+    # Mirrors half of the faces; the eyes are (nearly) symmetric in the crop.
     return light(rng, picture[:, :: rng.choice((-1, 1))])
 
 

@@ -1,8 +1,9 @@
-"""Measures where the eyes are in FER2013's pictures, which are the middle of the aligned crop.
+"""Measures where the eyes are in FER2013's pictures, to align faces in videos in the same way.
 
     tools/run tools/measure_framing.py --manual_dir=FOLDER_OF_fer2013.csv
 
-Pictures are enlarged five times, with a border, as MTCNN finds no face that fills its picture.
+A picture of FER2013 corresponds to the middle of the aligned crop. Pictures are enlarged five times
+and get a border, as MTCNN does not find a face that fills the whole picture.
 """
 
 import argparse
@@ -19,20 +20,24 @@ from ast_net.records import expression_pictures
 ENLARGED = 240
 BORDER = 60
 MIN_CONFIDENCE = 0.9
-# FER2013's 48x48 pixels are the middle 192 of the crop's 224.
+# FER2013's 48x48 pixels are the middle 192x192 of the crop's 224x224.
 MIDDLE, MARGIN = 192, 16
 
 
 def eyes(detector: detection.FaceDetector, picture: np.ndarray) -> np.ndarray | None:
-    """Left and right eye of a picture uint8 [48, 48, 1], as fractions of its side, [2, 2]."""
+    """Finds the left and right eye in a picture uint8 [48, 48, 1].
+
+    Returns:
+      Their x and y as fractions of the picture's side, [2, 2]; None if no face is found.
+    """
     large = cv2.resize(picture[..., 0], (ENLARGED, ENLARGED), interpolation=cv2.INTER_CUBIC)
     large = cv2.copyMakeBorder(large, BORDER, BORDER, BORDER, BORDER, cv2.BORDER_REPLICATE)
     faces = detector.detect(np.repeat(large[..., np.newaxis], 3, axis=2), min_face_fraction=0.3)
-    sure = [face for face in faces if face.confidence >= MIN_CONFIDENCE]
-    if not sure:
+    confident = [face for face in faces if face.confidence >= MIN_CONFIDENCE]
+    if not confident:
         return None
-    # The crop's coordinates are those of pixel centres.
-    largest = max(sure, key=lambda face: face.box[2] * face.box[3])
+    largest = max(confident, key=lambda face: face.box[2] * face.box[3])
+    # 0.5 converts coordinates of pixel centres to distances from the edge.
     return (largest.landmarks[:2] - BORDER + 0.5) / ENLARGED
 
 
@@ -40,9 +45,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--manual_dir")
-    parser.add_argument("--data_dir", default="data")
-    parser.add_argument("--pictures", type=int, default=2000)
+    parser.add_argument("--manual_dir", help="folder that holds fer2013.csv")
+    parser.add_argument("--data_dir", default="data", help="folder of prepared data")
+    parser.add_argument("--pictures", type=int, default=2000, help="number of pictures to measure")
     arguments = parser.parse_args()
     try:
         images, _ = expression_pictures.load(arguments.data_dir, arguments.manual_dir)["train"]
@@ -50,9 +55,12 @@ def main() -> None:
         sys.exit(f"error: {error}")
     detector = detection.FaceDetector()
     results = [eyes(detector, image) for image in tqdm.tqdm(images[: arguments.pictures])]
-    places = np.stack([place for place in results if place is not None])
-    medians, spread = np.median(places, axis=0), places.std(axis=0)
-    print(f"a face of confidence {MIN_CONFIDENCE} in {len(places)} of {len(results)} pictures\n")
+    positions = np.stack([position for position in results if position is not None])
+    medians, spread = np.median(positions, axis=0), positions.std(axis=0)
+    print(
+        f"a face with confidence of at least {MIN_CONFIDENCE} in {len(positions)} of "
+        f"{len(results)} pictures\n"
+    )
     print(
         "| eye | x, y as fractions of the picture | deviation | x, y in the crop | the template |"
     )

@@ -1,10 +1,10 @@
-"""Measures how large the package is, and how far it is from a verb to the mathematics.
+"""Measures how large the package is, and how many imports lie between a command and the losses.
 
     tools/run tools/measure_structure.py [CHECKOUT ...]
 
-A column for each checkout of the project: modules, lines of code without comments, docstrings and blank
-lines, the modules of the package that `predict` and `train` load, and how many imports lie between the
-verb `train` and the losses.
+Prints a column for each checkout of the project: the number of modules, the lines of code (without
+comments, docstrings and blank lines), how many of the package's modules each command loads, and the
+shortest chain of imports from the command `train` to the losses.
 """
 
 import ast
@@ -13,7 +13,7 @@ import pathlib
 import sys
 import tokenize
 
-VERBS = ("prepare", "train", "evaluate", "predict", "export", "finetune")
+COMMANDS = ("prepare", "train", "evaluate", "predict", "export", "finetune")
 LOSSES = "ast_net.temporal.losses"
 
 
@@ -26,12 +26,12 @@ def modules(root: pathlib.Path) -> dict[str, pathlib.Path]:
     return result
 
 
-def imports(path: pathlib.Path, known: dict[str, pathlib.Path], nested: bool = True) -> set[str]:
+def imports(path: pathlib.Path, package: dict[str, pathlib.Path], nested: bool = True) -> set[str]:
     """Returns the modules of the package that a module imports.
 
     Args:
-      path: the module.
-      known: all modules of the package.
+      path: the module's file.
+      package: all modules of the package.
       nested: whether imports inside functions count.
     """
     tree = ast.parse(path.read_text())
@@ -42,11 +42,11 @@ def imports(path: pathlib.Path, known: dict[str, pathlib.Path], nested: bool = T
             result |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
         elif isinstance(node, ast.Import):
             result |= {alias.name for alias in node.names}
-    return result & known.keys()
+    return result & package.keys()
 
 
 def code_lines(path: pathlib.Path) -> int:
-    """Counts the lines of a module that have code: no comments, docstrings or blank lines."""
+    """Counts a module's lines of code, without comments, docstrings and blank lines."""
     text = path.read_text()
     lines: set[int] = set()
     skipped = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
@@ -60,46 +60,47 @@ def code_lines(path: pathlib.Path) -> int:
     return len(lines)
 
 
-def loaded(start: str, known: dict[str, pathlib.Path]) -> set[str]:
-    """Returns the modules of the package that a module needs, itself included."""
-    result, rest = set(), [start]
-    while rest:
-        name = rest.pop()
+def loaded(start: str, package: dict[str, pathlib.Path]) -> set[str]:
+    """Returns the modules of the package that a module loads, including itself."""
+    result, queue = set(), [start]
+    while queue:
+        name = queue.pop()
         if name not in result:
             result.add(name)
-            rest += imports(known[name], known)
+            queue += imports(package[name], package)
     return result
 
 
-def hops(start: str, end: str, known: dict[str, pathlib.Path]) -> list[str]:
+def import_chain(start: str, end: str, package: dict[str, pathlib.Path]) -> list[str]:
     """Returns the shortest chain of imports from one module to another."""
+    # Breadth first, so that the first chain to reach a module is the shortest.
     chains = {start: [start]}
-    rest = [start]
-    for name in rest:
-        for other in sorted(imports(known[name], known) - chains.keys()):
+    queue = [start]
+    for name in queue:
+        for other in sorted(imports(package[name], package) - chains.keys()):
             chains[other] = [*chains[name], other]
-            rest.append(other)
+            queue.append(other)
     return chains[end]
 
 
 def measure(root: pathlib.Path) -> dict[str, str]:
-    """Returns the figures of a checkout by what they are of."""
-    known = modules(root)
-    code = {name: code_lines(path) for name, path in known.items()}
+    """Returns a checkout's figures by their names."""
+    package = modules(root)
+    code = {name: code_lines(path) for name, path in package.items()}
     longest = max(code, key=lambda name: code[name])
-    whole = {name: len(path.read_text().splitlines()) for name, path in known.items()}
+    lines = sum(len(path.read_text().splitlines()) for path in package.values())
     result = {
-        "modules": str(len(known)),
-        "lines": f"{sum(whole.values()):,}",
+        "modules": str(len(package)),
+        "lines": f"{lines:,}",
         "lines of code": f"{sum(code.values()):,}",
         "longest module": f"{longest.removeprefix('ast_net.')} ({code[longest]})",
-        "modules over 200 lines of code": str(sum(lines > 200 for lines in code.values())),
+        "modules over 200 lines of code": str(sum(count > 200 for count in code.values())),
     }
-    for verb in VERBS:
-        result[f"modules that {verb} loads"] = str(len(loaded(f"ast_net.{verb}", known)))
-    chain = hops("ast_net.train", LOSSES, known)
+    for command in COMMANDS:
+        result[f"modules that {command} loads"] = str(len(loaded(f"ast_net.{command}", package)))
+    chain = import_chain("ast_net.train", LOSSES, package)
     result["imports from train to the losses"] = str(len(chain) - 1)
-    result["on the way"] = " ".join(name.rpartition(".")[2] for name in chain)
+    result["these modules"] = " ".join(name.rpartition(".")[2] for name in chain)
     return result
 
 

@@ -7,11 +7,11 @@ disk as model.xml and model.bin, with a digest of the two.
 import contextlib
 import hashlib
 import importlib.metadata
+import io
 import logging as std_logging
 import os
 import pathlib
 import shutil
-import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -119,8 +119,8 @@ def _quantise(name: str, weights: str | None, folder: pathlib.Path) -> None:
         activations_range_estimator_params=range_estimator.RangeEstimatorParametersSet.MINMAX,
     )
     network, data = _converted(name, weights), nncf.Dataset(faces[:, np.newaxis])
-    # Its progress would stand among the output.
-    with contextlib.redirect_stdout(sys.stderr):
+    # Its bars of progress are no part of the output.
+    with contextlib.redirect_stdout(io.StringIO()):
         network = nncf.quantize(network, data, subset_size=len(faces), advanced_parameters=options)
     with files.whole_folder(folder) as temporary:
         openvino.save_model(network, temporary / MODEL, compress_to_fp16=False)

@@ -1,1 +1,1 @@
-"""Data sets on disk: their readers, ratings and gold standard (section 4.1)."""
+"""Data set readers: recordings on disk, their ratings and their gold standard (section 4.1)."""

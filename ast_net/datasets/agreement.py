@@ -1,6 +1,6 @@
-"""How well raters agree: pairwise CC and CCC, and Cronbach's alpha.
+"""Measures how well raters agree: pairwise CC and CCC, and Cronbach's alpha.
 
-Ratings are [R, raters], NaN where one is missing.
+Ratings are [R, raters], NaN where a rating is missing.
 """
 
 from collections.abc import Callable
@@ -11,15 +11,15 @@ from ast_net.temporal import metrics
 
 
 def pairwise(ratings: np.ndarray, metric: Callable[..., float]) -> np.ndarray:
-    """A metric between each two raters, where both have rated.
+    """Computes a metric for each pair of raters, over the times that both have rated.
 
     Args:
       ratings: [R, raters].
-      metric: such as `metrics.pearson_cc`, symmetric.
+      metric: a symmetric metric such as `metrics.pearson_cc`.
 
     Returns:
-      float64 [raters, raters], symmetric; NaN on the diagonal, where two have no frame in common,
-      and where the metric is undefined as one of them is constant there.
+      float64 [raters, raters], symmetric; NaN on the diagonal, for pairs that have no rated time in
+      common, and where the metric is undefined because one rater is constant.
     """
     rated = ~np.isnan(ratings)
     raters = ratings.shape[1]
@@ -32,13 +32,14 @@ def pairwise(ratings: np.ndarray, metric: Callable[..., float]) -> np.ndarray:
 
 
 def against_others(ratings: np.ndarray, metric: Callable[..., float]) -> np.ndarray:
-    """A metric between each rater and the mean of the others, where he and one of them have rated.
+    """Computes a metric between each rater and the mean of the others.
 
-    It says how well somebody who has seen the recording agrees with a gold standard of the others.
+    This is the score of a human rater against a gold standard made without that rater. Only the
+    times count that the rater and at least one other have rated.
 
     Args:
       ratings: [R, raters].
-      metric: as of `pairwise`.
+      metric: as in `pairwise`.
 
     Returns:
       float64 [raters]; NaN as in `pairwise`.
@@ -56,8 +57,8 @@ def against_others(ratings: np.ndarray, metric: Callable[..., float]) -> np.ndar
 def mean_concordance(ratings: np.ndarray) -> np.ndarray:
     """Computes c_r, the mean concordance correlation of each rater with the others.
 
-    A pair is compared where both have rated; a pair that has no frame in common is left out. A
-    rater who is constant there, or alone, agrees with nobody: 0.
+    A pair is compared over the times that both have rated; a pair without such times is left out.
+    A rater who is constant, or the only one, gets 0.
 
     Args:
       ratings: [R, raters].
@@ -67,27 +68,31 @@ def mean_concordance(ratings: np.ndarray) -> np.ndarray:
     """
     concordance = np.nan_to_num(pairwise(ratings, metrics.concordance_cc))
     rated = ~np.isnan(ratings)
+    # Which pairs have a rated time in common, [raters, raters].
     compared = (rated[:, :, np.newaxis] & rated[:, np.newaxis]).any(axis=0)
     np.fill_diagonal(compared, False)
     return concordance.sum(axis=1) / np.maximum(compared.sum(axis=1), 1)
 
 
 def cronbach_alpha(ratings: np.ndarray) -> float:
-    """Computes Cronbach's alpha (Psychometrika 16, 1951), raters as items, where all have rated.
+    """Computes Cronbach's alpha (Psychometrika 16, 1951) with the k raters as items.
 
-    k / (k - 1) (1 - sum of the raters' variances / variance of their sum). A rater without any
-    rating is as if not there. NaN with fewer than two raters, without a frame that all of them
-    rated, or where their sum is constant.
+    alpha = k / (k - 1) (1 - sum of the raters' variances / variance of their sum), over the times
+    that all have rated. A rater without any rating is ignored.
 
     Args:
       ratings: [R, raters].
+
+    Returns:
+      alpha, or NaN with fewer than two raters, without a time that all have rated, or if the sum of
+      the ratings is constant.
     """
     ratings = ratings[:, ~np.isnan(ratings).all(axis=0)]
     complete = ratings[~np.isnan(ratings).any(axis=1)]
     raters = ratings.shape[1]
     if raters < 2 or len(complete) == 0:
         return float("nan")
-    whole = complete.sum(axis=1).var()
-    if whole <= 1e-12 * complete.var(axis=0).sum() or not whole:
+    variance_of_sum = complete.sum(axis=1).var()
+    if variance_of_sum <= 1e-12 * complete.var(axis=0).sum() or not variance_of_sum:
         return float("nan")
-    return float(raters / (raters - 1) * (1 - complete.var(axis=0).sum() / whole))
+    return float(raters / (raters - 1) * (1 - complete.var(axis=0).sum() / variance_of_sum))

@@ -1,11 +1,11 @@
-"""The demo: generated recordings in RECOLA's layout, for those who have no licensed data yet."""
+"""The demo data set: generated recordings in RECOLA's layout, for users without licensed data."""
 
 import pathlib
 
 from ast_net.datasets import reader, recola, recola_layouts
 from ast_net.demo import raters, synthesis
 
-# Six recordings or more give dev figures an interval.
+# With six recordings or more, the scores come with a bootstrap interval.
 PARTITIONS: reader.Partitions = {
     "train": tuple(f"P{number}" for number in range(1, 9)),
     "dev": tuple(f"P{number}" for number in range(9, 15)),
@@ -13,7 +13,7 @@ PARTITIONS: reader.Partitions = {
 
 
 class Demo(recola.Recola):
-    """Recordings that are generated when first asked for, and read with RECOLA's reader."""
+    """Recordings that are generated on first use and read with RECOLA's reader."""
 
     REACTION_DELAY = raters.REACTION_DELAY
 
@@ -21,7 +21,7 @@ class Demo(recola.Recola):
         folder = pathlib.Path(self.settings.data_dir) / "demo_recordings"
         partitions = self.settings.partitions or self.partitions(folder)
         names = [name for split in partitions.values() for name in split]
-        synthesis.generate(folder, names, recola_layouts.OWN)
+        synthesis.generate(folder, names, recola_layouts.RELEASE)
         return folder
 
     def has_folder(self) -> bool:

@@ -1,65 +1,68 @@
-"""Finding videos by a pattern, and splitting recordings so that nobody is in two parts."""
+"""Finds videos by a pattern, and splits recordings so that each person is in only one part."""
 
 import pathlib
 from collections.abc import Mapping
 
 from ast_net import errors
 
-# The share of the recordings that each part is to have.
+# The share of the recordings that each part should get.
 SHARES = {"train": 0.6, "dev": 0.2, "test": 0.2}
 
 
 def matches(
     folder: pathlib.Path, pattern: str, fields: Mapping[str, str]
 ) -> tuple[str, list[pathlib.Path]]:
-    """A pattern with its fields filled in, and the files below a folder that it fits, sorted.
+    """Finds the files in a folder that match a pattern.
 
     Args:
       folder: where to look.
-      pattern: a path relative to the folder, with * for anything but a slash, ** for any folders,
-        and fields in braces, as in videos/**/{split}*{number}.avi.
-      fields: what takes the place of the fields.
+      pattern: a path relative to the folder, with * for any characters except a slash, ** for any
+        folders, and fields in braces, as in videos/**/{split}*{number}.avi.
+      fields: the value of each field.
+
+    Returns:
+      The pattern with its fields filled in, and the files, sorted.
 
     Raises:
-      InputError: the pattern has other fields, or is none.
+      InputError: the pattern has other fields, or is not valid.
     """
     try:
         filled = pattern.format_map(fields)
         return filled, sorted(path for path in folder.glob(filled) if path.is_file())
     except (ValueError, NotImplementedError, LookupError, AttributeError) as error:
         raise errors.InputError(
-            f"`video_pattern={pattern}`: cannot be used ({error!r}); expected a path "
-            f"relative to {folder}, with * and **" + "".join(f" and {{{name}}}" for name in fields)
+            f"`video_pattern={pattern}` cannot be used ({error!r}); expected a path relative to "
+            f"{folder}, with * and **" + "".join(f" and {{{name}}}" for name in fields)
         ) from error
 
 
 def find_video(folder: pathlib.Path, pattern: str, fields: Mapping[str, str]) -> pathlib.Path:
-    """The one file below a folder that a pattern fits (`matches`).
+    """Returns the only file that matches a pattern; the arguments are those of `matches`.
 
     Raises:
-      InputError: as `matches`, or the pattern fits no file, or several.
+      InputError: as `matches`, or the pattern matches no file, or several.
     """
-    filled, found = matches(folder, pattern, fields)
-    if len(found) != 1:
-        names = ", ".join(path.relative_to(folder).as_posix() for path in found[:5])
+    filled, paths = matches(folder, pattern, fields)
+    if len(paths) != 1:
+        names = ", ".join(path.relative_to(folder).as_posix() for path in paths[:5])
         raise errors.InputError(
-            f"{folder}: {len(found) or 'no'} files fit {filled}{': ' if found else ''}{names}; "
-            "expected one video: say with `video_pattern` how the files are called"
+            f"{folder}: {len(paths) or 'no'} files match {filled}{': ' if paths else ''}{names}; "
+            "expected one video: give a pattern for your file names with `video_pattern`"
         )
-    return found[0]
+    return paths[0]
 
 
-def by_subject(subjects: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Splits recordings into train, dev and test, all those of a subject into one of them.
+def split_by_subject(subjects: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Splits recordings into train, dev and test, with all recordings of a subject in one part.
 
-    Subjects are dealt out one by one, those with the most recordings first, each to the part that
-    has least of its share. So the split is the same for the same recordings, whatever their order.
+    Subjects are assigned one by one, those with the most recordings first, each to the part that is
+    furthest below its share. The split depends only on the recordings, not on their order.
 
     Args:
       subjects: the subject of each recording.
 
     Returns:
-      The recordings' names of each part that has some, sorted.
+      The names of the recordings in each part, sorted; parts without recordings are left out.
     """
     recordings: dict[str, list[str]] = {}
     for name, subject in subjects.items():

@@ -1,4 +1,4 @@
-"""What the readers share: from a folder on disk to recordings and their gold standard."""
+"""What all data set readers share: from a folder on disk to recordings and their gold standard."""
 
 import abc
 import collections
@@ -14,24 +14,26 @@ from absl import logging
 from ast_net import config, errors
 from ast_net.datasets import annotations, gold_standard
 
+# The times of the ratings, float64 [R] in seconds, and the gold standard, float64 [R, D].
 Gold = tuple[np.ndarray, np.ndarray]
+# The names of the recordings in each split.
 Partitions = dict[str, tuple[str, ...]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Where a recording lies on disk.
+    """Where the files of a recording are, and how its ratings are read.
 
     Attributes:
-      name: as in the data set, P16.
-      video: the video file, or a folder of pictures; it may be missing.
-      ratings: the files that its gold standard is made of, which may be missing; none where it is
-        not rated, or its maker knows the ratings.
-      read: reads them: of each target what its raters said, or the one gold standard. Raises
+      name: the recording's name in the data set, such as P16.
+      video: the video file, or a folder of pictures. It may not exist.
+      ratings: the rating files. They may not exist. Empty if the recording is not rated, or if its
+        ratings do not come from files.
+      read: reads the ratings of each target: several raters', or one gold standard. Raises
         InputError.
-      read_raters: reads what the single raters said of each target; None where there is a gold
-        standard and no more. Raises InputError.
-      subject: who is seen, if the data set says.
+      read_raters: reads the individual raters' ratings of each target; None if the data set has
+        only a gold standard. Raises InputError.
+      subject: an id of the person in the video, if the data set has one.
     """
 
     name: str
@@ -45,11 +47,11 @@ class Source:
         """Reads the gold standard of all targets.
 
         Returns:
-          The ratings' times float64 [R] in seconds, strictly increasing, and the gold standard
-          float64 [R, D] of the targets, NaN where there is none; R = 0 without rating files.
+          The times of the ratings, float64 [R] in seconds, strictly increasing, and the gold
+          standard, float64 [R, D], NaN where a target is not rated. R = 0 without rating files.
 
         Raises:
-          InputError: a file is missing or not what it should be.
+          InputError: a file is missing or malformed.
         """
         if not self.ratings:
             return np.zeros(0), np.zeros((0, 0))
@@ -57,22 +59,22 @@ class Source:
 
 
 class Reader(abc.ABC):
-    """A data set on disk: which recordings there are, and where each one lies.
+    """A data set on disk: lists its recordings and locates the files of each.
 
-    Its docstring is for users: where to get the data set, and what its folder holds.
+    The docstring of a subclass is shown to users: it says where to get the data set and what its
+    folder must contain.
 
     Attributes:
-      TARGETS: what it has ratings of.
-      REACTION_DELAY: seconds by which its raters lag behind the face, where no other number is
-        given.
-      FRAME_RATE: its usual frames a second, which the stride of clips is counted in; None where every
-        copy has its own, and the training videos' is taken.
-      VIDEO_PATTERN: how its video files are called, where that is a setting.
-      OF_VIDEOS: whether its recordings are videos.
-      RATING_STEP: seconds between the ratings that it releases; None where there is one a frame, or
-        every recording has its own.
-      RATING_FILE: where it has the ratings of a {recording} and {target}, in a folder of its own;
-        predictions are written so too (`challenge_format`).
+      TARGETS: the targets that the data set has ratings of.
+      REACTION_DELAY: default reaction delay of the raters, in seconds.
+      FRAME_RATE: the usual frame rate, in frames a second; it turns the clip stride into a time.
+        None if it differs from copy to copy; the training videos then decide.
+      VIDEO_PATTERN: default of the setting `video_pattern`; empty if the data set does not use it.
+      OF_VIDEOS: whether the recordings are made from videos.
+      RATING_STEP: seconds between two released ratings; None if there is one a frame, or if it
+        differs between recordings.
+      RATING_FILE: path of a rating file, with the fields {recording} and {target}. Predictions
+        are written under the same names (`challenge_format`).
     """
 
     TARGETS: tuple[str, ...] = config.TARGETS
@@ -84,107 +86,111 @@ class Reader(abc.ABC):
     RATING_FILE = "{target}/{recording}.csv"
 
     def __init__(self, settings: config.Preparation) -> None:
-        """Takes the data set's settings.
+        """Checks the settings against the data set.
 
         Raises:
-          InputError: the data set has no ratings of a target, or no use for a setting.
+          InputError: the data set has no ratings of a target, or does not use `video_pattern`.
         """
         self.settings = settings
         unrated = [target for target in settings.targets if target not in self.TARGETS]
         if unrated:
             raise errors.InputError(
-                f"{settings.dataset} has no ratings of {', '.join(unrated)}: give `targets` from "
+                f"{settings.dataset} has no ratings of {', '.join(unrated)}; choose `targets` from "
                 + ",".join(self.TARGETS)
             )
         if settings.video_pattern is not None and not self.VIDEO_PATTERN:
             raise errors.InputError(
-                f"the files of {settings.dataset} have names of their own: leave out `video_pattern`"
+                f"{settings.dataset} has fixed file names and does not use `video_pattern`; leave "
+                "it out"
             )
         self.video_pattern = settings.video_pattern or self.VIDEO_PATTERN
 
     @classmethod
     def instructions(cls) -> str:
-        """Returns where to get the data set, and what its folder holds."""
+        """Returns where to get the data set and what its folder must contain, for users."""
         return inspect.getdoc(cls) or ""
 
     @abc.abstractmethod
     def partitions(self, folder: pathlib.Path) -> Partitions:
-        """Returns the data set's own split: the recordings of train, dev and perhaps test.
+        """Returns the default split: the recordings of train, dev and, if it has one, test.
 
         Raises:
-          InputError: the folder does not hold the data set.
+          InputError: the folder does not contain the data set.
         """
 
     @abc.abstractmethod
     def source(self, folder: pathlib.Path, name: str) -> Source:
-        """Returns where a recording lies in the folder of the data set.
+        """Returns where the files of a recording are.
 
         Raises:
-          InputError: the data set has no recording of this name, or it is incomplete.
+          InputError: the data set has no recording of this name, or the recording is incomplete.
         """
 
     def folder(self) -> pathlib.Path:
         """Returns the folder of the data set.
 
         Raises:
-          InputError: there is none.
+          InputError: `manual_dir` is not given, or is not a folder.
         """
-        given = self.settings.manual_dir
-        if given is None or not self.has_folder():
-            problem = "not given" if given is None else f"missing: {given}"
+        manual_dir = self.settings.manual_dir
+        if manual_dir is None or not self.has_folder():
+            problem = "not given" if manual_dir is None else f"missing: {manual_dir}"
             raise errors.InputError(
-                f"{self.settings.dataset} is not prepared yet, and its source folder is {problem}: "
+                f"{self.settings.dataset} is not prepared yet, and its source folder is {problem}; "
                 f"give `manual_dir=FOLDER`.\n{self.instructions()}"
             )
-        return pathlib.Path(given)
+        return pathlib.Path(manual_dir)
 
     def has_folder(self) -> bool:
-        """Whether the folder of the data set is there."""
-        given = self.settings.manual_dir
-        return given is not None and pathlib.Path(given).is_dir()
+        """Says whether the folder of the data set exists, or can be generated."""
+        manual_dir = self.settings.manual_dir
+        return manual_dir is not None and pathlib.Path(manual_dir).is_dir()
 
     def sources(self, folder: pathlib.Path) -> dict[str, list[Source]]:
-        """Returns the recordings of each split: the settings' or the data set's own.
+        """Returns the recordings of each split, by the settings or else by the default split.
 
-        Where no rating file of test is there, as challenges hand it out, its recordings come
-        without ratings, and a warning says so.
+        Challenges withhold the ratings of their test partition. If none of its rating files
+        exists, its recordings are returned without ratings, with a warning.
 
         Raises:
-          InputError: files are missing, a recording is named twice, two recordings have one file,
+          InputError: files are missing, a recording is listed twice, two recordings share a file,
             or train or dev is empty or has recordings without ratings.
         """
         partitions = self.settings.partitions or self.partitions(folder)
         for split in ("train", "dev"):
             if not partitions.get(split):
                 raise errors.InputError(
-                    f"{folder}: the {split} partition is empty: give `{split}_recordings`"
+                    f"{folder}: the {split} partition is empty; give `{split}_recordings`"
                 )
         names = [name for split in partitions.values() for name in split]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise errors.InputError(f"recordings in more than one place of the partitions: {twice}")
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise errors.InputError(
+                f"recordings listed more than once in train, dev and test: {', '.join(repeated)}; "
+                "list each recording once"
+            )
         sources = {s: [self.source(folder, name) for name in partitions[s]] for s in partitions}
         if self.OF_VIDEOS:
             if "test" in sources:
                 sources["test"] = _without_missing_ratings(sources["test"])
             _refuse_unrated(folder, sources["train"] + sources["dev"])
-        everything = [source for part in sources.values() for source in part]
-        _refuse_missing(folder, everything)
+        all_sources = [source for part in sources.values() for source in part]
+        _refuse_missing(folder, all_sources)
         if self.OF_VIDEOS:
-            _refuse_shared_files(everything)
+            _refuse_shared_files(all_sources)
         _warn_of_shared_subjects(sources)
         return sources
 
 
 def _without_missing_ratings(test: list[Source]) -> list[Source]:
-    """Returns test's recordings without ratings if no rating file is there; warns of all such."""
+    """Drops the ratings of the test partition if no rating file exists; warns of unrated ones."""
     if not any(path.exists() for source in test for path in source.ratings):
         test = [dataclasses.replace(source, ratings=(), read_raters=None) for source in test]
     unrated = [source.name for source in test if not source.ratings]
     if unrated:
         logging.warning(
-            f"test: no ratings of {', '.join(unrated)}: evaluate with `split=test` predicts what "
-            "has none, and scores the others"
+            f"test recordings without ratings: {', '.join(unrated)}; evaluate with `split=test` "
+            "predicts them and scores only the others"
         )
     return test
 
@@ -193,8 +199,9 @@ def _refuse_unrated(folder: pathlib.Path, sources: Sequence[Source]) -> None:
     unrated = [source.name for source in sources if not source.ratings]
     if unrated:
         raise errors.InputError(
-            f"{folder}: recordings of train or dev without ratings: {', '.join(unrated)}; expected "
-            "them in test: name others with `train_recordings` and `dev_recordings`"
+            f"{folder}: recordings in train or dev without ratings: {', '.join(unrated)}; only "
+            "test recordings may lack ratings: choose others with `train_recordings` and "
+            "`dev_recordings`"
         )
 
 
@@ -204,8 +211,8 @@ def _refuse_missing(folder: pathlib.Path, sources: Sequence[Source]) -> None:
     if missing:
         raise errors.InputError(
             "\n  ".join([f"{folder}: missing files: {len(missing)}", *missing])
-            + "\nGive the whole data set's folder with `manual_dir`, or name the recordings that "
-            "you have with `train_recordings`, `dev_recordings` and `test_recordings`"
+            + "\nGive the folder of the whole data set with `manual_dir`, or list the recordings "
+            "that you have with `train_recordings`, `dev_recordings` and `test_recordings`"
         )
 
 
@@ -216,16 +223,16 @@ def _refuse_shared_files(sources: Sequence[Source]) -> None:
             other = names.setdefault(path.resolve(), source.name)
             if other != source.name:
                 raise errors.InputError(
-                    f"{path}: is a file of both {other} and {source.name}; expected one for each"
+                    f"{path}: belongs to both {other} and {source.name}; expected a file for each"
                 )
 
 
-def warn_of_count(where: pathlib.Path, count: int, released: int, what: str) -> None:
-    """Warns where a folder does not hold all that was released, or more."""
+def warn_of_count(folder: pathlib.Path, count: int, released: int, items: str) -> None:
+    """Warns if a folder does not have as many items (a plural noun) as were released."""
     if count != released:
         logging.warning(
-            f"{where}: {count} {what}, but the release has {released}; do not compare your figures "
-            "with those of others"
+            f"{folder}: {count} {items}, but the release has {released}; your scores cannot be "
+            "compared with published ones"
         )
 
 
@@ -235,6 +242,6 @@ def _warn_of_shared_subjects(sources: dict[str, list[Source]]) -> None:
     shared = sorted(str(subject) for subject, splits in counts.items() if splits > 1)
     if shared:
         logging.warning(
-            "people in more than one of the partitions, which makes the figures look better than "
-            f"they are: {', '.join(shared)}"
+            f"people who are in more than one of train, dev and test: {', '.join(shared)}; the "
+            "scores will be too optimistic"
         )

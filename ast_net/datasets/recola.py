@@ -1,4 +1,4 @@
-"""RECOLA (Ringeval et al., FG Workshops 2013), as its owners and the AVEC challenges release it."""
+"""RECOLA (Ringeval et al., FG Workshops 2013), as released by its owners and by AVEC challenges."""
 
 import functools
 import pathlib
@@ -10,12 +10,12 @@ from ast_net.datasets import annotations, reader, recola_layouts
 
 
 class Recola(reader.Reader):
-    """RECOLA's recordings.
+    """RECOLA, in any of its layouts.
 
-    RECOLA is handed out by its owners, https://diuf.unifr.ch/main/diva/recola/, to those who sign
-    their agreement. Give the folder that holds, for every recording, the files of one of these
-    layouts; of several the first in this list is read. AVEC's test videos, test_1.mp4 and so on,
-    have no ratings: they are predicted, in the format of the challenge.
+    RECOLA is available from its owners, https://diuf.unifr.ch/main/diva/recola/, to those who sign
+    their agreement. Give the folder that contains the files of all recordings in one of the layouts
+    below; if it contains several, the first in this list is read. AVEC's test videos, test_1.mp4
+    and so on, have no ratings: they are predicted, in the format of the challenge.
     """
 
     FRAME_RATE = 25.0
@@ -32,8 +32,8 @@ class Recola(reader.Reader):
         logging.info(f"{folder}: {layout.name}, ratings in {layout.ratings}")
         for other in others:
             logging.warning(
-                f"{folder}: not read: {other.name}, ratings in {other.ratings}; give a folder "
-                f"without {layout.ratings} to read these"
+                f"{folder}: ignoring {other.name}, ratings in {other.ratings}; to use it, give a "
+                f"folder without {layout.ratings}"
             )
         return folder
 
@@ -43,14 +43,14 @@ class Recola(reader.Reader):
     def source(self, folder: pathlib.Path, name: str) -> reader.Source:
         layout, targets = recola_layouts.recognise(folder)[0], self.settings.targets
         files = {target: layout.rating_file(folder, target, name) for target in targets}
-        rated = {t: folder / layout.raters / t / f"{name}.csv" for t in targets}
-        has_raters = layout.raters and all(path.is_file() for path in rated.values())
+        rater_files = {t: folder / layout.raters / t / f"{name}.csv" for t in targets}
+        has_raters = layout.raters and all(path.is_file() for path in rater_files.values())
         return reader.Source(
             name,
             layout.video(folder, name),
             list(files.values()),
             functools.partial(read, files, layout.read),
-            functools.partial(read, rated) if has_raters else None,
+            functools.partial(read, rater_files) if has_raters else None,
         )
 
 
@@ -58,9 +58,9 @@ def read(
     files: Mapping[str, pathlib.Path],
     read_file: Callable[[pathlib.Path], annotations.Ratings] = annotations.read_ratings,
 ) -> dict[str, annotations.Ratings]:
-    """Reads the file of each target.
+    """Reads the rating file of each target.
 
     Raises:
-      InputError: a file is missing or not what it should be.
+      InputError: a file is missing or malformed.
     """
     return {target: read_file(path) for target, path in files.items()}

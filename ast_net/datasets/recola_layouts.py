@@ -1,4 +1,4 @@
-"""The four ways in which RECOLA lies on people's disks, and how each is recognised and read."""
+"""The four folder layouts in which RECOLA is released; recognises and reads each of them."""
 
 import dataclasses
 import pathlib
@@ -15,16 +15,17 @@ _AVEC_NAME = re.compile(r"(train|dev|test)_\d+", re.IGNORECASE)
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Where RECOLA's files lie, below the folder that the owners hand out.
+    """Where the files are in one of RECOLA's releases. All paths are relative to its folder.
 
     Attributes:
-      name: what to call it.
-      ratings: the folder that has a folder for each target; a `*` stands for any name.
-      videos: folders that may hold the videos, the first that has one.
-      partitions: the recordings of each split that are rated.
-      read: the ratings of a file, those of several raters or the one gold standard.
-      raters: the folder of the single raters' files, if they are handed out.
-      suffix: of the rating files.
+      name: name of the layout, for messages.
+      ratings: the folder with the ratings, which has a folder for each target; `*` matches any
+        name.
+      videos: folders that may contain the videos, in the order in which they are searched.
+      partitions: the rated recordings of each split.
+      read: reads a rating file: several raters' ratings, or one gold standard.
+      raters: the folder with the individual raters' files; empty if they are not released.
+      suffix: suffix of the rating files.
     """
 
     name: str
@@ -36,7 +37,7 @@ class Layout:
     suffix: str = ".csv"
 
     def split(self, folder: pathlib.Path) -> dict[str, tuple[str, ...]]:
-        """The recordings of each split, with a challenge's test videos, which have no ratings."""
+        """Returns the recordings of each split, with a challenge's unrated test videos."""
         if "test" in self.partitions:
             return self.partitions
         paths = [path for videos in self.videos for path in (folder / videos).glob("test_*")]
@@ -45,59 +46,60 @@ class Layout:
         return self.partitions | ({"test": tuple(test)} if test else {})
 
     def rating_file(self, folder: pathlib.Path, target: str, recording: str) -> pathlib.Path:
-        """Where the ratings of a target lie."""
+        """Returns the path of a target's rating file."""
         return folder / self.ratings / target / f"{recording}{self.suffix}"
 
     def video(self, folder: pathlib.Path, recording: str) -> pathlib.Path:
-        """Where the video lies, or where it is expected if there is none."""
+        """Returns the path of the video, or the path where it is expected if there is none."""
         names = [f"{recording}{suffix}" for suffix in VIDEO_SUFFIXES]
         candidates = [folder / videos / name for videos in self.videos for name in names]
         return next((path for path in candidates if path.is_file()), candidates[0])
 
 
 def recognise(folder: pathlib.Path) -> list[Layout]:
-    """Returns the layouts that a folder holds ratings in, the one to read first.
+    """Returns the layouts in which a folder has ratings; the first one is to be used.
 
-    Of several gold standards of AVEC 2018 the first by name comes first: gs_1, that of the
-    baseline.
+    AVEC 2018 has several gold standards; the first by name, gs_1, is that of the baseline.
 
     Raises:
-      InputError: it holds none.
+      InputError: the folder has no ratings in any layout.
     """
-    found = [
+    layouts = [
         dataclasses.replace(layout, ratings=ratings.relative_to(folder).as_posix())
         for layout in LAYOUTS
         for ratings in sorted(folder.glob(layout.ratings))
         if ratings.name != _INDIVIDUAL
         and any(any((ratings / t).glob(f"*{layout.suffix}")) for t in config.TARGETS)
     ]
-    if not found:
-        raise errors.InputError(f"{folder}: holds no ratings of RECOLA. Expected one of{EXPECTED}")
-    return found
+    if not layouts:
+        raise errors.InputError(
+            f"{folder}: has no RECOLA ratings; expected one of these layouts:{EXPECTED}"
+        )
+    return layouts
 
 
 def read_gold(path: pathlib.Path) -> annotations.Ratings:
-    """Reads one target's gold standard: two columns, time and value, with a header or without.
+    """Reads the gold standard of a target: two columns, time and value, with or without a header.
 
     Raises:
-      InputError: as `annotations.read_ratings`, and where there are more columns.
+      InputError: as `annotations.read_ratings`, or there are more columns.
     """
     table = separated_text.read(path, ("time",), headerless=("time", "gold standard"))
     if len(table.names) != 2:
         raise errors.InputError(
-            f"{path}: found the columns {', '.join(table.names)}; expected time and the gold "
-            "standard, and no other"
+            f"{path}: found the columns {', '.join(table.names)}; expected only time and the gold "
+            "standard"
         )
     time = table.column("time")
     return annotations.from_table(table, time, [1 - time])
 
 
 def read_arff(path: pathlib.Path) -> annotations.Ratings:
-    """Reads one target's gold standard from AVEC's attributes frameTime and GoldStandard.
+    """Reads the gold standard of a target from AVEC's attributes frameTime and GoldStandard.
 
     Raises:
-      InputError: as `annotations.read_ratings`, and where the rows are of another recording than
-        the file.
+      InputError: as `annotations.read_ratings`, or a row belongs to another recording than the file
+        name says.
     """
     table = arff.read(path, ("frametime", "goldstandard"))
     if "instance_name" in map(str.lower, table.names):
@@ -107,21 +109,21 @@ def read_arff(path: pathlib.Path) -> annotations.Ratings:
             if _AVEC_NAME.fullmatch(name) and name.lower() != path.stem.lower():
                 raise errors.InputError(
                     f"{path}, line {line}: found a rating of {name}, expected {path.stem}; "
-                    "the file has another's name or rows"
+                    "check that the file was not renamed or mixed up"
                 )
     return annotations.from_table(table, table.column("frametime"), [table.column("goldstandard")])
 
 
-# The 23 recordings that are shared, each in its part of the literature's split of all 46.
+# The 23 recordings that are released, each in its part of the literature's split of all 46.
 SHARED = {
     "train": ("P16", "P17", "P21", "P23", "P25", "P37", "P39", "P41", "P46", "P56"),
     "dev": ("P19", "P26", "P28", "P30", "P34", "P42", "P43", "P45", "P64", "P65"),
     "test": ("P48", "P58", "P62"),
 }
-# The labels of AVEC's test partition were never handed out; `Layout.split` adds its videos.
+# The labels of AVEC's test partition were never released; `Layout.split` adds its videos.
 AVEC = {split: tuple(f"{split}_{k}" for k in range(1, 10)) for split in ("train", "dev")}
 
-OWN = Layout(
+RELEASE = Layout(
     name="RECOLA's own release",
     ratings="RECOLA-Annotation/emotional_behaviour",
     videos=("RECOLA-Video-recordings", "Video_recordings_MP4"),
@@ -152,9 +154,9 @@ AVEC_2018 = dataclasses.replace(
     videos=("recordings_video", "recordings/video"),
     raters=f"labels/{_INDIVIDUAL}",
 )
-# Where a folder holds several, the first of these is read: single raters say more than a gold
-# standard, and of the challenges' the older has the paper's 9 and 9 recordings.
-LAYOUTS = (OWN, CENTRED, AVEC_2016, AVEC_2018)
+# If a folder has several layouts, the first of these is read. Individual raters come before gold
+# standards, as they tell more; of the challenges, the older one has the paper's 9 + 9 recordings.
+LAYOUTS = (RELEASE, CENTRED, AVEC_2016, AVEC_2018)
 EXPECTED = "".join(
     f"\n  {layout.name}:"
     f"\n    {layout.ratings}/{{arousal,valence}}/{layout.partitions['dev'][0]}{layout.suffix}"

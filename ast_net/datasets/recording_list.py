@@ -1,4 +1,4 @@
-"""Anybody's own recordings: a list of videos and rating files."""
+"""A user's own recordings: a list of videos and rating files."""
 
 import functools
 import pathlib
@@ -10,20 +10,20 @@ from ast_net.datasets import annotations, reader, separated_text
 
 LIST = "recordings.csv"
 _COLUMNS = ("recording", "video", "split", "ratings")
-# Files are named after recordings.
+# Output files are named after recordings.
 _NAME = re.compile(r"\w[\w .+-]{0,99}")
 
 
 class RecordingList(reader.Reader):
-    """Anybody's own recordings.
+    """Your own recordings.
 
-    Give the folder that holds recordings.csv, with a line for each recording:
+    Give the folder that contains recordings.csv, with a line for each recording:
       recording,video,split,ratings
       anna,videos/anna.mp4,train,ratings/anna.csv
       ben,videos/ben.mp4,dev,ratings/ben.csv
-    split is train, dev or test; in test the ratings may be empty. A rating file has a column
-    of seconds and one for each target, or one for each target and rater, of which the gold standard
-    is made; ratings are in [-1, 1]:
+    split is train, dev or test; test recordings need no ratings. A rating file has the time in
+    seconds and either a column for each target, or a column for each target and rater; the gold
+    standard is then computed from the raters. Ratings are in [-1, 1]:
       time,valence,arousal             or   time,valence_kim,valence_lee,arousal_kim,arousal_lee
       0.00,0.12,-0.3                        0.00,0.1,0.2,-0.3,-0.4
     """
@@ -37,44 +37,46 @@ class RecordingList(reader.Reader):
         return {split: tuple(splits[split]) for split in config.SPLITS if split in splits}
 
     def source(self, folder: pathlib.Path, name: str) -> reader.Source:
-        listed = _read_list(folder / LIST)
-        if name not in listed:
+        rows = _read_list(folder / LIST)
+        if name not in rows:
             raise errors.InputError(
-                f"{folder / LIST}: has no recording {name}; expected some of {', '.join(listed)}"
+                f"{folder / LIST}: has no recording {name}; expected one of {', '.join(rows)}"
             )
-        video, ratings = (folder / listed[name][kind] for kind in ("video", "ratings"))
+        video, ratings = (folder / rows[name][kind] for kind in ("video", "ratings"))
         read = functools.partial(read_targets, ratings, self.settings.targets)
-        if not listed[name]["ratings"]:
+        if not rows[name]["ratings"]:
             return reader.Source(name, video, [], dict)
         return reader.Source(name, video, [ratings], read, read)
 
 
 def read_targets(path: pathlib.Path, targets: Sequence[str]) -> dict[str, annotations.Ratings]:
-    """Reads a rating file, that has a column `time` in seconds.
+    """Reads the ratings of several targets from one file, which has a column `time` in seconds.
 
     A target has one column of its name, `valence`, or one for each rater, `valence_anna`. Other
-    columns are left alone.
+    columns are ignored.
 
     Raises:
-      InputError: as `annotations.read_ratings`, and where a target has no column, or both kinds.
+      InputError: as `annotations.read_ratings`, or a target has no column, or columns of both
+        kinds.
     """
     table = separated_text.read(path, ("time",))
     lowered = [name.lower() for name in table.names]
     result = {}
     for target in targets:
-        own = [k for k, name in enumerate(lowered) if name == target]
+        gold = [k for k, name in enumerate(lowered) if name == target]
         raters = [k for k, name in enumerate(lowered) if name.startswith(f"{target}_")]
-        if len(own) > 1 or bool(own) == bool(raters):
+        if len(gold) > 1 or bool(gold) == bool(raters):
             raise errors.InputError(
-                f"{path}: found the columns {', '.join(table.names)}; expected either one named "
-                f"{target}, or one for each rater such as {target}_anna; they may be empty"
+                f"{path}: found the columns {', '.join(table.names)}; expected either one column "
+                f"named {target}, or one for each rater, such as {target}_anna; a column may be "
+                "empty"
             )
-        result[target] = annotations.from_table(table, table.column("time"), own or raters)
+        result[target] = annotations.from_table(table, table.column("time"), gold or raters)
     return result
 
 
 def _read_list(path: pathlib.Path) -> dict[str, dict[str, str]]:
-    """Of each recording: its line, video, split and ratings, as the list has them."""
+    """Reads the list: the line number, video, split and ratings of each recording, as text."""
     if not path.is_file():
         raise errors.InputError(f"{path}: no such file.\n{RecordingList.instructions()}")
     table = separated_text.read(path, _COLUMNS)
@@ -82,21 +84,22 @@ def _read_list(path: pathlib.Path) -> dict[str, dict[str, str]]:
     result: dict[str, dict[str, str]] = {}
     for line, cells in table.rows:
         row = {name: cells[k] for name, k in columns.items()} | {"line": str(line)}
-        name, split, where = row["recording"], row["split"].lower(), f"{path}, line {line}"
+        name, split, place = row["recording"], row["split"].lower(), f"{path}, line {line}"
         if not _NAME.fullmatch(name):
             raise errors.InputError(
-                f"{where}: found the recording {name!r}, expected letters, digits, blanks and .+-_"
+                f"{place}: found the recording name {name!r}, expected letters, digits, spaces and "
+                ".+-_"
             )
         if split not in config.SPLITS:
             raise errors.InputError(
-                f"{where}: found the split {split!r}, expected one of {', '.join(config.SPLITS)}"
+                f"{place}: found the split {split!r}, expected one of {', '.join(config.SPLITS)}"
             )
         for kind in ("video", "ratings"):
             if not row[kind] and (kind, split) != ("ratings", "test"):
-                raise errors.InputError(f"{where}: no {kind}; expected the path of a file")
+                raise errors.InputError(f"{place}: {kind} is empty; expected the path of a file")
         if name in result:
             raise errors.InputError(
-                f"{where}: {name} is in line {result[name]['line']} already; expected it once"
+                f"{place}: {name} is already in line {result[name]['line']}; list it once"
             )
         result[name] = row | {"split": split}
     return result

@@ -1,1 +1,1 @@
-"""A data set made up in full: a warped portrait's recordings and what simulated raters say."""
+"""Generates the demo data set: videos of a warped portrait and the ratings of simulated raters."""

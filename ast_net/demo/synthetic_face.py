@@ -1,9 +1,9 @@
-"""A photographic face whose expression is set by valence and arousal.
+"""Draws a photographic face whose expression is controlled by valence and arousal.
 
 NASA's portrait of Eileen Collins (public domain) is warped at its facial landmarks: valence lifts
 or lowers the corners of the mouth, the cheeks and the inner brows; arousal opens the eyes and the
-mouth and raises the brows. Everything else that changes between recordings and within one is a
-nuisance.
+mouth and raises the brows. Everything else that varies between recordings and within one (identity,
+pose, light, focus, noise) is independent of valence and arousal.
 """
 
 import functools
@@ -18,8 +18,8 @@ WIDTH, HEIGHT = 320, 240
 
 _FOLDER = pathlib.Path(__file__).parent
 
-# How far people differ: largest change of a part's width and height, and of its place, in pixels.
-# What lies closely together moves together.
+# How much people differ: facial parts that change together; the largest relative change of their
+# width and height; and their largest vertical shift, in pixels.
 _IDENTITY = (
     (("mouth corners", "upper lip", "teeth", "lower lip"), 0.09, 0.03, 1.2),
     (("jaw",), 0.07, 0.03, 1.5),
@@ -32,8 +32,8 @@ _IDENTITY = (
 _MIDLINE = 144.0
 _HEAD_CENTRE = np.array([144.0, 118.0])
 
-# The mouth's opening in the portrait, along x: the upper lip's lower edge, the lower lip's upper
-# edge.
+# The opening of the mouth in the portrait, in pixels: the lower edge of the upper lip and the upper
+# edge of the lower lip, at these x.
 _OPENING_X = (123.0, 133.0, 144.0, 154.5, 165.5)
 _OPENING_TOP = (140.6, 142.2, 143.9, 143.4, 141.2)
 _OPENING_BOTTOM = (140.6, 148.6, 150.7, 149.0, 141.2)
@@ -43,22 +43,23 @@ _LIPS = (172, 116, 110)
 _PORTRAIT_SIZE = 288
 _TEXTURE_SCALE = 2
 _GRID_STEP = 2
-# Between these valences and arousals, warps are interpolated.
+# Warps are computed at these values of valence and arousal, and interpolated between them.
 _NODES = np.linspace(-1.0, 1.0, 5)
 
 
 class Landmarks(NamedTuple):
-    """The portrait's landmarks, in its pixels.
+    """The L landmarks of the portrait, in its pixels.
 
     Attributes:
-      parts: the part of the face of each, [L]; surroundings stay where they are.
-      places: where they lie, [L, (x, y)].
-      neutral: how they move from the portrait's smile to the neutral face, [L, (dx, dy)].
-      valence, arousal: how they move for each unit of these.
+      parts: the facial part of each landmark, [L]; those of "surroundings" never move.
+      positions: [L, (x, y)].
+      neutral: displacement from the portrait's smile to the neutral face, [L, (dx, dy)].
+      valence: displacement when valence increases by 1, [L, (dx, dy)].
+      arousal: displacement when arousal increases by 1, [L, (dx, dy)].
     """
 
     parts: np.ndarray
-    places: np.ndarray
+    positions: np.ndarray
     neutral: np.ndarray
     valence: np.ndarray
     arousal: np.ndarray
@@ -72,36 +73,37 @@ def landmarks() -> Landmarks:
 
 
 class PortraitFace:
-    """One person: the portrait with features, colouring and expressiveness of their own."""
+    """The face of one person: the portrait with random proportions, colours and expressiveness."""
 
     def __init__(self, rng: np.random.Generator):
-        self._rest, self._moves = _person(rng)
+        self._neutral, self._directions = _person(rng)
         self._displacements = self._warp()
         self._parted, self._closed = _textures(rng)
         rows, columns = np.nonzero(np.any(self._parted != self._closed, axis=2))
         self._mouth = np.s_[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
         self._texture = self._parted.copy()
-        # Of hair, head and suit, for another background behind them.
+        # The outline of hair, head and suit, which are drawn in front of another background.
         outline = np.loadtxt(_FOLDER / "outline.csv", int, delimiter=",")
         opacity = cv2.GaussianBlur(_fill(outline), (0, 0), _TEXTURE_SCALE)
         self._opacity = (opacity * 255).astype(np.uint8)
 
     def landmarks(self, valence: float, arousal: float) -> np.ndarray:
-        """Where the landmarks lie at an expression, [L, 2] in the portrait's pixels."""
-        return self._rest + valence * self._moves[0] + arousal * self._moves[1]
+        """Returns the positions of the landmarks, [L, 2] in the portrait's pixels."""
+        return self._neutral + valence * self._directions[0] + arousal * self._directions[1]
 
     def draw(
         self, valence: float, arousal: float, to_portrait: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The face without its surroundings.
+        """Draws the face without the background.
 
         Args:
           valence, arousal: the expression, in [-1, 1].
-          to_portrait: [2, 3], takes a pixel (x, y, 1) of the picture to the portrait.
+          to_portrait: [2, 3], maps a pixel (x, y, 1) of the picture to the portrait.
 
         Returns:
-          uint8 RGB [HEIGHT, WIDTH, 3], and its opacity, alike.
+          The picture and its opacity, both uint8 [HEIGHT, WIDTH, 3]; the picture is RGB.
         """
+        # The displacement in texture pixels, resampled from the portrait's grid to the picture.
         warp = cv2.warpAffine(
             self.displacement(valence, arousal) * _TEXTURE_SCALE,
             to_portrait / _GRID_STEP,
@@ -109,6 +111,7 @@ class PortraitFace:
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
         )
+        # Pixel centres have integer coordinates, so that scaling by s shifts them by (s - 1) / 2.
         to_texture = (to_portrait * _TEXTURE_SCALE).astype(np.float32)
         to_texture[:, 2] += (_TEXTURE_SCALE - 1) / 2
         x, y = np.arange(WIDTH, dtype=np.float32), np.arange(HEIGHT, dtype=np.float32)[:, None]
@@ -116,9 +119,10 @@ class PortraitFace:
             warp[..., axis] + along_x * x + (along_y * y + offset)
             for axis, (along_x, along_y, offset) in enumerate(to_texture)
         )
-        parted = float(np.clip((arousal + 0.7) / 0.9, 0.0, 1.0))
+        # The mouth is closed at low arousal, and fades to the parted one.
+        openness = float(np.clip((arousal + 0.7) / 0.9, 0.0, 1.0))
         self._texture[self._mouth] = cv2.addWeighted(
-            self._parted[self._mouth], parted, self._closed[self._mouth], 1 - parted, 0
+            self._parted[self._mouth], openness, self._closed[self._mouth], 1 - openness, 0
         )
         drawn, opacity = (
             cv2.remap(layer, x_map, y_map, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -127,24 +131,25 @@ class PortraitFace:
         return drawn, cv2.merge([opacity] * 3)
 
     def displacement(self, valence: float, arousal: float) -> np.ndarray:
-        """From the place in the drawn face to the place in the portrait: float32 [G, G, (dx, dy)].
+        """Returns the displacement from the drawn face to the portrait, float32 [G, G, (dx, dy)].
 
-        In the portrait's pixels, on a grid of every second one of them.
+        It is in the portrait's pixels, on a grid of every second pixel, and interpolated bilinearly
+        between nodes.
         """
-        (v, v_part), (a, a_part) = _between_nodes(valence), _between_nodes(arousal)
+        (v, v_fraction), (a, a_fraction) = _node_below(valence), _node_below(arousal)
         nodes = self._displacements
-        low = cv2.addWeighted(nodes[v, a], 1 - a_part, nodes[v, a + 1], a_part, 0)
-        high = cv2.addWeighted(nodes[v + 1, a], 1 - a_part, nodes[v + 1, a + 1], a_part, 0)
-        return cv2.addWeighted(low, 1 - v_part, high, v_part, 0)
+        low = cv2.addWeighted(nodes[v, a], 1 - a_fraction, nodes[v, a + 1], a_fraction, 0)
+        high = cv2.addWeighted(nodes[v + 1, a], 1 - a_fraction, nodes[v + 1, a + 1], a_fraction, 0)
+        return cv2.addWeighted(low, 1 - v_fraction, high, v_fraction, 0)
 
     def _warp(self) -> np.ndarray:
-        """The displacement at each pair of _NODES, float32 [V, A, G, G, 2]."""
-        source = landmarks().places
-        places = np.arange(0, _PORTRAIT_SIZE + 1, _GRID_STEP)
+        """Computes the displacement at each pair of _NODES, float32 [V, A, G, G, 2]."""
+        source = landmarks().positions
+        grid = np.arange(0, _PORTRAIT_SIZE + 1, _GRID_STEP)
 
         def field(valence: float, arousal: float) -> np.ndarray:
             target = self.landmarks(valence, arousal)
-            return _thin_plate_spline(target, source - target, places)
+            return _thin_plate_spline(target, source - target, grid)
 
         return np.array([[field(valence, arousal) for arousal in _NODES] for valence in _NODES])
 
@@ -152,9 +157,14 @@ class PortraitFace:
 def smooth_noise(
     rng: np.random.Generator, times: np.ndarray, periods: tuple[float, float]
 ) -> np.ndarray:
-    """Draws a smooth curve [T] of unit variance: a sum of sines with periods (shortest, longest).
+    """Draws a smooth random curve [T] of unit variance, as a sum of sines.
 
-    The same generator state gives the same curve, whatever the times (seconds).
+    The curve is a function of time: the same generator state gives the same curve at any times.
+
+    Args:
+      rng: the source of randomness.
+      times: [T] seconds.
+      periods: shortest and longest period of the sines, in seconds.
     """
     components = 8
     frequencies = rng.uniform(1 / periods[1], 1 / periods[0], components)
@@ -166,15 +176,15 @@ def smooth_noise(
 def record(
     rng: np.random.Generator, times: np.ndarray, expressions: np.ndarray
 ) -> Iterator[np.ndarray]:
-    """Films one person: head motion, light, focus and sensor noise are the generator's.
+    """Films one person, with random identity, head motion, light, focus and sensor noise.
 
     Args:
-      rng: decides everything but the expression.
+      rng: determines everything except the expression.
       times: [T] seconds.
       expressions: [T, (valence, arousal)], in [-1, 1].
 
     Yields:
-      uint8 RGB [HEIGHT, WIDTH, 3], one a time.
+      T frames, uint8 RGB [HEIGHT, WIDTH, 3].
     """
     face = PortraitFace(rng)
     background = _background(rng)
@@ -182,11 +192,12 @@ def record(
     exposure = 1 + 0.06 * smooth_noise(rng, times, (5.0, 20.0))
     side_light = 0.12 * rng.uniform(-1, 1) + 0.06 * smooth_noise(rng, times, (5.0, 20.0))
     blur = rng.uniform(0.3, 0.7) * (1 + 0.3 * smooth_noise(rng, times, (4.0, 15.0)))
+    # Sensor noise: every frame has a random crop of the same larger array.
     margin = 32
     grain = rng.normal(0, rng.uniform(1.0, 4.0), (HEIGHT + margin, WIDTH + margin, 3))
     grain = grain.astype(np.float32)
     offsets = rng.integers(0, margin, (len(times), 2))
-    # As [HEIGHT, WIDTH * 3], so that light multiplies long rows.
+    # Light is applied to pictures [HEIGHT, WIDTH * 3], because long rows are faster.
     across = np.repeat(np.linspace(-1, 1, WIDTH, dtype=np.float32), 3)
     for t, (valence, arousal) in enumerate(expressions):
         drawn, opacity = face.draw(valence, arousal, poses[t])
@@ -203,24 +214,27 @@ def record(
 
 
 def _person(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Landmarks of the neutral face [L, 2], and their moves [(valence, arousal), L, 2]."""
+    """Draws a person: the landmarks of the neutral face [L, 2], and their displacements.
+
+    These are for each unit of valence and arousal, [(valence, arousal), L, 2].
+    """
     portrait = landmarks()
-    rest = portrait.places + portrait.neutral
-    for parts, wider, higher, lower in _IDENTITY:
-        wider, higher, lower = rng.uniform(-1, 1, 3) * (wider, higher, lower)
-        chosen = np.isin(portrait.parts, parts)
-        centre = portrait.places[chosen, 1].mean()
-        x, y = rest[chosen].T
-        rest[chosen, 0] = _MIDLINE + (x - _MIDLINE) * (1 + wider)
-        rest[chosen, 1] = centre + (y - centre) * (1 + higher) + lower
-    moves = np.stack([portrait.valence, portrait.arousal])
-    return rest, moves * rng.uniform(0.85, 1.05, (2, 1, 1))
+    neutral = portrait.positions + portrait.neutral
+    for parts, max_width, max_height, max_shift in _IDENTITY:
+        width, height, shift = rng.uniform(-1, 1, 3) * (max_width, max_height, max_shift)
+        moved = np.isin(portrait.parts, parts)
+        centre = portrait.positions[moved, 1].mean()
+        x, y = neutral[moved].T
+        neutral[moved, 0] = _MIDLINE + (x - _MIDLINE) * (1 + width)
+        neutral[moved, 1] = centre + (y - centre) * (1 + height) + shift
+    directions = np.stack([portrait.valence, portrait.arousal])
+    return neutral, directions * rng.uniform(0.85, 1.05, (2, 1, 1))
 
 
-def _thin_plate_spline(centres: np.ndarray, values: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """The smoothest field through values [L, 2] at centres [L, 2] (Bookstein, 1989).
+def _thin_plate_spline(centres: np.ndarray, values: np.ndarray, grid: np.ndarray) -> np.ndarray:
+    """Interpolates values [L, 2] at centres [L, 2] as smoothly as possible (Bookstein, 1989).
 
-    Returns its float32 [G, G, 2] where x and y take each of places [G].
+    Returns float32 [G, G, 2], the values at all points whose x and y are in grid [G].
     """
     squared = np.square(centres[:, None] - centres).sum(axis=2)
     affine = np.column_stack([np.ones(len(centres)), centres])
@@ -229,10 +243,10 @@ def _thin_plate_spline(centres: np.ndarray, values: np.ndarray, places: np.ndarr
     weights, (offset, along_x, along_y) = np.split(
         solution.astype(np.float32)[..., None, None], [-3]
     )
-    x = places.astype(np.float32)
+    x = grid.astype(np.float32)
     y = x[:, None]
     field = offset + along_x * x + along_y * y
-    # One landmark at a time stays in the processor's cache: five times faster than all at once.
+    # One landmark at a time fits the processor's cache, and is five times faster than all at once.
     for (centre_x, centre_y), weight in zip(centres.astype(np.float32), weights):
         field += weight * _kernel(np.square(x - centre_x) + np.square(y - centre_y))
     return np.moveaxis(field, 0, -1)
@@ -242,22 +256,23 @@ def _kernel(squared: np.ndarray) -> np.ndarray:
     return squared * np.log(np.maximum(squared, 1e-12))
 
 
-def _between_nodes(value: float) -> tuple[int, float]:
-    """The node below, and how far on to the next, in [0, 1]."""
-    place = (np.clip(value, -1.0, 1.0) + 1) / (_NODES[1] - _NODES[0])
-    node = min(int(place), len(_NODES) - 2)
-    return node, float(place - node)
+def _node_below(value: float) -> tuple[int, float]:
+    """Returns the index of the node below a value, and the fraction of the way to the next node."""
+    position = (np.clip(value, -1.0, 1.0) + 1) / (_NODES[1] - _NODES[0])
+    node = min(int(position), len(_NODES) - 2)
+    return node, float(position - node)
 
 
 def _textures(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """The portrait in the person's colours, uint8 RGB, with the mouth parted and closed."""
+    """Draws the portrait in random colours, uint8 RGB, with the mouth parted and with it closed."""
     portrait = np.asarray(cv2.imread(str(_FOLDER / "portrait.jpg"), cv2.IMREAD_COLOR_RGB))
     size = (_PORTRAIT_SIZE * _TEXTURE_SCALE,) * 2
     image = cv2.resize(portrait, size, interpolation=cv2.INTER_CUBIC).astype(np.float32)
     x = np.linspace(_OPENING_X[0], _OPENING_X[-1], 60)
     top = np.polyval(np.polyfit(_OPENING_X, _OPENING_TOP, 4), x)
     bottom = np.polyval(np.polyfit(_OPENING_X, _OPENING_BOTTOM, 4), x)
-    # The portrait's teeth touch the lower lip: a dark strip between them widens as the mouth opens.
+    # In the portrait, the teeth touch the lower lip. A dark strip between them, which the warp
+    # widens, shows the inside of the mouth.
     strip = _mask(x[6:-6], bottom[6:-6] - 1.2, bottom[6:-6] + 0.1)
     opening = _mask(x, top, bottom - 0.3)
     interior = np.array(_MOUTH_INTERIOR, np.float32)
@@ -276,13 +291,14 @@ def _textures(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _mask(x: np.ndarray, top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
-    """Soft-edged region between two curves over x, [H, W, 1] in [0, 1]."""
+    """Returns a mask of the region between two curves, with soft edges, [H, W, 1] in [0, 1]."""
     outline = np.concatenate([np.stack([x, top], 1), np.stack([x, bottom], 1)[::-1]])
     return cv2.GaussianBlur(_fill(outline), (0, 0), 0.35 * _TEXTURE_SCALE)[..., None]
 
 
 def _fill(outline: np.ndarray) -> np.ndarray:
-    """1 inside an outline [P, 2] in the portrait's pixels, 0 outside: float32 [H, W]."""
+    """Returns a mask, float32 [H, W], 1 inside an outline [P, 2] in the portrait's pixels."""
+    # fillPoly takes fixed-point numbers with this many fractional bits.
     fraction_bits = 4
     corners = ((outline + 0.5) * _TEXTURE_SCALE - 0.5) * 2**fraction_bits
     mask = np.zeros((_PORTRAIT_SIZE * _TEXTURE_SCALE,) * 2, np.float32)
@@ -291,21 +307,23 @@ def _fill(outline: np.ndarray) -> np.ndarray:
 
 
 def _background(rng: np.random.Generator) -> np.ndarray:
-    """An out-of-focus wall, uint8 [HEIGHT, WIDTH, 3]."""
+    """Draws an out-of-focus wall, uint8 [HEIGHT, WIDTH, 3]."""
     patches = rng.uniform(60, 190) + rng.uniform(-25, 25, 3) + rng.uniform(-30, 30, (5, 6, 1))
     wall = cv2.resize(patches, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
     return np.clip(wall, 0, 255).astype(np.uint8)
 
 
 def _poses(rng: np.random.Generator, times: np.ndarray) -> np.ndarray:
-    """Where the head is: [T, 2, 3], each takes a pixel of the picture to the portrait."""
+    """Draws head poses, [T, 2, 3]: each maps a pixel of the picture to the portrait."""
     mirrored = rng.choice((-1.0, 1.0))
     scale = rng.uniform(1.15, 1.35) * (1 + 0.03 * smooth_noise(rng, times, (4.0, 15.0)))
     roll = np.radians(3.5) * smooth_noise(rng, times, (3.0, 12.0))
-    place = np.array([WIDTH / 2, HEIGHT / 2]) + rng.uniform(-1, 1, 2) * (12, 5)
-    x = place[0] + 7 * smooth_noise(rng, times, (3.0, 12.0))
-    y = place[1] + 4 * smooth_noise(rng, times, (3.0, 12.0))
+    centre = np.array([WIDTH / 2, HEIGHT / 2]) + rng.uniform(-1, 1, 2) * (12, 5)
+    x = centre[0] + 7 * smooth_noise(rng, times, (3.0, 12.0))
+    y = centre[1] + 4 * smooth_noise(rng, times, (3.0, 12.0))
     cosine, sine = np.cos(roll) / scale, np.sin(roll) / scale
-    turn = np.stack([mirrored * cosine, mirrored * sine, -sine, cosine], axis=-1).reshape(-1, 2, 2)
-    shift = _HEAD_CENTRE - np.einsum("tij,tj->ti", turn, np.stack([x, y], axis=1))
-    return np.concatenate([turn, shift[..., None]], axis=2)
+    rotation = np.stack([mirrored * cosine, mirrored * sine, -sine, cosine], axis=-1)
+    rotation = rotation.reshape(-1, 2, 2)
+    # The shift that maps the head's centre in the picture, (x, y), to that in the portrait.
+    shift = _HEAD_CENTRE - np.einsum("tij,tj->ti", rotation, np.stack([x, y], axis=1))
+    return np.concatenate([rotation, shift[..., None]], axis=2)

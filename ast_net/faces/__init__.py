@@ -1,1 +1,1 @@
-"""Video to aligned faces (section 3.1 of the paper)."""
+"""From video to aligned faces (section 3.1 of the paper)."""

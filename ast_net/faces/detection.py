@@ -1,4 +1,4 @@
-"""Finds faces in still pictures, with the networks of the mtcnn package."""
+"""Detects faces in still pictures with the networks of the mtcnn package."""
 
 import dataclasses
 
@@ -10,22 +10,24 @@ from mtcnn.utils import bboxes
 
 from ast_net.faces import lite_network, patches
 
-# The mtcnn package's values. P-Net sees faces of 12 pixels, in ever smaller copies of the picture.
+# The mtcnn package's values. P-Net detects faces of 12 pixels, in smaller and smaller copies of the
+# picture.
 _PNET_SIZE, _RNET_SIZE, _ONET_SIZE = 12, 24, 48
 _SCALE_FACTOR = 0.709
 _PNET_THRESHOLD, _RNET_THRESHOLD, _ONET_THRESHOLD = 0.6, 0.7, 0.8
 
-# Bounds the memory, whatever the picture shows.
+# Limits the memory, whatever the picture shows.
 _MAX_CANDIDATES = 1000
 
-# O-Net's output jitters with the position of its square. The mean over four squares, moved along
-# the diagonals by this fraction of their side, two of them mirrored, jitters a third as much (eyes:
-# 0.15 instead of 0.45 pixels of the aligned crop), and non-faces that pass in one position fail in
-# others.
+# O-Net's output jitters with the position of its input square. So it is averaged over four squares,
+# which are shifted along the diagonals by this fraction of the side; two of them are mirrored. The
+# average jitters a third as much (eyes: 0.15 instead of 0.45 pixels of the aligned crop). Besides,
+# something that resembles a face at one position is rejected at the others.
 _SHIFTS = 0.03 * np.array([[1, 1], [-1, -1], [1, -1], [-1, 1]])
 _MIRRORED = np.array([False, False, True, True])
+# The order of the landmarks in a mirrored picture: left and right change places.
 _MIRRORED_LANDMARKS = [1, 0, 2, 4, 3]
-# A square that is off by more than this fraction of its side is corrected and looked at again.
+# If O-Net moves a square by more than this fraction of its side, it runs again on the new square.
 _MAX_OFFSET = 0.05
 
 
@@ -34,10 +36,10 @@ class Face:
     """A face in a picture, in pixels.
 
     Attributes:
-      box: x, y of the upper left corner, width, height, float32 [4]; may exceed the picture.
-      confidence: the probability of a face, in [0, 1].
+      box: x, y of the upper left corner, width, height, float32 [4]; may extend beyond the picture.
+      confidence: the probability that this is a face, in [0, 1].
       landmarks: x and y of left eye, right eye, nose, left and right corner of the mouth, float32
-        [5, 2]; left and right as seen in the picture.
+        [5, 2]. Left is the left side of the picture.
     """
 
     box: np.ndarray
@@ -46,24 +48,24 @@ class Face:
 
 
 # Corners x1, y1, x2, y2 [n, 4], landmarks [n, 5, 2] and confidence [n] of n faces.
-_Description = tuple[np.ndarray, ...]
+_OnetOutput = tuple[np.ndarray, ...]
 
 
 class FaceDetector:
     """MTCNN (Zhang et al., 2016): P-Net proposes squares, R-Net filters them, O-Net adds landmarks.
 
-    The networks and weights are those of the mtcnn package. Its `detect_faces` is not used: with a
-    min_face_size well above 20 its picture pyramid goes below the 12 pixels that P-Net needs, and
-    it takes the resulting error for a picture without faces. Here crops are also shrunk by
-    averaging areas, not by sampling, which steadies the landmarks.
+    The networks and weights come from the mtcnn package, but not its `detect_faces`: with a
+    min_face_size well above 20, its picture pyramid goes below the 12 pixels that P-Net needs, and
+    it reports the resulting error as a picture without faces. This class also shrinks crops by
+    averaging areas instead of sampling, which makes the landmarks steadier.
 
-    The networks are small and called once a frame: they run on one core of the CPU even if there is
-    a GPU (`lite_network.LiteNetwork`). The detector may run in one thread and a CNN in another.
+    The networks are small and called once per frame, so they run on one CPU core even if there is a
+    GPU (`lite_network.LiteNetwork`). The detector may run in one thread and a CNN in another.
     """
 
     def __init__(self) -> None:
         policy = keras.config.dtype_policy()
-        keras.config.set_dtype_policy("float32")  # in 16 bits landmarks would jitter
+        keras.config.set_dtype_policy("float32")  # with 16 bits the landmarks would jitter
         try:
             models = [stage.model for stage in mtcnn.MTCNN(device="CPU:0").stages]
         finally:
@@ -72,14 +74,15 @@ class FaceDetector:
         self._pnet, self._rnet, self._onet = map(lite_network.LiteNetwork, models, sizes)
 
     def detect(self, image: np.ndarray, min_face_fraction: float = 0.1) -> list[Face]:
-        """Finds the faces of a picture, the most confident first.
+        """Detects the faces of a picture, sorted by confidence, highest first.
 
         Args:
           image: uint8 RGB [H, W, 3].
-          min_face_fraction: the smallest face to find, as a fraction of the picture's shorter side.
+          min_face_fraction: size of the smallest face to detect, relative to the picture's shorter
+            side.
 
         Raises:
-          ValueError: the picture has another shape or type.
+          ValueError: the picture has a different shape or type.
         """
         if image.dtype != np.uint8 or image.shape[2:] != (3,):
             raise ValueError(f"expected uint8 [H, W, 3], found {image.dtype} {image.shape}")
@@ -93,49 +96,55 @@ class FaceDetector:
         if len(rows):
             squares = _squares(rows[:, 1:5])
             pixels = patches.cut(image, squares, _ONET_SIZE)
-            corners, _, confidence = self._describe(pixels, squares)
-            rows = _rows(corners, confidence)
+            corners, _, confidence = self._run_onet(pixels, squares)
+            rows = _mtcnn_rows(corners, confidence)
             rows = bboxes.pick_matches(rows, score_threshold=_ONET_THRESHOLD)
             rows = bboxes.smart_nms_from_bboxes(rows, threshold=0.7, method="min")
-        faces = self._look(image, _squares(rows[:, 1:5]))
+        faces = self._refine_squares(image, _squares(rows[:, 1:5]))
         faces = [face for face in faces if face.confidence > _ONET_THRESHOLD]
         return sorted(faces, key=lambda face: -face.confidence)
 
     def refine(self, image: np.ndarray, boxes: np.ndarray) -> list[Face]:
-        """Asks O-Net alone about places where faces should be, and returns one Face for each.
+        """Locates faces whose approximate boxes are known, with O-Net alone.
 
         Args:
           image: uint8 RGB [H, W, 3].
           boxes: x, y, width, height, [K, 4], each off by at most a fifth of the face's size.
-        """
-        return self._look(image, _squares(np.hstack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]])))
 
-    def _look(self, image: np.ndarray, squares: np.ndarray) -> list[Face]:
-        """The faces that O-Net sees around squares [K, 4]; squares that are off are moved once."""
+        Returns:
+          A Face for each box; its confidence says whether there is a face.
+        """
+        corners = np.hstack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]])
+        return self._refine_squares(image, _squares(corners))
+
+    def _refine_squares(self, image: np.ndarray, squares: np.ndarray) -> list[Face]:
+        """Runs O-Net on squares [K, 4], and once more where it moves a square by much."""
         if not len(squares):
             return []
         corners, landmarks, confidence = self._mean_over_shifts(image, squares)
-        moved = np.abs(_squares(corners) - squares).max(axis=1)
-        off = moved > _MAX_OFFSET * (squares[:, 2] - squares[:, 0])
+        offsets = np.abs(_squares(corners) - squares).max(axis=1)
+        off = offsets > _MAX_OFFSET * (squares[:, 2] - squares[:, 0])
         if off.any():
-            again = self._mean_over_shifts(image, _squares(corners[off]))
-            corners[off], landmarks[off], confidence[off] = again
+            second_pass = self._mean_over_shifts(image, _squares(corners[off]))
+            corners[off], landmarks[off], confidence[off] = second_pass
         boxes = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]]).astype(np.float32)
         return list(map(Face, boxes, confidence.tolist(), landmarks.astype(np.float32)))
 
     def _propose(self, image: np.ndarray, min_face_fraction: float) -> np.ndarray:
-        """P-Net over the pyramid: squares that may hold a face, as _rows."""
+        """Finds squares that may hold a face: P-Net over a picture pyramid; `_mtcnn_rows`."""
         height, width = image.shape[:2]
+        # At the first level the smallest face has the size that P-Net detects.
         scale = _PNET_SIZE / max(_PNET_SIZE, min_face_fraction * min(height, width))
         levels = [np.empty((0, 6))]
         largest = image
         while round(scale * min(height, width)) >= _PNET_SIZE:
             size = round(scale * width), round(scale * height)
             shrunk = cv2.resize(largest, size, interpolation=cv2.INTER_AREA)
-            if largest is image:  # the other levels need not start from full size
+            if largest is image:  # shrink the next levels from this one, which is faster
                 largest = shrunk
             offsets, confidence = self._pnet(shrunk[np.newaxis])
             rows = _candidates(offsets[0], confidence[0, ..., 1])
+            # From the level's pixels to the picture's.
             rows[:, 1:5] *= np.tile([width / size[0], height / size[1]], 2)
             levels.append(bboxes.smart_nms_from_bboxes(rows, threshold=0.5))
             scale *= _SCALE_FACTOR
@@ -144,46 +153,50 @@ class FaceDetector:
         rows[:, 1:5] = _squares(rows[:, 1:5])
         return rows
 
-    def _describe(self, pixels: np.ndarray, squares: np.ndarray) -> _Description:
-        """What O-Net says of the faces in squares [n, 4]."""
+    def _run_onet(self, pixels: np.ndarray, squares: np.ndarray) -> _OnetOutput:
+        """Runs O-Net on the pixels of squares [n, 4]; returns positions in the picture."""
         offsets, points, confidence = self._onet(pixels)
+        # O-Net's numbers are fractions of the square's side.
         sides = squares[:, 2:] - squares[:, :2]
         corners = squares + offsets * np.tile(sides, 2)
-        points = points.reshape(-1, 2, 5).swapaxes(1, 2)  # first all x, then all y
+        points = points.reshape(-1, 2, 5).swapaxes(1, 2)  # O-Net gives all x, then all y
         landmarks = squares[:, np.newaxis, :2] + sides[:, np.newaxis] * points
         return corners, landmarks, confidence[:, 1]
 
-    def _mean_over_shifts(self, image: np.ndarray, squares: np.ndarray) -> _Description:
-        """_describe, averaged over shifted and mirrored copies of each of the squares [K, 4]."""
+    def _mean_over_shifts(self, image: np.ndarray, squares: np.ndarray) -> _OnetOutput:
+        """Averages `_run_onet` over shifted and mirrored copies of each of the squares [K, 4]."""
+        # Four shifted copies of each square, [K, 4, 4], on whole pixels.
         shifts = np.tile(_SHIFTS, 2) * (squares[:, 2] - squares[:, 0])[:, np.newaxis, np.newaxis]
         shifted = np.rint(squares[:, np.newaxis] + shifts)
         mirrored = np.tile(_MIRRORED, len(squares))
         pixels = np.concatenate([patches.cut_together(image, four, _ONET_SIZE) for four in shifted])
         pixels[mirrored] = pixels[mirrored, :, ::-1]
         shifted = shifted.reshape(-1, 4)
-        corners, landmarks, confidence = self._describe(pixels, shifted)
+        corners, landmarks, confidence = self._run_onet(pixels, shifted)
 
-        ends = shifted[mirrored, :1] + shifted[mirrored, 2:3]
-        corners[mirrored, ::2] = ends - corners[mirrored, 2::-2]
+        # Mirror the results back: x becomes x1 + x2 - x of the square. The left and right edges of
+        # a box change places, and so do left and right landmarks.
+        edge_sums = shifted[mirrored, :1] + shifted[mirrored, 2:3]
+        corners[mirrored, ::2] = edge_sums - corners[mirrored, 2::-2]
         landmarks[mirrored] = landmarks[mirrored][:, _MIRRORED_LANDMARKS]
-        landmarks[mirrored, :, 0] = ends - landmarks[mirrored, :, 0]
+        landmarks[mirrored, :, 0] = edge_sums - landmarks[mirrored, :, 0]
         copies, outputs = (len(squares), len(_SHIFTS)), (corners, landmarks, confidence)
         return tuple(output.reshape(*copies, *output.shape[1:]).mean(axis=1) for output in outputs)
 
 
 def _candidates(offsets: np.ndarray, confidence: np.ndarray) -> np.ndarray:
-    """P-Net's squares as _rows, best first, from its offsets [h, w, 4] and confidence [h, w].
+    """Turns P-Net's offsets [h, w, 4] and confidence [h, w] into `_mtcnn_rows`, the best first.
 
-    As in the mtcnn package, the first square begins at pixel 1, the next ones 2 pixels further.
+    As in the mtcnn package, the first square starts at pixel 1, and each next one 2 pixels further.
     """
     y, x = np.nonzero(confidence > _PNET_THRESHOLD)
     first = 2 * np.stack([x, y], axis=1) + 1
     corners = np.hstack([first, first + _PNET_SIZE - 1]) + (_PNET_SIZE - 1.0) * offsets[y, x]
-    return _most_confident(_rows(corners, confidence[y, x]))
+    return _most_confident(_mtcnn_rows(corners, confidence[y, x]))
 
 
-def _rows(corners: np.ndarray, confidence: np.ndarray) -> np.ndarray:
-    """As the mtcnn package takes them, [n, 6]: picture (always 0), x1, y1, x2, y2, confidence."""
+def _mtcnn_rows(corners: np.ndarray, confidence: np.ndarray) -> np.ndarray:
+    """Returns the mtcnn package's format, [n, 6]: picture (0), x1, y1, x2, y2, confidence."""
     return np.column_stack([np.zeros(len(corners)), corners, confidence])
 
 

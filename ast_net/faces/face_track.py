@@ -1,4 +1,4 @@
-"""One face over a whole video: followed, saved as npz, and cached."""
+"""Tracks one face through a whole video, and saves and caches the track."""
 
 import dataclasses
 import hashlib
@@ -6,24 +6,23 @@ import json
 import pathlib
 
 import numpy as np
-import tqdm
 from absl import logging
 
-from ast_net import config, errors, files
+from ast_net import config, errors, files, screen
 from ast_net.faces import detection, tracking, video
 
-# Part of the cache's key: raise it with every change of this folder's code that moves a landmark.
+# Part of the cache key. Increase it with every change in this folder's code that moves landmarks.
 TRACK_VERSION = 2
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Track:
-    """One face over the T frames of a video. Frames without it keep their place, with zeros.
+    """One face over the T frames of a video. Frames without the face are kept, filled with zeros.
 
     Attributes:
       timestamps: seconds, strictly increasing, float64 [T].
       valid: whether the frame shows the face, bool [T].
-      confidence: the probability of a face, in [0, 1], float32 [T].
+      confidence: the probability that this is a face, in [0, 1], float32 [T].
       boxes: x, y, width, height in pixels, float32 [T, 4].
       landmarks: x, y in pixels, as in `detection.Face`, float32 [T, 5, 2].
     """
@@ -38,7 +37,7 @@ class Track:
         return len(self.timestamps)
 
 
-# Name, type, and shape after [T], of each of a track's arrays.
+# Name, type, and shape without [T] of each array of a track.
 _LAYOUT = [
     ("timestamps", np.float64, ()),
     ("valid", np.bool_, ()),
@@ -53,25 +52,23 @@ def track_video(
     settings: config.Tracking,
     detector: detection.FaceDetector | None = None,
 ) -> Track:
-    """Follows the most prominent face through a video.
+    """Tracks the most prominent face of a video.
 
     Args:
       source: the video.
-      settings: when to detect, and what counts as a face.
-      detector: an existing one; by default one is made.
+      settings: when to detect faces, and what counts as a face.
+      detector: the face detector to use; None to create one.
 
     Raises:
       InputError: the video cannot be read.
     """
     tracker = tracking.FaceTracker(detector or detection.FaceDetector(), settings)
-    nothing = detection.Face(np.zeros(4), 0.0, np.zeros((5, 2)))
+    no_face = detection.Face(np.zeros(4), 0.0, np.zeros((5, 2)))
     rows = []
-    progress = tqdm.tqdm(
-        source.frames(), f"{source.path.name}: faces", source.frame_count, unit="frame", leave=False
-    )
-    for frame in progress:
+    task = f"tracking the face in {source.path.name}"
+    for frame in screen.counted(source.frames(), task, source.frame_count):
         faces = tracker.update(frame.image, frame.timestamp)
-        face = faces[0].face if faces else nothing
+        face = faces[0].face if faces else no_face
         rows.append((frame.timestamp, bool(faces), face.confidence, face.box, face.landmarks))
     table = np.array(rows, np.dtype(_LAYOUT))
     return Track(*(np.ascontiguousarray(table[name]) for name, _, _ in _LAYOUT))
@@ -84,7 +81,7 @@ def save_track(path: pathlib.Path, track: Track) -> None:
 
 
 def load_track(path: pathlib.Path) -> Track:
-    """Reads what save_track wrote.
+    """Reads a file of `save_track`.
 
     Raises:
       InputError: the file is missing, damaged or not a track.
@@ -98,7 +95,7 @@ def load_track(path: pathlib.Path) -> Track:
                 actual = f"{name} is {array.dtype} {array.shape}"
                 raise ValueError(f"{actual}, expected {np.dtype(dtype)} {expected}")
         return track
-    # A damaged zip file shows in many ways: wrong checksum, unknown compression, short array ...
+    # A damaged zip file raises many kinds of errors: wrong checksum, unknown compression, ...
     except Exception as error:
         problem = f"{path}: not a readable face track ({type(error).__name__}: {error})"
         raise errors.InputError(f"{problem}; track the video again") from error
@@ -110,15 +107,15 @@ def cached_track(
     settings: config.Tracking,
     detector: detection.FaceDetector | None = None,
 ) -> Track:
-    """Returns the track of a video from the cache, or follows the face and puts the track there.
+    """Returns a video's track from the cache; if it is not there, tracks the video and saves it.
 
-    The key is the video's content, the settings and TRACK_VERSION; the video's name does not
-    matter. A damaged file in the cache is replaced.
+    The key consists of the video's content, the settings and TRACK_VERSION, but not the video's
+    name. A damaged file in the cache is replaced.
 
     Args:
       source: the video.
-      cache_dir: a folder, made if need be.
-      settings, detector: as for track_video.
+      cache_dir: the folder of the cache, created if necessary.
+      settings, detector: as in `track_video`.
 
     Raises:
       InputError: the video cannot be read.
@@ -130,7 +127,7 @@ def cached_track(
         try:
             return load_track(cached)
         except errors.InputError as error:
-            logging.warning(f"{error}; the faces of {source.path} are tracked again")
+            logging.warning(f"{error}: doing so now for {source.path}")
     track = track_video(source, settings, detector)
     save_track(cached, track)
     return track

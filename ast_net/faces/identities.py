@@ -1,4 +1,4 @@
-"""Recognises faces that were there before: by place, size and, among several, appearance."""
+"""Recognises returning faces by position and size, and by appearance if there are several."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -8,27 +8,30 @@ import scipy.optimize
 
 from ast_net.faces import detection, patches
 
-# A face may come back at a distance of this many times its own size, plus so many for every second
-# that it was away; and larger or smaller by this factor, which grows in the same way.
+# A returning face may be at most this far from where it was lost, in multiples of its size, plus
+# the growth for every second of absence.
 _REACH, _REACH_GROWTH = 1.0, 1.0
+# A returning face may be larger or smaller by at most this factor, plus the growth for every
+# second.
 _RATIO, _RATIO_GROWTH = 1.5, 0.25
-# Pixels. A coarse picture, so that an expression or an uncertain box changes little.
+# Pixels. The picture is coarse, so that an expression or an imprecise box changes it little.
 _APPEARANCE_SIZE = 16
-# People who change places differ by 0.7 and more in correlation, and by at most 1 in place.
+# Makes appearance outweigh position: the correlations of different people differ by 0.7 or more,
+# and the position costs at most 1.
 _APPEARANCE_WEIGHT = 2.0
 _IMPOSSIBLE = 1e6
 
 
 @dataclasses.dataclass(eq=False)
 class FollowedFace:
-    """A face that is being followed, or was lost lately.
+    """A face that is being tracked, or was lost recently.
 
     Attributes:
-      face_id: its number.
-      face: where it was last seen.
-      last_seen: when that was, in seconds.
-      appearance: what `appearance` gave when a detection last confirmed the face.
-      misses: how many detections in a row did not find it.
+      face_id: the number of the face.
+      face: its last position.
+      last_seen: time of that position, in seconds.
+      appearance: the result of `appearance` when a detection last confirmed the face.
+      misses: number of detections in a row that did not find it.
     """
 
     face_id: int
@@ -39,10 +42,11 @@ class FollowedFace:
 
 
 def appearance(image: np.ndarray, face: detection.Face) -> np.ndarray:
-    """What a face looks like: its grey values as a vector [256] of mean 0 and length 1.
+    """Returns the coarse grey values of a face as a vector [256] with mean 0 and length 1.
 
-    The product of two of them is their correlation. In a film that was tried it was above 0.9 from
-    frame to frame for one person, and about 0 between people; light and pose can bring it to 0.3.
+    The dot product of two such vectors is their correlation. In one video it was above 0.9 between
+    successive frames of the same person and about 0 between different people. Changes of light and
+    pose can lower it to 0.3.
     """
     corners = np.concatenate([face.box[:2], face.box[:2] + face.box[2:]])
     squares = patches.squares_around(corners[np.newaxis].astype(float), _APPEARANCE_SIZE)
@@ -52,15 +56,15 @@ def appearance(image: np.ndarray, face: detection.Face) -> np.ndarray:
 
 
 def shared_area(a: np.ndarray, b: np.ndarray) -> float:
-    """The area that two boxes share; each is x, y, width, height [4] in pixels."""
+    """Returns the area of the intersection of two boxes, each x, y, width, height [4] in pixels."""
     ends = np.minimum(a[:2] + a[2:], b[:2] + b[2:])
     return float(np.prod(np.maximum(ends - np.maximum(a[:2], b[:2]), 0)))
 
 
 def overlap(a: detection.Face, b: detection.Face) -> float:
-    """Intersection over union of two faces' boxes."""
-    both = shared_area(a.box, b.box)
-    return float(both / (np.prod(a.box[2:]) + np.prod(b.box[2:]) - both))
+    """Returns the intersection over union of two faces' boxes."""
+    shared = shared_area(a.box, b.box)
+    return float(shared / (np.prod(a.box[2:]) + np.prod(b.box[2:]) - shared))
 
 
 def recognise(
@@ -69,18 +73,22 @@ def recognise(
     appearances: Sequence[np.ndarray],
     timestamp: float,
 ) -> list[FollowedFace | None]:
-    """Matches each new face to the lost face that it is; None if it is none of them.
+    """Matches new faces to lost faces.
 
-    A face must be near where it was lost and about as large. Where several come into question, all
-    are assigned at once (the Hungarian method), so that place and appearance fit best. Appearance
-    decides between faces but excludes none: whoever takes a lost face's place in time, and alone,
-    is taken for it.
+    A returning face must be near the position where it was lost and about as large. If there are
+    several candidates, all faces are assigned together (Hungarian method), with the best total of
+    position and appearance. Appearance decides between candidates but never excludes one: a
+    different person who appears at the lost face's position soon enough is taken for the lost face
+    if no one else is.
 
     Args:
       lost: the faces that were lost.
       faces: the K new faces.
-      appearances: what `appearance` gives for each of the K.
-      timestamp: of the frame that shows the new faces, in seconds.
+      appearances: the `appearance` of each of the K faces.
+      timestamp: time of the frame that shows the new faces, in seconds.
+
+    Returns:
+      The lost face that each of the K faces is; None for a new person.
     """
     pairs = zip(faces, appearances, strict=True)
     rows = [[_cost(lost_face, *pair, timestamp) for lost_face in lost] for pair in pairs]
@@ -95,7 +103,7 @@ def recognise(
 def _cost(
     lost_face: FollowedFace, face: detection.Face, vector: np.ndarray, timestamp: float
 ) -> float:
-    """0 for the same place and appearance; up to 1 for the place, plus twice (1 - correlation)."""
+    """The cost of a match: 0 to 1 for the distance, plus twice (1 - correlation)."""
     absence = timestamp - lost_face.last_seen
     before, now = lost_face.face.box.astype(float), face.box.astype(float)
     sizes = [max(1.0, float(np.sqrt(np.prod(box[2:])))) for box in (before, now)]

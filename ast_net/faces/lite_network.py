@@ -1,4 +1,4 @@
-"""A small Keras network on one core: TensorFlow Lite's interpreter around it."""
+"""Runs a small Keras network on one CPU core with the TensorFlow Lite interpreter."""
 
 import threading
 import warnings
@@ -9,16 +9,16 @@ import tensorflow as tf
 
 
 class LiteNetwork:
-    """A Keras network on uint8 pictures, computed by TensorFlow Lite.
+    """A Keras network for uint8 pictures that TensorFlow Lite computes.
 
-    For networks this small TensorFlow's own executor costs more than the arithmetic: O-Net on four
-    squares takes 1.9 ms of one core with TensorFlow Lite and 8 ms of two cores without; the numbers
-    agree to 1e-6. One thread is enough and leaves the other cores to the CNN; Python's lock is
-    released meanwhile. Calls from several threads wait for each other.
+    For such small networks, TensorFlow's executor costs more than the arithmetic: O-Net on four
+    squares takes 1.9 ms on one core with TensorFlow Lite, and 8 ms on two cores without. The
+    results agree to 1e-6. One thread leaves the other cores to the CNN. Python's global lock is
+    released during the computation. Calls from several threads run one after the other.
 
     Args:
-      network: takes float32 pictures [n, size, size, 3], which are (uint8 - 127.5) / 128.
-      size: the pictures' side in pixels; None if the network takes any size, not only squares.
+      network: takes float32 pictures [n, size, size, 3] with values (uint8 - 127.5) / 128.
+      size: width and height of the pictures in pixels; None if the network takes any size.
     """
 
     def __init__(self, network: keras.Model, size: int | None) -> None:
@@ -29,17 +29,17 @@ class LiteNetwork:
         with tf.device("CPU:0"):
             function = run.get_concrete_function()
         converter = tf.lite.TFLiteConverter.from_concrete_functions([function], network)
-        # Through a saved model the conversion takes a second longer and loses a Keras network's
+        # Converting through a SavedModel takes a second longer and loses the Keras network's
         # weights.
         converter.experimental_lower_to_saved_model = False
         with warnings.catch_warnings():
-            # It announces the package that replaces it; setup.cfg pins a TensorFlow that still has
-            # it.
+            # tf.lite warns that another package will replace it. The TensorFlow versions that
+            # setup.cfg allows still have it.
             warnings.simplefilter("ignore", UserWarning)
             content = converter.convert()
             self._interpreter = tf.lite.Interpreter(model_content=content, num_threads=1)
         self._input = self._interpreter.get_input_details()[0]["index"]
-        # They are listed in any order; their names end with their position in the model.
+        # The outputs are listed in arbitrary order; each name ends with the output's position.
         outputs = sorted(self._interpreter.get_output_details(), key=lambda output: output["name"])
         self._outputs = [output["index"] for output in outputs]
         self._shape: tuple[int, ...] | None = None

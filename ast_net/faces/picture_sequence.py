@@ -1,4 +1,4 @@
-"""A folder of numbered pictures as a video, as AFEW-VA is released."""
+"""Reads a folder of numbered pictures as a video. AFEW-VA is distributed like this."""
 
 import functools
 import hashlib
@@ -17,25 +17,25 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 
 
 class PictureSequence:
-    """The pictures of a folder or of a pattern, in the order of their numbers: 2.png before 10.png.
+    """The pictures of a folder or a pattern, sorted by number: 2.png comes before 10.png.
 
-    It has the attributes and methods of `video.Video`. The folder is listed when the object is
-    made; other files, hidden files and subfolders are ignored.
+    The class has the same attributes and methods as `video.Video`. The folder is listed when the
+    object is created. Other files, hidden files and subfolders are ignored.
 
     Attributes:
       path: the folder, or a pattern such as frames/*.png.
-      numbers: the T numbers that the file names end with.
-      timestamps: seconds from the first picture on, float64 [T]; a gap in the numbers is a gap in
+      numbers: the T numbers at the end of the file names.
+      timestamps: seconds since the first picture, float64 [T]; a gap in the numbers is a gap in
         time.
       frame_count: T.
-      frame_rate: frames a second.
-      duration: when the last picture ends, in seconds.
+      frame_rate: frames per second.
+      duration: end of the last picture, in seconds.
 
     Raises:
-      InputError: there are no pictures, one has no number, or two have the same.
+      InputError: there are no pictures, one has no number, or two have the same number.
     """
 
-    # Pictures carry no time; the films that AFEW-VA is taken from have this rate.
+    # Pictures carry no times. This is the frame rate of the films in AFEW-VA.
     frame_rate = 25.0
 
     def __init__(self, path: str | pathlib.Path) -> None:
@@ -48,7 +48,7 @@ class PictureSequence:
         self.duration = float(self.timestamps[-1] + 1 / self.frame_rate)
 
     def frames(self) -> Iterator[video_frame.Frame]:
-        """Yields the frames one by one. A gap in the numbers is reported with a warning.
+        """Yields the frames one by one. Logs a warning if there is a gap in the numbers.
 
         Raises:
           InputError: a picture cannot be read, or its size differs from the first one's.
@@ -57,22 +57,24 @@ class PictureSequence:
         missing = last - first + 1 - self.frame_count
         if missing:
             logging.warning(
-                f"{self.path}: {missing} pictures are missing between numbers {first} and {last}; "
-                "the others keep their times"
+                f"{self.path}: pictures missing between numbers {first} and {last}: {missing}; the "
+                "others keep their times"
             )
         shape = None
         for index, (timestamp, file) in enumerate(zip(self.timestamps, self._files, strict=True)):
             image = _decode(file)
             shape = shape or image.shape
             if image.shape != shape:
-                size, other = (f"{width}x{height}" for height, width, _ in (image.shape, shape))
-                problem = f"{size} pixels, the first of its folder {other}; expected one size"
-                raise errors.InputError(f"{file}: {problem}: these are different videos")
+                size, expected = (f"{width}x{height}" for height, width, _ in (image.shape, shape))
+                raise errors.InputError(
+                    f"{file}: found {size} pixels, expected {expected} as in the first picture; "
+                    "put different videos in different folders"
+                )
             yield video_frame.Frame(index, float(timestamp), image)
 
     @functools.cached_property
     def digest(self) -> str:
-        """SHA-256 of the pictures' contents and of their numbers, counted from the first, as hex.
+        """SHA-256 of the pictures' contents and of their numbers relative to the first, as hex.
 
         Raises:
           InputError: a picture cannot be read.
@@ -85,10 +87,10 @@ class PictureSequence:
 
     @property
     def fingerprint(self) -> tuple[str, int]:
-        """The number and size of the pictures in words, and when one was last written, in ns.
+        """The pictures' number and total size as text, and the latest time of writing, in ns.
 
         Raises:
-          InputError: a picture is gone.
+          InputError: a picture no longer exists.
         """
         with files.reading(self.path, "pictures"):
             status = [file.stat() for file in self._files]
@@ -98,14 +100,14 @@ class PictureSequence:
 
 
 def is_pattern(path: str | pathlib.Path) -> bool:
-    """Whether a path stands for several pictures, as frames/*.png and frames/face_%05d.png do."""
+    """Whether a path stands for several pictures, such as frames/*.png or frames/face_%05d.png."""
     path = pathlib.Path(path)
-    several = re.search(r"[*?[]|%0?[0-9]*d", path.name) is not None
-    return several and path.suffix.lower() in SUFFIXES and not path.exists()
+    has_wildcard = re.search(r"[*?[]|%0?[0-9]*d", path.name) is not None
+    return has_wildcard and path.suffix.lower() in SUFFIXES and not path.exists()
 
 
 def _pictures(folder: pathlib.Path) -> dict[int, pathlib.Path]:
-    """The picture files of a folder or a pattern by their numbers."""
+    """Returns the picture files of a folder or a pattern by number."""
     pattern = re.sub(r"%0?[0-9]*d", "*", folder.name)
     with files.reading(folder, "pictures"):
         paths = sorted(folder.parent.glob(pattern) if is_pattern(folder) else folder.iterdir())
@@ -115,15 +117,17 @@ def _pictures(folder: pathlib.Path) -> dict[int, pathlib.Path]:
             continue
         number = re.search(r"[0-9]{1,15}$", path.stem)
         if number is None:
-            problem = "no number at the end of its name; expected one, as in 00012.png"
-            raise errors.InputError(f"{path}: {problem}: rename or remove it")
+            problem = "no number at the end of its name, expected one, as in 00012.png"
+            raise errors.InputError(f"{path}: {problem}; rename or remove it")
         other = pictures.setdefault(int(number[0]), path)
         if other != path:
-            problem = f"has the same number as {other.name}; expected each number once"
-            raise errors.InputError(f"{path}: {problem}: remove one of them")
+            problem = f"has the same number as {other.name}, expected each number once"
+            raise errors.InputError(f"{path}: {problem}; rename or remove one of them")
     if not pictures:
-        expected = f"{', '.join(SUFFIXES)} with numbers for names"
-        raise errors.InputError(f"{folder}: no pictures in this folder; expected {expected}")
+        expected = f"files such as 00012.png ({', '.join(SUFFIXES)})"
+        raise errors.InputError(
+            f"{folder}: no pictures in this folder, expected {expected}; check the path"
+        )
     return pictures
 
 
@@ -137,5 +141,7 @@ def _decode(path: pathlib.Path) -> np.ndarray:
     image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
     if image is None:
         problem = f"not a readable picture ({len(content)} bytes)"
-        raise errors.InputError(f"{path}: {problem}: something else, or cut off; copy it again")
+        raise errors.InputError(
+            f"{path}: {problem}; the file is damaged or of another type: copy it again"
+        )
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

@@ -1,4 +1,4 @@
-"""Follows the faces of a video from frame to frame: MTCNN finds them, its O-Net follows them."""
+"""Tracks the faces of a video: MTCNN detects them, its O-Net follows them in between."""
 
 import sys
 from typing import NamedTuple
@@ -8,49 +8,55 @@ import numpy as np
 from ast_net import config
 from ast_net.faces import detection, identities
 
-# A detected and a followed box are the same face if they share this much of their union.
-_SAME_FACE = 0.3
-# Two followed boxes that share this much have run into one face.
-_MERGED = 0.6
-# That face is the other one if its appearance correlates better with the other one by this much.
-_CLEARLY = 0.1
+# If the overlap (intersection over union) of a detected and a followed box exceeds this, they are
+# the same face.
+_SAME_FACE_OVERLAP = 0.3
+# If the overlap of two followed boxes exceeds this, both have ended up on the same face.
+_MERGED_OVERLAP = 0.6
+# That face then belongs to the newer track only if its appearance correlates better by this much.
+_APPEARANCE_MARGIN = 0.1
 # Seconds by which a detection may be early: containers round the times of frames to milliseconds.
-_EARLY = 1e-3
-# One of several faces is given up after this many detections in a row that do not find it.
-_PATIENCE = 2
+_TIME_TOLERANCE = 1e-3
+# When several faces are tracked, one is dropped after this many detections in a row without it.
+_MAX_MISSES = 2
 
 
 class TrackedFace(NamedTuple):
-    """A face of a frame, and its number: from 0, the same as long as it is the same face."""
+    """A face in a frame, and its number. Numbers start at 0; a face keeps its number."""
 
     face_id: int
     face: detection.Face
 
 
 class FaceTracker:
-    """Follows the faces of a video, one frame after the other, and never looks ahead.
+    """Tracks the faces of a video, frame by frame, without looking ahead.
 
-    A frame costs one small network: O-Net looks where the faces were. MTCNN searches the whole
-    picture when O-Net no longer sees one of the faces; every `redetect_every` seconds, to find
-    others and to check those that are followed; and every `search_every` seconds while there is no
-    face, or room for one that was lost. A face that is confirmed keeps its box, as a jump of the
-    box would move the landmarks. If a detection does not find a face, there is another one
-    `search_every` seconds later; if that fails, too, the face is given up.
+    For most frames only a small network runs: O-Net, at the positions of the previous frame. MTCNN
+    searches the whole frame
 
-    A single face (max_faces=1) is the most prominent one, and is kept even if another one grows. It
-    is given up as soon as one detection misses it; then the most prominent of the others is next.
+    - when O-Net has lost one of the faces;
+    - every `redetect_every` seconds, to find new faces and to check the tracked ones;
+    - every `search_every` seconds while there is no face, or while a face is lost and fewer than
+      `max_faces` are tracked.
 
-    A face that comes back within `identity_seconds`, near where it was and about as large, gets its
-    number again (`identities.recognise`); later than that it gets a new one. If two faces run into
-    one place, one hides the other: what is seen there keeps the number of the face it looks like,
-    if that is clear, otherwise the older one's. If one face takes another's place from one frame to
-    the next, as at a film's cuts, this is not noticed.
+    A face that MTCNN confirms keeps O-Net's box, because a jump of the box would move the
+    landmarks. If MTCNN misses a tracked face, it runs again `search_every` seconds later. If it
+    misses the face again, the face is dropped.
+
+    With max_faces=1, the most prominent face is tracked, even if another one becomes larger later.
+    It is dropped when MTCNN misses it once; then the most prominent of the other faces is next.
+
+    A lost face that returns within `identity_seconds`, near its last position and about as large,
+    gets its old number (`identities.recognise`); otherwise it gets a new one. When two tracked
+    faces end up at the same position, one hides the other. The visible face then keeps the number
+    of the face that it clearly resembles, or else of the older track. If one face replaces another
+    from one frame to the next, as at a cut, this goes unnoticed.
 
     Args:
-      detector: finds faces.
-      settings: when to detect, and what counts as a face.
-      max_faces: how many faces are followed at most, the most prominent ones first; None for all.
-      identity_seconds: how long a face may be away and still be the same.
+      detector: the face detector.
+      settings: when to detect faces, and what counts as a face.
+      max_faces: maximum number of faces to track, the most prominent first; None for all.
+      identity_seconds: longest absence, in seconds, after which a face keeps its number.
     """
 
     def __init__(
@@ -74,26 +80,27 @@ class FaceTracker:
 
         Args:
           image: uint8 RGB [H, W, 3].
-          timestamp: of the frame, in seconds.
+          timestamp: time of the frame, in seconds.
         """
-        # Before this frame's faces are followed: one that it loses may be found again in it,
-        # however short `identity_seconds` is.
+        # Forget old lost faces first: a face that is lost in this frame may be detected again in
+        # the same frame, however short `identity_seconds` is.
         limit = self._identity_seconds
         self._lost = [lost for lost in self._lost if timestamp - lost.last_seen <= limit]
         if self._followed:
             self._follow(image, timestamp)
-        if timestamp >= self._next_detection - _EARLY:
+        if timestamp >= self._next_detection - _TIME_TOLERANCE:
             self._detect(image, timestamp)
-            room = len(self._followed) < self._max_faces
+            has_room = len(self._followed) < self._max_faces
             doubtful = any(followed.misses for followed in self._followed)
-            soon = not self._followed or (self._lost and room) or doubtful
+            searching = not self._followed or (self._lost and has_room) or doubtful
             settings = self._settings
-            wait = settings.search_every if soon else settings.redetect_every
+            wait = settings.search_every if searching else settings.redetect_every
             self._next_detection = timestamp + wait
         self._followed.sort(key=lambda followed: followed.face_id)
         return [TrackedFace(followed.face_id, followed.face) for followed in self._followed]
 
     def _follow(self, image: np.ndarray, timestamp: float) -> None:
+        """Moves the tracked faces to their positions in the next frame, with O-Net."""
         boxes = np.stack([followed.face.box for followed in self._followed])
         faces = self._detector.refine(image, boxes)
         kept: list[tuple[identities.FollowedFace, detection.Face]] = []
@@ -102,15 +109,17 @@ class FaceTracker:
                 self._lost.append(followed)
                 self._next_detection = timestamp
                 continue
-            for k, (other, face_of_other) in enumerate(kept):
-                if identities.overlap(face, face_of_other) > _MERGED:
-                    seen = identities.appearance(image, face_of_other)
+            # The faces in `kept` have lower numbers: they appeared earlier.
+            for k, (older, older_face) in enumerate(kept):
+                if identities.overlap(face, older_face) > _MERGED_OVERLAP:
+                    visible = identities.appearance(image, older_face)
+                    older_correlation = older.appearance @ visible
                     hidden = followed
-                    if followed.appearance @ seen > other.appearance @ seen + _CLEARLY:
-                        kept[k], hidden = (followed, face), other
+                    if followed.appearance @ visible > older_correlation + _APPEARANCE_MARGIN:
+                        kept[k], hidden = (followed, face), older
                     self._lost.append(hidden)
-                    soon = timestamp + self._settings.search_every
-                    self._next_detection = min(self._next_detection, soon)
+                    next_search = timestamp + self._settings.search_every
+                    self._next_detection = min(self._next_detection, next_search)
                     break
             else:
                 kept.append((followed, face))
@@ -119,22 +128,29 @@ class FaceTracker:
         self._followed = [followed for followed, _ in kept]
 
     def _detect(self, image: np.ndarray, timestamp: float) -> None:
+        """Searches the whole frame: confirms or drops the tracked faces, and adds new ones."""
         faces = self._detector.detect(image, self._settings.min_face_fraction)
         faces = [face for face in faces if face.confidence >= self._settings.min_confidence]
-        patience = 1 if self._max_faces == 1 else _PATIENCE
+        max_misses = 1 if self._max_faces == 1 else _MAX_MISSES
         for followed in self._followed:
-            if any(identities.overlap(face, followed.face) > _SAME_FACE for face in faces):
+            overlaps = (identities.overlap(face, followed.face) for face in faces)
+            if any(overlap > _SAME_FACE_OVERLAP for overlap in overlaps):
                 followed.misses = 0
                 followed.appearance = identities.appearance(image, followed.face)
             else:
                 followed.misses += 1
-        self._lost += [followed for followed in self._followed if followed.misses >= patience]
-        self._followed = [followed for followed in self._followed if followed.misses < patience]
+        self._lost += [followed for followed in self._followed if followed.misses >= max_misses]
+        self._followed = [followed for followed in self._followed if followed.misses < max_misses]
+        # Faces that do not overlap with a tracked one are new; the most prominent are added.
         current = [followed.face for followed in self._followed]
-        new = [a for a in faces if all(identities.overlap(a, b) <= _SAME_FACE for b in current)]
+        new = [
+            face
+            for face in faces
+            if all(identities.overlap(face, other) <= _SAME_FACE_OVERLAP for other in current)
+        ]
         new.sort(key=lambda face: -prominence(face, image.shape))
         new = new[: self._max_faces - len(current)]
-        # Those that were lost before get their numbers again.
+        # Returning faces get their old numbers.
         appearances = [identities.appearance(image, face) for face in new]
         matches = identities.recognise(self._lost, new, appearances, timestamp)
         for face, appearance, lost in zip(new, appearances, matches, strict=True):
@@ -147,10 +163,10 @@ class FaceTracker:
 
 
 def prominence(face: detection.Face, shape: tuple[int, ...]) -> float:
-    """How much a face is the subject of a picture of shape [H, W, ...]; the largest value wins.
+    """Returns how prominent a face is in a picture of shape [H, W, ...], in pixels.
 
-    The geometric mean of its width and height, times its confidence, times a centrality that falls
-    from 1 in the middle of the picture to 1/2 in its corners.
+    The value is the geometric mean of width and height, times the confidence, times a weight that
+    falls from 1 in the middle of the picture to 1/2 in its corners.
     """
     size = np.array(shape[1::-1], np.float64)
     centre = face.box[:2] + face.box[2:] / 2

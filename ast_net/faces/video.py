@@ -1,4 +1,4 @@
-"""Video files as frames with true timestamps."""
+"""Reads video files frame by frame, with the true time of each frame."""
 
 import contextlib
 import functools
@@ -16,24 +16,25 @@ from absl import logging
 from ast_net import errors, files
 from ast_net.faces import picture_sequence, video_frame
 
-# Seconds. In files with sound the container's duration and the end of the last frame differ by a
+# Seconds. In files with sound, the container's duration and the end of the last frame differ by a
 # few frames.
 _DURATION_TOLERANCE = 0.5
-# Pixels. Decoding with several threads takes half as much processor time again, which only pays off
-# for larger pictures.
-_LARGE = 1920 * 1088
-# Frames a second, where nothing else is known: a single picture, a bare stream.
+# Frames with more pixels than this are decoded with several threads. That takes 1.5 times as much
+# processor time, which only pays off for large frames.
+_MULTITHREADED_PIXELS = 1920 * 1088
+# Frames per second, if nothing else is known, as for a single picture or a bare stream.
 _DEFAULT_RATE = 25.0
-# Formats whose files name other files to open, which may be anybody's.
+# Formats that name other files to open. They are refused: a video from elsewhere could name private
+# files.
 _PLAYLISTS = {"concat", "dash", "hls", "imf"}
 
 
 class Video:
     """A video file.
 
-    Making the object reads nothing. The container is opened once for what it says (`frame_count`,
-    `duration`), when the first of these is asked for, once for the `frame_rate`, and once for each
-    pass over the frames. A missing or unreadable file raises InputError then.
+    Creating the object reads nothing. The file is opened once for `frame_count` and `duration`,
+    once for `frame_rate`, and once for each pass over the frames. A missing or unreadable file
+    raises an InputError then.
 
     Attributes:
       path: the file.
@@ -44,24 +45,25 @@ class Video:
 
     @property
     def frame_count(self) -> int | None:
-        """Roughly how many frames there are, for progress bars; None if the container is silent."""
+        """Approximate number of frames, for progress bars; None if the container does not say."""
         return self._header[0]
 
     @functools.cached_property
     def frame_rate(self) -> float:
-        """Frames a second where the film runs as it usually does; 25 for a single picture.
+        """The usual number of frames per second; 25 for a single picture.
 
-        It is measured over all pictures, without decoding them: containers with a variable rate,
-        and those of screen recorders, may say anything. Steps that differ by half from the median
-        one, such as pauses, do not count, so a film whose rate changes has the rate of its larger
-        part. Whatever depends on time takes the frames' times.
+        It is measured from the times of all frames, without decoding them, because the rate in the
+        container can be wrong, for example in screen recordings and videos with a variable rate.
+        Intervals that differ by half or more from the median, such as pauses, do not count. So a
+        video whose rate changes has the rate of its larger part. Computations that depend on time
+        use the frames' times, not this rate.
         """
         with _open(self.path) as (container, stream):
             return _frame_rate(container, stream)
 
     @property
     def duration(self) -> float | None:
-        """When the pictures end according to the container, in seconds; None if it does not say."""
+        """End of the last frame according to the container, in seconds; None if it does not say."""
         return self._header[1]
 
     @functools.cached_property
@@ -70,24 +72,24 @@ class Video:
         with _open(self.path) as (container, stream):
             seconds = (container.duration or 0) / av.time_base
             count = stream.frames or round(seconds * float(stream.average_rate or 0)) or None
-            duration = _promised_end(container, stream) or None
+            duration = _stated_end(container, stream) or None
             return count, duration
 
     @functools.cached_property
     def digest(self) -> str:
-        """SHA-256 of the content as hex, whatever the file's name.
+        """SHA-256 of the file's content as hex.
 
         Raises:
-          InputError: it cannot be read.
+          InputError: the file cannot be read.
         """
         with files.reading(self.path, "a video"), self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     @property
     def fingerprint(self) -> tuple[str, int]:
-        """The file's size in words, and when it was last written, in nanoseconds since 1970.
+        """The file's size as text, and the time of its last change, in nanoseconds since 1970.
 
-        It tells, without reading the content, whether the video has changed.
+        It shows whether the video has changed, without reading the content.
 
         Raises:
           InputError: there is no such file.
@@ -99,57 +101,64 @@ class Video:
     def frames(self) -> Iterator[video_frame.Frame]:
         """Yields the frames one by one, upright, with their presentation times.
 
-        Time 0 is where a player starts: the earliest time of all streams according to the container
-        (or the container's own zero if it gives none), not always the first picture's. If the
-        pictures start half a second after the sound, the first frame is at 0.5 s, as the raters saw
-        it; a file cut out of a broadcast, whose clock shows hours, starts at 0. A frame without a
-        time, or with one that is not after its predecessor's, is put one nominal frame after it, so
-        that timestamps increase strictly.
+        Time 0 is where a player starts: the earliest time of all streams according to the
+        container, or the container's own zero if it gives none. So if the pictures start half a
+        second after the sound, the first frame is at 0.5 s, as the raters saw it. A file cut out of
+        a broadcast, whose clock shows hours, starts at 0. A frame without a time, or with a time
+        that is not later than the previous frame's, is put one nominal frame after it, so that
+        timestamps increase strictly.
 
-        A truncated file gives all that can be decoded, and then a warning that says what could not
-        be decoded, and what the container promises beyond the last frame.
+        Of a truncated file, all frames that can be decoded are yielded. Then a warning says what
+        could not be decoded and how long the video should be according to the container.
 
         Raises:
-          InputError: the file is missing, empty or not a video, or no frame of it can be decoded.
+          InputError: the file is missing, empty or not a video, or none of its frames can be
+            decoded.
         """
         problems: list[str] = []
-        count, guessed = 0, 0
+        count, untimed = 0, 0
         with _open(self.path) as (container, stream):
             origin = _origin(container)
             step = 1.0 / float(stream.average_rate or stream.guessed_rate or _DEFAULT_RATE)
             timestamp = -step
-            # One for all frames, as it takes a while to make.
+            # Shared by all frames, because creating it is slow.
             to_rgb = av.video.reformatter.VideoReformatter()
             for picture in _pictures(container, stream, problems):
                 time = None if picture.time is None else picture.time - origin
                 if time is None or (count and time <= timestamp):
                     timestamp += step
-                    guessed += 1
+                    untimed += 1
                 else:
                     timestamp = time
                 yield video_frame.Frame(count, timestamp, _upright(picture, to_rgb))
                 count += 1
-            promised = _promised_end(container, stream)
+            stated_end = _stated_end(container, stream)
         if not count:
             reason = "; ".join(problems) or "it has none"
             raise errors.InputError(f"{self.path}: no frame can be read ({reason}); copy it again")
         end = timestamp + step
-        if promised - end > _DURATION_TOLERANCE:
-            problems.append(f"its pictures end at {end:.2f} of {promised:.2f} s")
+        if stated_end - end > _DURATION_TOLERANCE:
+            problems.append(f"the pictures end at {end:.2f} of {stated_end:.2f} s")
         if problems:
-            logging.warning(f"{self.path}: {'; '.join(problems)}; frames that are used: {count}")
-        if guessed:
-            logging.warning(f"{self.path}: {guessed} of {count} frames have no usable time")
+            logging.warning(
+                f"{self.path}: {'; '.join(problems)}. The {count} readable frames are used; if the "
+                "file is incomplete, copy it again"
+            )
+        if untimed:
+            logging.warning(
+                f"{self.path}: {untimed} of {count} frames have no usable time; each is taken as "
+                "one frame interval after the frame before it"
+            )
 
 
 VideoSource = Video | picture_sequence.PictureSequence
 
 
 def open_video(path: str | pathlib.Path) -> VideoSource:
-    """A video file, or the sequence of numbered pictures that a folder or a pattern stands for.
+    """Opens a video file, or a folder or pattern of numbered pictures.
 
     Raises:
-      InputError: it is a folder or a pattern without numbered pictures.
+      InputError: the folder or pattern has no numbered pictures.
     """
     if pathlib.Path(path).is_dir() or picture_sequence.is_pattern(path):
         return picture_sequence.PictureSequence(path)
@@ -158,10 +167,10 @@ def open_video(path: str | pathlib.Path) -> VideoSource:
 
 @contextlib.contextmanager
 def _open(path: pathlib.Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
-    """Opens a file and selects its video stream, not the cover picture of a sound file."""
+    """Opens a file and selects its video stream; a sound file's cover picture does not count."""
     if not path.is_file():
-        kind = "it is not a file" if path.exists() else "there is no such file"
-        raise errors.InputError(f"{path}: expected a video, but {kind}; check the path")
+        problem = "it is not a file" if path.exists() else "there is no such file"
+        raise errors.InputError(f"{path}: expected a video, but {problem}; check the path")
     if path.stat().st_size == 0:
         raise errors.InputError(f"{path}: the file is empty (0 bytes); copy the video again")
     try:
@@ -169,27 +178,29 @@ def _open(path: pathlib.Path) -> Iterator[tuple[av.container.InputContainer, av.
         container = av.open(str(path), options={"format_whitelist": formats})
     except av.FFmpegError as error:
         raise errors.InputError(
-            f"{path}: not a readable video ({error.strerror}); expected mp4, mov, avi, mkv or the "
-            "like, not cut off before its index was written: copy it again"
+            f"{path}: not a readable video ({error.strerror}), expected mp4, mov, avi, mkv or the "
+            "like. Perhaps the file was cut off before its index was written; copy it again"
         ) from error
     with container:
         for stream in container.streams.video:
             if not stream.disposition & av.stream.Disposition.attached_pic:
-                large = stream.codec_context.width * stream.codec_context.height > _LARGE
-                stream.thread_type = "AUTO" if large else "NONE"
+                pixels = stream.codec_context.width * stream.codec_context.height
+                stream.thread_type = "AUTO" if pixels > _MULTITHREADED_PIXELS else "NONE"
                 yield container, stream
                 return
         types = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-    raise errors.InputError(f"{path}: no pictures in this file, only {types}; expected a video")
+    raise errors.InputError(
+        f"{path}: no pictures in this file, only {types}, expected a video; check the path"
+    )
 
 
 def _pictures(
     container: av.container.InputContainer, stream: av.VideoStream, problems: list[str]
 ) -> Iterator[av.VideoFrame]:
-    """Yields every picture that can be decoded; what goes wrong is appended to problems."""
+    """Yields every picture that can be decoded; appends what went wrong to `problems`."""
     damaged = 0
     try:
-        for packet in container.demux(stream):  # the last one, which is empty, flushes the decoder
+        for packet in container.demux(stream):  # the last packet is empty and flushes the decoder
             try:
                 pictures = stream.decode(packet)
             except av.FFmpegError:
@@ -198,7 +209,7 @@ def _pictures(
                 damaged += packet.is_corrupt
                 yield from pictures
     except av.FFmpegError as error:
-        problems.append(f"it cannot be read to its end ({error.strerror})")
+        problems.append(f"the file cannot be read to its end ({error.strerror})")
         with contextlib.suppress(av.FFmpegError):
             yield from stream.decode(None)
     if damaged:
@@ -206,7 +217,7 @@ def _pictures(
 
 
 def _frame_rate(container: av.container.InputContainer, stream: av.VideoStream) -> float:
-    """As `Video.frame_rate`; reads all packets, up to a damage that ends them."""
+    """Computes `Video.frame_rate` from all packets, or from those before an unreadable one."""
     times: list[int] = []
     with contextlib.suppress(av.FFmpegError):
         for packet in container.demux(stream):
@@ -215,19 +226,19 @@ def _frame_rate(container: av.container.InputContainer, stream: av.VideoStream) 
     steps = np.diff(np.unique(times))
     if not len(steps) or stream.time_base is None:
         return _DEFAULT_RATE
-    # One of the steps, so that it is usual itself; pauses and hiccups say nothing about the rate.
+    # method="higher": the median is one of the steps, so that at least that one counts as usual.
     median = np.percentile(steps, 50, method="higher")
     usual = steps[np.abs(steps / median - 1) < 0.5]
     return 1 / float(usual.mean() * stream.time_base)
 
 
 def _origin(container: av.container.InputContainer) -> float:
-    """The container's time of the moment at which a player starts, in seconds."""
+    """The time, on the container's clock, at which a player starts, in seconds."""
     return (container.start_time or 0) / av.time_base
 
 
-def _promised_end(container: av.container.InputContainer, stream: av.VideoStream) -> float:
-    """When the pictures end according to the container, in seconds; 0 if it does not say."""
+def _stated_end(container: av.container.InputContainer, stream: av.VideoStream) -> float:
+    """The end of the pictures according to the container, in seconds; 0 if it does not say."""
     if stream.duration is not None and stream.time_base is not None:
         end = ((stream.start_time or 0) + stream.duration) * stream.time_base
         return float(end) - _origin(container)
@@ -235,7 +246,7 @@ def _promised_end(container: av.container.InputContainer, stream: av.VideoStream
 
 
 def _upright(picture: av.VideoFrame, to_rgb: av.video.reformatter.VideoReformatter) -> np.ndarray:
-    """A picture as uint8 RGB, turned by its display matrix (anticlockwise, in degrees)."""
+    """Returns a picture as uint8 RGB, rotated by its display matrix (anticlockwise, in degrees)."""
     image = to_rgb.reformat(picture, format="rgb24", threads=1).to_ndarray()
     quarter_turns = round(picture.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(image, quarter_turns)) if quarter_turns else image

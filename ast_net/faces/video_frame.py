@@ -1,4 +1,4 @@
-"""What video files and picture sequences consist of."""
+"""A frame of a video file, a picture sequence or a camera."""
 
 from typing import NamedTuple
 
@@ -6,8 +6,8 @@ import numpy as np
 
 
 class Frame(NamedTuple):
-    """One picture of a video: its index, its time in seconds, and uint8 RGB [H, W, 3]."""
+    """A frame: its index, from 0, its time in seconds, and its picture, uint8 RGB [H, W, 3]."""
 
-    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody needs here
+    index: int  # type: ignore[assignment]  # hides tuple.index, which is not needed
     timestamp: float
     image: np.ndarray

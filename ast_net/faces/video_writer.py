@@ -1,4 +1,4 @@
-"""Writes frames to video files, each at its own time."""
+"""Writes video files whose frames have arbitrary times."""
 
 import contextlib
 import fractions
@@ -15,25 +15,27 @@ import numpy as np
 
 from ast_net import errors, files
 
-# Times are kept to half a tick of the usual clock of MPEG streams.
+# Seconds. The usual clock of MPEG streams; frame times are rounded to it.
 _TICK = fractions.Fraction(1, 90_000)
 _NOMINAL_RATE = 25
-# 11 ms of one core for a frame of 1280x720; _REPRODUCIBLE takes twice as long, its file 1.2 times.
+# Takes 11 ms of one core for a frame of 1280x720. _REPRODUCIBLE takes twice as long, and its files
+# are 1.2 times as large.
 _FAST = {"crf": "23", "preset": "ultrafast"}
-# Presets that look ahead do not always make the same file from the same pictures.
+# Other presets look ahead and do not always encode the same pictures to the same bytes.
 _REPRODUCIBLE = {"crf": "20", "preset": "superfast"}
 
 
 def write_video(path: pathlib.Path, images: Iterable[np.ndarray], frame_rate: float) -> None:
-    """Writes an H.264 mp4 with a constant frame rate, whole or not at all.
+    """Writes an H.264 mp4 file with a constant frame rate, whole or not at all.
 
     Args:
       path: the file.
-      images: uint8 RGB [H, W, 3], all of one size, H and W even (colour has half the resolution).
-      frame_rate: frames a second.
+      images: uint8 RGB [H, W, 3], all of the same size. H and W are even, because colour is stored
+        at half the resolution.
+      frame_rate: frames per second.
 
     Raises:
-      InputError: there is no image, or one has another shape or type.
+      InputError: there are no images, or one has a different shape or type.
       OSError: the disk is full or read-only.
     """
     with open_writer(path, frame_rate) as writer:
@@ -43,19 +45,21 @@ def write_video(path: pathlib.Path, images: Iterable[np.ndarray], frame_rate: fl
 
 @contextlib.contextmanager
 def open_writer(path: pathlib.Path, frame_rate: float | None = None) -> Iterator["VideoWriter"]:
-    """Gives a writer of an H.264 mp4; the file appears if the `with` block ends normally.
+    """Opens a writer for an H.264 mp4 file; the file appears if the `with` block ends normally.
 
     Args:
       path: the file.
-      frame_rate: frames a second if they are constant; then sizes must be even.
+      frame_rate: frames per second if the rate is constant; width and height must then be even.
+        None for frames with arbitrary times.
 
     Raises:
-      InputError: nothing was written.
+      InputError: no frame was written.
       OSError: the disk is full or read-only.
     """
-    # With the index in front, a truncated copy can still be read.
+    # The index comes first, so that a truncated copy can still be read.
     options = {"movflags": "faststart"}
-    if frame_rate is None:  # else the first frame's time is rounded to 1 ms
+    if frame_rate is None:
+        # By default the first frame's time would be rounded to 1 ms.
         options["movie_timescale"] = str(_TICK.denominator)
     with files.whole(path) as file, av.open(str(file), "w", "mp4", options) as container:
         writer = VideoWriter(path, container, frame_rate)
@@ -64,14 +68,14 @@ def open_writer(path: pathlib.Path, frame_rate: float | None = None) -> Iterator
 
 
 class VideoWriter:
-    """Writes an H.264 mp4 frame by frame, each at its own time; comes from `open_writer`.
+    """Writes an H.264 mp4 file frame by frame, each at its own time. Created by `open_writer`.
 
-    A player shows each frame from its timestamp until the next one's, and the last frame as long as
-    the one before it. Before a first frame later than 0 there is silence, as players skip an empty
-    start.
+    A player shows each frame from its timestamp until the next frame's, and the last frame as long
+    as the one before it. If the first frame is later than 0, a silent sound track starts at 0,
+    because players skip an empty start.
 
-    With a frame rate, time is counted in frames, and the same frames always give the same bytes, as
-    for generated data sets, whose videos are checked by their digests.
+    With a constant frame rate, time is counted in frames, and the same frames always give the same
+    bytes. Generated data sets need this, because their videos are checked by digest.
     """
 
     def __init__(
@@ -81,44 +85,50 @@ class VideoWriter:
         self._shape: tuple[int, ...] = ()
         self._pending: av.VideoFrame | None = None
         self._timestamp = -math.inf
-        # The time of the pending frame, and the length of the last one.
-        self._tick, self._ticks = -1, 0
+        # The time of the pending frame, and the duration of the latest encoded frame.
+        self._tick, self._duration_ticks = -1, 0
 
     def write(self, image: np.ndarray, timestamp: float) -> None:
         """Adds a frame.
 
         Args:
-          image: uint8 RGB [H, W, 3], as large as the first one. An odd width or height is made even
-            by repeating the last pixels.
-          timestamp: seconds, at least 0 and later than the last frame's.
+          image: uint8 RGB [H, W, 3], of the same size as the first one. An odd width or height is
+            made even by repeating the last pixels.
+          timestamp: seconds, at least 0 and later than the previous frame's.
 
         Raises:
-          InputError: the image has another shape or type.
-          ValueError: the timestamp is negative, or not later than the last frame's.
+          InputError: the image has a different shape or type.
+          ValueError: the timestamp is negative, or not later than the previous frame's.
           OSError: the disk is full or read-only.
         """
         self._check(image)
         if timestamp <= self._timestamp or timestamp < 0:
-            before = f"a frame at {timestamp} s after one at {self._timestamp} s"
-            raise ValueError(f"{before}; expected later times, from 0 on")
+            raise ValueError(
+                f"found a frame at {timestamp} s after one at {self._timestamp} s, expected a "
+                "later time, at least 0"
+            )
         if not self._shape:
             self._add_streams(image.shape, timestamp)
-        # Frames with the same tick are moved apart.
+        # A frame that would fall on the previous frame's tick gets the next tick.
         tick = max(round(timestamp / self._time_base), self._tick + 1)
+        # A frame is encoded when the next one is known, as its duration ends there.
         if self._pending is not None:
-            self._ticks = tick - self._tick
+            self._duration_ticks = tick - self._tick
             self._encode(self._pending)
         self._pending, self._tick, self._timestamp = self._picture(image), tick, timestamp
 
     def finish(self) -> None:
-        """Writes what is still waiting.
+        """Writes the last frame.
 
         Raises:
-          InputError: nothing was written.
+          InputError: there are no frames.
         """
         if self._pending is None:
-            raise errors.InputError(f"{self._path}: no images to write; a video needs at least one")
-        self._ticks = self._ticks or round(1 / _NOMINAL_RATE / self._time_base)
+            raise errors.InputError(
+                f"{self._path}: found no images to write, expected at least one; check the input"
+            )
+        if not self._duration_ticks:  # a single frame
+            self._duration_ticks = round(1 / _NOMINAL_RATE / self._time_base)
         self._encode(self._pending)
         self._container.mux(self._stream.encode(None))
 
@@ -126,13 +136,13 @@ class VideoWriter:
         if image.dtype != np.uint8 or image.shape[2:] != (3,):
             expected = "uint8 RGB [H, W, 3]"
         elif self._shape and image.shape != self._shape:
-            expected = f"{self._shape} as the first; a video needs images of one size"
+            expected = f"{self._shape} as in the first image; a video needs images of one size"
         elif self._frame_rate is not None and (image.shape[0] % 2 or image.shape[1] % 2):
-            expected = "an even width and height, which H.264 needs; crop or pad by one pixel"
+            expected = "an even width and height, as H.264 requires; crop or pad by one pixel"
         else:
             return
-        actual = f"an image is {image.dtype} {image.shape}"
-        raise errors.InputError(f"{self._path}: {actual}; expected {expected}")
+        image_type = f"found an image of {image.dtype} {image.shape}"
+        raise errors.InputError(f"{self._path}: {image_type}, expected {expected}")
 
     def _add_streams(self, shape: tuple[int, ...], timestamp: float) -> None:
         self._shape = shape
@@ -147,10 +157,10 @@ class VideoWriter:
         encoder = self._stream.codec_context
         encoder.time_base = _TICK
         encoder.flags |= av.codec.context.Flags.frame_duration
-        # Players take large pictures without a tag for BT.709.
+        # Players assume BT.709 for large pictures if the colour space is not given.
         encoder.colorspace = av.video.reformatter.Colorspace.SMPTE170M
         if timestamp > 0:
-            # A moment of silence at time 0; without it, the first frame's time counts as 0.
+            # A short silence at time 0. Without it, players would shift the first frame to 0.
             sound = self._container.add_stream("aac", 8000, layout="mono")
             samples = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
             samples.sample_rate, samples.pts = 8000, 0
@@ -162,11 +172,11 @@ class VideoWriter:
         height, width = image.shape[:2]
         if height % 2 or width % 2:
             image = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
-        # Eight times as fast as FFmpeg's own conversion.
+        # OpenCV converts eight times as fast as FFmpeg.
         planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), np.uint8)
         return av.VideoFrame.from_ndarray(planes, format="yuv420p")
 
     def _encode(self, picture: av.VideoFrame) -> None:
         picture.pts, picture.time_base = self._tick, self._time_base
-        picture.duration = self._ticks
+        picture.duration = self._duration_ticks
         self._container.mux(self._stream.encode(picture))

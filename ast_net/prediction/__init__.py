@@ -1,1 +1,1 @@
-"""A video or a camera in, valence and arousal of every face and frame out, as they come."""
+"""Predicts valence and arousal for every face in every frame of a video or a camera stream."""

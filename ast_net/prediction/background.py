@@ -1,4 +1,4 @@
-"""Stages that work at the same time, each in a thread, none far ahead of the next."""
+"""Runs a stage of the pipeline in a thread of its own, so that stages work in parallel."""
 
 import collections
 import concurrent.futures
@@ -9,11 +9,12 @@ _Item = TypeVar("_Item")
 
 
 def run(items: Iterable[_Item], ahead: int) -> Generator[_Item, None, None]:
-    """Yields the items, which are made in a thread of their own, at most `ahead` of them in store.
+    """Yields the items, computing them in a thread that keeps up to `ahead` of them ready.
 
-    Decoding, TensorFlow, OpenCV and OpenVINO let other threads run while they compute. An error is
-    raised here, after the items before it. Closing this iterator stops the thread and closes
-    `items`. With `ahead` 0 there is no thread: an item is made when it is asked for.
+    Threads are enough, as decoding, TensorFlow, OpenCV and OpenVINO release Python's global lock
+    while they compute. An error in the thread is raised here, after the items before it. Closing
+    this iterator stops the thread and closes `items`. With `ahead` 0 there is no thread: an item
+    is computed when the caller asks for it.
     """
     if not ahead:
         yield from items
@@ -22,10 +23,10 @@ def run(items: Iterable[_Item], ahead: int) -> Generator[_Item, None, None]:
     end: Any = object()
     executor = concurrent.futures.ThreadPoolExecutor(1)
     try:
-        # One more than are in store is being made, or waits for room.
-        store = collections.deque(executor.submit(next, iterator, end) for _ in range(ahead + 1))
-        while (item := store.popleft().result()) is not end:
-            store.append(executor.submit(next, iterator, end))
+        # `ahead` items that are ready, and one that is being computed.
+        queue = collections.deque(executor.submit(next, iterator, end) for _ in range(ahead + 1))
+        while (item := queue.popleft().result()) is not end:
+            queue.append(executor.submit(next, iterator, end))
             yield item
     finally:
         executor.shutdown(cancel_futures=True)

@@ -1,4 +1,4 @@
-"""A camera's frames at the times they were taken; those that come too fast are dropped."""
+"""Reads a camera's frames with the times they were taken; drops those that come too fast."""
 
 import itertools
 import threading
@@ -13,14 +13,15 @@ from absl import logging
 from ast_net import errors
 from ast_net.faces import video_frame
 
-# Seconds: how often `stop` is checked while no picture comes; how long the thread may take to end.
-_PATIENCE, _LAST_PICTURE = 0.1, 5.0
-# The image of a frame that is dropped.
+# How often `stop` is checked while the camera gives no picture, and how long to wait for the
+# thread to end, in seconds.
+_STOP_CHECK_INTERVAL, _THREAD_TIMEOUT = 0.1, 5.0
+# The image of a dropped frame.
 DROPPED = np.zeros((0, 0, 3), np.uint8)
 
 
 class Capture(Protocol):
-    """The part of cv2.VideoCapture that is used."""
+    """The part of cv2.VideoCapture that this module uses."""
 
     def read(self) -> tuple[bool, np.ndarray]: ...
 
@@ -29,7 +30,7 @@ def connect(camera: str) -> cv2.VideoCapture:
     """Opens a camera.
 
     Args:
-      camera: its number, or the address of a stream such as rtsp://...
+      camera: the camera's number, or the address of a stream such as rtsp://...
 
     Raises:
       InputError: there is no such camera, or it gives no picture.
@@ -38,8 +39,9 @@ def connect(camera: str) -> cv2.VideoCapture:
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
     if not capture.isOpened() or not capture.read()[0]:
         raise errors.InputError(
-            f"camera {camera}: gives no picture; expected a number like 0 or a stream's address; "
-            "check that it is plugged in, not in use by another program, and that you have access"
+            f"camera {camera}: gives no picture; give a number such as 0, or the address of a "
+            "stream; check that the camera is plugged in, that no other program uses it, and that "
+            "you are allowed to use it"
         )
     return capture
 
@@ -50,54 +52,57 @@ def newest_frames(
     max_seconds: float | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Generator[video_frame.Frame, None, None]:
-    """Yields the newest frame whenever one is asked for, and before it those that were missed.
+    """Yields the camera's newest frame each time the caller is ready for one.
 
-    A thread takes every frame of the camera and notes its time. Frames that were replaced by newer
-    ones before they were asked for are yielded with an empty image: they keep their index and time.
+    A thread reads every frame of the camera and notes its time. Frames that a newer one replaced
+    before the caller was ready are yielded first, with an empty image: they keep their index and
+    time.
 
     Args:
-      capture: gives pictures in BGR, and False when there are no more.
+      capture: returns pictures in BGR, and False when there are no more.
       stop: ends the recording when set.
       max_seconds: length of the recording; None for as long as the camera gives pictures.
-      clock: gives the time in seconds.
+      clock: returns the time in seconds.
     """
     changed = threading.Condition()
-    waiting: list[video_frame.Frame] = []
+    # Frames that the caller has not had yet; only the last one has an image.
+    pending: list[video_frame.Frame] = []
     ended = threading.Event()
     start = clock()
 
-    def take() -> None:
-        last = -1.0
+    def read_frames() -> None:
+        last_time = -1.0
         for index in itertools.count():
             success, picture = capture.read()
             now = clock() - start
             if ended.is_set() or not success or (max_seconds is not None and now > max_seconds):
                 break
-            last = max(now, np.nextafter(last, np.inf))  # clocks may be coarse
+            # Coarse clocks may give two frames the same time.
+            last_time = max(now, np.nextafter(last_time, np.inf))
             with changed:
-                if waiting:
-                    waiting[-1] = waiting[-1]._replace(image=DROPPED)
-                waiting.append(video_frame.Frame(index, last, picture))
+                if pending:
+                    pending[-1] = pending[-1]._replace(image=DROPPED)
+                pending.append(video_frame.Frame(index, last_time, picture))
                 changed.notify()
         with changed:
             ended.set()
             changed.notify()
 
-    thread = threading.Thread(target=take, daemon=True)
+    thread = threading.Thread(target=read_frames, daemon=True)
     thread.start()
     try:
         while not stop.is_set():
             with changed:
-                changed.wait_for(lambda: waiting or ended.is_set(), _PATIENCE)
-                given, waiting[:] = list(waiting), []
-                over = ended.is_set() and not given
-            yield from given[:-1]
-            for frame in given[-1:]:
+                changed.wait_for(lambda: pending or ended.is_set(), _STOP_CHECK_INTERVAL)
+                batch, pending[:] = list(pending), []
+                finished = ended.is_set() and not batch
+            yield from batch[:-1]
+            for frame in batch[-1:]:
                 yield frame._replace(image=cv2.cvtColor(frame.image, cv2.COLOR_BGR2RGB))
-            if over:
+            if finished:
                 if max_seconds is None:
-                    logging.warning("the camera gives no more pictures; the predictions are kept")
+                    logging.warning("the camera stopped; the predictions up to now are kept")
                 break
     finally:
         ended.set()
-        thread.join(_LAST_PICTURE)
+        thread.join(_THREAD_TIMEOUT)

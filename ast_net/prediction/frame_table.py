@@ -1,4 +1,4 @@
-"""Predictions as CSV, Parquet, and JSON lines for pipes: frame by frame, in constant memory."""
+"""Writes predictions as CSV, Parquet or JSON lines, frame by frame, in constant memory."""
 
 import contextlib
 import json
@@ -13,27 +13,28 @@ from ast_net.cnn import expression_head
 from ast_net.prediction import frames
 from ast_net.reports import tables
 
-_PLACE = ("x", "y", "width", "height", "confidence")
+_BOX = ("x", "y", "width", "height", "confidence")
 _POSTERIORS = tuple(f"p_{name}" for name in expression_head.EXPRESSIONS)
-# Digits after the decimal point: _DIGITS, but for the columns in _FEWER_DIGITS.
+# Digits after the decimal point: _DIGITS, except for the columns in _FEWER_DIGITS.
 _DIGITS = 6
 _FEWER_DIGITS = {"x": 2, "y": 2, "width": 2, "height": 2, "confidence": 4}
-# Rows of a Parquet file that are held in memory and written together.
+# Rows of a Parquet file that are collected in memory and written together.
 _ROW_GROUP = 8192
 
 
 def columns(targets: Sequence[str], posteriors: bool = False) -> list[str]:
-    """Names the columns for these targets, with those of the seven posteriors if asked for."""
-    names = ["frame", "timestamp_s", "face_id", *_PLACE, "valid", *targets]
+    """Returns the names of the table's columns, on request with the seven posteriors."""
+    names = ["frame", "timestamp_s", "face_id", *_BOX, "valid", *targets]
     return [*names, *_POSTERIORS] if posteriors else names
 
 
 def rows(
     frame: frames.FramePrediction, targets: Sequence[str], posteriors: bool = False
 ) -> list[tables.Row]:
-    """Makes a row for each face of a frame, or one row if it has no face; None is no value.
+    """Returns a row for each face of a frame, or one row if it has no face; None is an empty cell.
 
-    A face that is held but not seen has values, but no box and no confidence, and is not valid.
+    A face that has just left the picture has the values of its last frame, but no box and no
+    confidence, and its row is not valid.
     """
     empty: tables.Row = dict.fromkeys(columns(targets, posteriors))
     empty |= {"frame": frame.index, "timestamp_s": round(frame.timestamp, _DIGITS), "valid": False}
@@ -42,7 +43,7 @@ def rows(
         row = empty | {"face_id": face.face_id, "valid": face.valid}
         row |= _numbers(targets, face.values)
         if face.face is not None:
-            row |= _numbers(_PLACE, (*face.face.box, face.face.confidence))
+            row |= _numbers(_BOX, (*face.face.box, face.face.confidence))
         if posteriors and face.posteriors is not None:
             row |= _numbers(_POSTERIORS, face.posteriors)
         result.append(row)
@@ -53,7 +54,7 @@ def rows(
 def csv_writer(
     path: str | pathlib.Path, targets: Sequence[str], posteriors: bool = False
 ) -> Iterator[Callable[[frames.FramePrediction], None]]:
-    """Gives a function that adds the rows of a frame to a CSV file; see `tables.csv_writer`."""
+    """Yields a function that adds the rows of a frame to a CSV file; see `tables.csv_writer`."""
     names = columns(targets, posteriors)
     digits = dict.fromkeys(names, _DIGITS) | _FEWER_DIGITS
     with tables.csv_writer(path, names, digits) as write_row:
@@ -69,9 +70,9 @@ def csv_writer(
 def parquet_writer(
     path: str | os.PathLike, targets: Sequence[str], posteriors: bool = False
 ) -> Iterator[Callable[[frames.FramePrediction], None]]:
-    """Gives a function that adds the rows of a frame to a Parquet file, with null for None.
+    """Yields a function that adds the rows of a frame to a Parquet file, with null for None.
 
-    As with `csv_writer`, the file appears when the `with` ends without an error.
+    As with `csv_writer`, the file appears when the `with` block ends without an error.
 
     Raises:
       InputError: the package pyarrow is not installed.
@@ -82,7 +83,8 @@ def parquet_writer(
         import pyarrow.parquet
     except ImportError as error:
         raise errors.InputError(
-            f"{path}: Parquet needs pyarrow ({error}); pip install pyarrow, or ask for CSV"
+            f"{path}: writing Parquet needs pyarrow ({error}): pip install pyarrow, or write "
+            "`outputs=csv`"
         ) from error
     types = {"frame": "int64", "timestamp_s": "float64", "face_id": "int32", "valid": "bool"}
     names = columns(targets, posteriors)
@@ -110,10 +112,10 @@ def parquet_writer(
 def json_lines_writer(
     stream: TextIO, targets: Sequence[str], posteriors: bool = False
 ) -> Callable[[frames.FramePrediction], None]:
-    """Gives a function that writes a frame as a line: {"frame", "timestamp_s", "faces": [{...}]}.
+    """Returns a function that writes a frame as a line: {"frame", "timestamp_s", "faces": [...]}.
 
-    The line is there at once. A face has the columns of the table from `face_id` on; without a face
-    the list is empty. The function raises BrokenPipeError when the reader has gone.
+    Each face is an object with the table's columns from `face_id` on; a frame without a face has an
+    empty list. Each line is flushed. The function raises BrokenPipeError when the reader has gone.
     """
 
     def write(frame: frames.FramePrediction) -> None:
@@ -128,7 +130,7 @@ def json_lines_writer(
 
 
 def _numbers(names: Sequence[str], values: Iterable) -> tables.Row:
-    """Rounds values for the columns of these names; None for NaN, and 0 for -0."""
+    """Rounds the values of these columns; None for NaN, and 0 for -0."""
     return {name: _rounded(name, float(value)) for name, value in zip(names, values, strict=True)}
 
 

@@ -1,4 +1,4 @@
-"""A frame and its faces: what the stages of a prediction fill in and the outputs are made of."""
+"""Defines a frame and its faces, which the prediction's stages fill in and the outputs write."""
 
 import dataclasses
 
@@ -6,23 +6,23 @@ import numpy as np
 
 from ast_net.faces import detection
 
-# In the place of an array that is not there, or no longer needed.
+# Stands for an array that does not exist yet, or is no longer needed.
 EMPTY = np.zeros(0, np.float32)
 
 
 @dataclasses.dataclass(eq=False)
 class FacePrediction:
-    """One face in one frame, and what is predicted of it.
+    """One face in one frame, with its predictions.
 
     Attributes:
-      face_id: the same number as long as it is the same face, from 0.
-      face: where it is, in pixels of the upright picture; None where it was not seen, so that its
-        values are held from frames before.
-      values: one for each target, in [-1, 1] as a rule, float32 [D]; NaN if there is none to give.
-      posteriors: probabilities of `expression_head.EXPRESSIONS`, float32 [7]; None if not asked for
-        or not seen.
-      features: what the values are predicted from: the aligned face, uint8 [224, 224, 3], then fc6,
-        [F]; empty when they are predicted.
+      face_id: number of the face, from 0; the same in all frames of its track.
+      face: the face's box and landmarks, in pixels of the upright frame; None if this frame does
+        not show the face, so that `values` are those of its last frame.
+      values: predicted targets, float32 [D], usually in [-1, 1]; NaN if there are none.
+      posteriors: probabilities of `expression_head.EXPRESSIONS`, float32 [7]; None if they were not
+        requested, or if this frame does not show the face.
+      features: input of the next stage: the aligned face, uint8 [224, 224, 3], then fc6, [F]; empty
+        once the values are predicted.
     """
 
     face_id: int
@@ -33,20 +33,20 @@ class FacePrediction:
 
     @property
     def valid(self) -> bool:
-        """Whether the frame shows the face; what is held is not valid."""
+        """Whether the frame shows the face, so that the values are its own."""
         return self.face is not None
 
 
 @dataclasses.dataclass(eq=False)
 class FramePrediction:
-    """One frame of the input; every frame has one, whatever it shows.
+    """One frame of the input with its predictions; every frame has one, with or without a face.
 
     Attributes:
-      index: of the input's frames, from 0.
-      timestamp: seconds, strictly increasing.
-      faces: in the order of their ids; empty where no face is known.
-      image: uint8 RGB [H, W, 3], if some output needs it.
-      dropped: whether it came too fast to be looked at.
+      index: number of the frame in the input, from 0.
+      timestamp: time in seconds, strictly increasing.
+      faces: sorted by id; empty if the frame has none.
+      image: uint8 RGB [H, W, 3]; None if no output needs it.
+      dropped: whether the camera gave the frame too fast for it to be predicted.
     """
 
     index: int

@@ -1,4 +1,4 @@
-"""The recordings that a user names: video files, folders, patterns, sequences of pictures."""
+"""Finds the inputs that a user names: video files, folders, patterns, sequences of pictures."""
 
 import glob
 import pathlib
@@ -7,29 +7,33 @@ from collections.abc import Iterable
 from ast_net import errors
 from ast_net.faces import picture_sequence
 
-# The files of a folder that are taken for videos; a file that is named itself may have any name.
+# Files of a folder that are taken for videos. A file given by its own name may have any suffix.
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv")
 
 
 def find(arguments: Iterable[str]) -> dict[str, pathlib.Path]:
-    """Finds the recordings that the arguments stand for, each once, in the order of the arguments.
+    """Finds the inputs that the arguments name, each once, in the order of the arguments.
 
-    The result has the path of each (a file, a folder of pictures, or a pattern that pictures match)
-    by the name of its results, which is unique.
+    A folder stands for the videos in it or, if it has none, for the sequence of its numbered
+    pictures. A pattern with *, ? or [] stands for the files that it matches, except that a pattern
+    of pictures (frames/*.png, frames/%05d.png) is one sequence. A file that does not exist stays in
+    the list, so that it is reported beside the others.
 
-    A folder stands for the videos in it, or if there are none for the sequence of its numbered
-    pictures. A pattern with *, ? or [] stands for the files that it matches, unless these are
-    pictures (frames/*.png, frames/%05d.png), which are one sequence. A file that does not exist
-    stays in the list, so that it is reported beside the others.
+    Returns:
+      The path of each input (a file, a folder of pictures, or a pattern of pictures) by a unique
+      name, which its output folder gets.
 
     Raises:
-      InputError: there are no arguments, or nothing is found for a folder or a pattern.
+      InputError: there are no arguments, a folder or a pattern holds neither videos nor pictures,
+        or none of the named files exists.
     """
     paths = dict.fromkeys(path for argument in arguments for path in _paths(argument))
     if not paths:
         raise errors.InputError(
-            "no input: give `video=FILE` (a folder or a pattern works, too), or `camera=0`"
+            "there is no input: give `video=FILE` (or a folder, or a pattern), or `camera=0`"
         )
+    if not any(path.exists() or picture_sequence.is_pattern(path) for path in paths):
+        raise errors.InputError(f"{', '.join(map(str, paths))}: no such file; check the path")
     names: dict[str, pathlib.Path] = {}
     for path in paths:
         first = _name(path)
@@ -52,8 +56,8 @@ def _paths(argument: str) -> list[pathlib.Path]:
         if any(p.suffix.lower() in picture_sequence.SUFFIXES for p in visible):
             return [path]
         raise errors.InputError(
-            f"{argument}: neither videos ({', '.join(VIDEO_SUFFIXES)}) nor pictures "
-            f"({', '.join(picture_sequence.SUFFIXES)}) in this folder; name the files"
+            f"{argument}: found neither videos ({', '.join(VIDEO_SUFFIXES)}) nor pictures "
+            f"({', '.join(picture_sequence.SUFFIXES)}) in this folder; give the files themselves"
         )
     if not path.exists() and glob.has_magic(argument):
         matches = [pathlib.Path(match) for match in sorted(glob.glob(argument, recursive=True))]
@@ -64,7 +68,7 @@ def _paths(argument: str) -> list[pathlib.Path]:
 
 
 def _name(path: pathlib.Path) -> str:
-    """The name of a recording's results."""
+    """Returns the name of an input's output folder."""
     if picture_sequence.is_pattern(path):
         return path.parent.resolve().name or "pictures"
     return path.resolve().name if path.is_dir() else path.stem

@@ -1,16 +1,15 @@
-"""Outputs for a recording's predictions: tables, a figure, an annotated video."""
+"""Writes the predictions of one input: tables, a figure, an annotated video."""
 
 import contextlib
 import dataclasses
 import pathlib
 import sys
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 
 import numpy as np
-import tqdm
 
-from ast_net import config
+from ast_net import config, screen
 from ast_net.faces import video_writer
 from ast_net.prediction import annotation, frame_table, frames, timeline, window
 from ast_net.reports import figures
@@ -21,12 +20,12 @@ class Summary:
     """The result of predicting one input.
 
     Attributes:
-      name, input: the recording's name, and its file or camera.
-      frames, valid_frames: the number of frames, and of those with a face.
-      dropped_frames: the number of frames that a camera gave too fast to be predicted.
-      faces: the number of different faces.
-      seconds: the time it took.
-      error: the reason why it failed; empty if it did not.
+      name, input: the name of the output folder, and the file or camera.
+      frames, valid_frames: number of frames, and of frames that show a face.
+      dropped_frames: number of frames that a camera gave too fast to be predicted.
+      faces: number of different faces.
+      seconds: processing time.
+      error: why the input failed; empty if it did not.
     """
 
     name: str
@@ -44,9 +43,10 @@ class Summary:
             return f"{self.name}: failed: {self.error}"
         rate = self.frames / self.seconds
         dropped = f", {self.dropped_frames} dropped" if self.dropped_frames else ""
+        faces = f", {self.faces} different faces" if self.faces > 1 else ""
         return (
-            f"{self.name}: {self.frames} frames{dropped}, {self.valid_frames} with a face, "
-            f"{self.faces} faces, {self.seconds:.1f} s, {rate:.1f} frames/s"
+            f"{self.name}: {screen.number(self.frames, 'frame')}{dropped}, {self.valid_frames:,} "
+            f"with a face{faces}, {rate:.1f} frames/s"
         )
 
 
@@ -58,15 +58,17 @@ def write(
     summary: Summary,
     stop: threading.Event,
 ) -> None:
-    """Writes the outputs, whose files appear at the end, and counts frames and faces in summary.
+    """Writes the outputs of one input, and counts its frames and faces in `summary`.
+
+    The files appear when all predictions are written.
 
     Args:
-      predictions: of the recording's frames; closed at the end.
-      frame_count: about how many there are, for the progress bar; None if nobody knows.
-      settings: which outputs to write; the recording has a folder of its name in `output_dir`.
-      targets: the names of the predicted values.
-      summary: has the recording's name.
-      stop: ends the recording when set; the window sets it, too.
+      predictions: the predicted frames; closed at the end.
+      frame_count: approximate number of frames, for the progress bar; None if unknown.
+      settings: which outputs to write; they go to a folder `summary.name` in `output_dir`.
+      targets: names of the predicted targets.
+      summary: has the name; its counts are filled in.
+      stop: ends the recording when set; pressing q in the window sets it, too.
     """
     folder = pathlib.Path(settings.output_dir) / summary.name
     paths = {name: folder / file for name, file in config.OUTPUTS.items()}
@@ -90,7 +92,11 @@ def write(
             picture_writers.append(enter(window.opened(summary.name, stop)))
         if "video" in settings.outputs:
             picture_writers.append(enter(video_writer.open_writer(paths["video"])).write)
-        for frame in tqdm.tqdm(predictions, summary.name, frame_count, unit="frame", leave=False):
+        shown: Iterable[frames.FramePrediction] = predictions
+        # JSON lines on a terminal show by themselves how far they are.
+        if "jsonl" not in settings.outputs or not sys.stdout.isatty():
+            shown = screen.counted(predictions, f"predicting {summary.name}", frame_count)
+        for frame in shown:
             for write_frame in writers:
                 write_frame(frame)
             if picture_writers and frame.image is not None:

@@ -1,4 +1,4 @@
-"""Frames in, predictions out: the paper's Figure 1 from left to right, all stages at once."""
+"""Predicts frames by all stages of the paper's Figure 1, which work in parallel."""
 
 from collections.abc import Generator, Iterable, Iterator
 
@@ -10,17 +10,17 @@ from ast_net.faces import alignment, detection, tracking, video_frame
 from ast_net.prediction import background, frames, prediction_model, streams
 from ast_net.temporal import streaming
 
-# Frames that wait between two stages: at 4K each takes 25 MB.
+# Length of the queue between two stages, in frames; a frame in 4K takes 25 MB.
 _AHEAD = 8
-# Pictures that are kept for the outputs, in one batch.
+# Largest memory of the images that one batch keeps for the outputs.
 _KEPT_BYTES = 2**28
 
 
 class Pipeline:
-    """Predicts recordings, one after the other, with the same networks.
+    """Predicts videos or camera streams, one after the other, with the same networks.
 
     Attributes:
-      targets: what is predicted.
+      targets: names of the predicted targets.
     """
 
     def __init__(
@@ -41,20 +41,20 @@ class Pipeline:
         keep_images: bool = False,
         live: bool = False,
     ) -> Generator[frames.FramePrediction, None, None]:
-        """Yields a prediction for every frame, in order, holding a bounded number of them.
+        """Yields a prediction for every frame, in order; a bounded number of frames is in memory.
 
         Args:
-          recording: its frames in order; one with an empty image is not looked at.
-          keep_images: whether predictions come with their images.
-          live: each frame is predicted before the next is asked for. Otherwise decoding, tracking
-            and the CNN work at the same time, the CNN on batches, and predictions come some frames
-            later.
+          recording: frames in order; a frame with an empty image was dropped, and has no face.
+          keep_images: whether the predictions keep the frames' images.
+          live: if true, each frame is predicted before the next one is read. Otherwise decoding,
+            tracking and the CNN work in parallel, the CNN on batches, and predictions come some
+            frames later.
         """
         face_streams = streams.FaceStreams(self._predictor, self._settings)
         ahead, batch_ahead, size = (0, 0, 1) if live else (_AHEAD, 1, self._settings.batch_faces)
         decoded = background.run(recording, ahead)
         tracked = background.run(track(decoded, self._model.detector, self._settings), ahead)
-        # The next batch is whole before the CNN has done with this one.
+        # The next batch is complete before the CNN has finished with this one.
         batches = background.run(_batches(align(tracked, keep_images), size), batch_ahead)
         for batch in background.run(self._extract(batches), batch_ahead):
             yield from face_streams.predict(batch)
@@ -62,7 +62,7 @@ class Pipeline:
     def _extract(
         self, batches: Iterable[list[frames.FramePrediction]]
     ) -> Iterator[list[frames.FramePrediction]]:
-        """Brings the faces through the CNN: fc6 takes the place of the aligned faces."""
+        """Replaces the aligned faces by their fc6 features, and adds the posteriors."""
         extractor, head = self._model.extractor, self._model.head
         for batch in batches:
             faces = [face for frame in batch for face in frame.faces]
@@ -82,7 +82,7 @@ def track(
     detector: detection.FaceDetector,
     settings: config.Prediction,
 ) -> Iterator[tuple[video_frame.Frame, list[tracking.TrackedFace]]]:
-    """Finds and follows the faces; a frame that was dropped, whose image is empty, has none."""
+    """Detects and tracks the faces; a dropped frame, whose image is empty, has none."""
     tracker = tracking.FaceTracker(
         detector, config.Tracking(), settings.max_faces, settings.identity_seconds
     )
@@ -94,7 +94,7 @@ def align(
     tracked: Iterable[tuple[video_frame.Frame, list[tracking.TrackedFace]]],
     keep_images: bool = False,
 ) -> Iterator[frames.FramePrediction]:
-    """Cuts the faces out, as their features so far, and lets go of pictures that nobody needs."""
+    """Aligns the faces and puts them in `features`; drops images that no output needs."""
     for frame, tracked_faces in tracked:
         faces = []
         for face_id, face in tracked_faces:
@@ -108,7 +108,7 @@ def align(
 def _batches(
     recording: Iterable[frames.FramePrediction], size: int
 ) -> Iterator[list[frames.FramePrediction]]:
-    """Yields as many frames as have `size` faces, but at most `size` frames and _KEPT_BYTES."""
+    """Yields batches that end at `size` faces, `size` frames or _KEPT_BYTES of images."""
     batch: list[frames.FramePrediction] = []
     for frame in recording:
         batch.append(frame)

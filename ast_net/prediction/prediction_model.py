@@ -1,4 +1,4 @@
-"""Loads the networks that a prediction needs, and checks that they belong together."""
+"""Loads the networks for prediction and checks that they belong together."""
 
 import dataclasses
 
@@ -12,12 +12,12 @@ from ast_net.temporal import temporal_model
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PredictionModel:
-    """The networks of a pipeline.
+    """The networks of a prediction.
 
     Attributes:
-      detector: finds and follows faces.
+      detector: detects faces.
       extractor: aligned faces -> fc6.
-      head: fc6 -> logits of the expressions; None to leave out their posteriors.
+      head: fc6 -> logits of the expressions; None to predict no posteriors.
       temporal: fc6 of a face over time -> the targets.
     """
 
@@ -31,11 +31,11 @@ def load(settings: config.Networks, posteriors: bool = False) -> PredictionModel
     """Loads the networks of a run, or those that come with the package.
 
     Args:
-      settings: the run, its model, its CNN, and how that is computed.
-      posteriors: whether the expressions are needed.
+      settings: the run, which of its models, the CNN's weights, and the CNN's runtime.
+      posteriors: whether to load the expression head.
 
     Raises:
-      InputError: something is missing, damaged, or made for something else.
+      InputError: a file is missing or damaged, or belongs to another model.
     """
     temporal = temporal_model.load(settings.workdir, settings.model)
     weights = cnn_weights(temporal.spec, settings.backbone_weights)
@@ -45,22 +45,22 @@ def load(settings: config.Networks, posteriors: bool = False) -> PredictionModel
 
 
 def cnn_weights(spec: temporal_model.ModelSpec, backbone_weights: str | None) -> str | None:
-    """Returns the weights file of a temporal model's CNN, None for the package's own.
+    """Returns the weights file of a temporal model's CNN; None for the package's own.
 
     Args:
-      spec: of the temporal model.
-      backbone_weights: the file that was asked for, if any.
+      spec: specification of the temporal model.
+      backbone_weights: the file that the user gives, if any.
 
     Raises:
-      InputError: the file is missing, or the temporal model was trained with another one.
+      InputError: the file is missing, or the temporal model was trained with other weights.
     """
     weights = backbone_weights or spec.backbone_weights
     digest = backbone.weights_id(spec.backbone, weights)
     if digest != spec.backbone_digest:
         raise errors.InputError(
-            f"{weights or shipped.COMPACT}: the temporal model was trained on features of other "
-            f"weights of {spec.backbone}: expected a file whose SHA-256 begins with "
-            f"{spec.backbone_digest}, found {digest}: give it with `backbone_weights=FILE`"
+            f"{weights or shipped.COMPACT}: the temporal model was trained with other weights of "
+            f"{spec.backbone}: their SHA-256 begins with {spec.backbone_digest}, that of this file "
+            f"with {digest}; give the right file by `backbone_weights=FILE`"
         )
     return weights
 
@@ -69,16 +69,16 @@ def load_head(spec: temporal_model.ModelSpec, weights: str | None) -> keras.Mode
     """Loads the expression head that belongs to the CNN's weights.
 
     Args:
-      spec: of the temporal model.
-      weights: of the CNN, from `cnn_weights`.
+      spec: specification of the temporal model.
+      weights: the CNN's weights file, from `cnn_weights`.
 
     Raises:
-      InputError: there is no head beside them, or it is damaged.
+      InputError: there is no head beside the weights file, or it is damaged.
     """
     path = expression_head.file_beside(weights)
     if not path.is_file():
         raise errors.InputError(
-            f"{path}: no such file, and the posteriors need it; finetune leaves it beside its "
-            "backbone.weights.h5: put it there, or leave out `posteriors`"
+            f"{path}: no such file; the posteriors need it. finetune writes it beside "
+            "backbone.weights.h5: copy it there, or leave out `posteriors`"
         )
     return expression_head.load_head(backbone.FEATURE_SIZE[spec.backbone], path)

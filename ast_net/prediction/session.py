@@ -1,18 +1,17 @@
-"""Predicts files or a camera and writes the outputs: the work of the verb `predict`."""
+"""Predicts files or a camera and writes the outputs; the command `predict` calls this."""
 
 import contextlib
 import datetime
 import math
 import pathlib
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
 
 from absl import logging
 
-from ast_net import config, errors, files
+from ast_net import config, errors, files, screen
 from ast_net.faces import video
 from ast_net.prediction import camera, inputs, outputs, pipeline, prediction_model
 from ast_net.reports import tables
@@ -21,38 +20,38 @@ SUMMARY = "summary.csv"
 
 
 def predict(
-    named: config.Inputs,
+    source: config.Inputs,
     settings: config.Outputs,
     faces: config.Prediction,
     networks: config.Networks,
 ) -> list[outputs.Summary]:
-    """Predicts the files or the camera that are named, and writes the outputs.
+    """Predicts the given files or camera, and writes the outputs.
 
     Args:
-      named: the files, or the camera.
+      source: the files, or the camera.
       settings: which outputs to write, and where.
-      faces: how faces are followed in time.
-      networks: which networks predict.
+      faces: how faces are tracked over time.
+      networks: which networks to use.
 
     Raises:
-      InputError: there is no input, or no such networks.
+      InputError: there is no input, or the networks cannot be loaded.
       OSError: the disk is full or read-only.
     """
-    recordings = inputs.find(named.video) if named.camera is None else {}
+    recordings = inputs.find(source.video) if source.camera is None else {}
     predictor = pipeline.Pipeline(prediction_model.load(networks, settings.posteriors), faces)
-    if named.camera is None:
+    if source.camera is None:
         return predict_files(predictor, recordings, settings)
-    return [predict_camera(predictor, named.camera, settings, named.max_seconds)]
+    return [predict_camera(predictor, source.camera, settings, source.max_seconds)]
 
 
 def predict_files(
     predictor: pipeline.Pipeline, recordings: Mapping[str, pathlib.Path], settings: config.Outputs
 ) -> list[outputs.Summary]:
-    """Predicts each recording; one that fails does not stop the others.
+    """Predicts each file; one that fails does not stop the others.
 
     Args:
-      predictor: holds the networks.
-      recordings: the files to predict, by the names of their results.
+      predictor: the pipeline with its networks.
+      recordings: the files to predict, by the names of their output folders.
       settings: which outputs to write, and where.
 
     Raises:
@@ -70,7 +69,7 @@ def predict_files(
             )
         except errors.InputError as error:
             summary.error = str(error)
-        # Whatever else it is, the user is told and the other recordings go on.
+        # Any other error is reported with the input, too, and the other inputs go on.
         except Exception as error:
             disk_error = isinstance(error, OSError) and error.errno in files.DISK_ERRORS
             if disk_error or isinstance(error, BrokenPipeError):
@@ -79,10 +78,14 @@ def predict_files(
             summary.error = f"{type(error).__name__}: {error}"
         summary.seconds = _seconds_since(start)
         summaries.append(summary)
-        print(summary.line(), file=sys.stderr)
+        if not summary.error:
+            _report(summary, settings)
+        elif len(recordings) > 1:
+            logging.warning(summary.line())
         if stop.is_set():
             break
     tables.write(pathlib.Path(settings.output_dir) / SUMMARY, map(vars, summaries), digits=2)
+    screen.wrote(settings.output_dir, SUMMARY)
     return summaries
 
 
@@ -92,9 +95,9 @@ def predict_camera(
     settings: config.Outputs,
     max_seconds: float | None = None,
 ) -> outputs.Summary:
-    """Predicts a camera's frames until it ends, `max_seconds` are over, or Ctrl-C is pressed.
+    """Predicts a camera's frames until it stops, `max_seconds` have passed, or Ctrl-C is pressed.
 
-    Each call writes to a new folder, named after the time.
+    Each call writes to a new folder, whose name is the date and time.
 
     Raises:
       InputError: the camera gives no picture.
@@ -116,30 +119,41 @@ def predict_camera(
     summary.seconds = _seconds_since(start)
     path = pathlib.Path(settings.output_dir) / summary.name / SUMMARY
     tables.write(path, [vars(summary)], digits=2)
-    print(summary.line(), file=sys.stderr)
+    _report(summary, settings)
+    screen.wrote(path.parent, SUMMARY)
     return summary
 
 
 @contextlib.contextmanager
 def _stopped_by_signal() -> Iterator[threading.Event]:
-    """Gives an event that the first Ctrl-C or SIGTERM sets; the second one ends the program.
+    """Yields an event that the first Ctrl-C or SIGTERM sets; a second one ends the program.
 
-    Ctrl-C is the usual end of a camera's recording, which is kept.
+    Ctrl-C is the usual way to end a camera's recording, whose outputs are kept.
     """
     stop = threading.Event()
 
-    def ask(number: int, _) -> None:
+    def set_stop(number: int, _) -> None:
         stop.set()
-        signal.signal(number, before[number])
+        signal.signal(number, handlers[number])
 
-    before = {int(number): signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {
+        int(number): signal.signal(number, set_stop) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield stop
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
 
 
+def _report(summary: outputs.Summary, settings: config.Outputs) -> None:
+    """Says what was predicted, and which files that are of this input alone."""
+    logging.info(summary.line())
+    names = [file for name, file in config.OUTPUTS.items() if file and name in settings.outputs]
+    if names:
+        screen.wrote(pathlib.Path(settings.output_dir) / summary.name, *names)
+
+
 def _seconds_since(start: float) -> float:
-    """Rounds up, so that a rate can be computed."""
+    """Returns the time since `start`, rounded up to 0.01 s, as it is divided by."""
     return math.ceil(100 * (time.monotonic() - start)) / 100

@@ -1,4 +1,4 @@
-"""The temporal model over several faces of a recording, each with a state and a time of its own."""
+"""Applies the temporal model to several faces at a time, each with its own LSTM states."""
 
 import collections
 import dataclasses
@@ -13,11 +13,11 @@ from ast_net.temporal import streaming
 
 @dataclasses.dataclass(eq=False)
 class _FaceState:
-    """What is remembered of a face that is there or has left lately.
+    """State of a face that is in the picture or left it recently.
 
     Attributes:
-      predictor: with the LSTM's states for this face.
-      last_seen: timestamp of its last frame, in seconds.
+      predictor: holds the LSTM's states for this face.
+      last_seen: time of the last frame that shows the face, in seconds.
       values: the last prediction, [D].
     """
 
@@ -27,11 +27,11 @@ class _FaceState:
 
 
 class FaceStreams:
-    """Predictions of a recording's faces, frame after frame.
+    """Predicts all faces of a recording, frame after frame.
 
-    Each face has LSTM states of its own, at the model's time step, whatever the frame rate and
-    wherever it changes. A frame that does not show it, or was dropped, counts as a frame without a
-    face: evaluating the same frames gives the same values.
+    Each face has its own LSTM states, one time step apart at any frame rate, even a changing one. A
+    frame that does not show the face, or was dropped, counts as a frame without a face, so that
+    evaluate gives the same values for the same frames.
     """
 
     def __init__(
@@ -40,8 +40,8 @@ class FaceStreams:
         settings: config.Prediction,
     ) -> None:
         """Args:
-        predictor: of the model; each face gets another of it.
-        settings: how long faces are remembered.
+        predictor: holds the temporal model; each face gets its own copy of the states.
+        settings: how long a face that left is remembered.
         """
         self._predictor = predictor
         self._settings = settings
@@ -49,50 +49,51 @@ class FaceStreams:
         self._last_time = np.zeros(0)
 
     def predict(self, chunk: Sequence[frames.FramePrediction]) -> Sequence[frames.FramePrediction]:
-        """Predicts consecutive frames, in place; the size of the chunks makes no difference.
+        """Predicts consecutive frames, in place; the size of the chunks does not matter.
 
         Args:
-          chunk: frames with the faces that they show, in the order of their ids. The predictor
-            gets their features; they get values instead. Faces that just left are added, with the
+          chunk: frames with the faces that they show, sorted by id. Each face's `values` are
+            filled in, and its `features` emptied. Faces that left recently are added, with the
             values of their last frame.
         """
         times = np.array([frame.timestamp for frame in chunk])
-        appearances: dict[int, dict[int, frames.FacePrediction]] = collections.defaultdict(dict)
-        for place, frame in enumerate(chunk):
+        # For each face, where in the chunk it is seen.
+        tracks: dict[int, dict[int, frames.FacePrediction]] = collections.defaultdict(dict)
+        for position, frame in enumerate(chunk):
             for face in frame.faces:
-                appearances[face.face_id][place] = face
-        for face_id, faces in appearances.items():
+                tracks[face.face_id][position] = face
+        for face_id, faces in tracks.items():
             self._predict(face_id, faces, times)
-        for face_id in self._states.keys() - appearances.keys():
+        for face_id in self._states.keys() - tracks.keys():
             self._states[face_id].predictor.skip(times)
         for frame in chunk:
-            self._hold(frame, appearances.keys())
+            self._hold(frame, tracks.keys())
         self._last_time = times[-1:]
         return chunk
 
     def _predict(
         self, face_id: int, faces: Mapping[int, frames.FacePrediction], times: np.ndarray
     ) -> None:
-        """Predicts a face in a chunk's frames, which are at times [T]; faces are by their places."""
-        places = np.array(list(faces))
+        """Predicts one face, given by its positions in a chunk of frames at times [T]."""
+        positions = np.array(list(faces))
         if face_id not in self._states:
-            # Time begins one frame before the first one that shows it.
+            # The time of a new face begins one frame before the first one that shows it.
             predictor = self._predictor.another()
-            predictor.skip(np.append(self._last_time, times[: places[0]])[-1:])
+            predictor.skip(np.append(self._last_time, times[: positions[0]])[-1:])
             self._states[face_id] = _FaceState(predictor)
-            times, places = times[places[0] :], places - places[0]
+            times, positions = times[positions[0] :], positions - positions[0]
         features = np.stack([face.features for face in faces.values()])
-        # The others are zeros: frames without a face.
+        # Zeros stand for frames without this face.
         rows = np.zeros((len(times), *features.shape[1:]), features.dtype)
-        rows[places] = features
+        rows[positions] = features
         values = self._states[face_id].predictor.predict(rows, times)
-        for place, face in zip(places, faces.values(), strict=True):
-            face.values, face.features = values[place], frames.EMPTY
+        for position, face in zip(positions, faces.values(), strict=True):
+            face.values, face.features = values[position], frames.EMPTY
 
     def _hold(self, frame: frames.FramePrediction, chunk_ids: Collection[int]) -> None:
-        """Adds the faces that just left to a frame, and forgets those that left long ago.
+        """Adds faces that left recently to a frame, and forgets those that left long ago.
 
-        A face of this chunk is not forgotten: its state is already that of its last frame there.
+        A face of this chunk is not forgotten, as its state is already that of the chunk's end.
         """
         for face in frame.faces:
             state = self._states[face.face_id]

@@ -1,4 +1,4 @@
-"""Figure of a recording's predictions over time, raw and median-filtered."""
+"""Draws a recording's predictions over time, raw and median-filtered."""
 
 import array
 import collections
@@ -13,7 +13,7 @@ from ast_net.cnn import expression_head
 from ast_net.prediction import annotation, frames
 from ast_net.reports import figures
 
-# More of them would hide the curves, or make a page that nobody scrolls through.
+# Longer legends would hide the curves, and more panels would make the page too long.
 _MAX_LEGEND, _MAX_POSTERIOR_PANELS = 12, 4
 _POSTERIOR_COLOURS = ("#d65f5f", "#8c9440", "#956cb4", "#eec643", "#4878cf", "#ee854a", "#d9d9d9")
 _NO_POSTERIORS = [np.nan] * len(expression_head.EXPRESSIONS)
@@ -21,12 +21,12 @@ _LEGEND: Any = dict(loc="lower right", bbox_to_anchor=(1, 1), fontsize=8, frameo
 
 
 class _Curve(NamedTuple):
-    """A face's series over the T frames from its first to its last; NaN where it is not valid.
+    """One face over the T frames from its first to its last; NaN in frames that do not show it.
 
     Attributes:
       times: seconds, [T].
-      raw, filtered: the targets, [T, D].
-      posteriors: of the expressions, [T, 7]; [T, 0] if not asked for.
+      raw, filtered: predicted targets, and the same median-filtered, [T, D].
+      posteriors: probabilities of the expressions, [T, 7]; [T, 0] if not requested.
     """
 
     times: np.ndarray
@@ -36,16 +36,16 @@ class _Curve(NamedTuple):
 
 
 class Series:
-    """Collects predictions frame by frame, about 40 bytes a face and frame, to draw them."""
+    """Collects predictions frame by frame (about 40 bytes per face and frame) and draws them."""
 
     def __init__(self, targets: Sequence[str], posteriors: bool = False) -> None:
         self._targets, self._posteriors = tuple(targets), posteriors
         self._times = array.array("d")
-        # Rows of each face: the frame's number, whether it is valid, its values, its posteriors.
+        # For each face its rows, one after the other: frame number, valid, values, posteriors.
         self._rows: dict[int, array.array] = collections.defaultdict(lambda: array.array("d"))
 
     def write(self, frame: frames.FramePrediction) -> None:
-        """Adds the predictions of the recording's next frame; a dropped frame leaves no gap."""
+        """Adds the recording's next frame; a dropped frame is skipped and leaves no gap."""
         if frame.dropped:
             return
         for face in frame.faces:
@@ -58,13 +58,14 @@ class Series:
     def draw(self, title: str) -> matplotlib.figure.Figure:
         """Draws a panel for each target, and one for the posteriors of each face.
 
-        Where a face is not valid its curves have gaps. One face is drawn as in the figures of an
-        evaluation; several have the colours of `annotation`.
+        A curve has a gap where its face is not in the picture. A single face is drawn as in an
+        evaluation's figures; several faces have the colours of `annotation`. The posteriors of at
+        most four faces are drawn, those that are visible for longest.
         """
         curves = {face_id: self._curve(rows) for face_id, rows in sorted(self._rows.items())}
         curves = {k: curve for k, curve in curves.items() if np.isfinite(curve.raw).any()}
-        longest_seen = sorted(curves, key=lambda k: -np.isfinite(curves[k].raw).any(axis=1).sum())
-        face_ids = sorted(longest_seen[:_MAX_POSTERIOR_PANELS]) if self._posteriors else []
+        by_duration = sorted(curves, key=lambda k: -np.isfinite(curves[k].raw).any(axis=1).sum())
+        face_ids = sorted(by_duration[:_MAX_POSTERIOR_PANELS]) if self._posteriors else []
         expressions = ["expression" if len(curves) == 1 else f"face {k}" for k in face_ids]
         figure, panels = figures.time_panels(title, [*self._targets, *expressions])
         for column in range(len(self._targets)):
@@ -86,13 +87,15 @@ class Series:
         series[numbers - first] = table[:, 1:]
         valid, raw, posteriors = np.split(series, [1, 1 + len(self._targets)], axis=1)
         times, filtered = np.array(self._times[first:end]), np.full_like(raw, np.nan)
-        # A filter across a stretch without the face would mix what is before it and after it.
+        # Each stretch is filtered by itself, so that no value crosses a gap.
         missing = np.isnan(raw).any(axis=1)
         for stretch in np.ma.clump_unmasked(np.ma.array(times, mask=missing)):
             for column, values in enumerate(raw[stretch].T):
                 filtered[stretch, column] = figures.median_filtered(times[stretch], values)
-        held = valid[:, 0] != 1
-        raw[held] = filtered[held] = posteriors[held] = np.nan
+        # Frames that do not show the face are left out only now, so that the values held after it
+        # left still count for the filter.
+        invalid = valid[:, 0] != 1
+        raw[invalid] = filtered[invalid] = posteriors[invalid] = np.nan
         return _Curve(times, raw, filtered, posteriors)
 
 
@@ -102,15 +105,15 @@ def _draw_target(axes: matplotlib.axes.Axes, curves: dict[int, _Curve], column: 
         colour: Any = figures.RAW_COLOUR
         style: Any = ()
         if len(curves) > 1:
-            # Darker, as the page is white.
-            colour = tuple(0.8 * part / 255 for part in annotation.colour(face_id))
+            # The annotation's colours, darkened for a white page.
+            colour = tuple(0.8 * channel / 255 for channel in annotation.colour(face_id))
             label = f"face {face_id}" if number < _MAX_LEGEND else None
             style = (colour, colour), 0.4, (None, label)
         figures.draw_series(axes, curve.times, raw, filtered, *style)
-        alone = _alone(raw)
-        axes.plot(curve.times[alone], raw[alone], ".", color=colour, ms=5)
+        isolated = _isolated(raw)
+        axes.plot(curve.times[isolated], raw[isolated], ".", color=colour, ms=5)
     if not curves:
-        axes.text(0.5, 0.5, "no face was seen", transform=axes.transAxes, ha="center", va="center")
+        axes.text(0.5, 0.5, "no face found", transform=axes.transAxes, ha="center", va="center")
         axes.grid(alpha=0.3)
     limit = 1.05 * max([1.0, *(np.nanmax(np.abs(curve.raw)) for curve in curves.values())])
     axes.set_ylim(-limit, limit)
@@ -118,7 +121,7 @@ def _draw_target(axes: matplotlib.axes.Axes, curves: dict[int, _Curve], column: 
 
 
 def _draw_posteriors(axes: matplotlib.axes.Axes, curve: _Curve) -> None:
-    # Where one is missing all are, and the stack is empty.
+    # NaN becomes 0, so that the stack is empty in frames that do not show the face.
     axes.stackplot(
         curve.times,
         np.nan_to_num(curve.posteriors).T,
@@ -130,7 +133,7 @@ def _draw_posteriors(axes: matplotlib.axes.Axes, curve: _Curve) -> None:
     axes.legend(ncols=7, **_LEGEND)
 
 
-def _alone(series: np.ndarray) -> np.ndarray:
-    """Where a value [T] has NaN or nothing on either side, so that no line shows it."""
+def _isolated(series: np.ndarray) -> np.ndarray:
+    """Returns which values [T] have no neighbour on either side, so that no line shows them."""
     finite = np.pad(np.isfinite(series), 1)
     return finite[1:-1] & ~finite[:-2] & ~finite[2:]

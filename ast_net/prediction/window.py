@@ -1,4 +1,4 @@
-"""A window that shows what is predicted while it is."""
+"""Shows the annotated frames in a window while they are predicted."""
 
 import contextlib
 import os
@@ -16,23 +16,31 @@ _ESCAPE = 27
 
 @contextlib.contextmanager
 def opened(title: str, stop: threading.Event) -> Iterator[Callable[[np.ndarray, float], None]]:
-    """Gives a function that shows a picture, uint8 RGB [H, W, 3], at once, whatever its time.
+    """Yields a function that shows an image, uint8 RGB [H, W, 3], immediately; it ignores the time.
 
     Args:
-      title: of the window.
-      stop: is set when the user has seen enough and presses q or Escape.
+      title: title of the window.
+      stop: set when the user presses q or Escape.
 
     Raises:
-      InputError: there is no screen.
+      InputError: there is no screen, or OpenCV was built without windows.
     """
-    # Without one, OpenCV's window library ends the process.
+    # Without a screen, OpenCV's window library would end the process.
     if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ):
         raise errors.InputError(
-            "`outputs`: found window, but there is no screen; leave it out, and look at the video"
+            "`outputs=window` needs a screen, and there is none (neither DISPLAY nor "
+            "WAYLAND_DISPLAY is set); write `outputs=video` instead"
         )
+    try:
+        cv2.namedWindow(title, cv2.WINDOW_AUTOSIZE)
+    except cv2.error as error:
+        raise errors.InputError(
+            "`outputs`: found window, but this OpenCV has no windows (opencv-python-headless); put "
+            "opencv-python in its place, or leave window out and look at the video"
+        ) from error
 
-    def show(picture: np.ndarray, _: float) -> None:
-        cv2.imshow(title, picture[..., ::-1])
+    def show(image: np.ndarray, _: float) -> None:
+        cv2.imshow(title, image[..., ::-1])
         if cv2.waitKey(1) & 0xFF in (ord("q"), _ESCAPE):
             stop.set()
 

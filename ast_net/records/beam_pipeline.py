@@ -1,6 +1,7 @@
-"""Recordings made by Apache Beam, on this machine's cores or on a cluster. Needs the extra `beam`.
+"""Makes records with Apache Beam, on the cores of this machine or on a cluster.
 
-The workers have to see the videos, the ratings and the data folder under the same paths.
+Needs the extra `beam`. The videos, the ratings and the data folder must have the same paths on all
+workers.
 """
 
 import pathlib
@@ -15,7 +16,7 @@ from ast_net.records import making, shards
 
 
 class _Make(beam.DoFn):
-    """Makes a recording's file. All threads of a process share detector and CNN."""
+    """Makes the records of a recording. The threads of a process share one detector and CNN."""
 
     def __init__(self, make_maker: Callable[[], making.VideoMaker]) -> None:
         self._make_maker = make_maker
@@ -25,7 +26,8 @@ class _Make(beam.DoFn):
         self._maker = self._shared.acquire(self._make_maker)
 
     def process(self, job: making.Job):
-        if shards.sizes(job.file) is None:  # a runner may hand out an element again
+        # A runner may process the same element twice.
+        if shards.sizes(job.file) is None:
             error = making.attempt(self._maker, job)
             if error is not None:
                 with files.whole(_error_file(job)) as path:
@@ -37,15 +39,18 @@ def make_all(
     jobs: Sequence[making.Job],
     options: str,
 ) -> dict[str, str]:
-    """Makes the files, each recording an element; returns the errors of those that failed, by name.
+    """Makes the records of all recordings, each an element of the pipeline.
 
     Args:
-      make_maker: makes a maker of recordings in each worker.
+      make_maker: creates the maker of records in each worker.
       jobs: the recordings.
-      options: Beam's, "runner=FlinkRunner,parallelism=8", as `tfds build` takes them.
+      options: Beam's options in the format of `tfds build`, "runner=FlinkRunner,parallelism=8".
+
+    Returns:
+      The errors of the recordings that failed, by name.
 
     Raises:
-      InputError: the pipeline itself failed, as a worker died or nothing can be written.
+      InputError: the pipeline itself failed, because a worker died or a file cannot be written.
     """
     for job in jobs:
         _error_file(job).unlink(missing_ok=True)
@@ -58,15 +63,15 @@ def make_all(
             _ = recordings | "Make" >> beam.ParDo(_Make(make_maker))
     except (RuntimeError, OSError, ValueError) as error:
         raise errors.InputError(
-            f"the Beam pipeline ended with {error}\nFix that, or prepare without it, and start again: "
-            "the recordings that are finished are kept"
+            f"the Beam pipeline failed with {error}\nFix the problem, or prepare without Beam, and "
+            "start again: the finished recordings are kept"
         ) from error
     problems = {}
     for job in jobs:
         if shards.sizes(job.file) is None:
             file = _error_file(job)
             problems[job.name] = (
-                file.read_text(encoding="utf-8") if file.exists() else "its worker left nothing"
+                file.read_text(encoding="utf-8") if file.exists() else "its worker reported nothing"
             )
             file.unlink(missing_ok=True)
     return problems

@@ -1,4 +1,4 @@
-"""The list of data sets: who reads each, and who makes its records."""
+"""Lists the data sets, each with its reader and the maker of its records."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from ast_net.records import making, trajectories
 
 
 class DataSet(NamedTuple):
-    """What reads a data set's folder, and what makes its recordings' files."""
+    """The classes that read the folder of a data set and make the records of its recordings."""
 
     reader: type[reader.Reader]
     maker: type = making.VideoMaker
@@ -37,7 +37,7 @@ def data_set(settings: config.DataSource) -> DataSet:
     """Returns the data set that the settings name.
 
     Raises:
-      InputError: they name none.
+      InputError: the setting `dataset` is missing.
     """
     if settings.dataset is None:
         raise errors.InputError(

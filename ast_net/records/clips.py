@@ -1,6 +1,6 @@
-"""Clips and their twins, cut out of segments by tf.data as training asks for them (section 3.1).
+"""Cuts clips and their twin clips out of segments on demand, with tf.data (section 3.1).
 
-Letters: L frames of a segment, N of a clip, F features, D targets.
+Letters: L frames of a segment, N frames of a clip, F features, D targets.
 """
 
 import itertools
@@ -13,86 +13,92 @@ from ast_net import config
 from ast_net.temporal import timing
 
 Segment = dict[str, tf.Tensor]
-# Clips held in memory to be shuffled.
+# Size of the shuffle buffer, in clips.
 _SHUFFLED_CLIPS = 128
 
 
 def batches(
     segments: tf.data.Dataset,
-    beside: int,
+    cycle_length: int,
     experiment: config.Experiment,
     time_step: float,
     epoch: int,
 ) -> tf.data.Dataset:
-    """Returns the batches of one epoch, shuffled: a function of the seed and the epoch alone.
+    """Returns the shuffled batches of one epoch; they depend only on the seed and the epoch.
 
     Args:
       segments: examples of `example_format.features_dict`, in the order of `reading_order`.
-      beside: how many of them are held in memory, to take clips from in turn.
+      cycle_length: how many segments are held in memory and interleaved.
       experiment: clip, reaction delay, batch size and seed.
       time_step: seconds between a clip's frames.
       epoch: counted from 0.
 
     Returns:
-      What `temporal.siamese.build_training_model` takes: features, twin_features float32 [B, N, F],
-      labels, twin_labels float32 [B, N, D] (0 where not valid), mask, twin_mask bool [B, N, D].
+      The inputs of `temporal.siamese.build_training_model`: features and twin_features, float32
+      [B, N, F]; labels and twin_labels, float32 [B, N, D], 0 where not valid; mask and twin_mask,
+      bool [B, N, D].
     """
     training, clip = experiment.training, experiment.clip
-    delays = experiment.reaction_delay.each(len(experiment.targets))
+    delays = experiment.reaction_delay.per_target(len(experiment.targets))
     seed = training.seed * 1_000_003 + epoch
     hop = training.clip_hop * time_step / clip.stride
 
     def clips_of(segment: Segment) -> tf.data.Dataset:
         prepared = prepare_segment(segment, delays, clip, time_step)
-        place = tf.strings.to_hash_bucket_fast(segment["recording"], 2**31) + segment["first_frame"]
-        starts = epoch_starts(prepared, hop, training.seed, epoch, place)
-        shuffled = tf.random.experimental.stateless_shuffle(starts, (seed, place))
+        # Seeds the random numbers of this segment.
+        name_hash = tf.strings.to_hash_bucket_fast(segment["recording"], 2**31)
+        segment_id = name_hash + segment["first_frame"]
+        starts = epoch_starts(prepared, hop, training.seed, epoch, segment_id)
+        shuffled = tf.random.experimental.stateless_shuffle(starts, (seed, segment_id))
         return tf.data.Dataset.from_tensor_slices(shuffled).map(lambda start: cut(prepared, start))
 
-    clips = segments.interleave(clips_of, cycle_length=beside, block_length=1)
+    # Interleaving brings many recordings into a batch; the buffer then breaks up the cycle's order.
+    clips = segments.interleave(clips_of, cycle_length=cycle_length, block_length=1)
     clips = clips.shuffle(_SHUFFLED_CLIPS, seed=seed)
     decoded = clips.batch(training.batch_size).map(_decode)
     if training.feature_dropout:
         decoded = decoded.enumerate().map(
-            lambda number, batch: silence(batch, training.feature_dropout, (seed, number))
+            lambda number, batch: drop_features(batch, training.feature_dropout, (seed, number))
         )
     return decoded.prefetch(2)
 
 
 def reading_order(
-    counts: Sequence[int], beside: int, rng: np.random.Generator
+    counts: Sequence[int], cycle_length: int, rng: np.random.Generator
 ) -> list[tuple[int, int]]:
-    """Returns all segments in an order for reading so many of them beside each other.
+    """Returns all segments in a random order that suits interleaved reading.
 
-    Recordings are laid out in a row, their segments permuted. The row is cut into `beside` parts of
-    equal length, and the first segment of each part is read, then the second of each, and so on. So
-    what is read at a time is of nearly as many recordings as can be, in proportion to their length.
+    The recordings are permuted and laid out in a row, each with its segments permuted. The row is
+    cut into `cycle_length` parts of equal length. The order is the first segment of each part, then
+    the second of each, and so on. So any `cycle_length` consecutive segments come from nearly as
+    many recordings as possible, and long recordings are represented in proportion to their length.
 
     Args:
-      counts: how many segments each recording has.
-      beside: how many segments are read at a time.
-      rng: decides.
+      counts: the number of segments of each recording.
+      cycle_length: how many segments are interleaved.
+      rng: the source of randomness.
 
     Returns:
-      The number of the recording, and that of its segment, for each segment.
+      For each segment the index of its recording, and its index in the recording.
     """
     row = [
         (recording, int(segment))
         for recording in rng.permutation(len(counts)).tolist()
         for segment in rng.permutation(counts[recording])
     ]
-    edges = np.linspace(0, len(row), min(beside, len(row)) + 1).astype(int).tolist()
+    edges = np.linspace(0, len(row), min(cycle_length, len(row)) + 1).astype(int).tolist()
     parts = [row[first:last] for first, last in itertools.pairwise(edges)]
-    turns = itertools.zip_longest(*parts)
-    return [place for turn in turns for place in turn if place is not None]
+    # The parts differ in length by at most one segment: zip_longest fills the last round with None.
+    rounds = itertools.zip_longest(*parts)
+    return [segment for one_round in rounds for segment in one_round if segment is not None]
 
 
 def measuring_batches(
     segments: tf.data.Dataset, experiment: config.Experiment, time_step: float
 ) -> tf.data.Dataset:
-    """Returns batches as of `batches` to measure a loss with: the same clips every time, in order.
+    """Returns batches like those of `batches` to measure a loss on: always the same, in order.
 
-    A clip begins at every N-th frame.
+    A clip starts at every N-th frame.
 
     Args:
       segments: examples of `example_format.features_dict`, those of a recording in order.
@@ -100,7 +106,7 @@ def measuring_batches(
       time_step: seconds between a clip's frames.
     """
     clip = experiment.clip
-    delays = experiment.reaction_delay.each(len(experiment.targets))
+    delays = experiment.reaction_delay.per_target(len(experiment.targets))
 
     def clips_of(segment: Segment) -> tf.data.Dataset:
         prepared = prepare_segment(segment, delays, clip, time_step)
@@ -113,19 +119,23 @@ def measuring_batches(
 def prepare_segment(
     segment: Segment, reaction_delay: Sequence[float], clip: config.Clip, time_step: float
 ) -> Segment:
-    """Moves the labels by the reaction delay, and finds which frames clips are made of.
+    """Shifts the labels by the reaction delay, and finds the frames of every clip.
 
     Args:
       segment: an example of `example_format.features_dict`.
       reaction_delay: seconds, one for each of the D targets.
-      clip: N.
+      clip: gives N.
       time_step: seconds between a clip's frames.
 
     Returns:
-      features float16 [L, F]; present [L], whether there is a face; labels float32 [L, D], what the
-      raters said `reaction_delay` seconds after each frame, 0 where there is none; mask [L, D],
-      whether there are a face and a label; chains int64 [L, N], the frames of the clip that begins at
-      each frame, L past the end; overlap []; interval [], the usual seconds from frame to frame.
+      features: float16 [L, F].
+      present: bool [L], whether the frame shows a face.
+      labels: float32 [L, D], the gold standard `reaction_delay` seconds after each frame; 0 where
+        there is none.
+      mask: bool [L, D], whether there are a face and a label.
+      chains: int64 [L, N], the frames of the clip that starts at each frame; L past the end.
+      overlap: [], as in the example.
+      interval: [], the median time from frame to frame, in seconds.
     """
 
     def in_numpy(times, rating_times, ratings):
@@ -159,41 +169,45 @@ def _interval(times: np.ndarray, time_step: float) -> np.float64:
 
 
 def rating_series(segment: Segment) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns times [R] in seconds and labels [R, D] of a segment and of the seconds after it."""
+    """Returns the labels of a segment and of the seconds after it: times [R] and labels [R, D]."""
     times = tf.concat([segment["timestamps"], segment["later_timestamps"]], axis=0)
     return times, tf.concat([segment["labels"], segment["later_labels"]], axis=0)
 
 
 def clip_count(segment: Segment) -> tf.Tensor:
-    """How many clips start in a segment; clip k starts at its frame k, and its twin at frame k + 1.
+    """Returns the number of clips that start in a segment: clip k starts at its frame k.
 
-    Clips that start in the overlap belong to the next segment. A recording's last segment ends with
-    the twin of its last clip; one too short for that still has as many clips as bring every frame
-    into one of them, and these run on past its end.
+    Clips that start in the overlap belong to the next segment. In the last segment of a recording,
+    the last clip is the one whose twin clip ends with the segment. If the segment is too short for
+    that, there are as many clips as it takes for every frame to be in one; they run past its end.
     """
     frames = tf.shape(segment["features"], tf.int64)[0]
-    whole = tf.reduce_sum(tf.cast(segment["chains"][:, -1] + 1 < frames, tf.int64))
-    # Frames that follow no other one begin a sequence each; the last is the twin of the one before.
-    follow = tf.size(tf.unique(segment["chains"][:, 1])[0], tf.int64)
-    sequences = frames - follow
-    at_the_end = tf.maximum(whole, tf.clip_by_value(frames - 1, 1, sequences))
-    return tf.where(segment["overlap"] > 0, frames - segment["overlap"], at_the_end)
+    # Clips that lie inside the segment together with their twins.
+    complete = tf.reduce_sum(tf.cast(segment["chains"][:, -1] + 1 < frames, tf.int64))
+    # A short segment consists of interleaved sequences, whose frames are a time step apart. The
+    # first frame of a sequence is no other frame's successor. `successors` also counts the end, L,
+    # once. This makes up for the last frame, which starts no clip: it is the twin of the previous.
+    successors = tf.size(tf.unique(segment["chains"][:, 1])[0], tf.int64)
+    sequences = frames - successors
+    in_last_segment = tf.maximum(complete, tf.clip_by_value(frames - 1, 1, sequences))
+    return tf.where(segment["overlap"] > 0, frames - segment["overlap"], in_last_segment)
 
 
 def epoch_starts(
-    segment: Segment, hop: float, seed: int, epoch: int, place: tf.Tensor
+    segment: Segment, hop: float, seed: int, epoch: int, segment_id: tf.Tensor
 ) -> tf.Tensor:
-    """Which clips of a segment an epoch has: one in each `hop` seconds.
+    """Chooses the clips of a segment that belong to an epoch: one in every `hop` seconds.
 
-    It is another one in each epoch, so that as many epochs as frames lie in `hop` have every clip once,
-    and where it is differs from clip to clip. A segment with fewer clips has one of them in each epoch.
+    The choice changes from epoch to epoch: if `hop` seconds have H frames, H epochs together have
+    every clip once. Within an epoch, the offsets of the clips in their `hop` seconds are random. A
+    segment with fewer than H clips has one clip in each epoch.
 
     Args:
-      segment: as of `prepare_segment`.
+      segment: the result of `prepare_segment`.
       hop: seconds.
-      seed: of the training.
+      seed: seed of the training.
       epoch: counted from 0.
-      place: tells segments from each other.
+      segment_id: a number that differs between segments.
 
     Returns:
       The first frames of the clips, int64 [n].
@@ -202,24 +216,33 @@ def epoch_starts(
     frames = tf.maximum(tf.cast(tf.round(hop / segment["interval"]), tf.int64), 1)
     frames = tf.minimum(frames, count)
     slots = -(-count // frames)
-    # Drawn anew when every clip has had its turn.
-    turn = (tf.cast(seed, tf.int64) * 1_000_003 + epoch // frames, place)
-    first = tf.random.stateless_uniform((slots,), tf.stack(turn), 0, frames, tf.int64)
+    # Every slot starts at a random clip and moves on by one clip each epoch, cyclically. When all
+    # clips of the slot have been used, after `frames` epochs, the random clip is drawn anew.
+    slot_seed = (tf.cast(seed, tf.int64) * 1_000_003 + epoch // frames, segment_id)
+    first = tf.random.stateless_uniform((slots,), tf.stack(slot_seed), 0, frames, tf.int64)
     starts = frames * tf.range(slots) + (first + epoch) % frames
     return tf.boolean_mask(starts, starts < count)
 
 
 def cut(segment: Segment, start: tf.Tensor) -> dict[str, tf.Tensor]:
-    """A clip and its twin: frame i of the twin is the recording's next frame after frame i of the clip.
+    """Cuts a clip and its twin clip, which has the next frame of the recording for each frame.
 
-    Frames past the recording's end are not valid, and all zeros.
+    Frames past the end of the recording are masked, with features and labels 0.
+
+    Args:
+      segment: the result of `prepare_segment`.
+      start: the first frame of the clip, int64 [].
+
+    Returns:
+      features and twin_features float16 [N, F], labels and twin_labels float32 [N, D], mask and
+      twin_mask bool [N, D].
     """
     frames = tf.shape(segment["features"], tf.int64)[0]
-    indices = segment["chains"][start]
+    clip = segment["chains"][start]
     result = {}
-    for prefix, own in (("", indices), ("twin_", indices + 1)):
-        inside = own < frames
-        rows = tf.minimum(own, frames - 1)
+    for prefix, indices in (("", clip), ("twin_", clip + 1)):
+        inside = indices < frames
+        rows = tf.minimum(indices, frames - 1)
         present = inside & tf.gather(segment["present"], rows)
         mask = inside[:, tf.newaxis] & tf.gather(segment["mask"], rows)
         features = tf.gather(segment["features"], rows)
@@ -230,10 +253,11 @@ def cut(segment: Segment, start: tf.Tensor) -> dict[str, tf.Tensor]:
     return result
 
 
-def silence(batch: dict[str, tf.Tensor], rate: float, seed: tuple) -> dict[str, tf.Tensor]:
-    """Sets some features to 0, others for each pair of clips, and scales those that are left.
+def drop_features(batch: dict[str, tf.Tensor], rate: float, seed: tuple) -> dict[str, tf.Tensor]:
+    """Applies dropout to the features: sets a part of them to 0 and scales up the others.
 
-    They are the same in all frames of a clip and its twin: what the losses compare stays comparable.
+    The same features are dropped in all frames of a clip and its twin, because the losses compare
+    frames and twins; different ones in each pair of clips.
     """
     features = tf.shape(batch["features"])
     chance = tf.random.stateless_uniform((features[0], 1, features[2]), seed)
@@ -245,7 +269,7 @@ def silence(batch: dict[str, tf.Tensor], rate: float, seed: tuple) -> dict[str, 
 
 
 def _decode(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """float16 as stored to float32 as computed with, as late as possible."""
+    """Converts features from float16 to float32; last of all, to save memory and time."""
     return {
         name: tf.cast(value, tf.float32) if name.endswith("features") else value
         for name, value in batch.items()

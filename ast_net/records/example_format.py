@@ -1,8 +1,8 @@
-"""One TFDS example: a segment of a recording. Written and described here, and nowhere else.
+"""Defines the format of a record: one TFDS example is one segment of a recording.
 
-A segment is SEGMENT_OVERLAPS times as long as what it shares with the next one: the frames from a
-clip's first to its twin's last. So every clip and its twin lie inside one segment, and nothing needs a
-whole recording in memory.
+Consecutive segments overlap by the length of a clip and its twin clip, so that every such pair lies
+inside one segment, and nothing needs a whole recording in memory. A segment is SEGMENT_OVERLAPS
+times as long as the overlap.
 """
 
 import dataclasses
@@ -16,22 +16,22 @@ import tensorflow_datasets as tfds
 
 from ast_net.temporal import timing
 
-# Training holds a segment of each of many recordings, to have clips of all of them in a batch: the shorter
-# they are, the more recordings, and the more is stored twice. With 3 that is a half.
+# Training holds segments of many recordings in memory at once, so that a batch has clips of all of
+# them. Shorter segments allow for more recordings, but store more frames twice: with 3, half.
 SEGMENT_OVERLAPS = 3
-# Ratings go on for this many seconds after a segment's last frame, so that a reaction delay can be
-# applied when clips are cut. Raters lag by one to four seconds.
+# A segment also has the labels of this many seconds after its last frame, so that a reaction delay
+# can be applied when clips are cut. Raters lag behind the face by one to four seconds.
 MAX_REACTION_DELAY = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
 class RecordingFrames:
-    """What is known of a recording's T frames beside their features.
+    """The data of a recording's T frames, except their features.
 
     Attributes:
-      recording: its name.
+      recording: the name of the recording.
       timestamps: float64 [T], seconds.
-      valid: bool [T], whether there is a face.
+      valid: bool [T], whether the frame shows a face.
       labels: [T, D], the gold standard at these times; NaN where there is none.
     """
 
@@ -42,19 +42,19 @@ class RecordingFrames:
 
 
 def duration(times: np.ndarray) -> float:
-    """Returns how long frames at times [T] last together, in seconds; 0 for a single one."""
+    """Returns the total duration of the frames at times [T], in seconds; 0 for a single frame."""
     return float(times[-1] - times[0] + np.median(np.diff(times))) if len(times) > 1 else 0.0
 
 
 class Piece(NamedTuple):
-    """A segment of a recording, and how many of its first frames the next segment does not repeat."""
+    """A segment, and the number of its frames before the overlap with the next segment."""
 
     segment: dict[str, tf.Tensor]
     frames: int
 
 
 def by_recording(segments: tf.data.Dataset) -> Iterator[tuple[str, Iterator[Piece]]]:
-    """Yields the name and the pieces of each recording in turn, which together are its frames once.
+    """Yields the name and the pieces of each recording; together they have every frame once.
 
     Args:
       segments: examples of `features_dict`, those of a recording in order.
@@ -64,33 +64,34 @@ def by_recording(segments: tf.data.Dataset) -> Iterator[tuple[str, Iterator[Piec
 
 
 def overlap(times: np.ndarray, clip_frames: int, time_step: float) -> int:
-    """Returns how many frames a segment shares with the next: those of the longest clip and its twin.
+    """Returns the overlap of segments in frames: the length of the longest clip with its twin.
 
     Args:
-      times: of the recording's frames, seconds, [T].
+      times: [T], the times of the recording's frames in seconds.
       clip_frames: N.
       time_step: seconds between a clip's frames.
     """
-    numbers = np.arange(len(times))
-    last = timing.chains(times, time_step, clip_frames)[:, -1] + 1
-    return int((np.minimum(last, len(times) - 1) - numbers).max()) + 1
+    first = np.arange(len(times))
+    twin_last = timing.chains(times, time_step, clip_frames)[:, -1] + 1
+    return int((np.minimum(twin_last, len(times) - 1) - first).max()) + 1
 
 
 def features_dict(feature_size: int, targets: int) -> tfds.features.FeaturesDict:
-    """Returns the layout of an example of L frames, F features and D targets.
+    """Returns the TFDS features of an example with L frames, F features and D targets.
 
     features: float16 [L, F], fc6; zeros where there is no face.
-    mask: [L], whether there is a face.
-    labels: float32 [L, D], the gold standard at the frames' times; NaN where there is none.
+    mask: bool [L], whether the frame shows a face.
+    labels: float32 [L, D], the gold standard at the times of the frames; NaN where there is none.
     timestamps: float64 [L], seconds.
-    later_labels, later_timestamps: [A, D] and [A], the same of the frames that follow the segment, for
-      MAX_REACTION_DELAY seconds.
-    recording: its name. first_frame: the index of the segment's first frame in it.
-    overlap: how many of the frames the next segment has again; 0 in the last.
+    later_labels: float32 [A, D], the labels of the frames that follow within MAX_REACTION_DELAY.
+    later_timestamps: float64 [A], their times in seconds.
+    recording: the name of the recording.
+    first_frame: the index of the segment's first frame in the recording.
+    overlap: how many frames the next segment repeats; 0 in the last segment.
     """
 
     def tensor(shape, dtype):
-        # TFDS's default encoding would store float16 as float32.
+        # The default encoding stores float16 as float32.
         return tfds.features.Tensor(shape=shape, dtype=dtype, encoding="bytes")
 
     return tfds.features.FeaturesDict(
@@ -111,37 +112,39 @@ def features_dict(feature_size: int, targets: int) -> tfds.features.FeaturesDict
 def examples(
     frames: RecordingFrames, features: Iterable[np.ndarray], overlap: int
 ) -> Iterator[dict]:
-    """Yields the segments of a recording, holding one segment's features at a time.
+    """Yields the segments of a recording, with the features of only one segment in memory.
 
     Args:
       frames: the recording's T frames.
-      features: fc6 of each frame in turn, [F]; T of them.
-      overlap: frames that a segment shares with the next.
+      features: T arrays [F], the fc6 of each frame.
+      overlap: how many frames a segment shares with the next.
     """
     labels, times = frames.labels.astype(np.float32), frames.timestamps
     rows = iter(features)
-    held: list[np.ndarray] = []
-    for first, last in segment_bounds(len(times), overlap):
-        held = held[-overlap:] if first else []
-        held.extend(next(rows) for _ in range(last - first - len(held)))
-        after = np.searchsorted(times, times[last - 1] + MAX_REACTION_DELAY, side="right")
+    segment_rows: list[np.ndarray] = []
+    for first, end in segment_bounds(len(times), overlap):
+        # Keep the rows of the overlap, and read those of the new frames.
+        segment_rows = segment_rows[-overlap:] if first else []
+        segment_rows.extend(next(rows) for _ in range(end - first - len(segment_rows)))
+        later_end = np.searchsorted(times, times[end - 1] + MAX_REACTION_DELAY, side="right")
         yield {
-            "features": np.stack(held),
-            "mask": frames.valid[first:last],
-            "labels": labels[first:last],
-            "timestamps": times[first:last],
-            "later_labels": labels[last:after],
-            "later_timestamps": times[last:after],
+            "features": np.stack(segment_rows),
+            "mask": frames.valid[first:end],
+            "labels": labels[first:end],
+            "timestamps": times[first:end],
+            "later_labels": labels[end:later_end],
+            "later_timestamps": times[end:later_end],
             "recording": frames.recording,
             "first_frame": first,
-            "overlap": overlap if last < len(times) else 0,
+            "overlap": overlap if end < len(times) else 0,
         }
 
 
 def segment_bounds(frames: int, overlap: int) -> Iterator[tuple[int, int]]:
-    """Yields each segment's first frame and the frame after its last, for a recording of T frames."""
+    """Yields the first frame of each segment and the one after its last, given the total number."""
     length = SEGMENT_OVERLAPS * overlap
     first = 0
+    # A segment that starts `overlap` frames before the end would have no new frame.
     while first == 0 or first + overlap < frames:
         yield first, min(first + length, frames)
         first += length - overlap

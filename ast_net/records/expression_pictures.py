@@ -1,5 +1,7 @@
 """Prepares FER2013 (Goodfellow et al., ICONIP 2013) with TFDS and loads it into memory."""
 
+import contextlib
+import io
 import os
 import pathlib
 from collections.abc import Iterator
@@ -8,7 +10,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
 
-from ast_net import errors
+from ast_net import errors, screen
 from ast_net.cnn import expression_head
 from ast_net.datasets import fer2013
 
@@ -83,8 +85,10 @@ def load(data_dir: str, manual_dir: str | None) -> dict[str, fer2013.Split]:
             f"\n{builder.MANUAL_DOWNLOAD_INSTRUCTIONS.rstrip()}"
         )
     else:
-        logging.info("preparing fer2013 in %s", builder.data_dir)
+        logging.info("preparing fer2013")
         tfds.disable_progress_bar()
         download = tfds.download.DownloadConfig(manual_dir=manual_dir)
-        builder.download_and_prepare(download_config=download)
+        with contextlib.redirect_stdout(io.StringIO()):  # TFDS speaks of a download.
+            builder.download_and_prepare(download_config=download)
+        screen.wrote(builder.data_dir)
     return tfds.as_numpy(builder.as_dataset(batch_size=-1, as_supervised=True))

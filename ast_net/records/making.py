@@ -1,6 +1,7 @@
-"""Each recording's records in a file of its own: made whole or not at all, tried twice.
+"""Makes the records of recordings, each recording in a separate file.
 
-A preparation that is broken off leaves the files that are finished; the next one makes the others.
+A file appears complete or not at all, and a recording that fails is tried a second time. After an
+interruption, the finished files are kept, and the next preparation makes only the others.
 """
 
 import dataclasses
@@ -9,32 +10,32 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
-import tqdm
 from absl import logging
 
-from ast_net import config, errors, files
+from ast_net import config, errors, files, screen
 from ast_net.cnn import backbone, runtime
 from ast_net.datasets import annotations, reader
 from ast_net.faces import alignment, detection, face_track, video
 from ast_net.records import example_format
 
 ATTEMPTS = 2
-# Ratings this many times as long as the video are not timed in seconds: frames, or milliseconds.
-_FAR_TOO_LONG = 10
-# Ratings may go on after the video for so many seconds without a word.
-_LATE = 1.0
+# If the ratings last this many times as long as the video, their times are not seconds but, for
+# example, frame numbers or milliseconds.
+_MAX_LENGTH_RATIO = 10
+# Ratings may end this many seconds after the video without a warning.
+_END_TOLERANCE = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One recording to be made.
+    """A recording whose records are to be made.
 
     Attributes:
-      name: the recording's, P16.
-      video: what it is made from: a video file, or a folder of pictures.
-      gold: the ratings' times float64 [R] in seconds and the gold standard float64 [R, D]; R = 0
-        where there are none.
-      file: where its records are put, .tfrecord; .npz beside it has the rest (`write`).
+      name: the name of the recording, such as P16.
+      video: the video file or folder of pictures that it is made from.
+      gold: the times of the ratings, float64 [R] in seconds, and the gold standard, float64 [R, D];
+        R = 0 if there are no ratings.
+      file: where to put the records, a .tfrecord file; a .npz file is written beside it (`write`).
       time_step: seconds between the frames of a clip.
     """
 
@@ -46,10 +47,10 @@ class Job:
 
 
 class VideoMaker:
-    """Makes recordings' files from videos with one detector and one CNN."""
+    """Makes records from videos. The face detector and the CNN are loaded only once."""
 
     def __init__(self, settings: config.Preparation) -> None:
-        """Loads detector and CNN.
+        """Loads the face detector and the CNN.
 
         Raises:
           InputError: the CNN's weights cannot be used.
@@ -61,11 +62,11 @@ class VideoMaker:
         )
 
     def make(self, job: Job) -> None:
-        """Writes a recording's file, whole or not at all, holding one segment at a time.
+        """Writes the records of a recording, with one segment in memory at a time.
 
         Raises:
-          InputError: its video or ratings cannot be read.
-          OSError: nothing can be written.
+          InputError: the video or the ratings cannot be read.
+          OSError: the file cannot be written.
         """
         film = video.open_video(job.video)
         cache = pathlib.Path(self._settings.data_dir) / "tracks"
@@ -79,9 +80,8 @@ class VideoMaker:
             labels = np.full((len(faces.timestamps), len(self._settings.targets)), np.nan)
         _report_faces(job, faces)
         aligned = alignment.aligned_faces(film, faces, config.Alignment())
-        label = f"{job.name}: features"
-        progress = tqdm.tqdm(aligned, label, len(faces.valid), unit="frame", leave=False)
-        features = runtime.extract(self._extractor, ((face.image, face.valid) for face in progress))
+        counted = screen.counted(aligned, f"computing features of {job.name}", len(faces.valid))
+        features = runtime.extract(self._extractor, ((face.image, face.valid) for face in counted))
         frames = example_format.RecordingFrames(job.name, faces.timestamps, faces.valid, labels)
         write(job, frames, features, self._settings)
 
@@ -92,25 +92,26 @@ def write(
     features: Iterable[np.ndarray],
     settings: config.Preparation,
 ) -> None:
-    """Writes a recording's records, and before them what is looked up without reading features.
+    """Writes the records of a recording, and a .npz file beside them.
 
-    That is NAME.npz: timestamps, valid and labels as of `example_format.RecordingFrames`, and the sums
-    over the frames with a face of each feature (total) and of its square (squares).
+    The .npz file has what is needed without the features: `timestamps`, `valid` and `labels` as in
+    `example_format.RecordingFrames`, and the sum over all frames with a face of each feature
+    (`total`) and of its square (`squares`), float64 [F]. It is complete before the records appear.
 
     Args:
       job: the recording.
-      frames: the recording's T frames.
-      features: fc6 of each frame in turn, float16 [F].
-      settings: backbone, clip and targets of the records.
+      frames: its T frames.
+      features: T arrays, float16 [F], the fc6 of each frame.
+      settings: the backbone, clip and targets of the records.
 
     Raises:
-      OSError: nothing can be written.
+      OSError: a file cannot be written.
     """
     size = backbone.FEATURE_SIZE[settings.backbone]
     layout = example_format.features_dict(size, len(settings.targets))
     total, squares = np.zeros(size), np.zeros(size)
 
-    def summed() -> Iterator[np.ndarray]:
+    def accumulated() -> Iterator[np.ndarray]:
         for valid, row in zip(frames.valid, features):
             if valid:
                 total[:] += row
@@ -118,16 +119,17 @@ def write(
             yield row
 
     overlap = example_format.overlap(frames.timestamps, settings.clip.frames, job.time_step)
-    examples = example_format.examples(frames, summed(), overlap)
+    examples = example_format.examples(frames, accumulated(), overlap)
     file = job.file
     with files.whole(file) as temporary:
-        # Only what writes: TensorFlow's errors while the features are computed are other errors.
+        # `tensorflow_output` surrounds only what writes: while the features are computed,
+        # TensorFlow's errors have other causes.
         with files.tensorflow_output(file):
             writer = tf.io.TFRecordWriter(str(temporary))
         for example in examples:
             with files.tensorflow_output(file):
                 message = tf.train.Example.FromString(layout.serialize_example(example))
-                # The same example as the same bytes: TFDS leaves the order of the features to chance.
+                # TFDS writes the features in random order; this makes files reproducible.
                 writer.write(message.SerializeToString(deterministic=True))
         with files.tensorflow_output(file):
             writer.close()
@@ -137,53 +139,59 @@ def write(
 
 
 def attempt(maker: VideoMaker, job: Job) -> str | None:
-    """Makes a recording's file and says what stood in the way, if anything did every time.
+    """Makes the records of a recording, in up to ATTEMPTS attempts.
+
+    Returns:
+      The last error, or None if an attempt succeeded.
 
     Raises:
-      OSError: nothing can be written.
+      OSError: the disk is full or not writable, so that the other recordings would fail as well.
     """
     problem = ""
-    for _ in range(ATTEMPTS):
+    for number in range(ATTEMPTS):
+        if number:
+            logging.warning(f"{job.name} failed and is tried again: {problem}")
         try:
             maker.make(job)
             return None
         except errors.InputError as error:
             problem = str(error)
-        # Whatever it is, the other recordings go on, and the user is told.
+        # Any error is reported at the end, so that it does not stop the other recordings.
         except Exception as error:
             if isinstance(error, OSError) and error.errno in files.DISK_ERRORS:
                 raise
             problem = f"{job.video}: {type(error).__name__}: {error}"
             logging.debug("%s", job.name, exc_info=True)
-        logging.info(f"{job.name}: {problem}")
     return problem
 
 
 def make_all(make_maker: Callable[[], VideoMaker], jobs: Sequence[Job]) -> dict[str, str]:
-    """Makes the files one after the other; returns the errors of those that failed, by their names."""
+    """Makes the records of all recordings; returns the errors of those that failed, by name."""
     maker = make_maker()
-    problems = {job.name: attempt(maker, job) for job in jobs}
+    counted = screen.counted(jobs, "preparing recordings", len(jobs), "recordings")
+    problems = {job.name: attempt(maker, job) for job in counted}
     return {name: problem for name, problem in problems.items() if problem is not None}
 
 
 def _check_ratings(job: Job, faces: face_track.Track, labels: np.ndarray) -> None:
-    """Refuses ratings whose times cannot be the video's seconds; says what cannot be learned from."""
-    end, start, ratings = faces.timestamps[-1], job.gold[0][0], job.gold[0][-1]
-    if ratings > _FAR_TOO_LONG * (end + 1):
+    """Refuses ratings whose times cannot be in seconds; warns if ratings and video do not match."""
+    video_end, first_rating, last_rating = faces.timestamps[-1], job.gold[0][0], job.gold[0][-1]
+    if last_rating > _MAX_LENGTH_RATIO * (video_end + 1):
         raise errors.InputError(
-            f"{job.video}: the video ends at {end:.2f} s and its ratings ({job.name}) at {ratings:.2f} s: "
-            "expected times in seconds, and a video that is whole"
+            f"{job.video}: the video ends at {video_end:.2f} s, but the ratings of {job.name} at "
+            f"{last_rating:.2f} s; expected rating times in seconds, and a complete video"
         )
-    if ratings > end + _LATE:
+    if last_rating > video_end + _END_TOLERANCE:
         logging.warning(
-            f"{job.name}: its ratings go on to {ratings:.2f} s, but the video ends at {end:.2f} "
-            "s: is it cut off?"
+            f"{job.name}: the ratings end at {last_rating:.2f} s, but the video at {video_end:.2f} "
+            "s; check that the video is complete"
         )
-    missing = int(np.isnan(labels).any(axis=1).sum())
-    if missing:
+    unrated = int(np.isnan(labels).any(axis=1).sum())
+    if unrated:
         logging.warning(
-            f"{job.name}: {missing} of its {len(labels)} frames have no rating (the ratings run from "
-            f"{start:.2f} s to {ratings:.2f} s, the video to {end:.2f} s)"
+            f"{job.name}: {unrated} of {len(labels)} frames lack a rating of at least one target ("
+            f"the ratings are from {first_rating:.2f} s to {last_rating:.2f} s, the video ends at "
+            f"{video_end:.2f} s)"
         )
 
 

@@ -1,9 +1,9 @@
-"""How long raters lag behind the face, found from features and ratings together, for each target.
+"""Estimates the reaction delay of the raters for each target, from features and ratings.
 
-The lag is the one at which a linear model of the features explains best what the raters say that much
-later, on recordings it was not fitted on (after Mariooryad and Busso, IEEE Trans. Affective Computing 6,
-2015, who maximise mutual information). So that delays are compared fairly, every delay sees the same
-frames, the same folds and the same ridge.
+The delay is the one at which a linear model of the features best predicts the ratings that are made
+that much later, on recordings that it was not fitted to (after Mariooryad and Busso, IEEE Trans.
+Affective Computing 6, 2015, who maximise mutual information). For a fair comparison, all delays use
+the same frames, the same folds and the same ridge penalty.
 
 Letters: T frames of a recording, F features, C components, K delays, D targets.
 """
@@ -22,32 +22,36 @@ from ast_net import errors
 from ast_net.records import clips, example_format
 from ast_net.temporal import timing
 
-# Seconds. Raters lag by one to four seconds; a peak needs room on either side of it.
+# Delays that are tried, in seconds. Raters lag by one to four seconds; the range is wider, so that
+# a peak is not at its end.
 DELAYS = np.round(np.arange(31) * 0.2, 1)
-# Ratings and faces change slowly: more frames than five a second cost time and tell nothing new.
+# Ratings and faces change slowly: more than five frames a second cost time and add no information.
 _FRAME_STEP = 0.2
 _COMPONENTS = 64
-# Of the components' mean variance. What a linear model can take depends on the length of the recordings.
+# Ridge penalties that are tried, relative to the mean variance of the components. The best one
+# depends on how much data there is.
 _RIDGES = (0.01, 0.1, 1.0, 10.0)
 _MAX_FOLDS = 20
-# Features predict ratings if their CC is this many standard errors (over folds) above 0: the highest of
-# many is taken, so that chance alone makes two.
-_PREDICTS = 4.0
-# A delay must be better than none by this much, and by this many standard errors of the difference.
-_WORTHWHILE, _SURE = 0.01, 2.0
+# Features predict ratings if the CC is this many standard errors (over folds) above 0. The best of
+# many delays and ridges is used, which by chance alone reaches about two.
+_MIN_STANDARD_ERRORS = 4.0
+# A delay is used if it improves the CC by at least this much, and by at least this many standard
+# errors of the improvement.
+_MIN_GAIN, _MIN_GAIN_STANDARD_ERRORS = 0.01, 2.0
 
 
 @dataclasses.dataclass(frozen=True)
 class DelaySearch:
-    """What the search saw, and what came out.
+    """The result of a search for the reaction delay.
 
     Attributes:
-      delays: float64 [K], seconds.
-      cc: float64 [K, D], at each delay the CC between predictions and ratings of recordings left out of
-        the fit, the mean over folds; NaN for a target that is constant.
-      seconds: float64 [D], each target's delay, one of the delays.
-      predicted: bool [D], whether features predict the ratings at all; if not, the delay is 0.
-      recordings, frames: how many were used.
+      delays: float64 [K], the delays that were tried, in seconds.
+      cc: float64 [K, D], the CC at each delay between predictions and ratings of recordings that
+        were not used for the fit, averaged over folds; NaN for a constant target.
+      seconds: float64 [D], the chosen delay of each target.
+      predicted: bool [D], whether the features predict the ratings at all; if not, the delay is 0.
+      recordings: the number of recordings used.
+      frames: the number of frames used.
     """
 
     delays: np.ndarray
@@ -59,37 +63,42 @@ class DelaySearch:
 
 
 class _Moments(NamedTuple):
-    """Sums over a fold's frames, each recording's own means taken off; added and subtracted by part."""
+    """Sums of products over the frames of a fold, with components x and labels y.
+
+    The mean over each recording is subtracted before. Moments can be added and subtracted.
+    """
 
     frames: int
-    features: np.ndarray  # [C, C]
-    both: np.ndarray  # [C, K D]
-    labels: np.ndarray  # [K D]
+    features: np.ndarray  # x x^T, [C, C]
+    cross: np.ndarray  # x y^T, [C, K D]
+    labels: np.ndarray  # y^2, [K D]
 
 
 def search(segments: tf.data.Dataset, targets: int, delays: np.ndarray = DELAYS) -> DelaySearch:
-    """Finds each target's reaction delay. Give it the training recordings and no others.
+    """Estimates the reaction delay of each target.
 
-    Features are standardised and brought to their principal components; features and ratings lose their
-    means over each recording, so that who is in the picture explains nothing. Ridge regression from the
-    one to the other is cross-validated over recordings. The delay with the highest CC is taken. It is 0
-    where features predict nothing (a CC below four standard errors over folds), or the best delay is not
-    clearly better than none (by 0.01, and by two standard errors of the difference).
+    The features are standardised and projected on their principal components. The mean over each
+    recording is subtracted from features and ratings, so that the person's identity explains
+    nothing. Ridge regression from components to ratings is cross-validated over recordings, and the
+    delay with the highest CC is chosen. The delay is 0 if the features do not predict the ratings
+    (the CC is less than four standard errors above 0), or if the best delay is not clearly better
+    than none (by 0.01, and by two standard errors of the difference).
 
     Args:
-      segments: examples of `example_format.features_dict`, those of a recording in order; read twice.
+      segments: examples of `example_format.features_dict` of the training recordings (only these),
+        those of a recording in order; read twice.
       targets: D.
       delays: [K] seconds, increasing from 0.
 
     Raises:
-      InputError: fewer than two recordings have frames that are rated at all delays, or the best delay
-        is the longest, so that the true one may lie beyond.
+      InputError: fewer than two recordings have frames that are rated at all delays, or the best
+        delay is the longest, so that the true one may be longer still.
     """
     projection = _projection(segments, delays)
     folds, recordings = _folds(segments, delays, projection)
     cc = _cross_validate(folds).reshape(len(folds), len(_RIDGES), len(delays), targets)
-    chosen = [_choose(cc[..., column], delays) for column in range(targets)]
-    curves, best, predicted = (np.stack(part, axis=-1) for part in zip(*chosen))
+    results = [_choose(cc[..., column], delays) for column in range(targets)]
+    curves, best, predicted = (np.stack(part, axis=-1) for part in zip(*results))
     frames = sum(fold.frames for fold in folds)
     return DelaySearch(delays, curves, best, predicted, recordings, frames)
 
@@ -97,9 +106,9 @@ def search(segments: tf.data.Dataset, targets: int, delays: np.ndarray = DELAYS)
 def _recordings(
     segments: tf.data.Dataset, delays: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Each recording's features [T, F] and its ratings at all delays [T, K D], without their means.
+    """Yields the features [T, F] of each recording and its ratings at all delays [T, K D], centred.
 
-    T counts the frames, five a second, that show a face and are rated at every delay.
+    The T frames are five a second; all show a face and are rated at every delay.
     """
     for _, pieces in example_format.by_recording(segments):
         features, labels = zip(*(_rated_frames(piece, delays) for piece in pieces))
@@ -109,41 +118,40 @@ def _recordings(
 
 
 def _rated_frames(piece: example_format.Piece, delays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The features of a piece's frames that count, and their ratings at all delays."""
-    segment, new = piece
+    """Returns the features of a piece's frames that are used, and their ratings at all delays."""
+    segment, count = piece
     times = segment["timestamps"].numpy()
-    step = float(np.median(np.diff(times))) if len(times) > 1 else _FRAME_STEP
-    frames = int(segment["first_frame"]) + np.arange(new)
-    every = max(1, round(_FRAME_STEP / step))
-    chosen = np.flatnonzero((frames % every == 0) & segment["mask"].numpy()[:new])
-    queries = (times[chosen, np.newaxis] + delays).ravel()
-    rated = timing.interpolate(queries, *(t.numpy() for t in clips.rating_series(segment)))
-    rated = rated.reshape(len(chosen), -1)
-    complete = np.isfinite(rated).all(axis=1)
-    return segment["features"].numpy()[chosen[complete]], rated[complete]
+    interval = float(np.median(np.diff(times))) if len(times) > 1 else _FRAME_STEP
+    stride = max(1, round(_FRAME_STEP / interval))
+    # Counted from the start of the recording, so that the stride goes on from piece to piece.
+    frames = int(segment["first_frame"]) + np.arange(count)
+    rows = np.flatnonzero((frames % stride == 0) & segment["mask"].numpy()[:count])
+    queries = (times[rows, np.newaxis] + delays).ravel()
+    series = (tensor.numpy() for tensor in clips.rating_series(segment))
+    ratings = timing.interpolate(queries, *series)
+    ratings = ratings.reshape(len(rows), -1)
+    complete = np.isfinite(ratings).all(axis=1)
+    return segment["features"].numpy()[rows[complete]], ratings[complete]
 
 
 def _projection(segments: tf.data.Dataset, delays: np.ndarray) -> np.ndarray:
-    """What brings features to their first principal components, [F, C].
+    """Returns the projection [F, C] of features on their first principal components.
 
     Raises:
       InputError: fewer than two recordings can be used.
     """
     gram, count, recordings = np.zeros(()), 0, 0
     for features, _ in _recordings(segments, delays):
-        gram, count, recordings = (
-            gram + features.T @ features,
-            count + len(features),
-            recordings + 1,
-        )
+        gram = gram + features.T @ features
+        count, recordings = count + len(features), recordings + 1
     if recordings < 2:
         raise errors.InputError(
-            f"{recordings} training recordings have frames with a face that are rated from then until "
-            f"{delays[-1]:g} s later; finding the reaction delay takes two or more: give it in seconds, "
-            "`reaction_delay=2.0`, or name more `train_recordings`"
+            f"{recordings} training recordings have frames with a face that are rated until "
+            f"{delays[-1]:g} s later; finding the reaction delay needs at least two: give the "
+            "delay in seconds, `reaction_delay=2.0`, or add `train_recordings`"
         )
     variance = gram.diagonal() / count
-    # As in `store.Records.moments`: what hardly ever fires must not outweigh all others.
+    # As in `store.Records.moments`: features that are almost always 0 must not outweigh the others.
     scale = 1 / np.sqrt(variance + 0.01 * variance.mean() + np.finfo(float).tiny)
     size = len(gram)
     first = max(0, size - _COMPONENTS)
@@ -156,7 +164,7 @@ def _projection(segments: tf.data.Dataset, delays: np.ndarray) -> np.ndarray:
 def _folds(
     segments: tf.data.Dataset, delays: np.ndarray, projection: np.ndarray
 ) -> tuple[list[_Moments], int]:
-    """The moments of up to 20 folds, to which recordings are dealt in turn, and the recordings' number."""
+    """Deals recordings to up to 20 folds; returns their moments and the number of recordings."""
     folds: list[_Moments] = []
     number = -1
     for number, (features, labels) in enumerate(_recordings(segments, delays)):
@@ -165,39 +173,45 @@ def _folds(
         if number < _MAX_FOLDS:
             folds.append(moments)
         else:
-            folds[number % _MAX_FOLDS] = _added(folds[number % _MAX_FOLDS], moments)
+            folds[number % _MAX_FOLDS] = _sum(folds[number % _MAX_FOLDS], moments)
     return folds, number + 1
 
 
-def _added(one: _Moments, other: _Moments) -> _Moments:
+def _sum(one: _Moments, other: _Moments) -> _Moments:
     return _Moments(*map(operator.add, one, other))
 
 
 def _cross_validate(folds: list[_Moments]) -> np.ndarray:
-    """The CC of each fold, ridge and column of ratings, [folds, ridges, K D]."""
-    total = functools.reduce(_added, folds)
+    """Returns the CC of each fold, ridge and column of ratings, [folds, ridges, K D]."""
+    total = functools.reduce(_sum, folds)
     result = np.full((len(folds), len(_RIDGES), len(total.labels)), np.nan)
     for f, fold in enumerate(folds):
+        # The fit sees all folds but this one.
         fitted = _Moments(*map(operator.sub, total, fold))
         size = len(fitted.features)
         for r, ridge in enumerate(_RIDGES):
             penalty = ridge * np.trace(fitted.features) / size + np.finfo(float).tiny
             weights = scipy.linalg.solve(
-                fitted.features + penalty * np.eye(size), fitted.both, assume_a="pos"
+                fitted.features + penalty * np.eye(size), fitted.cross, assume_a="pos"
             )
-            covariance = (weights * fold.both).sum(axis=0)
-            variance = (weights * (fold.features @ weights)).sum(axis=0) * fold.labels
-            defined = variance > 0
-            result[f, r, defined] = covariance[defined] / np.sqrt(variance[defined])
+            # With p = weights^T x, all means being 0: CC = sum(p y) / sqrt(sum(p^2) sum(y^2)).
+            covariance = (weights * fold.cross).sum(axis=0)
+            variances = (weights * (fold.features @ weights)).sum(axis=0) * fold.labels
+            defined = variances > 0
+            result[f, r, defined] = covariance[defined] / np.sqrt(variances[defined])
     return result
 
 
 def _choose(cc: np.ndarray, delays: np.ndarray) -> tuple[np.ndarray, float, bool]:
-    """The curve [K] of the ridge that reaches the highest CC, the delay, and whether anything is predicted.
+    """Chooses the delay of a target.
 
     Args:
       cc: [folds, ridges, K].
       delays: [K].
+
+    Returns:
+      The mean CC [K] with the best ridge, the delay in seconds, and whether the features predict
+      the ratings.
 
     Raises:
       InputError: the best delay is the longest.
@@ -208,15 +222,16 @@ def _choose(cc: np.ndarray, delays: np.ndarray) -> tuple[np.ndarray, float, bool
     mean = cc.mean(axis=0)
     ridge, best = np.unravel_index(mean.argmax(), mean.shape)
     gain = cc[:, ridge, best] - cc[:, ridge, 0]
-    if mean[ridge, best] < _PREDICTS * _standard_error(cc[:, ridge, best]):
+    if mean[ridge, best] < _MIN_STANDARD_ERRORS * _standard_error(cc[:, ridge, best]):
         return mean[ridge], 0.0, False
-    if gain.mean() < max(_WORTHWHILE, _SURE * _standard_error(gain)):
+    if gain.mean() < max(_MIN_GAIN, _MIN_GAIN_STANDARD_ERRORS * _standard_error(gain)):
         return mean[ridge], 0.0, True
     if best == len(delays) - 1:
         raise errors.InputError(
-            f"the CC between features and ratings still rises at a reaction delay of {delays[-1]:g} s (from "
-            f"{mean[ridge, 0]:.3f} to {mean[ridge, best]:.3f}), which is longer than any rater's: look at "
-            "the ratings' times, or give the delay in seconds, `reaction_delay=2.0`"
+            f"the CC between features and ratings still rises at a reaction delay of "
+            f"{delays[-1]:g} s (from {mean[ridge, 0]:.3f} to {mean[ridge, best]:.3f}), which is "
+            "longer than raters take; check the times of the ratings, or give the delay in "
+            "seconds, `reaction_delay=2.0`"
         )
     return mean[ridge], float(delays[best]), True
 

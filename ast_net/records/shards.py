@@ -1,4 +1,4 @@
-"""The files that recordings are made into, one each, and how they become the shards of a data set."""
+"""Makes a TFDS data set of the TFRecord files of recordings, each of which becomes a shard."""
 
 import os
 import pathlib
@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow_datasets as tfds
 
-# A TFRecord file has the length and its checksum before each example, and the example's checksum after it.
+# In a TFRecord file, each example has its length and the length's checksum before it, and its own
+# checksum after it. Sizes in bytes.
 _HEADER, _CHECKSUM = 12, 4
 FRAMING = _HEADER + _CHECKSUM
 
 
 def sizes(file: pathlib.Path) -> list[int] | None:
-    """Returns the bytes of each example of a file; None if there is no such file, or it is not whole."""
+    """Returns the size of each example in bytes, or None if the file is missing or incomplete."""
     try:
         end, lengths = file.stat().st_size, []
         with file.open("rb") as stream:
@@ -30,7 +31,7 @@ def sizes(file: pathlib.Path) -> list[int] | None:
 
 
 def link(file: pathlib.Path, name: pathlib.Path) -> None:
-    """Gives a file another name; where the file system has no links, it is copied."""
+    """Links a file under a second name, or copies it if the file system does not support links."""
     try:
         os.link(file, name)
     except OSError:
@@ -44,9 +45,16 @@ def assemble(
     features: tfds.features.FeaturesDict,
     splits: Mapping[str, Sequence[pathlib.Path]],
 ) -> None:
-    """Makes a folder a TFDS data set whose shards are whole files, in this order.
+    """Makes a TFDS data set in a folder, with the given files as shards, in this order.
 
-    The files are linked (`link`), so that they take no further room.
+    The files are linked (`link`), so that they take no additional space.
+
+    Args:
+      folder: an existing folder.
+      dataset: name of the data set.
+      version: its version, such as "3.0.0".
+      features: the format of an example.
+      splits: the files of each split.
     """
     infos = []
     for split, files in splits.items():
@@ -71,6 +79,6 @@ def assemble(
         split_infos=infos,
         version=version,
         check_data=False,
-        # Segments stay in the order of the recording, which evaluation needs.
+        # Evaluation needs the segments in the order of the recording.
         disable_shuffling=True,
     )

@@ -1,1 +1,1 @@
-"""Tables and figures: evaluation (section 4.2), description of a data set, raters, expressions."""
+"""Tables and figures: evaluation (section 4.2), data sets, raters, expressions, reproduction."""

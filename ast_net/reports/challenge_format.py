@@ -1,4 +1,4 @@
-"""Predictions as files like a data set's ratings: what a challenge takes in."""
+"""Writes predictions in the format of a data set's rating files, as challenges require."""
 
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
@@ -20,18 +20,18 @@ def write(
     reaction_delay: Sequence[float],
     data_set: type[reader.Reader],
 ) -> None:
-    """Writes a file for each recording and target, at the ratings' times.
+    """Writes one file for each recording and target, with a value for each rating time.
 
-    Each value is the prediction for its time less the reaction delay, as `scoring` compares it with
-    the rating of that time.
+    The value at time t is the prediction for t minus the reaction delay: the one that `scoring`
+    compares with the rating made at time t.
 
     Args:
-      folder: gets the files, called as the data set calls its ratings (`RATING_FILE`): ARFF as of
-        AVEC 2015 to 2018, .dat with a number a line as of AVEC2012, or CSV of time and value.
-      predictions: of the recordings.
+      folder: receives the files, named like the data set's ratings (`RATING_FILE`): ARFF as in AVEC
+        2015 to 2018, .dat with one number per line as in AVEC2012, or CSV with time and value.
+      predictions: the predictions of the recordings.
       targets: the names of the D targets.
-      reaction_delay: seconds by which the ratings lag, of each target.
-      data_set: whose format it is.
+      reaction_delay: the reaction delay of each target, in seconds.
+      data_set: the reader that defines the format.
     """
     for prediction in predictions:
         times = rating_times(prediction.timestamps, data_set.RATING_STEP)
@@ -44,12 +44,12 @@ def write(
 
 
 def rating_times(timestamps: np.ndarray, rating_step: float | None) -> np.ndarray:
-    """Returns the times at which a recording is rated, float64 [R] seconds.
+    """Returns the times of a recording's ratings, float64 [R] seconds.
 
     Args:
-      timestamps: of the T frames, seconds.
-      rating_step: seconds between ratings, which go from 0 to the end of the last frame: 300 s have
-        7,501 ratings 0.04 s apart; None for a rating at each frame.
+      timestamps: the times of the T frames, in seconds.
+      rating_step: seconds between ratings, from 0 to the end of the last frame. With a step of
+        0.04 s, 300 s have 7,501 ratings. None for one rating per frame.
     """
     if rating_step is None:
         return timestamps

@@ -1,4 +1,4 @@
-"""The paper's Figures 2 to 6 of a reproduction: the losses over the same recordings."""
+"""Draws the paper's Figures 2 to 6 for a reproduction: the losses on the same recordings."""
 
 import csv
 import pathlib
@@ -15,26 +15,26 @@ from ast_net.datasets import reader
 from ast_net.faces import video
 from ast_net.reports import figures, paper, reproduction_scores
 
-# Losses of a figure, from the top: the paper's Figures 2, 3 and 4.
+# The losses in the paper's Figures 2, 3 and 4, from top to bottom.
 _FIGURE_2 = (config.WHOLE_LOSS, *config.FIGURE_2)
 _FIGURE_3 = (config.WHOLE_LOSS, "La+T+S", "La+T")
 _FIGURE_4 = ("La+T+Lo+G", config.WHOLE_LOSS)
 _RECORDINGS = 4
 _SAMPLE_FRAMES = 6
-# Pixels of the longer side of a sample frame.
+# Approximate length of the longer side of a sample frame, in pixels.
 _SAMPLE_SIZE = 320
 
 
-class Drawn(NamedTuple):
-    """A figure that was written: its file, what it shows, and whether it has frames of a video."""
+class ReportFigure(NamedTuple):
+    """A figure in the report: its file, its caption, and whether it shows frames of a video."""
 
     name: str
     title: str
-    frames: bool = False
+    has_frames: bool = False
 
 
 class _Series(NamedTuple):
-    """A recording in predictions.csv: times [T], and labels and predictions of each target."""
+    """A recording in predictions.csv: times [T]; labels and predictions [T] of each target."""
 
     times: np.ndarray
     labels: Mapping[str, np.ndarray]
@@ -42,9 +42,9 @@ class _Series(NamedTuple):
 
 
 class _Panel(NamedTuple):
-    """A panel of a grid: its line's loss, its column's title, and what is drawn."""
+    """A panel in a grid: the loss of its line, the title of its column, and the curve to draw."""
 
-    row: str
+    loss: str
     column: str
     series: _Series
     target: str
@@ -55,51 +55,49 @@ def write(
     folder: pathlib.Path,
     scores: reproduction_scores.Scores,
     sources: Mapping[str, reader.Source],
-) -> list[Drawn]:
-    """Draws those figures whose losses were trained; the first seed's predictions are shown.
+) -> list[ReportFigure]:
+    """Draws the figures whose losses were trained, with the predictions of the first seed.
 
     Args:
-      folder: gets the figures.
-      scores: of the rows.
-      sources: the recordings on disk, for sample frames.
+      folder: receives the figures.
+      scores: the scores of all rows.
+      sources: the recordings on disk by name, for sample frames.
     """
-    drawn: list[Drawn] = []
+    written: list[ReportFigure] = []
     if config.WHOLE_LOSS in scores.rows:
         chosen = choose_recordings(scores, _RECORDINGS)
         needed = {*_FIGURE_2, *_FIGURE_3, *_FIGURE_4} & {*scores.rows}
         series = {row: _read(scores, row, chosen) for row in needed}
-        drawn += _loss_figures(folder, scores, series, chosen)
-        drawn.append(_sample_figure(folder, series[config.WHOLE_LOSS], chosen[0], sources))
+        written += _loss_figures(folder, scores, series, chosen)
+        written.append(_sample_figure(folder, series[config.WHOLE_LOSS], chosen[0], sources))
     figures.save(distribution_figure(scores), folder / "figure_6.png")
-    drawn.append(
-        Drawn(
+    written.append(
+        ReportFigure(
             "figure_6.png",
-            "As the paper's Figure 6: CC of each recording, averaged over seeds, for each loss; "
-            "above, the "
-            f"share above {paper.FIGURE_6_THRESHOLD:g} (the paper: over "
-            f"{paper.FIGURE_6_SHARE:.0%} with "
-            "the whole loss, valence, AVEC2012)",
+            "Like the paper's Figure 6: CC of each recording, averaged over seeds, for each loss; "
+            f"at the top, the share of recordings above {paper.FIGURE_6_THRESHOLD:g} (in the "
+            f"paper: over {paper.FIGURE_6_SHARE:.0%} with the full loss, valence, AVEC2012)",
         )
     )
-    return drawn
+    return written
 
 
 def choose_recordings(scores: reproduction_scores.Scores, count: int) -> list[str]:
-    """Chooses recordings to show by the whole loss's CC, averaged over targets and seeds.
+    """Chooses recordings to show by their CC with the full loss, averaged over targets and seeds.
 
-    The first is the median one, then come others, spread evenly from the worst to the best.
+    The median recording is the first. The others are evenly spaced from the worst to the best.
     """
-    cc = scores.over_seeds(config.WHOLE_LOSS, scores.targets[-1])
+    cc = scores.mean_over_seeds(config.WHOLE_LOSS, scores.targets[-1])
     ranked = sorted(cc, key=lambda name: (cc[name], name)) or scores.recordings
     median = ranked.pop(len(ranked) // 2)
-    places = np.linspace(0, len(ranked) - 1, min(count - 1, len(ranked))).round().astype(int)
-    return [median, *(ranked[place] for place in places)]
+    ranks = np.linspace(0, len(ranked) - 1, min(count - 1, len(ranked))).round().astype(int)
+    return [median, *(ranked[rank] for rank in ranks)]
 
 
 def _read(
     scores: reproduction_scores.Scores, row: str, recordings: Sequence[str]
 ) -> dict[str, _Series]:
-    """The chosen recordings of a row's first seed."""
+    """Reads the predictions of a row's first seed for the chosen recordings."""
     columns: dict[str, dict[str, list[float]]] = {}
     first = next(e.seed for e in scores.evaluations if e.row == row)
     for evaluation in scores.evaluations:
@@ -109,18 +107,18 @@ def _read(
         with files.reading(path, "a table"), path.open(newline="") as file:
             for line in csv.DictReader(file):
                 if line["recording"] in recordings:
-                    own = columns.setdefault(line["recording"], {})
+                    recording = columns.setdefault(line["recording"], {})
                     for name, cell in line.items():
                         if name not in ("recording", "frame", "face"):
-                            own.setdefault(name, []).append(float(cell or "nan"))
+                            recording.setdefault(name, []).append(float(cell or "nan"))
     result = {}
-    for recording, own in columns.items():
-        arrays = {name: np.array(values) for name, values in own.items()}
+    for name, recording in columns.items():
+        arrays = {column: np.array(values) for column, values in recording.items()}
         labels, predictions = (
             {target: arrays[f"{target}_{kind}"] for target in scores.targets[:-1]}
             for kind in ("label", "prediction")
         )
-        result[recording] = _Series(arrays["timestamp_s"], labels, predictions)
+        result[name] = _Series(arrays["timestamp_s"], labels, predictions)
     return result
 
 
@@ -129,8 +127,8 @@ def _loss_figures(
     scores: reproduction_scores.Scores,
     series: Mapping[str, Mapping[str, _Series]],
     chosen: Sequence[str],
-) -> Iterator[Drawn]:
-    """Figures 2 to 4."""
+) -> Iterator[ReportFigure]:
+    """Draws Figures 2 to 4."""
     targets = scores.targets[:-1]
     for number, rows in ((2, _FIGURE_2), (3, _FIGURE_3)):
         trained = [row for row in rows if row in series]
@@ -143,12 +141,11 @@ def _loss_figures(
         name = f"figure_{number}.png"
         title = f"{chosen[0]}: {', '.join(trained)}"
         figures.save(_grid(title, panels), folder / name)
-        yield Drawn(
+        yield ReportFigure(
             name,
-            f"As the paper's Figure {number}: predictions of {', '.join(trained)} (from the top) "
-            "over "
-            f"{chosen[0]}, the recording with the median CC of {config.WHOLE_LOSS}; dashed: gold "
-            "standard",
+            f"Like the paper's Figure {number}: predictions of {', '.join(trained)} (top to "
+            f"bottom) for {chosen[0]}, the recording with the median CC of {config.WHOLE_LOSS}; "
+            "dashed: gold standard",
         )
     trained = [row for row in _FIGURE_4 if row in series]
     for target in targets if len(trained) == len(_FIGURE_4) else ():
@@ -158,10 +155,11 @@ def _loss_figures(
         ]
         name = f"figure_4_{target}.png"
         figures.save(_grid(target, panels), folder / name)
-        yield Drawn(
+        yield ReportFigure(
             name,
-            f"As the paper's Figure 4: {target} in {', '.join(chosen)}; from the top {trained[0]}, "
-            f"{trained[1]}, and this after a median filter; dashed: gold standard",
+            f"Like the paper's Figure 4: {target} in {', '.join(chosen)}; top to bottom: "
+            f"{trained[0]}, {trained[1]}, and {trained[1]} after a median filter; dashed: gold "
+            "standard",
         )
 
 
@@ -175,7 +173,7 @@ def _grid(title: str, panels: Sequence[Sequence[_Panel]]) -> matplotlib.figure.F
             _draw(axes, panel)
             if number == 0:
                 axes.set_title(panel.column, fontsize=9)
-        name = f"{line[0].row}\nfiltered" if line[0].filtered else line[0].row
+        name = f"{line[0].loss}\nfiltered" if line[0].filtered else line[0].loss
         grid[number, 0].set_ylabel(name, fontsize=8)
     for axes in grid[-1]:
         axes.set_xlabel("seconds")
@@ -198,24 +196,23 @@ def _sample_figure(
     series: Mapping[str, _Series],
     recording: str,
     sources: Mapping[str, reader.Source],
-) -> Drawn:
-    """Figure 5."""
-    own = series[recording]
-    frames = _sample_frames(sources.get(recording), own.times)
-    figures.save(sample_figure(recording, own, frames), folder / "figure_5.png")
-    shown = "sample frames, and " if frames else ""
+) -> ReportFigure:
+    """Draws Figure 5."""
+    curves = series[recording]
+    frames = _sample_frames(sources.get(recording), curves.times)
+    figures.save(sample_figure(recording, curves, frames), folder / "figure_5.png")
+    frames_text = "sample frames, and " if frames else ""
     title = (
-        f"As the paper's Figure 5: {shown}the predictions of {config.WHOLE_LOSS} before and "
-        "after a "
-        f"median filter over {recording}; dashed: gold standard"
+        f"Like the paper's Figure 5: {frames_text}the predictions of {config.WHOLE_LOSS} before "
+        f"and after a median filter for {recording}; dashed: gold standard"
     )
-    return Drawn("figure_5.png", title, bool(frames))
+    return ReportFigure("figure_5.png", title, bool(frames))
 
 
 def sample_figure(
     recording: str, series: _Series, frames: Sequence[tuple[float, np.ndarray]]
 ) -> matplotlib.figure.Figure:
-    """Draws sample frames, (seconds, RGB), in a line, and below each target over time."""
+    """Draws a line of sample frames (seconds, RGB), and below it each target over time."""
     targets = list(series.labels)
     heights = ([1.3] if frames else []) + [2.0] * len(targets)
     figure = matplotlib.figure.Figure((10, sum(heights) + 0.6), layout="constrained")
@@ -243,7 +240,7 @@ def sample_figure(
             axes.axvline(time, color="0.8", lw=0.8, zorder=0)
         axes.set_ylabel(target)
         if line == len(heights) - len(targets):
-            # Above the panel: a curve may be anywhere in it.
+            # The legend is above the panel, where it hides no curve.
             axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, fontsize=8)
     axes.set_xlabel("seconds")
     return figure
@@ -252,47 +249,48 @@ def sample_figure(
 def _sample_frames(
     source: reader.Source | None, times: np.ndarray
 ) -> list[tuple[float, np.ndarray]]:
-    """Frames evenly spread over a recording, made smaller; none where it cannot be read."""
+    """Returns small frames evenly spaced over a recording; none if its video cannot be read."""
     if source is None:
         return []
-    wanted = set(((np.arange(_SAMPLE_FRAMES) + 0.5) * len(times) / _SAMPLE_FRAMES).astype(int))
+    chosen = set(((np.arange(_SAMPLE_FRAMES) + 0.5) * len(times) / _SAMPLE_FRAMES).astype(int))
     result = []
     try:
         for frame in video.open_video(source.video).frames():
-            if frame.index in wanted:
-                every = max(1, max(frame.image.shape) // _SAMPLE_SIZE)
-                result.append((frame.timestamp, frame.image[::every, ::every].copy()))
-            if len(result) == len(wanted):
+            if frame.index in chosen:
+                # Only every k-th pixel is kept.
+                k = max(1, max(frame.image.shape) // _SAMPLE_SIZE)
+                result.append((frame.timestamp, frame.image[::k, ::k].copy()))
+            if len(result) == len(chosen):
                 break
     except errors.InputError as error:
-        logging.warning(f"no sample frames in the report: {error}")
+        logging.warning(f"the report has no sample frames: {error}")
     return result
 
 
 def distribution_figure(scores: reproduction_scores.Scores) -> matplotlib.figure.Figure:
-    """Draws the CC of each recording, averaged over seeds; a panel for each target."""
+    """Draws the CC of each recording, averaged over seeds, in a panel for each target."""
     targets = scores.targets[:-1]
     width = max(6.0, 0.75 * len(scores.rows) + 1.0)
     figure = matplotlib.figure.Figure((width, 3.4 * len(targets)), layout="constrained")
     panels = figure.subplots(len(targets), 1, sharex=True, squeeze=False)[:, 0]
-    places = np.arange(len(scores.rows))
+    positions = np.arange(len(scores.rows))
     for axes, target in zip(panels, targets, strict=True):
-        cc = [[*scores.over_seeds(row, target).values()] for row in scores.rows]
+        cc = [[*scores.mean_over_seeds(row, target).values()] for row in scores.rows]
         axes.boxplot(
-            cc, positions=places, widths=0.6, showfliers=False, medianprops={"color": "0.25"}
+            cc, positions=positions, widths=0.6, showfliers=False, medianprops={"color": "0.25"}
         )
-        for place, values in zip(places, cc, strict=True):
-            # Spread in their order, so that the same figure comes out every time.
+        for x, values in zip(positions, cc, strict=True):
+            # Offsets follow the order of the recordings, so that the figure is the same every time.
             offsets = np.linspace(-0.18, 0.18, len(values)) if len(values) > 1 else [0.0]
-            axes.plot(place + np.array(offsets), values, "o", ms=3, color=figures.FILTERED_COLOUR)
+            axes.plot(x + np.array(offsets), values, "o", ms=3, color=figures.FILTERED_COLOUR)
             if values:
                 share = np.mean(np.array(values) > paper.FIGURE_6_THRESHOLD)
                 transform = axes.get_xaxis_transform()
-                axes.text(place, 1.01, f"{share:.0%}", transform=transform, ha="center", fontsize=8)
+                axes.text(x, 1.01, f"{share:.0%}", transform=transform, ha="center", fontsize=8)
         axes.axhline(paper.FIGURE_6_THRESHOLD, color=figures.RAW_COLOUR, lw=0.8)
         axes.set_ylabel(f"CC, {target}")
         share_title = f"share above {paper.FIGURE_6_THRESHOLD:g}:"
         axes.set_title(share_title, loc="left", fontsize=8, pad=14)
         axes.grid(axis="y", alpha=0.3)
-    panels[-1].set_xticks(places, scores.rows, rotation=45, ha="right", fontsize=8)
+    panels[-1].set_xticks(positions, scores.rows, rotation=45, ha="right", fontsize=8)
     return figure

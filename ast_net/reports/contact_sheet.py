@@ -1,4 +1,4 @@
-"""Aligned faces of a recording on one page, so that one sees at once whether they are right."""
+"""Draws aligned faces of a recording on one page, to see at a glance whether they are correct."""
 
 import itertools
 
@@ -9,23 +9,23 @@ from ast_net import config
 from ast_net.faces import alignment, face_track, video, video_frame
 
 _COLUMNS = 6
-# At most one tile in so many shows a frame without a face.
+# At most one in this many tiles shows a frame without a face.
 _TILES_PER_MISSING = 4
 
 
 def make(
     name: str, source: video.VideoSource, track: face_track.Track, faces: int
 ) -> matplotlib.figure.Figure:
-    """Draws a page of aligned faces with their times, evenly spread over the recording.
+    """Draws a page of aligned faces with their times, evenly spaced over the recording.
 
-    Faces are framed green. Up to a quarter of the tiles show frames without a face, framed red, as
-    whole pictures. Marks at a tile's edges point to where the eyes should be.
+    Faces have a green border. Up to a quarter of the tiles show complete frames without a face,
+    with a red border. Ticks at the edges of a tile mark where the eyes should be.
 
     Args:
       name: the recording's name.
       source: the recording's video.
-      track: where the face is in the recording's T frames.
-      faces: the number of tiles, fewer if the recording has fewer frames.
+      track: the face track over the recording's T frames.
+      faces: the number of tiles; fewer if the recording has fewer frames.
 
     Raises:
       InputError: the video cannot be read.
@@ -34,11 +34,11 @@ def make(
     rows = -(-len(chosen) // _COLUMNS)
     height = 2.3 * rows + 0.6
     figure = matplotlib.figure.Figure(figsize=(2 * _COLUMNS, height))
-    # Constrained layout takes seconds for so many tiles.
+    # The constrained layout would take seconds for this many tiles.
     figure.subplots_adjust(0.02, 0.02, 0.98, 1 - 0.6 / height, wspace=0.15, hspace=0.2)
     figure.suptitle(
         f"{name}: {track.valid.sum()} of {len(track)} frames have a face "
-        f"({track.valid.mean():.1%}); marks at the edges: where the eyes should be",
+        f"({track.valid.mean():.1%}); ticks at the edges mark where the eyes should be",
         y=1 - 0.18 / height,
     )
     for frame in itertools.islice(source.frames(), int(chosen[-1]) + 1):
@@ -50,19 +50,20 @@ def make(
 
 
 def choose(valid: np.ndarray, count: int) -> np.ndarray:
-    """Chooses frames to show, in order: some with a face and some without.
+    """Chooses frames to show, in order, some with a face and some without.
 
     Args:
-      valid: bool [T], whether a frame has a face.
+      valid: bool [T], whether each frame has a face.
       count: the maximum number of frames.
     """
     present, missing = np.flatnonzero(valid), np.flatnonzero(~valid)
+    # More frames without a face are shown if there are too few with one.
     without = _spread(missing, max(count // _TILES_PER_MISSING, count - len(present)))
     return np.sort(np.concatenate([_spread(present, count - len(without)), without]))
 
 
 def _spread(frames: np.ndarray, count: int) -> np.ndarray:
-    """Picks frames evenly out of [K], from the middle of each of `count` equal parts."""
+    """Divides frames [K] into `count` equal parts and returns the middle frame of each."""
     count = min(count, len(frames))
     return frames[((np.arange(count) + 0.5) * len(frames) / max(count, 1)).astype(int)]
 
@@ -73,7 +74,7 @@ def _draw(axes, frame: video_frame.Frame, landmarks: np.ndarray | None) -> None:
     if landmarks is None:
         axes.imshow(frame.image)
         title, colour = f"{title}, no face", "tab:red"
-        # As large as a face, with black around it.
+        # As large as an aligned face, padded with black.
         axes.set(xticks=[], yticks=[], box_aspect=1, adjustable="datalim", facecolor="black")
     else:
         axes.imshow(alignment.align_face(frame.image, landmarks, settings))

@@ -1,4 +1,4 @@
-"""A prepared data set in numbers: a row for each recording and one for each split."""
+"""Describes a prepared data set: a row of numbers for each recording and for each partition."""
 
 import math
 from collections.abc import Callable
@@ -8,19 +8,19 @@ import numpy as np
 from ast_net.records import example_format, store
 from ast_net.reports import tables
 
-# A step between two frames is irregular if it differs from the median step by more than this part.
+# A step between two frames is irregular if it differs by more than this part of the median step.
 _IRREGULAR = 0.1
 _MOMENTS: dict[str, Callable] = {"min": np.min, "mean": np.mean, "max": np.max, "sd": np.std}
 
 
 def tabulate(records: store.Records) -> tuple[list[tables.Row], list[tables.Row]]:
-    """Makes a row for each recording of each split, and one for each split over all its frames.
+    """Makes a row for each recording, and a row for each partition over all its frames.
 
-    Columns of recordings: split, recording, frames, seconds; frame_rate, 1 / the median step
-    between frames; irregular, the share of other steps, and longest_step in seconds; faces, the
-    share of frames with a face; rated, the share with all targets; and for each target the number
-    of rated frames and min, mean, max and sd of its ratings (NaN where there are none). Splits have
-    a number of recordings, and nothing of the steps.
+    Columns of a recording: split, recording, frames, seconds; frame_rate, 1 / the median step
+    between frames; irregular, the share of steps that differ from the median; longest_step, in
+    seconds; faces, the share of frames with a face; rated, the share with ratings of all targets;
+    and for each target the number of rated frames and the min, mean, max and sd of its ratings (NaN
+    if there are none). A partition has the number of recordings instead of the columns about steps.
     """
     recordings: list[tables.Row] = []
     splits: list[tables.Row] = []
@@ -59,7 +59,7 @@ def _steps(times: np.ndarray) -> tables.Row:
 
 
 def _contents(faces: np.ndarray, labels: np.ndarray, targets: tuple[str, ...]) -> tables.Row:
-    """Describes the faces [T] and labels [T, D] of a recording or a split."""
+    """Describes the faces [T] and labels [T, D] of a recording or a partition."""
     finite = np.isfinite(labels)
     row = {"faces": float(faces.mean()), "rated": float(finite.all(axis=1).mean())}
     for column, target in enumerate(targets):

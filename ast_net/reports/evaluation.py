@@ -1,4 +1,4 @@
-"""Predictions of whole recordings, and their scores as files (section 4.2)."""
+"""Predicts whole recordings and writes their scores to files (section 4.2)."""
 
 import dataclasses
 import pathlib
@@ -16,15 +16,16 @@ _STATISTICS = ("mean", "sd", "min", "max")
 
 
 @dataclasses.dataclass(frozen=True)
-class Evaluated:
-    """What was evaluated: it heads metrics.json.
+class EvaluationSetup:
+    """Which model was evaluated, and on what: the first entries of metrics.json.
 
     Attributes:
-      split: train, dev or test.
-      epoch: of the model, counted from 1.
-      selected_by: what chose that epoch: "cc", "ccc", or "last".
-      chose_epoch: whether these recordings chose it, so that their scores are optimistic.
-      reaction_delay: seconds, of each of the D targets.
+      split: the partition: train, dev or test.
+      epoch: the model's epoch, counted from 1; 0 for a baseline.
+      selected_by: how the epoch was selected: "cc", "ccc" or "last"; "none" for a baseline.
+      chose_epoch: whether the epoch was selected on these recordings, which makes their scores
+        optimistic.
+      reaction_delay: the reaction delay of each of the D targets, in seconds.
     """
 
     split: str
@@ -35,7 +36,7 @@ class Evaluated:
 
 
 class FramePredictor(Protocol):
-    """What predicts a recording frame after frame, such as `streaming.StreamingPredictor`."""
+    """A model that predicts a recording frame by frame, such as `streaming.StreamingPredictor`."""
 
     def reset(self) -> None: ...
 
@@ -45,11 +46,11 @@ class FramePredictor(Protocol):
 def predict(
     predictor: FramePredictor, segments: tf.data.Dataset
 ) -> Iterator[scoring.RecordingPrediction]:
-    """Streams each recording through the model, segment by segment.
+    """Predicts each recording, segment by segment.
 
     Args:
-      predictor: of the model; it begins anew with each recording.
-      segments: examples of `example_format.features_dict`, those of a recording in order.
+      predictor: the model; it is reset before each recording.
+      segments: examples of `example_format.features_dict`; those of a recording are in order.
     """
     for name, pieces in example_format.by_recording(segments):
         predictor.reset()
@@ -64,14 +65,14 @@ def predict(
         yield scoring.RecordingPrediction(name, *map(np.concatenate, zip(*parts)))
 
 
-def document(evaluated: Evaluated, scores: dict) -> dict[str, Any]:
-    """Returns what metrics.json holds.
+def metrics_document(setup: EvaluationSetup, scores: dict) -> dict[str, Any]:
+    """Returns the content of metrics.json.
 
     Args:
-      evaluated: the model and the recordings.
-      scores: as of `scoring.score`.
+      setup: the model and the partition.
+      scores: the result of `scoring.score`.
     """
-    return {**dataclasses.asdict(evaluated), **scores}
+    return {**dataclasses.asdict(setup), **scores}
 
 
 def write(
@@ -80,9 +81,9 @@ def write(
     """Writes metrics.json, recordings.csv and predictions.csv.
 
     Args:
-      folder: gets the files.
-      predictions: of the recordings.
-      metrics: as of `document`.
+      folder: receives the files.
+      predictions: the predictions of the recordings.
+      metrics: the result of `metrics_document`.
     """
     tables.write_json(folder / "metrics.json", metrics)
     tables.write(folder / "recordings.csv", _recording_rows(metrics), digits=None)
@@ -96,13 +97,13 @@ def write_predictions(
     targets: Sequence[str],
     reaction_delay: Sequence[float],
 ) -> None:
-    """Writes predictions.csv: a row a frame, its labels empty where there are none.
+    """Writes predictions.csv: one row per frame; missing labels are empty cells.
 
     Args:
-      folder: gets the file.
-      predictions: of the recordings.
+      folder: receives the file.
+      predictions: the predictions of the recordings.
       targets: the names of the D targets.
-      reaction_delay: seconds by which the ratings lag, of each target.
+      reaction_delay: the reaction delay of each target, in seconds.
     """
     frames = (row for p in predictions for row in _frame_rows(p, targets, reaction_delay))
     tables.write(folder / "predictions.csv", frames, digits=6)
@@ -128,7 +129,7 @@ def _frame_rows(
 ) -> Iterator[tables.Row]:
     columns = [f"{target}_{kind}" for target in targets for kind in ("label", "prediction")]
     compared = scoring.predictions_for_ratings(prediction, delays)
-    # [T, D, 2] -> [T, 2 D], each target's label beside its prediction.
+    # [T, D, 2] -> [T, 2 D], with each target's label next to its prediction.
     values = np.stack([prediction.labels, compared], axis=-1).reshape(len(compared), -1)
     for frame, row in enumerate(values.tolist()):
         yield {
@@ -141,13 +142,21 @@ def _frame_rows(
 
 
 def format_table(metrics: dict) -> str:
-    """Formats the scores for a terminal: a row for each protocol, target and metric.
+    """Formats the scores as two tables of text.
+
+    The first has a row for each protocol, target and metric. The second has the number of frames,
+    the share of them with a face, and the mean absolute step from one frame to the next.
+
+    `seen` is left out if all its scores equal those of `rated`.
 
     Args:
-      metrics: as of `document`.
+      metrics: the result of `metrics_document`.
     """
+    protocols = dict(metrics["protocols"])
+    if protocols["seen"] == protocols["rated"]:
+        del protocols["seen"]
     rows = []
-    for protocol, targets in metrics["protocols"].items():
+    for protocol, targets in protocols.items():
         for target, row in targets.items():
             for metric in scoring.METRICS:
                 values = row[metric]
@@ -158,50 +167,54 @@ def format_table(metrics: dict) -> str:
                         "target": target,
                         "metric": metric,
                         **{name: values[name] for name in _STATISTICS},
-                        "95 % from": low,
-                        "to": high,
+                        "95 % CI low": low,
+                        "high": high,
                         "concatenated": values["concatenated"],
                     }
                 )
-    steps = [
+    smoothness = [
         {
             "protocol": protocol,
             "target": target,
             "frames": row["frames"],
             "with face": row["face"],
-            "step of labels": row["smoothness"]["labels"],
-            "step of predictions": row["smoothness"]["predictions"],
+            "label step": row["smoothness"]["labels"],
+            "prediction step": row["smoothness"]["predictions"],
         }
-        for protocol, targets in metrics["protocols"].items()
+        for protocol, targets in protocols.items()
         for target, row in targets.items()
         if target != scoring.AVERAGE
     ]
-    return f"{tables.text(rows)}\n\n{tables.text(steps, {'with face': 3, 'step of labels': 5, 'step of predictions': 5})}"
+    digits = {"with face": 3, "label step": 5, "prediction step": 5}
+    return f"{tables.text(rows)}\n\n{tables.text(smoothness, digits)}"
 
 
 def remarks(metrics: dict, dataset: str) -> Iterator[str]:
-    """Yields what a reader of the scores must know, a sentence each.
+    """Yields remarks that a reader of the scores needs.
 
     Args:
-      metrics: as of `document`.
-      dataset: whose recordings they are.
+      metrics: the result of `metrics_document`.
+      dataset: the name of the data set.
     """
     split = metrics["split"]
     if metrics["chose_epoch"]:
         yield (
-            f"{split} chose the epoch ({metrics['epoch']}, by its {metrics['selected_by'].upper()}): these "
-            "scores are optimistic; report those of recordings that nothing was chosen by"
+            f"epoch {metrics['epoch']} was chosen by its {metrics['selected_by'].upper()} on "
+            f"{split}, so these scores are optimistic: evaluate on other recordings"
         )
     if metrics["selected_by"] == "last":
-        yield f"the model is that of the last epoch, {metrics['epoch']}: nothing chose it"
+        yield f"this is the model of the last epoch, {metrics['epoch']}; no best epoch was chosen"
     rated = metrics["protocols"]["rated"]
     for target, row in rated.items():
         if target == scoring.AVERAGE:
             continue
         if row["left_out"]:
             yield (
-                f"{target}: no CC for {', '.join(row['left_out'])} (constant ratings, or fewer rated frames "
-                "than one clip lasts); left out of the scores over recordings"
+                f"{target}: no CC for {', '.join(row['left_out'])} (constant ratings, or rated "
+                "frames that last for less than one clip): left out of the means"
             )
         if row["constant"]:
-            yield f"{target}: constant predictions in {row['constant']} recordings of {dataset}: CC 0"
+            yield (
+                f"{target}: the predictions are constant in {row['constant']} recordings of "
+                f"{dataset}, which counts as CC 0"
+            )

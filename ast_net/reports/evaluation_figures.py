@@ -1,4 +1,4 @@
-"""The paper's figures of one's own predictions (Figures 2 to 6)."""
+"""Draws the predictions of an evaluation as in the paper's Figures 2 to 6."""
 
 import pathlib
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ from ast_net.temporal import scoring
 def write(
     folder: pathlib.Path, predictions: Sequence[scoring.RecordingPrediction], metrics: dict
 ) -> None:
-    """Writes a figure over time for each recording, and one of the distribution of their CC.
+    """Writes a figure over time for each recording, and one with the distribution of their CC.
 
     Args:
-      folder: gets the figures.
-      predictions: of the recordings.
-      metrics: as of `evaluation.document`.
+      folder: receives the figures.
+      predictions: the predictions of the recordings.
+      metrics: the result of `evaluation.metrics_document`.
     """
     for prediction in predictions:
         figures.save(series_figure(prediction, metrics), folder / f"{prediction.recording}.png")
@@ -29,13 +29,13 @@ def write(
 def series_figure(
     prediction: scoring.RecordingPrediction, metrics: dict
 ) -> matplotlib.figure.Figure:
-    """Draws ratings, and the predictions that they are compared with, over the time of the ratings.
+    """Draws the ratings, and the predictions they are compared with, over the rating times.
 
-    The predictions stand while no face is seen; these times are shaded.
+    While no face is visible, the last prediction is held and the background is grey.
 
     Args:
-      prediction: of a recording.
-      metrics: as of `evaluation.document`.
+      prediction: the predictions of a recording.
+      metrics: the result of `evaluation.metrics_document`.
     """
     scores = metrics["recordings"][prediction.recording]["rated"]
     targets = [target for target in scores if target != scoring.AVERAGE]
@@ -47,9 +47,10 @@ def series_figure(
         figures.draw_series(axes, times, predicted, figures.median_filtered(times, predicted))
         labels = prediction.labels[:, column]
         axes.plot(times, labels, color="0.25", lw=1.4, ls="--", label="gold standard")
-        for stretch in np.ma.clump_masked(np.ma.array(times, mask=~prediction.face)):
-            end = times[min(stretch.stop, len(times) - 1)]
-            axes.axvspan(times[stretch.start], end, color="0.9", lw=0, zorder=0)
+        # Each gap is a slice of consecutive frames without a face.
+        for gap in np.ma.clump_masked(np.ma.array(times, mask=~prediction.face)):
+            end = times[min(gap.stop, len(times) - 1)]
+            axes.axvspan(times[gap.start], end, color="0.9", lw=0, zorder=0)
         cc = scores[target]["cc"]
         title = f"{target}, CC {'n/a' if cc is None else f'{cc:.3f}'}"
         axes.set_title(title, loc="left", fontsize=10)
@@ -58,10 +59,10 @@ def series_figure(
 
 
 def distribution_figure(metrics: dict) -> matplotlib.figure.Figure:
-    """Draws the histogram of the recordings' CC, a panel for each target (the paper's Figure 6).
+    """Draws a histogram of the recordings' CC for each target (the paper's Figure 6).
 
     Args:
-      metrics: as of `evaluation.document`.
+      metrics: the result of `evaluation.metrics_document`.
     """
     targets = [target for target in metrics["protocols"]["rated"] if target != scoring.AVERAGE]
     figure = matplotlib.figure.Figure(figsize=(5 * len(targets), 3.2), layout="constrained")

@@ -1,4 +1,4 @@
-"""What figures share: panels over time, the median filter, saving."""
+"""Functions that several figures share: panels over time, the median filter, saving."""
 
 import pathlib
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import scipy.ndimage
 
 from ast_net import files
 
-# Seconds of the median filter of the figures. As in the paper, no metric is computed from it.
+# Length of the median filter in figures, in seconds. As in the paper, no metric uses it.
 MEDIAN_SECONDS = 2.0
 RAW_COLOUR, FILTERED_COLOUR = "tab:orange", "tab:blue"
 
@@ -18,7 +18,7 @@ RAW_COLOUR, FILTERED_COLOUR = "tab:orange", "tab:blue"
 def time_panels(
     title: str, labels: Sequence[str]
 ) -> tuple[matplotlib.figure.Figure, list[matplotlib.axes.Axes]]:
-    """Makes a page of panels over the same seconds, one below the other, one for each label."""
+    """Makes a figure with one panel per label, stacked over a common time axis in seconds."""
     figure = matplotlib.figure.Figure(figsize=(10, 2.6 * len(labels)), layout="constrained")
     figure.suptitle(title)
     panels = list(figure.subplots(len(labels), 1, sharex=True, squeeze=False)[:, 0])
@@ -37,12 +37,12 @@ def draw_series(
     alpha: float = 0.7,
     labels: tuple[str | None, str | None] = ("prediction", "median-filtered"),
 ) -> None:
-    """Draws a prediction [T] at times [T] in seconds, raw and filtered; NaN leaves a gap.
+    """Draws a raw and a filtered prediction [T] at times [T] in seconds; NaN leaves a gap.
 
     Args:
-      axes: where to draw.
-      times, raw, filtered: the series.
-      colours, labels: of the raw and of the filtered series.
+      axes: the axes to draw on.
+      times, raw, filtered: the times and the two series.
+      colours, labels: those of the raw and of the filtered series.
       alpha: the opacity of the raw series.
     """
     axes.plot(times, raw, color=colours[0], lw=0.6, alpha=alpha, label=labels[0])
@@ -51,13 +51,14 @@ def draw_series(
 
 
 def median_filtered(times: np.ndarray, series: np.ndarray) -> np.ndarray:
-    """Filters a series [T] at times [T] in seconds by its median over MEDIAN_SECONDS."""
+    """Filters a series [T] at times [T], in seconds, with a median over MEDIAN_SECONDS."""
     step = np.median(np.diff(times)) if len(times) > 1 else 1.0
+    # An odd number of frames, so that the window is centred on its frame.
     window = max(1, round(MEDIAN_SECONDS / step)) // 2 * 2 + 1
     return scipy.ndimage.median_filter(series, window, mode="nearest")
 
 
 def save(figure: matplotlib.figure.Figure, path: pathlib.Path) -> None:
-    """Writes a figure, whole or not at all."""
+    """Saves a figure; the file appears whole or not at all."""
     with files.whole(path) as temporary:
         figure.savefig(temporary, dpi=120)

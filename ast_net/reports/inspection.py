@@ -1,12 +1,12 @@
-"""A prepared data set for inspection: tables, agreement between raters, contact sheets."""
+"""Describes a prepared data set: tables, agreement between raters, contact sheets."""
 
 import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-import tqdm
+from absl import logging
 
-from ast_net import config
+from ast_net import config, screen
 from ast_net.datasets import reader
 from ast_net.faces import face_track, video
 from ast_net.records import catalogue, store
@@ -14,11 +14,11 @@ from ast_net.reports import contact_sheet, description, figures, rater_report, t
 
 
 def describe(settings: config.Preparation, output: config.Description) -> None:
-    """Describes a data set, which is prepared if need be: prints tables and writes them to a folder.
+    """Prints tables about a data set and writes them to a folder; prepares the data if necessary.
 
-    Writes recordings.csv, splits.csv and description.json; if the source is there and has the
-    ratings of each rater, also agreement.csv, pairs.csv and agreement.png; and a page of faces for
-    each recording, faces/NAME.png, with _ for a / in its name.
+    Writes recordings.csv, splits.csv and description.json. If the data set's folder is given, also
+    writes a page of faces for each recording, faces/NAME.png (with _ for / in the name), and, if it
+    has the ratings of each rater, agreement.csv, pairs.csv and agreement.png.
     """
     records = store.prepare(settings)
     default = f"{settings.data_dir}/description/{settings.dataset}"
@@ -26,33 +26,39 @@ def describe(settings: config.Preparation, output: config.Description) -> None:
     recordings, splits = description.tabulate(records)
     tables.write(folder / "recordings.csv", recordings)
     tables.write(folder / "splits.csv", splits)
-    print(f"{records.dataset}, prepared in {records.folder}\n")
+    print(f"{records.dataset}, prepared in {screen.shown(records.folder)}\n")
     for table in (splits, recordings):
         print(tables.text([_compact(row, records.targets) for row in table]) + "\n")
     document: dict[str, Any] = {"dataset": records.dataset, "records": str(records.folder)}
     document |= {"splits": splits, "recordings": recordings}
+    names = ["recordings.csv", "splits.csv", "description.json"]
     source_reader = catalogue.data_set(settings).reader(settings)
     if not source_reader.has_folder() or not source_reader.OF_VIDEOS:
-        print("no rater agreement and no faces: they need the folder of the videos, --manual_dir")
+        logging.info(
+            "no rater agreement and no faces: give the folder of the videos as `manual_dir`"
+        )
     else:
         parts = source_reader.sources(source_reader.folder()).values()
         sources = [source for part in parts for source in part]
         document["agreement"] = _agreement(sources, folder)
-        for source in tqdm.tqdm(sources, "faces", leave=False) if output.faces else ():
+        drawn = sources if output.faces else []
+        names += ["agreement.csv", "pairs.csv", "agreement.png"] if document["agreement"] else []
+        names += ["faces/"] if drawn else []
+        for source in screen.counted(drawn, "drawing faces", len(drawn), "recordings"):
             film = video.open_video(source.video)
             cache = pathlib.Path(settings.data_dir, "tracks")
             track = face_track.cached_track(film, cache, config.Tracking())
             page = contact_sheet.make(source.name, film, track, output.faces)
             figures.save(page, folder / "faces" / f"{source.name.replace('/', '_')}.png")
     tables.write_json(folder / "description.json", document)
-    print(f"\nsee {folder}")
+    screen.wrote(folder, *names)
 
 
 def _agreement(sources: Sequence[reader.Source], folder: pathlib.Path) -> list[tables.Row]:
-    """Prints and writes how well the raters agree: a row for each recording and target."""
+    """Prints and writes how well raters agree; returns a row for each recording and target."""
     rated = {s.name: s.read_raters() for s in sources if s.read_raters is not None}
     if not rated:
-        print("no rater agreement: this data set lacks the ratings of each rater")
+        logging.info("no rater agreement: this data set has no ratings of individual raters")
         return []
     rows, pairs = rater_report.tabulate(rated)
     tables.write(folder / "agreement.csv", rows)
@@ -64,7 +70,7 @@ def _agreement(sources: Sequence[reader.Source], folder: pathlib.Path) -> list[t
 
 
 def _compact(row: tables.Row, targets: Sequence[str]) -> tables.Row:
-    """Brings the moments of each target into one cell, for a terminal."""
+    """Joins the statistics of each target in one cell, to fit the terminal."""
     compact = {k: v for k, v in row.items() if not k.startswith(tuple(f"{t}_" for t in targets))}
     for target in targets:
         values = [row[f"{target}_{kind}"] for kind in ("min", "mean", "max", "sd")]

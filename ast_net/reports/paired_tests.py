@@ -1,6 +1,6 @@
-"""Whether one loss does better than another over the same recordings.
+"""Tests whether one loss gives a higher CC than another on the same recordings.
 
-Seeds are averaged first: they are repetitions, not recordings.
+Seeds are averaged first, because they are repetitions and not independent recordings.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,18 +9,18 @@ from typing import NamedTuple
 import numpy as np
 import scipy.stats
 
-# Below so many recordings no p can be small: with five, the smallest is 1/16.
+# With fewer recordings, p cannot be small: with five, the smallest possible p is 1/16.
 MIN_RECORDINGS = 6
 
 
 class Difference(NamedTuple):
-    """How a row differs from the reference.
+    """The difference between a row and the reference row.
 
     Attributes:
-      recordings: how many have a CC in both.
-      mean: of the differences, row - reference; NaN without a recording.
-      better: in how many recordings the row is better.
-      p: of Wilcoxon's signed-rank test, two-sided; None below MIN_RECORDINGS.
+      recordings: the number of recordings with a CC in both rows.
+      mean: the mean difference of CC, row - reference; NaN without recordings.
+      better: the number of recordings in which the row has the higher CC.
+      p: p of Wilcoxon's two-sided signed-rank test; None below MIN_RECORDINGS.
       adjusted: p after Holm's correction for the number of rows.
     """
 
@@ -34,11 +34,11 @@ class Difference(NamedTuple):
 def compare(
     rows: Mapping[str, Mapping[str, float]], reference: Mapping[str, float]
 ) -> dict[str, Difference]:
-    """Compares rows with a reference, recording by recording.
+    """Compares rows with a reference row, recording by recording.
 
     Args:
-      rows: {row: {recording: CC, the mean over seeds}}.
-      reference: {recording: CC, the mean over seeds}.
+      rows: {row: {recording: mean CC over seeds}}.
+      reference: {recording: mean CC over seeds}.
     """
     paired = {}
     for row, values in rows.items():
@@ -59,9 +59,10 @@ def compare(
 
 
 def wilcoxon(differences: np.ndarray) -> float:
-    """Returns p of Wilcoxon's signed-rank test (Biometrics 1, 1945), two-sided; 1 if all are 0.
+    """Returns p of Wilcoxon's two-sided signed-rank test (Biometrics 1, 1945).
 
-    Exact up to 50 differences without ties; zeros are dropped.
+    p is exact for up to 50 differences without ties. Zeros are dropped; if all differences are 0, p
+    is 1.
 
     Args:
       differences: [n].
@@ -72,9 +73,10 @@ def wilcoxon(differences: np.ndarray) -> float:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Returns p adjusted for their number (Holm, Scand. J. of Statistics 6, 1979), in their order.
+    """Returns p-values corrected for their number (Holm, Scand. J. of Statistics 6, 1979).
 
-    The k-th smallest of m, from 0, is multiplied by m - k; none is below a smaller one, or above 1.
+    The k-th smallest of m p-values, counted from 0, is multiplied by m - k. The results are then
+    raised where necessary to keep the order, and limited to 1.
     """
     order = np.argsort(p, kind="stable")
     factors = len(p) - np.arange(len(p))

@@ -1,13 +1,13 @@
-"""The figures that the paper prints: Tables 1 to 4 of Wang and Hsu, AST-Net, BMVC 2017.
+"""The numbers published in Tables 1 to 4 of Wang and Hsu, AST-Net, BMVC 2017.
 
-CC is over recordings. Nothing here was computed by this package.
+CC is computed for each recording. No number here was computed by this package.
 """
 
 from typing import NamedTuple
 
 
 class LossRow(NamedTuple):
-    """A row of Table 1: the largest, the smallest and the mean CC over recordings."""
+    """A row of Table 1: maximum, minimum and mean CC over recordings."""
 
     highest: float
     lowest: float
@@ -15,7 +15,7 @@ class LossRow(NamedTuple):
 
 
 class Method(NamedTuple):
-    """A row of Tables 2 to 4: mean CC over recordings; the average as it is printed."""
+    """A row of Tables 2 to 4: mean CC over recordings, and the average as printed."""
 
     name: str
     arousal: float
@@ -27,12 +27,12 @@ class Comparison(NamedTuple):
     """One of Tables 2 to 4.
 
     Attributes:
-      number: of the table.
-      dataset: as `dataset` has it.
-      title: data set and partition, in words.
+      number: the number of the table.
+      dataset: the name of the data set in `config.DATASETS`.
+      title: data set and partition in words.
       split: the partition, dev or test.
-      modality: what the methods saw, as far as the paper says.
-      methods: in the order of the paper, its own last.
+      modality: the input of the methods, as far as the paper describes it.
+      methods: the methods in the paper's order; its own is last.
     """
 
     number: int
@@ -57,7 +57,7 @@ TABLE_1 = {
     "La+T+Lo+G": LossRow(0.7931, 0.1864, 0.5047),
     "La+T+Lo+G+S": LossRow(0.8789, 0.2337, 0.5874),
 }
-# Section 4.4 on Figure 6: "over 70 % of videos have CC > 0.5", with the whole loss.
+# Section 4.4 on Figure 6: "over 70 % of videos have CC > 0.5", with the full loss.
 FIGURE_6_THRESHOLD, FIGURE_6_SHARE = 0.5, 0.7
 
 COMPARISONS = (
@@ -66,7 +66,7 @@ COMPARISONS = (
         "avec2012",
         "AVEC2012, development set",
         "dev",
-        "mostly audio and video; the paper's own video alone",
+        "most methods use audio and video, AST-Net only video",
         (
             Method("Stepwise HMM [20]", 0.3964, 0.2348, 0.3156),
             Method("Fuzzy System [30]", 0.52, 0.47, 0.495),
@@ -79,7 +79,7 @@ COMPARISONS = (
         "avec2012",
         "AVEC2012, test set",
         "test",
-        "mostly audio and video; the paper's own video alone",
+        "most methods use audio and video, AST-Net only video",
         (
             Method("Stepwise HMM [20]", 0.3248, 0.1825, 0.25365),
             Method("Correlated Spaces [18]", 0.46, 0.2, 0.33),
@@ -98,7 +98,7 @@ COMPARISONS = (
         "recola",
         "RECOLA, development set (9 recordings)",
         "dev",
-        "video alone",
+        "only video",
         (
             Method("AVEC 2015 baseline (appearance) [26]", 0.183, 0.358, 0.2705),
             Method("AVEC 2015 baseline (geometric) [26]", 0.361, 0.423, 0.392),

@@ -1,4 +1,4 @@
-"""Agreement between the raters of a data set: tables and a figure."""
+"""Reports the agreement between the raters of a data set: tables and a figure."""
 
 import math
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from ast_net.datasets import agreement, annotations
 from ast_net.reports import tables
 from ast_net.temporal import metrics
 
-# More names than this along an axis, or more rows of numbers in a matrix, cannot be read.
+# More names on an axis, or more rows of numbers in a matrix, would be unreadable.
 _MAX_NAMES = 60
 _MAX_NUMBERS = 10
 _MEASURES = {"cc": ("CC", "o"), "ccc": ("CCC", "s"), "alpha": ("alpha", "D")}
@@ -19,10 +19,11 @@ _MEASURES = {"cc": ("CC", "o"), "ccc": ("CCC", "s"), "alpha": ("alpha", "D")}
 def tabulate(
     rated: Mapping[str, Mapping[str, annotations.Ratings]],
 ) -> tuple[list[tables.Row], list[tables.Row]]:
-    """Makes a row for each recording and target, and one for each of its pairs of raters.
+    """Makes a row for each recording and target, and a row for each of its pairs of raters.
 
-    Pairs have CC and CCC where both have rated. Recordings have their means over the pairs (a pair
-    without a common frame, or with a constant rater, is left out) and Cronbach's alpha.
+    A pair has the CC and CCC over the times that both raters rated. A recording has the means over
+    its pairs and Cronbach's alpha; pairs without a common time or with a constant rater are left
+    out.
 
     Args:
       rated: {recording: {target: ratings}}.
@@ -54,7 +55,7 @@ def _pairs(ratings: annotations.Ratings) -> list[tables.Row]:
 
 
 def figure(summary_rows: list[tables.Row], pair_rows: list[tables.Row]) -> matplotlib.figure.Figure:
-    """Draws two panels for each target: the CCC of each pair of raters, and every recording."""
+    """Draws two panels for each target: the CCC of each pair of raters, and all recordings."""
     targets = list(dict.fromkeys(row["target"] for row in summary_rows))
     page = matplotlib.figure.Figure(figsize=(12, 3.6 * len(targets)), layout="constrained")
     grid = page.add_gridspec(len(targets), 2, width_ratios=[1, 2])
@@ -79,12 +80,13 @@ def figure(summary_rows: list[tables.Row], pair_rows: list[tables.Row]) -> matpl
 
 
 def _draw_pairs(axes, compared: list[tables.Row], target: str) -> None:
-    """Draws the matrix of raters [r, s] with the mean CCC over recordings of each pair."""
+    """Draws a symmetric matrix with the mean CCC over recordings of each pair of raters."""
     raters = sorted({pair[side] for pair in compared for side in ("rater", "other")})
     total, count = np.zeros((2, len(raters), len(raters)))
     for pair in compared:
         sides = [raters.index(pair["rater"]), raters.index(pair["other"])]
         if not math.isnan(pair["ccc"]):
+            # Both [r, s] and [s, r].
             total[sides, sides[::-1]] += pair["ccc"]
             count[sides, sides[::-1]] += 1
     values = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)

@@ -1,4 +1,4 @@
-"""The scores of a reproduction's runs: read from their metrics.json, and brought together."""
+"""Reads the scores of a reproduction's runs from their metrics.json and combines them."""
 
 import dataclasses
 import json
@@ -12,18 +12,20 @@ from ast_net import files
 from ast_net.reports import paired_tests, paper, tables
 from ast_net.temporal import scoring
 
-# The headline of an evaluation, as the challenges score.
+# The protocol that the report uses: scoring as in the challenges.
 PROTOCOL = "rated"
 
 
 @dataclasses.dataclass(frozen=True)
 class RunEvaluation:
-    """Where a run's evaluation of a partition lies; several folds of a row and seed are one series.
+    """The location of a run's evaluation on one partition.
+
+    The folds of a cross-validation share a row and a seed; `Scores` combines their recordings.
 
     Attributes:
-      row: what was compared, one of `config.ROWS`.
-      seed: of the run; 0 for what is not drawn by chance.
-      folder: with metrics.json and predictions.csv.
+      row: one of `config.ROWS`.
+      seed: the seed of the run; 0 for a baseline, which is not random.
+      folder: the folder that contains metrics.json and predictions.csv.
     """
 
     row: str
@@ -32,21 +34,21 @@ class RunEvaluation:
 
 
 class Scores:
-    """The scores of all rows and seeds over the recordings of one partition.
+    """The scores of all rows and seeds on the recordings of one partition.
 
     Attributes:
-      split: train, dev or test.
-      evaluations: what was read.
-      targets: the names of the targets, and then the average.
-      chose_epoch: whether these recordings chose the epochs of the trained rows.
-      reaction_delay: seconds, of each target; of the first fold.
+      split: the partition: train, dev or test.
+      evaluations: the evaluations that were read.
+      targets: the names of the targets, followed by "average".
+      chose_epoch: whether the epochs of the trained rows were chosen on these recordings.
+      reaction_delay: the reaction delay of each target in the first fold, in seconds.
     """
 
     def __init__(self, evaluations: Sequence[RunEvaluation]) -> None:
         """Reads the metrics of the runs.
 
         Args:
-          evaluations: of the same recordings for each row and seed.
+          evaluations: the evaluations; all rows and seeds have the same recordings.
 
         Raises:
           InputError: a file is missing or damaged.
@@ -73,7 +75,7 @@ class Scores:
 
     @property
     def rows(self) -> list[str]:
-        """What was compared, in the order in which it was given."""
+        """The names of the rows, in the given order."""
         return list(dict.fromkeys(row for row, _ in self._by_run))
 
     @property
@@ -87,47 +89,48 @@ class Scores:
         return max(len(self.runs(row)) for row in self.rows)
 
     def runs(self, row: str) -> list[dict[str, Any]]:
-        """Returns {recording: {target: `scoring.score_recording`}} for each seed of a row."""
+        """Returns {recording: {target: result of `scoring.score_recording`}} for each seed."""
         return [run for (name, _), run in self._by_run.items() if name == row]
 
     def epochs(self, row: str) -> tuple[int, int]:
-        """Returns the earliest and the latest epoch that was chosen in the runs of a row."""
+        """Returns the earliest and the latest of the epochs chosen in the runs of a row."""
         return min(self._epochs[row]), max(self._epochs[row])
 
     def values(self, row: str, target: str, metric: str = "cc") -> list[dict[str, float]]:
-        """Returns {recording: value} for each seed, without recordings where it is undefined."""
+        """Returns {recording: value} for each seed, without undefined values."""
         runs = [
             {name: scores[target][metric] for name, scores in run.items()} for run in self.runs(row)
         ]
         return [{n: value for n, value in run.items() if value is not None} for run in runs]
 
-    def over_seeds(self, row: str, target: str, metric: str = "cc") -> dict[str, float]:
-        """Returns the mean over seeds of each recording."""
+    def mean_over_seeds(self, row: str, target: str, metric: str = "cc") -> dict[str, float]:
+        """Returns {recording: mean over seeds}."""
         runs = self.values(row, target, metric)
         return {
             name: float(np.mean([run[name] for run in runs if name in run]))
             for name in dict.fromkeys(name for run in runs for name in run)
         }
 
-    def row(self, row: str, target: str) -> tables.Row:
-        """Summarises a row: each figure over recordings first, then its mean over seeds.
+    def summary(self, row: str, target: str) -> tables.Row:
+        """Summarises a row: statistics over recordings for each seed, then their mean over seeds.
 
-        `sd` is of the mean CC over seeds (n - 1 in the denominator), `above` the share of
-        recordings whose CC, the mean over seeds, is above 0.5. The steps are the mean absolute
-        differences of neighbouring frames, of the predictions and of the gold standard.
+        `sd` is the standard deviation of the mean CC over seeds (n - 1 in the denominator). `above`
+        is the share of recordings whose mean CC over seeds is above 0.5. `prediction_step` and
+        `label_step` are the mean absolute differences between consecutive frames of the predictions
+        and of the gold standard.
         """
         cc = [list(run.values()) for run in self.values(row, target)]
         means = [float(np.mean(values)) for values in cc if values]
-        over_seeds = list(self.over_seeds(row, target).values())
+        seed_means = list(self.mean_over_seeds(row, target).values())
         result: tables.Row = {
             "row": row,
             "seeds": len(cc),
-            "recordings": len(over_seeds),
+            "recordings": len(seed_means),
             "max": _mean([max(values) for values in cc if values]),
             "min": _mean([min(values) for values in cc if values]),
             "mean": _mean(means),
             "sd": float(np.std(means, ddof=1)) if len(means) > 1 else None,
-            "above": _mean([float(value > paper.FIGURE_6_THRESHOLD) for value in over_seeds]),
+            "above": _mean([float(value > paper.FIGURE_6_THRESHOLD) for value in seed_means]),
         }
         for metric in ("ccc", "rmse"):
             runs = self.values(row, target, metric)
@@ -145,12 +148,12 @@ class Scores:
         return result
 
     def differences(self, target: str, reference: str) -> dict[str, paired_tests.Difference]:
-        """Compares each row with a reference row, over recordings."""
-        others = {row: self.over_seeds(row, target) for row in self.rows if row != reference}
-        return paired_tests.compare(others, self.over_seeds(reference, target))
+        """Compares each other row with a reference row, recording by recording."""
+        others = {row: self.mean_over_seeds(row, target) for row in self.rows if row != reference}
+        return paired_tests.compare(others, self.mean_over_seeds(reference, target))
 
     def long_table(self) -> Iterator[tables.Row]:
-        """Yields a row for each run, recording and target, for R and spreadsheets."""
+        """Yields a row for each run, recording and target (long format, as R expects)."""
         for (row, seed), run in self._by_run.items():
             for recording, targets in run.items():
                 for target, scores in targets.items():

@@ -1,4 +1,4 @@
-"""Tables, whose rows have the same columns: as CSV, for a terminal, and as JSON."""
+"""Writes tables as CSV and JSON, and formats them as text and Markdown."""
 
 import contextlib
 import csv
@@ -13,8 +13,8 @@ from ast_net import files
 
 # A cell is a str, int, bool, float or None.
 Row = dict[str, Any]
-# Digits after the decimal point of a float, for all columns or for some by name. Where there are
-# none (None, or a column without its own number) floats are written so that they read back equal.
+# Digits after the decimal point of a float: a number for all columns, or numbers by column name.
+# Without a number (None, or a column that is not named), floats are written with all digits.
 Digits = int | Mapping[str, int] | None
 
 
@@ -22,13 +22,13 @@ Digits = int | Mapping[str, int] | None
 def csv_writer(
     path: str | pathlib.Path, columns: Sequence[str], digits: Digits = None
 ) -> Iterator[Callable[[Mapping[str, Any]], None]]:
-    """Gives a function that adds a row of these columns to a CSV file, in constant memory.
+    """Yields a function that appends a row to a CSV file, in constant memory.
 
-    None and NaN give an empty cell, True and False give 1 and 0. The file appears when the `with`
-    ends without an error; otherwise nothing of it remains, and an older file stays as it was.
+    None and NaN become empty cells, True and False become 1 and 0. The file appears when the `with`
+    block ends without an error; otherwise an older file is kept unchanged.
 
     Raises:
-      ValueError: a row has other columns.
+      ValueError: a row has different columns.
       OSError: the disk is full or read-only.
     """
     by_column = {name: _digits_of(digits, name) for name in columns}
@@ -48,7 +48,7 @@ def csv_writer(
 
 
 def write(path: str | pathlib.Path, rows: Iterable[Mapping[str, Any]], digits: Digits = 4) -> None:
-    """Writes rows as CSV, in the order of the first row's columns; see `csv_writer`."""
+    """Writes rows as CSV with the columns of the first row; see `csv_writer`."""
     rows = iter(rows)
     first = list(itertools.islice(rows, 1))
     columns = [name for row in first for name in row]
@@ -58,16 +58,20 @@ def write(path: str | pathlib.Path, rows: Iterable[Mapping[str, Any]], digits: D
 
 
 def text(rows: Sequence[Mapping[str, Any]], digits: Digits = 4) -> str:
-    """Formats rows as a table for a terminal: columns aligned right, n/a for None and NaN."""
+    """Formats rows as a text table with right-aligned columns; None and NaN become n/a.
+
+    Columns that have n/a in every row are left out.
+    """
     lines = [list(rows[0])]
     for row in rows:
         lines.append([_cell(v, _digits_of(digits, name), "n/a") for name, v in row.items()])
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    return "\n".join("  ".join(map(str.rjust, line, widths)) for line in lines)
+    columns = [column for column in zip(*lines) if {*column[1:]} != {"n/a"}]
+    widths = [max(map(len, column)) for column in columns]
+    return "\n".join("  ".join(map(str.rjust, line, widths)) for line in zip(*columns))
 
 
 def markdown(rows: Sequence[Mapping[str, Any]], digits: Digits = 4) -> str:
-    """Formats rows as a table in Markdown, with empty cells for None and NaN."""
+    """Formats rows as a Markdown table; None and NaN become empty cells."""
     lines = [list(rows[0]), ["---"] * len(rows[0])]
     for row in rows:
         lines.append([_cell(v, _digits_of(digits, name), "") for name, v in row.items()])
@@ -75,8 +79,8 @@ def markdown(rows: Sequence[Mapping[str, Any]], digits: Digits = 4) -> str:
 
 
 def write_json(path: str | pathlib.Path, document: dict[str, Any]) -> None:
-    """Writes a document as JSON, with null for NaN, which JSON lacks."""
-    # `dumps` writes NaN, and `loads` makes None of it; an infinity is a mistake, and raises KeyError.
+    """Writes a document as JSON, with null in place of NaN, which JSON does not have."""
+    # `dumps` writes NaN and `loads` turns it into None. An infinity is a bug and raises KeyError.
     document = json.loads(json.dumps(document), parse_constant={"NaN": None}.__getitem__)
     with files.whole(path) as temporary:
         temporary.write_text(json.dumps(document, indent=2) + "\n")
@@ -90,6 +94,6 @@ def _cell(value: Any, digits: int | None, missing: str) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return missing
     if isinstance(value, float):
-        # z: what is rounded to 0 has no sign.
+        # z: a number that is rounded to 0 loses its sign.
         return repr(float(value)) if digits is None else f"{value:z.{digits}f}"
     return str(int(value)) if isinstance(value, bool) else str(value)

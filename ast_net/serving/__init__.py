@@ -1,1 +1,1 @@
-"""Exports the networks for servers and other runtimes; clients of such servers."""
+"""Exports the networks for servers and other runtimes, and has clients for such servers."""

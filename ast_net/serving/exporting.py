@@ -1,20 +1,20 @@
-"""Exports a model as a version on disk, whole or not at all."""
+"""Exports a model to a version's folder, which appears whole or not at all."""
 
 import pathlib
 
-from ast_net import config
+from ast_net import config, screen
 from ast_net.serving import formats, model_card, saved_model, served_model, version
 
 
 def export(settings: config.Export) -> None:
-    """Exports a run's model, or the one that comes with the package, and prints what it offers.
+    """Exports the model of a run, or the package's own, and prints its signatures.
 
     Raises:
-      InputError: the version exists or is not a number, the format cannot be written, or what is to
-        be exported is missing or damaged.
+      InputError: the version exists or its name is not a number, the format cannot be written, or
+        the model is missing or damaged.
     """
     is_saved_model = settings.format == "saved_model"
-    # A server that finds another format among its versions would fail.
+    # TensorFlow Serving fails if one of its versions is in another format, so these go elsewhere.
     suffix = "" if is_saved_model else f"_{settings.format}"
     export_dir = settings.export_dir or f"models/ast_net{suffix}/1"
     version.check(export_dir)
@@ -30,4 +30,5 @@ def export(settings: config.Export) -> None:
             formats.write(folder, exported, settings.format)
         model_card.write(folder / "assets" if is_saved_model else folder, spec, settings.workdir)
     size = sum(file.stat().st_size for file in pathlib.Path(export_dir).rglob("*"))
-    print(f"{spec.backbone}, {size / 1e6:.0f} MB: see {export_dir}")
+    print(f"{spec.backbone}, {size / 1e6:.0f} MB")
+    screen.wrote(export_dir)

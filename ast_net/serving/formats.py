@@ -1,10 +1,11 @@
-"""Exports the networks for ONNX Runtime, OpenVINO and LiteRT, through Keras' own converters.
+"""Exports the networks for ONNX Runtime, OpenVINO and LiteRT, by Keras's own converters.
 
-None of them holds several functions in one file as a SavedModel does, so there are up to three:
+A SavedModel holds several functions, a file of these formats only one. So there are up to three:
 - temporal and step: the graphs of `temporal_graphs`.
-- cnn: faces [B, 224, 224, 3] uint8 RGB -> fc6 [B, F], and posteriors [B, 7] where there is a head.
-B is free, and N except in LiteRT. Everything is float32. A row of zeros in features is a frame
-without a face. Converting to ONNX takes fifty times the memory of the weights: 24 GB for VGG-16.
+- cnn: faces [B, 224, 224, 3] uint8 RGB -> fc6 [B, F], and posteriors [B, 7] if there is a head.
+Everything is float32. B may be any number, and so may N except in LiteRT. A row of zeros in the
+features is a frame without a face. Converting to ONNX takes fifty times the memory of the weights:
+24 GB for VGG-16.
 """
 
 import importlib.util
@@ -17,27 +18,28 @@ from ast_net import errors
 from ast_net.cnn import runtime
 from ast_net.serving import served_model, temporal_graphs
 
-# What converting takes beside TensorFlow, and how the files end.
+# Packages that the conversion needs beside TensorFlow, and the suffixes of the files.
 _PACKAGES = {"onnx": ("onnx", "tf2onnx"), "openvino": ("openvino",), "litert": ()}
-_ENDINGS = {"onnx": "onnx", "openvino": "xml", "litert": "tflite"}
+_SUFFIXES = {"onnx": "onnx", "openvino": "xml", "litert": "tflite"}
 
 
 def check(format_name: str, precision: str) -> None:
     """Checks that the format can be written.
 
     Raises:
-      InputError: a package that converts to it is missing, or it cannot have this precision.
+      InputError: a package that the conversion needs is missing, or the format does not have this
+        precision.
     """
     missing = [name for name in _PACKAGES[format_name] if importlib.util.find_spec(name) is None]
     if missing:
         raise errors.InputError(
-            f"`format={format_name}` needs {' and '.join(missing)}, which is not installed: "
+            f"`format={format_name}` needs {' and '.join(missing)}, not installed here: "
             f"pip install 'ast-net[{format_name}]'"
         )
     if precision not in ("auto", "float32"):
         raise errors.InputError(
-            f"`format={format_name}` is always written in float32, and its runtime chooses the "
-            f"arithmetic; found `precision={precision}`: leave it out"
+            f"`format={format_name}` is always written in float32 (its runtime may compute in a "
+            f"lower precision), found `precision={precision}`: leave `precision` out"
         )
 
 
@@ -45,10 +47,10 @@ def write(folder: pathlib.Path, model: served_model.ServedModel, format_name: st
     """Writes a file for each network.
 
     Args:
-      folder: exists.
-      model: what is exported; the CNN in float32.
-      format_name: onnx, openvino or litert. LiteRT has no loop over a free number of frames: N is
-        that of the clips in training.
+      folder: an existing folder.
+      model: the model; its CNN in float32.
+      format_name: onnx, openvino or litert. LiteRT cannot loop over an unknown number of frames, so
+        N is that of the clips in training.
     """
     runtime.forbid_openvino_reports()
     frames = model.temporal.spec.clip_frames if format_name == "litert" else None
@@ -56,9 +58,9 @@ def write(folder: pathlib.Path, model: served_model.ServedModel, format_name: st
     if model.cnn is not None:
         networks.append(_cnn(model.cnn, model.head))
     for network in networks:
-        # Keras exports what has been called.
+        # Keras exports only networks that have been called.
         network({x.name: np.zeros([n or 1 for n in x.shape], x.dtype) for x in network.inputs})
-        path = folder / f"{network.name}.{_ENDINGS[format_name]}"
+        path = folder / f"{network.name}.{_SUFFIXES[format_name]}"
         network.export(str(path), format=format_name, verbose=False)
 
 

@@ -1,4 +1,4 @@
-"""Predicts with a model on a server; the client keeps the states of the LSTM."""
+"""Predicts with a model on a server; the client keeps the LSTM's states."""
 
 import random
 import time
@@ -13,25 +13,25 @@ from ast_net import config, errors
 from ast_net.serving import transports
 from ast_net.temporal import streaming
 
-# Frames of a request: 1.5 MB as PNG, within the 4 MB that gRPC allows where nobody asks for more.
-MOST_FRAMES = 16
-# Seconds before the second attempt; each further pause is twice as long, up to the second number.
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+# Maximum number of frames in a request: 1.5 MB as PNG, within gRPC's default limit of 4 MB.
+MAX_FRAMES = 16
+# Pause before the second attempt, which doubles with each attempt, and its maximum, in seconds.
+_FIRST_PAUSE, _MAX_PAUSE = 0.1, 5.0
 _SIGNATURE = "step_jpeg"
 
 _Answer = TypeVar("_Answer")
 
 
 class Server:
-    """A served model, in one version."""
+    """One version of a model on a server."""
 
     def __init__(
         self, transport: transports.Transport, timeout: float = 10.0, patience: float = 60.0
     ) -> None:
         """Args:
-        transport: how to reach it.
-        timeout: seconds that one attempt may take.
-        patience: seconds after which no further attempt is made.
+        transport: how to reach the server.
+        timeout: time that one attempt may take, in seconds.
+        patience: time after which there is no further attempt, in seconds.
 
         Raises:
           InputError: there is no such server, model or version.
@@ -44,33 +44,34 @@ class Server:
         """Returns the inputs and outputs of a signature.
 
         Raises:
-          InputError: the model has none of this name.
+          InputError: the model has no such signature.
         """
         names = sorted(self._signatures)
         if name not in names:
             raise errors.InputError(
                 f"{self.address}: the model has no signature {name}, only {', '.join(names)}: "
-                "serve one that export has written with its CNN (`cnn=true`)"
+                "export it with its CNN (`cnn=true`), and serve that"
             )
         return self._signatures[name]
 
     def predict(self, signature: str, **inputs: np.ndarray) -> transports.Arrays:
-        """Returns the outputs of a signature by name; asks again until they are there.
+        """Returns the outputs of a signature by name; tries again while the server is unavailable.
 
         Raises:
-          InputError: the model has no such signature, refuses the inputs, or the server is away for
-            longer than the patience lasts.
+          InputError: the model has no such signature, the server refuses the inputs, or it is
+            unavailable for longer than `patience`.
         """
         names = sorted(self.signature(signature).outputs)
         outputs = self._persist(lambda timeout: self._transport.predict(signature, inputs, timeout))
         if len(names) == 1 and set(outputs) == {""}:
             return {names[0]: outputs[""]}
         if sorted(outputs) != names:
-            answer = f"{signature} answers with {sorted(outputs)}, expected {names}"
-            raise errors.InputError(f"{self.address}: {answer}: serve what export has written")
+            problem = f"{signature} returned {sorted(outputs)}, expected {names}"
+            raise errors.InputError(f"{self.address}: {problem}: serve a model written by export")
         return outputs
 
     def _persist(self, attempt: Callable[[float], _Answer]) -> _Answer:
+        """Calls `attempt` with the time-out until it succeeds."""
         start, attempts, pause = time.monotonic(), 0, _FIRST_PAUSE
         while True:
             try:
@@ -79,35 +80,35 @@ class Server:
                 attempts, waited = attempts + 1, time.monotonic() - start
                 if waited + pause > self._patience:
                     raise errors.InputError(
-                        f"{self.address}: no answer in {waited:.1f} s and {attempts} attempts, the "
-                        f"last one: {error}; check that the server runs and is reached from here, "
-                        "or wait longer (`patience=SECONDS`)"
+                        f"{self.address}: no answer in {waited:.1f} s and {attempts} attempts; the "
+                        f"last one failed with: {error}; check that the server runs and that this "
+                        "machine can reach it, or wait longer (`patience=SECONDS`)"
                     ) from error
-            # Clients that lost the same server do not come back all at once.
+            # A random pause, so that the clients of a restarted server do not return all at once.
             time.sleep(pause * random.uniform(0.5, 1.0))
-            pause = min(_LONGEST_PAUSE, 2 * pause)
+            pause = min(_MAX_PAUSE, 2 * pause)
 
 
 class RemotePredictor(streaming.StreamingPredictor):
-    """Predicts faces, not features, by a server's networks; the LSTM's states are kept here.
+    """Predicts aligned faces by a server's networks; the LSTM's states are kept here.
 
-    Frames that do not continue from each other are one request: at a constant frame rate as many as
-    last one time step. States are replaced when the answer is there: however often a request is
-    sent, each frame counts once.
+    Frames that do not continue from each other go into one request; at a constant frame rate these
+    are the frames of one time step. The states change only when the answer has arrived, so each
+    frame counts once, however often its request is sent.
 
     Attributes:
-      targets: what the model predicts, the D columns.
-      time_step: of the model, seconds.
+      targets: names of the D predicted targets.
+      time_step: time step of the model, in seconds.
     """
 
     def __init__(self, server: Server, jpeg_quality: int | None = None) -> None:
         """Args:
-        server: with the model.
-        jpeg_quality: from 1 to 100, to send faces as JPEG; None for PNG, five times as large,
-          without loss.
+        server: the served model.
+        jpeg_quality: quality from 1 to 100, to send faces as JPEG; None for PNG, which is lossless
+          and five times as large.
 
         Raises:
-          InputError: the model has no signatures for that, or as of `Server.predict`.
+          InputError: the model lacks a signature that this needs; also as in `Server.predict`.
         """
         self._server, self._jpeg_quality = server, jpeg_quality
         signature = server.signature(_SIGNATURE)
@@ -120,7 +121,7 @@ class RemotePredictor(streaming.StreamingPredictor):
         if not 0 < self.time_step < np.inf:
             raise errors.InputError(
                 f"{server.address}: the model's time step is {self.time_step} s, expected more "
-                "than 0: serve what export has written"
+                "than 0: serve a model written by export"
             )
         self._clip_seconds = np.inf
         self.reset()
@@ -136,37 +137,40 @@ class RemotePredictor(streaming.StreamingPredictor):
           float32 [T, D].
 
         Raises:
-          InputError: as of `Server.predict`.
+          InputError: as in `Server.predict`.
         """
         previous = self._history.predecessors(times)
         parts, first = [], 0
         while first < len(faces):
-            count = min(self._history.independent(previous[first:]), MOST_FRAMES)
-            run = slice(first, first + count)
-            parts.append(self._step(faces[run], times[run], previous[run]))
+            # As many frames as do not continue from each other, so that one step predicts them all.
+            count = min(self._history.independent(previous[first:]), MAX_FRAMES)
+            batch = slice(first, first + count)
+            parts.append(self._step(faces[batch], times[batch], previous[batch]))
             first += count
         return np.concatenate(parts)
 
     def _step(self, faces: np.ndarray, times: np.ndarray, previous: np.ndarray) -> np.ndarray:
-        """Predicts frames of which none continues from another one."""
+        """Predicts frames that do not continue from each other, by one request."""
         states = self._history.states(previous)
         outputs = self._server.predict(_SIGNATURE, jpeg=self._encoded(faces), **states)
         for name, values in outputs.items():
             shape = states[name].shape if name in states else (len(faces),)
             if values.shape != shape or not np.isfinite(values).all():
                 raise errors.InputError(
-                    f"{self._server.address}: {name} has shape {values.shape}, or numbers that are "
-                    f"not finite, expected finite numbers of shape {shape}"
+                    f"{self._server.address}: the answer's {name} has shape {values.shape}, or "
+                    f"numbers that are not finite; expected finite numbers of shape {shape}: serve "
+                    "a model written by export"
                 )
         self._history.append(times, {name: outputs[name].astype(np.float32) for name in states})
         return np.stack([outputs[name] for name in self.targets], axis=1).astype(np.float32)
 
     def _encoded(self, faces: np.ndarray) -> np.ndarray:
-        kind, quality = ".png", []
+        """Encodes faces [T, 224, 224, 3] as T strings; an empty one if there is no face."""
+        suffix, options = ".png", []
         if self._jpeg_quality is not None:
-            kind, quality = ".jpg", [cv2.IMWRITE_JPEG_QUALITY, self._jpeg_quality]
+            suffix, options = ".jpg", [cv2.IMWRITE_JPEG_QUALITY, self._jpeg_quality]
         pictures = [
-            cv2.imencode(kind, face[..., ::-1], quality)[1].tobytes() if face.any() else b""
+            cv2.imencode(suffix, face[..., ::-1], options)[1].tobytes() if face.any() else b""
             for face in faces
         ]
         return np.array(pictures, object)

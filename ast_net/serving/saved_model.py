@@ -1,4 +1,4 @@
-"""The SavedModel that TensorFlow Serving loads as it is."""
+"""Writes the SavedModel, which TensorFlow Serving loads without further work."""
 
 import pathlib
 import shutil
@@ -8,8 +8,9 @@ import tensorflow as tf
 from ast_net import files
 from ast_net.serving import served_model, signatures, warmup
 
-# In a version's folder, where TensorFlow Serving looks for it with --enable_batching and
-# --enable_per_model_batching_parameters; --batching_parameters_file takes it as well.
+# TensorFlow Serving reads this file from a version's folder when it is started with
+# --enable_batching and --enable_per_model_batching_parameters; --batching_parameters_file takes it,
+# too.
 BATCHING = "batching_params.pbtxt"
 
 
@@ -17,11 +18,11 @@ def write(folder: pathlib.Path, model: served_model.ServedModel) -> None:
     """Writes the signatures of `signatures.build`, and prints each with its inputs and outputs.
 
     Args:
-      folder: exists and is empty.
-      model: what is exported.
+      folder: an existing, empty folder.
+      model: the model.
 
     Raises:
-      OSError: it cannot be written, for example because the disk is full.
+      OSError: the files cannot be written, for example because the disk is full.
     """
     functions = signatures.build(model)
     module = tf.Module()

@@ -1,8 +1,9 @@
-"""What is exported: the networks of a run as TensorFlow computes them."""
+"""Loads the networks to export, as TensorFlow computes them."""
 
 import dataclasses
 
 import keras
+from absl import logging
 
 from ast_net import config
 from ast_net.cnn import expression_head, tensorflow_runtime
@@ -16,8 +17,8 @@ class ServedModel:
 
     Attributes:
       temporal: fc6 of a face over time -> the targets.
-      cnn: faces -> fc6; None to leave it out.
-      head: fc6 -> logits of the expressions; None to leave it out, or where there is none.
+      cnn: faces -> fc6; None if it is left out.
+      head: fc6 -> logits of the expressions; None if it is left out, or if there is none.
     """
 
     temporal: temporal_model.TemporalModel
@@ -28,13 +29,15 @@ class ServedModel:
 def load(settings: config.Export) -> ServedModel:
     """Loads the networks of a run, or those that come with the package.
 
-    VGG-Face's weights come without a head: a message says so, and it is left out.
+    If the CNN's weights have no head beside them (VGG-Face's, for example), a message says so and
+    the head is left out.
 
     Args:
-      settings: the run, its model and its CNN; whether the CNN is needed, and in which precision.
+      settings: the run, which of its models, the CNN's weights and precision, and whether to export
+        the CNN.
 
     Raises:
-      InputError: something is missing, damaged, or belongs to another model.
+      InputError: a file is missing or damaged, or belongs to another model.
     """
     temporal = temporal_model.load(settings.workdir, settings.model)
     if not settings.cnn:
@@ -44,6 +47,8 @@ def load(settings: config.Export) -> ServedModel:
     cnn = tensorflow_runtime.network(temporal.spec.backbone, weights, precision)
     path = expression_head.file_beside(weights)
     if not path.is_file():
-        print(f"{path}: no such file, so no expressions are exported; finetune leaves it")
+        logging.warning(
+            f"{path}: no such file (finetune writes it), so expressions are not exported"
+        )
         return ServedModel(temporal, cnn)
     return ServedModel(temporal, cnn, prediction_model.load_head(temporal.spec, weights))

@@ -1,6 +1,6 @@
-"""The functions of a SavedModel: named tensors to named tensors; malformed input is refused.
+"""Builds the functions of a SavedModel, from named tensors to named tensors.
 
-The graphs consist of TensorFlow's own operations alone, none of them cuDNN's.
+They refuse malformed input. Their graphs have only operations of TensorFlow itself, none of cuDNN.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,8 +10,8 @@ import tensorflow as tf
 from ast_net.cnn import expression_head
 from ast_net.serving import encoded_faces, input_checks, served_model, temporal_graphs
 
-# Type of an input, how many there may be in all rows of a request together, so that none takes all
-# memory (a face has 150 kB), and what they are called.
+# For each input its type, the largest number of items in a request, so that a request cannot use up
+# the server's memory (a face has 150 kB), and what the items are called in messages.
 _INPUTS = {
     "features": (tf.float32, 65_536, "frames"),
     "target": (tf.string, 65_536, "targets"),
@@ -24,26 +24,27 @@ Functions = dict[str, tf.types.experimental.ConcreteFunction]
 
 
 def build(model: served_model.ServedModel) -> Functions:
-    """Builds the functions by their names, each with its inputs' names, shapes and types fixed.
+    """Builds the functions by name, with fixed names, types and shapes of their inputs.
 
-    B and N are free. A frame without a face is a row of zeros in features, a picture that is all
-    black, or an empty string; predictions and states stay what they were.
+    B and N may be any number. A frame without a face is a row of zeros in features, a black
+    picture, or an empty string; it leaves the states and the prediction unchanged.
 
     - serving_default: features [B, N, F] float32 -> each target by its name, [B, N].
-    - step: features [B, F] and the states lstm_k_h, lstm_k_c [B, units] -> each target [B], and new
-      states.
+    - step: features [B, F] and the states lstm_k_h, lstm_k_c [B, units] -> each target [B], and the
+      new states by the same names.
     - faces: faces [B, N, 224, 224, 3] uint8 RGB -> each target [B, N].
-    - jpeg: jpeg [B, N], each string a JPEG file of 224x224 pixels, or PNG, which loses nothing ->
-      each target [B, N].
-    - step_jpeg: as step, but of jpeg [B].
-    - timing: target [B], each string the name of a target -> time_step and reaction_delay [B]
-      float64, seconds: a frame's states go on from those of the frame nearest to one time_step
-      before it; its prediction is the rating that would be made reaction_delay later.
-    - emotion: faces [B, 224, 224, 3] uint8 RGB -> posteriors [B, 7], zeros without a face, and the
-      names of their columns, expressions [B, 7].
+    - jpeg: jpeg [B, N] strings, JPEG or (lossless) PNG files of 224x224 pixels -> each target
+      [B, N].
+    - step_jpeg: like step, with jpeg [B] instead of features.
+    - timing: target [B] strings, names of targets -> time_step and reaction_delay [B] float64,
+      seconds. A frame continues the states of the frame nearest to one time_step before it. Its
+      prediction is the rating that would be made reaction_delay later.
+    - emotion: faces [B, 224, 224, 3] uint8 RGB -> posteriors [B, 7], zeros without a face, and
+      expressions [B, 7], the names of their columns.
 
-    Those that take pictures need model.cnn, and emotion needs model.head as well. A function raises
-    tf.errors.InvalidArgumentError for what is empty, too large, not finite, or not such a picture.
+    Functions that take pictures need model.cnn, and emotion needs model.head, too. The functions
+    raise tf.errors.InvalidArgumentError for inputs that are empty, too large or not finite, or of
+    another type or shape, and for pictures that are damaged or of another size.
     """
     functions, face = _Functions(model), encoded_faces.FACE
     size, states = model.temporal.spec.feature_size, functions.states
@@ -64,21 +65,24 @@ def build(model: served_model.ServedModel) -> Functions:
 def _traced(
     function: Callable[..., Tensors], name: str, shape: tuple, states: Iterable = ()
 ) -> tf.types.experimental.ConcreteFunction:
-    """Fixes a function's inputs, and checks them: that of a name in `_INPUTS`, and states."""
-    dtype, limit, what = _INPUTS[name]
+    """Traces a function whose inputs are one of `_INPUTS` and LSTM states, and checks them."""
+    dtype, limit, items = _INPUTS[name]
     specs = {state.name: tf.TensorSpec(state.shape, tf.float32, state.name) for state in states}
     specs[name] = tf.TensorSpec(shape, dtype, name)
 
     def checked(**tensors: tf.Tensor) -> Tensors:
-        fitting = {key: input_checks.fitting(key, tensors[key], specs[key].shape) for key in specs}
-        fitting[name] = input_checks.bounded(fitting[name], shape.count(None), limit, what)
-        return function(**fitting)
+        inputs = {
+            key: input_checks.require_shape(key, tensors[key], specs[key].shape) for key in specs
+        }
+        # The free axes (None) count the items of the request.
+        inputs[name] = input_checks.require_count(inputs[name], shape.count(None), limit, items)
+        return function(**inputs)
 
     return tf.function(checked, autograph=False).get_concrete_function(**specs)
 
 
 class _Functions:
-    """What the signatures compute of inputs whose shapes and sizes have been checked."""
+    """Computes the signatures; shapes and sizes of the inputs have been checked before."""
 
     def __init__(self, model: served_model.ServedModel) -> None:
         self._model = model
@@ -87,7 +91,7 @@ class _Functions:
         self.states = [tensor for tensor in self._step.inputs if tensor.name != "features"]
 
     def clips(self, features: tf.Tensor) -> Tensors:
-        return self._clips({"features": input_checks.finite(features)})
+        return self._clips({"features": input_checks.require_features(features)})
 
     def faces(self, faces: tf.Tensor) -> Tensors:
         features, _ = encoded_faces.fc6(self._model.cnn, faces)
@@ -97,14 +101,14 @@ class _Functions:
         return self.faces(encoded_faces.decoded(jpeg))
 
     def step(self, features: tf.Tensor, **states: tf.Tensor) -> Tensors:
-        return self._next(input_checks.finite(features), states)
+        return self._next(input_checks.require_features(features), states)
 
     def step_jpeg(self, jpeg: tf.Tensor, **states: tf.Tensor) -> Tensors:
         features, _ = encoded_faces.fc6(self._model.cnn, encoded_faces.decoded(jpeg))
         return self._next(features, states)
 
     def _next(self, features: tf.Tensor, states: Tensors) -> Tensors:
-        """Predicts each target, and the new states by the names that they go in with."""
+        """Predicts each target, and returns the new states by their input names."""
         rows, checked = tf.shape(features)[0], {}
         for name, state in states.items():
             count = tf.shape(state)[0]
@@ -117,23 +121,24 @@ class _Functions:
 
     def timing(self, target: tf.Tensor) -> Tensors:
         spec = self._model.temporal.spec
-        # [B, D]
-        same = tf.equal(target[:, tf.newaxis], tf.constant(spec.targets))
-        known = tf.reduce_any(same, axis=1)
-        # What was found may be anything, and no text.
+        # Which of the D targets each row names, [B, D].
+        matches = tf.equal(target[:, tf.newaxis], tf.constant(spec.targets))
+        is_target = tf.reduce_any(matches, axis=1)
+        # The message gives the row, not the string, which may be arbitrary bytes.
         message = f"target: expected {' or '.join(spec.targets)}, found another one in row"
-        row = tf.argmin(tf.cast(known, tf.int32))
-        same = input_checks.require(tf.reduce_all(known), same, message, row)
+        row = tf.argmin(tf.cast(is_target, tf.int32))
+        matches = input_checks.require(tf.reduce_all(is_target), matches, message, row)
         delays = tf.constant(spec.reaction_delay, tf.float64)
         return {
             "time_step": tf.fill(tf.shape(target), tf.constant(spec.time_step, tf.float64)),
-            "reaction_delay": tf.gather(delays, tf.argmax(same, axis=1)),
+            "reaction_delay": tf.gather(delays, tf.argmax(matches, axis=1)),
         }
 
     def emotion(self, faces: tf.Tensor) -> Tensors:
         assert self._model.head is not None
-        features, shown = encoded_faces.fc6(self._model.cnn, faces)
-        posteriors = tf.where(shown[:, tf.newaxis], tf.nn.softmax(self._model.head(features)), 0.0)
-        # With a row for each face, as servers that put requests together want it.
+        features, has_face = encoded_faces.fc6(self._model.cnn, faces)
+        probabilities = tf.nn.softmax(self._model.head(features))
+        posteriors = tf.where(has_face[:, tf.newaxis], probabilities, 0.0)
+        # The names have a row for each face, as servers that batch requests split outputs by rows.
         names = tf.tile([expression_head.EXPRESSIONS], (tf.shape(faces)[0], 1))
         return {"posteriors": posteriors, "expressions": names}

@@ -1,10 +1,10 @@
-"""Builds the two graphs of the temporal model that every format of an export has."""
+"""Builds the temporal model's two graphs, which every export format has."""
 
 import keras
 
 from ast_net.temporal import stacked_lstm, temporal_model
 
-# Prefix of the states that `step` returns: OpenVINO and ONNX allow no output with an input's name.
+# Prefix of the new states of `step`: in OpenVINO and ONNX an output must not have an input's name.
 NEXT = "next_"
 
 
@@ -12,8 +12,8 @@ def clips(model: temporal_model.TemporalModel, frames: int | None = None) -> ker
     """Builds features [B, N, F] -> each target by its name, [B, N].
 
     Args:
-      model: its weights are shared.
-      frames: N, to compute that many frames without a loop; None for any N.
+      model: the temporal model, whose weights the graph shares.
+      frames: N, to compute exactly N frames without a loop; None for any N.
     """
     network = model.network
     if frames is not None:
@@ -27,7 +27,7 @@ def step(model: temporal_model.TemporalModel) -> keras.Model:
     """Builds features [B, F], states lstm_k_h, lstm_k_c [B, units] -> each target [B], new states.
 
     Args:
-      model: its weights are shared.
+      model: the temporal model, whose weights the graph shares.
     """
     stateful = stacked_lstm.build_stateful(model.network, frames=1)
     features = keras.Input((model.spec.feature_size,), name="features")
@@ -40,7 +40,7 @@ def step(model: temporal_model.TemporalModel) -> keras.Model:
 
 
 def _by_target(model: temporal_model.TemporalModel, predictions) -> dict:
-    """[..., D] -> D of [...]."""
+    """Splits predictions [..., D] into D arrays [...] by the names of the targets."""
     targets = model.spec.targets
     parts = keras.ops.split(predictions, len(targets), axis=-1)
     return {name: keras.ops.squeeze(part, -1) for name, part in zip(targets, parts, strict=True)}

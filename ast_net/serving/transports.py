@@ -1,11 +1,11 @@
-"""How a client talks to TensorFlow Serving: by REST or by gRPC; one request, one answer.
+"""Sends requests to TensorFlow Serving, by REST or by gRPC.
 
-A transport has `address`, for people, and two methods, each with a time-out in seconds:
-- metadata(timeout): the model's signatures by name. From then on only its version is asked: a newer
-  one would not understand the states of this one.
-- predict(signature, inputs, timeout): the outputs of a signature by name.
+A transport has `address`, a text for messages, and two methods, each with a time-out in seconds:
+- metadata(timeout): returns the model's signatures by name. All later requests go to the version
+  that answered, as a newer model cannot continue this one's states.
+- predict(signature, inputs, timeout): returns the outputs of a signature by name.
 
-They raise Unavailable where a later attempt may succeed, and InputError where none will.
+They raise Unavailable if a later attempt may succeed, and InputError if it cannot.
 """
 
 import base64
@@ -27,31 +27,31 @@ from ast_net import errors
 Signatures = Mapping[str, meta_graph_pb2.SignatureDef]
 Arrays = Mapping[str, np.ndarray]
 
-# Too many requests, and a proxy's answers while the server is away, starting or silent.
-_PASSING_STATUS = {429, 502, 503, 504}
-# Characters of a server's message that an error shows.
-_LONGEST_MESSAGE = 500
+# Too many requests, or a proxy's answers while the server is away, starting or silent.
+_TEMPORARY_STATUS = {429, 502, 503, 504}
+# Longest part of a server's message that an error shows, in characters.
+_MAX_MESSAGE = 500
 
 
 class Unavailable(Exception):
-    """There was no answer, or none that is final: the same request may be sent again."""
+    """The server did not answer, or cannot at the moment; the request may be sent again."""
 
 
 class Rest:
-    """REST with JSON (https://www.tensorflow.org/tfx/serving/api_rest), in its column format."""
+    """REST with JSON in column format (https://www.tensorflow.org/tfx/serving/api_rest)."""
 
     def __init__(self, url: str) -> None:
         """Args:
-        url: http://HOST:PORT/v1/models/NAME, or with /versions/NUMBER after it.
+        url: http://HOST:PORT/v1/models/NAME, optionally followed by /versions/NUMBER.
 
         Raises:
-          InputError: it is not of this form.
+          InputError: the address does not have this form.
         """
         parts = re.fullmatch(r"(https?://[^/]+.*/v1/models/[^/:]+)(/versions/\d+)?/?", url)
         if parts is None:
             raise errors.InputError(
-                f"{url}: expected an address such as http://localhost:8501/v1/models/ast_net, or "
-                "with /versions/1 after it"
+                f"{url}: expected an address such as http://localhost:8501/v1/models/ast_net, "
+                "optionally followed by /versions/1"
             )
         self.address = url
         self._model, self._version = parts[1], parts[2] or ""
@@ -75,9 +75,9 @@ class Rest:
         if not isinstance(answer, dict) or "outputs" not in answer:
             raise _no_server(self.address, answer)
         outputs = answer["outputs"]
-        # One output alone comes without its name.
-        named = outputs if isinstance(outputs, dict) else {"": outputs}
-        return {name: np.array(values) for name, values in named.items()}
+        # A single output comes without its name.
+        by_name = outputs if isinstance(outputs, dict) else {"": outputs}
+        return {name: np.array(values) for name, values in by_name.items()}
 
     def _ask(self, path: str, body: bytes | None, timeout: float) -> Any:
         url = f"{self._model}{self._version}{path}"
@@ -88,7 +88,7 @@ class Rest:
                     status, text = response.status, response.read()
             except urllib.error.HTTPError as error:
                 status, text = error.code, error.read()
-        # A server that is killed while it answers shows in any of these.
+        # If the server is killed while it answers, any of these may be raised.
         except (OSError, http.client.HTTPException) as error:
             raise Unavailable(getattr(error, "reason", None) or repr(error)) from error
         try:
@@ -97,10 +97,10 @@ class Rest:
                 return answer
             message = str(answer["error"])
         except (ValueError, KeyError, TypeError) as error:
-            if status not in _PASSING_STATUS:
+            if status not in _TEMPORARY_STATUS:
                 raise _no_server(self.address, f"HTTP {status} {text!r}") from error
             message = ""
-        if status in _PASSING_STATUS:
+        if status in _TEMPORARY_STATUS:
             raise Unavailable(f"HTTP {status} {message}".strip())
         raise _refusal(self.address, message, missing=status == 404)
 
@@ -111,8 +111,8 @@ class Grpc:
     def __init__(self, target: str, model: str = "ast_net", version: int | None = None) -> None:
         """Args:
         target: HOST:PORT.
-        model: its name on the server.
-        version: of the model; None for the newest.
+        model: name of the model on the server.
+        version: version of the model; None for the newest.
 
         Raises:
           InputError: the package is not installed.
@@ -126,7 +126,7 @@ class Grpc:
             )
         except ImportError as error:
             raise errors.InputError(
-                f"gRPC needs a package that is not installed ({error}): pip install "
+                f"gRPC needs tensorflow-serving-api, which is not installed ({error}): pip install "
                 "'ast-net[serving]', or use REST"
             ) from error
         self.address = f"{target}, model {model}" + (f", version {version}" if version else "")
@@ -134,7 +134,7 @@ class Grpc:
         self._metadata_pb2: Any = get_model_metadata_pb2
         self._predict_pb2: Any = predict_pb2
         self._spec = {"name": model, "version": None if version is None else {"value": version}}
-        # gRPC itself would wait for up to two minutes before it tries again to connect.
+        # By default gRPC waits for up to two minutes before it tries to connect again.
         waits = {"min": 100, "initial": 100, "max": 1000}
         options = [(f"grpc.{name}_reconnect_backoff_ms", wait) for name, wait in waits.items()]
         channel = grpc.insecure_channel(target, options)
@@ -164,9 +164,9 @@ class Grpc:
             return method(request, timeout)
         except self._grpc.RpcError as error:
             code, message = error.code(), error.details()
-            # A queue that is full; a message that is too large will stay so.
-            full = code == codes.RESOURCE_EXHAUSTED and "larger than max" not in message
-            if full or code in (codes.UNAVAILABLE, codes.DEADLINE_EXCEEDED, codes.ABORTED):
+            # A full queue is temporary; a message that is too large has the same code, but is not.
+            queue_full = code == codes.RESOURCE_EXHAUSTED and "larger than max" not in message
+            if queue_full or code in (codes.UNAVAILABLE, codes.DEADLINE_EXCEEDED, codes.ABORTED):
                 raise Unavailable(f"{code.name} {message}") from error
             raise _refusal(self.address, message, missing=code == codes.NOT_FOUND) from error
 
@@ -175,22 +175,22 @@ Transport = Rest | Grpc
 
 
 def _base64(data: bytes) -> dict[str, str]:
-    """Encodes what JSON has no type for, as TensorFlow Serving wants bytes."""
+    """Encodes bytes, for which JSON has no type, as TensorFlow Serving expects them."""
     return {"b64": base64.b64encode(data).decode()}
 
 
 def _refusal(address: str, message: str, missing: bool) -> errors.InputError:
-    reason = f"the server refuses the request: {message[:_LONGEST_MESSAGE]}"
+    reason = f"the server refuses the request: {message[:_MAX_MESSAGE]}"
     if missing:
         reason = (
-            f"the server has no such model or version ({message[:_LONGEST_MESSAGE]}): give the "
-            "name with which it was started (--model_name), and a version that is in its folder"
+            f"the server has no such model or version ({message[:_MAX_MESSAGE]}): give the "
+            "name that it was started with (--model_name), and a version in its folder"
         )
     return errors.InputError(f"{address}: {reason}")
 
 
 def _no_server(address: str, answer: Any) -> errors.InputError:
     return errors.InputError(
-        f"{address}: found {str(answer)[:_LONGEST_MESSAGE]!r}, expected an answer of TensorFlow "
+        f"{address}: found {str(answer)[:_MAX_MESSAGE]!r}, expected an answer of TensorFlow "
         "Serving: check host and port (8501 is usual for REST, 8500 for gRPC)"
     )

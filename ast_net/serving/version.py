@@ -1,4 +1,4 @@
-"""A version of a model on disk, whole or not at all."""
+"""Creates the folder of a model's version, whole or not at all."""
 
 import contextlib
 import os
@@ -9,26 +9,26 @@ from ast_net import errors, files
 
 
 def check(export_dir: str | pathlib.Path) -> pathlib.Path:
-    """Checks that the folder's name is a version, and that this version does not exist.
+    """Checks that the folder's name is a version number, and that this version does not exist.
 
     TensorFlow Serving takes each folder whose name is a number for a version, and serves the
     highest.
 
     Raises:
-      InputError: its name is not a number, or the version exists.
+      InputError: the name is not a number, or the version exists.
     """
     path = pathlib.Path(os.path.abspath(export_dir))
     number = _version(path.name)
     if number is None:
         raise errors.InputError(
-            f"{export_dir}: expected a version's number as the last part, as servers want it, "
+            f"{export_dir}: the folder's name must be a version number, as servers expect, "
             f"found {path.name!r}: give, for example, `export_dir={pathlib.Path(export_dir) / '1'}`"
         )
     versions = {_version(other.name): other for other in path.parent.glob("*")}
     if number in versions:
         free = path.parent / str(1 + max(filter(None, versions), default=0))
         raise errors.InputError(
-            f"{versions[number]}: this version exists and may be in use; versions are never "
+            f"{versions[number]}: this version exists, and a server may be using it, so it is not "
             f"replaced: give `export_dir={free}`"
         )
     return path
@@ -36,13 +36,13 @@ def check(export_dir: str | pathlib.Path) -> pathlib.Path:
 
 @contextlib.contextmanager
 def new(export_dir: str | pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yields a folder to fill; on success it becomes the version at once, else it is deleted.
+    """Yields a temporary folder to fill; on success it is renamed to the version, else deleted.
 
-    It lies beside the version, and its name begins with a dot: no server takes it for a version,
-    even if the process is killed.
+    Its name begins with a dot, so that no server takes it for a version, even if the process is
+    killed and leaves it behind.
 
     Raises:
-      InputError: as `check`, or another process has made the version meanwhile.
+      InputError: as in `check`, or another process has created the version meanwhile.
     """
     path = check(export_dir)
     try:

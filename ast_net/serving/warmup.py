@@ -1,4 +1,4 @@
-"""Writes requests that a server answers first, so that no client waits for its first steps.
+"""Writes warm-up requests, which a server computes when it starts, so that no client waits.
 
 TensorFlow Serving reads them from assets.extra/tf_serving_warmup_requests: a TFRecord file of
 PredictionLog messages, which the package tensorflow-serving-api defines.
@@ -8,18 +8,20 @@ import pathlib
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from ast_net import files
 from ast_net.serving import signatures
 
-# Inside assets.extra of a version.
+# Name of the file in a version's folder assets.extra.
 FILE = "tf_serving_warmup_requests"
 
 
 def write(path: str | pathlib.Path, functions: signatures.Functions) -> None:
-    """Writes one request for each function of `signatures.build` that computes with a network.
+    """Writes one request for each function of `signatures.build` that uses a network.
 
-    Without tensorflow-serving-api it writes none and says so: a server works without them.
+    Without tensorflow-serving-api nothing is written, and a message says so; the server works
+    without warm-up requests.
 
     Raises:
       OSError: the file cannot be written.
@@ -27,9 +29,9 @@ def write(path: str | pathlib.Path, functions: signatures.Functions) -> None:
     try:
         from tensorflow_serving.apis import prediction_log_pb2
     except ImportError as error:
-        print(
-            f"no warm-up requests, so a server's first answers take longer ({error}): for them "
-            "install 'ast-net[serving]' and export again"
+        logging.warning(
+            f"no warm-up requests are written ({error}), so the server's first answers will take "
+            "longer; to have them: pip install 'ast-net[serving]', then export again"
         )
         return
     pathlib.Path(path).parent.mkdir(exist_ok=True)
@@ -47,10 +49,10 @@ def write(path: str | pathlib.Path, functions: signatures.Functions) -> None:
 
 
 def _values(spec: tf.TensorSpec) -> np.ndarray:
-    """Makes what a function takes: one row, of two frames if any."""
+    """Returns values for an input: one row, with two frames if it has frames."""
     shape = [axis + 1 if size is None else size for axis, size in enumerate(spec.shape)]
     if spec.dtype == tf.string:
         grey = np.full((224, 224, 3), 128, np.uint8)
         return np.full(shape, tf.io.encode_jpeg(grey).numpy(), object)
-    # Neither black nor 0, which would be frames without a face.
+    # Not 0, as black pictures and zero features are frames without a face.
     return np.full(shape, 128 if spec.dtype == tf.uint8 else 0.5, spec.dtype.as_numpy_dtype)

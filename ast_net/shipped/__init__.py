@@ -1,10 +1,10 @@
-"""The weights that come with the package; MODEL_CARD.md beside them says what they are for."""
+"""Locates the weights that come with the package; MODEL_CARD.md says what they are for."""
 
 import pathlib
 
 _FOLDER = pathlib.Path(__file__).parent
-# The CNN `compact`, its head of seven expressions, the stacked LSTM on its features, and how to
-# rebuild that.
+# The CNN `compact`, its head for seven expressions, the stacked LSTM on its features, and the
+# specification of that LSTM.
 COMPACT = _FOLDER / "compact.weights.h5"
 COMPACT_HEAD = _FOLDER / "compact_head.weights.h5"
 STACKED_LSTM = _FOLDER / "stacked_lstm.weights.h5"

@@ -1,11 +1,16 @@
 """The loss of AST-Net: equations 1 to 6 of the paper.
 
-Shapes: labels and predictions [B, N, D], mask [B, N] or [B, N, D] (True where a frame, or a target of
-it, counts), every term [B], one value a clip. |.|^2 sums over the D targets. What is outside the mask
-leaves every sum, maximum and minimum, and N and M count what is left, in each target by itself; a clip
-with nothing valid gives 0. Masked labels may be NaN.
+B is the number of clips, N of frames in a clip, D of targets and M of intervals; g are labels, p
+predictions. |.|^2 sums over targets.
 
-All raise ValueError where shapes differ: broadcasting is how losses go silently wrong.
+Labels and predictions are [B, N, D]. A mask is [B, N], True for valid frames, or [B, N, D], True
+for valid targets of a frame. Each term is [B], one value per clip. Invalid entries take no part in
+sums, maxima and minima; N and M count the valid frames and the intervals with valid frames,
+separately for each target. A clip without valid frames has a loss of 0. Labels may be NaN where the
+mask is False.
+
+All functions raise ValueError if shapes differ, because broadcasting would make a loss wrong
+without notice.
 """
 
 import functools
@@ -30,8 +35,8 @@ def label_loss(labels: Tensor, predictions: Tensor, mask: Tensor | None = None) 
 def trend_loss(labels: Tensor, predictions: Tensor, mask: Tensor | None = None) -> Tensor:
     """1/(2N) sum_{i>=2} |(g_i - g_{i-1}) - (p_i - p_{i-1})|^2 (equation 3).
 
-    i-1 is the clip's previous frame. The first frame has none: N - 1 differences over 2N, as
-    printed.
+    i-1 is the previous frame of the clip. The first frame has none, so N - 1 differences are
+    divided by 2N, as in the paper.
     """
     labels, predictions, valid = _check(labels, predictions, mask)
     both = valid[:, 1:] & valid[:, :-1]
@@ -43,10 +48,11 @@ def local_loss(
 ) -> Tensor:
     """1/(2M) sum_k |range_k(g) - range_k(p)|^2 over M equal intervals (equation 4).
 
-    Where M does not divide N, interval k runs from frame floor(kN/M) to before floor((k+1)N/M).
+    If N is not a multiple of M, interval k starts at frame floor(kN/M) and ends before frame
+    floor((k+1)N/M).
 
     Raises:
-      ValueError: if there are more intervals than frames, or N is unknown when the graph is built.
+      ValueError: there are more intervals than frames, or N is unknown when the graph is built.
     """
     labels, predictions, valid = _check(labels, predictions, mask)
     frames = labels.shape[1]
@@ -54,21 +60,23 @@ def local_loss(
         raise ValueError(
             f"found {num_intervals} intervals in clips of {frames} frames, expected 1 to N"
         )
+    # Whether interval k contains frame i, [M, N].
     edges = [k * frames // num_intervals for k in range(1, num_intervals)]
     intervals = np.digitize(np.arange(frames), edges) == np.arange(num_intervals)[:, np.newaxis]
+    # Valid frames of each interval, [B, M, N, D], and intervals with valid frames, [B, M, D].
     members = valid[:, tf.newaxis] & intervals[..., np.newaxis]
-    occupied = tf.reduce_any(members, axis=2)
+    nonempty = tf.reduce_any(members, axis=2)
     label_ranges, prediction_ranges = _ranges(labels, predictions, members)
-    return _half_mean(_squares(label_ranges, prediction_ranges, occupied), occupied)
+    return _half_mean(_squares(label_ranges, prediction_ranges, nonempty), nonempty)
 
 
 def global_loss(labels: Tensor, predictions: Tensor, mask: Tensor | None = None) -> Tensor:
-    """|range(g) - range(p)|^2 over the whole clip; no 1/2, as printed (equation 5)."""
+    """|range(g) - range(p)|^2 over the whole clip, without 1/2, as in the paper (equation 5)."""
     labels, predictions, valid = _check(labels, predictions, mask)
-    members = valid[:, tf.newaxis]
-    occupied = tf.reduce_any(members, axis=2)
+    members = valid[:, tf.newaxis]  # the whole clip as a single interval
+    nonempty = tf.reduce_any(members, axis=2)
     label_ranges, prediction_ranges = _ranges(labels, predictions, members)
-    squares = _squares(label_ranges, prediction_ranges, occupied)
+    squares = _squares(label_ranges, prediction_ranges, nonempty)
     return tf.reduce_sum(squares, axis=(1, 2))
 
 
@@ -80,7 +88,10 @@ def siamese_loss(
     mask: Tensor | None = None,
     twin_mask: Tensor | None = None,
 ) -> Tensor:
-    """1/(2N) sum_i |(g'_i - g_i) - (p'_i - p_i)|^2, ' the twin, one frame later (equation 6)."""
+    """1/(2N) sum_i |(g'_i - g_i) - (p'_i - p_i)|^2 (equation 6).
+
+    The prime marks the twin clip, one frame later. A frame counts if it is valid in both clips.
+    """
     labels, predictions, valid = _check(labels, predictions, mask)
     twin_labels, twin_predictions, twin_valid = _check(twin_labels, twin_predictions, twin_mask)
     labels.shape.assert_is_compatible_with(twin_labels.shape)
@@ -90,10 +101,10 @@ def siamese_loss(
 
 
 def ccc_loss(labels: Tensor, predictions: Tensor, mask: Tensor | None = None) -> Tensor:
-    """1 - concordance correlation over the batch's valid frames, the mean over targets: a scalar.
+    """1 - concordance correlation over the batch's valid frames, averaged over targets; a scalar.
 
-    Not the paper's: the measure of the challenges after it. Targets whose labels and predictions
-    are one and the same constant give 1.
+    This is not in the paper; later challenges are scored by it. A target whose labels and
+    predictions are all equal to the same constant gives 1.
     """
     labels, predictions, valid = _check(labels, predictions, mask)
     count = tf.reduce_sum(tf.cast(valid, labels.dtype), axis=(0, 1))
@@ -109,17 +120,17 @@ def ccc_loss(labels: Tensor, predictions: Tensor, mask: Tensor | None = None) ->
 
 
 class SiameseTemporalLoss(keras.layers.Layer):
-    """Adds the loss of a batch of twin clips (equations 1 and 2) to the model; reports its terms.
+    """Adds the loss of a batch of twin clips to the model, and reports its terms (equations 1, 2).
 
-    The prediction loss is averaged over the two twins. A term of weight 0 is neither computed nor
-    reported. Everything is float32, whatever the policy.
+    The prediction loss is averaged over the two twin clips. A term with weight 0 is neither
+    computed nor reported. Everything is float32, whatever the policy.
 
     Attributes:
-      constraints: a variable in [0, 1] that the weights of the local, the global and the Siamese
-        term are multiplied by. None of the three tells up from down: a series upside down has the
-        same ranges. At full weight from the start they make a range of whatever the initial
-        predictions do, in either direction, before the label term has found the right one; so
-        training raises this from 0 to 1 over its first epochs.
+      constraints: a variable in [0, 1] by which the weights of the local, global and Siamese terms
+        are multiplied; training raises it from 0 to 1 over the first epochs. These terms do not
+        distinguish a rise from a fall: a series turned upside down has the same ranges. At full
+        weight from the start, they would enlarge the initial predictions' ranges in either
+        direction before the label term has found the right one.
     """
 
     _CONSTRAINTS = ("local", "global", "siamese")
@@ -146,24 +157,26 @@ class SiameseTemporalLoss(keras.layers.Layer):
 
         Args:
           inputs: labels, predictions, twin_labels, twin_predictions [B, N, D] and mask, twin_mask
-            [B, N, D] or [B, N].
+            [B, N, D] or [B, N], by name.
         """
-        first = (inputs["labels"], inputs["predictions"], inputs["mask"])
+        clip = (inputs["labels"], inputs["predictions"], inputs["mask"])
         twin = (inputs["twin_labels"], inputs["twin_predictions"], inputs["twin_mask"])
-        both = [tf.concat(pair, axis=0) for pair in zip(first, twin, strict=True)]
+        # Both in one batch, [2 B, N, D].
+        both = [tf.concat(pair, axis=0) for pair in zip(clip, twin, strict=True)]
         formulas: dict[str, Callable[..., Tensor]] = {
             "label": label_loss,
             "trend": trend_loss,
             "local": functools.partial(local_loss, num_intervals=self.loss_weights.num_intervals),
             "global": global_loss,
         }
-        loss = tf.zeros(tf.shape(first[0])[0])
+        loss = tf.zeros(tf.shape(clip[0])[0])
         for term, mean in self._terms.items():
             if term == "siamese":
-                value = siamese_loss(*first[:2], *twin[:2], first[2], twin[2])
+                value = siamese_loss(*clip[:2], *twin[:2], clip[2], twin[2])
             elif term == "ccc":
-                value = (ccc_loss(*first) + ccc_loss(*twin)) / 2
+                value = (ccc_loss(*clip) + ccc_loss(*twin)) / 2
             else:
+                # Average over the clip and its twin, [2 B] -> [B].
                 value = tf.reduce_mean(tf.reshape(formulas[term](*both), (2, -1)), axis=0)
             mean.update_state(value)
             strength = self.constraints if term in self._CONSTRAINTS else 1.0
@@ -173,7 +186,7 @@ class SiameseTemporalLoss(keras.layers.Layer):
 
 
 def _check(labels, predictions, mask) -> tuple[Tensor, Tensor, Tensor]:
-    """Tensors of one dtype and checked shapes; the mask boolean [B, N, D], True where there is none."""
+    """Returns labels, predictions and a bool mask, all [B, N, D]; no mask means all True."""
     predictions = tf.convert_to_tensor(predictions)
     labels = tf.cast(labels, predictions.dtype)
     labels.shape.assert_has_rank(3)
@@ -193,25 +206,29 @@ def _steps(series: Tensor) -> Tensor:
 
 
 def _squares(a: Tensor, b: Tensor, valid: Tensor) -> Tensor:
-    """(a - b)^2 of each target, [B, K, D], 0 where not valid [B, K, D]."""
+    """Computes (a - b)^2 where valid and 0 elsewhere; all [B, K, D]."""
     return tf.square(tf.where(valid, a - b, 0))
 
 
-def _half_mean(squares: Tensor, counted: Tensor) -> Tensor:
-    """sum_d 1/(2 N_d) sum_k of [B, K, D] squares, N_d the number of True in counted [B, N, D], [B].
+def _half_mean(squares: Tensor, valid: Tensor) -> Tensor:
+    """Computes sum_d 1/(2 N_d) sum_k squares[:, k, d], where N_d counts the True in valid[:, :, d].
 
-    A target with N_d = 0 adds nothing.
+    Squares [B, K, D] and valid [B, N, D] give [B]. A target with N_d = 0 adds 0.
     """
-    counts = tf.reduce_sum(tf.cast(counted, squares.dtype), axis=1)
+    counts = tf.reduce_sum(tf.cast(valid, squares.dtype), axis=1)
     halves = tf.math.divide_no_nan(tf.reduce_sum(squares, axis=1), 2 * counts)
     return tf.reduce_sum(halves, axis=1)
 
 
 def _ranges(labels: Tensor, predictions: Tensor, members: Tensor) -> list[Tensor]:
-    """max - min of labels and of predictions, each target by itself, over M sets of frames.
+    """Computes max - min of labels and of predictions over M sets of frames, for each target.
 
-    [B, N, D] twice and which frames belong to each set [B, M, N, D] -> [B, M, D] twice; NaN where a
-    set is empty.
+    Args:
+      labels, predictions: [B, N, D].
+      members: whether a set contains a frame, bool [B, M, N, D].
+
+    Returns:
+      The ranges of labels and of predictions, [B, M, D] each; not finite if a set is empty.
     """
     series = tf.concat([labels, predictions], axis=-1)[:, tf.newaxis]
     members = tf.concat([members, members], axis=-1)

@@ -1,7 +1,8 @@
-"""Agreement of predictions with ratings (section 4.2), on 1-D series, in float64.
+"""Measures the agreement of predictions with ratings (section 4.2).
 
-All take a mask that is True where a frame counts, use population moments (divide by n), give NaN
-where nothing counts, and raise ValueError where shapes differ.
+All functions take 1-D series and a mask that is True for valid frames. They compute in float64 with
+population moments (divided by n), return NaN if no frame is valid, and raise ValueError if shapes
+differ.
 """
 
 from typing import TypeAlias
@@ -13,7 +14,7 @@ Series: TypeAlias = npt.ArrayLike
 
 
 def pearson_cc(labels: Series, predictions: Series, mask: Series | None = None) -> float:
-    """Pearson's correlation coefficient, the paper's CC; NaN if either series is constant."""
+    """Computes Pearson's correlation coefficient, the paper's CC; NaN if a series is constant."""
     g, p = _valid(labels, predictions, mask)
     if _constant(g) or _constant(p):
         return float("nan")
@@ -21,10 +22,10 @@ def pearson_cc(labels: Series, predictions: Series, mask: Series | None = None) 
 
 
 def concordance_cc(labels: Series, predictions: Series, mask: Series | None = None) -> float:
-    """Lin's concordance correlation (Biometrics 45, 1989); NaN if either series is constant.
+    """Computes Lin's concordance correlation (Biometrics 45, 1989); NaN if a series is constant.
 
-    2 cov(g, p) / (var(g) + var(p) + (mean(g) - mean(p))^2): unlike CC it drops where the scale or
-    the level is wrong.
+    2 cov(g, p) / (var(g) + var(p) + (mean(g) - mean(p))^2). Unlike CC, it is lower if the
+    predictions have the wrong scale or mean.
     """
     g, p = _valid(labels, predictions, mask)
     if _constant(g) or _constant(p):
@@ -34,7 +35,7 @@ def concordance_cc(labels: Series, predictions: Series, mask: Series | None = No
 
 
 def rmse(labels: Series, predictions: Series, mask: Series | None = None) -> float:
-    """Root of the mean squared error."""
+    """Computes the root mean squared error."""
     g, p = _valid(labels, predictions, mask)
     return float(np.sqrt(np.mean((g - p) ** 2))) if g.size else float("nan")
 

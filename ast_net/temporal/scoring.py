@@ -1,11 +1,11 @@
-"""Scores of predictions over recordings, as the challenges count them and as training sees them.
+"""Scores predictions over recordings, by the challenges' protocol and by that of training.
 
-Two protocols:
-- `rated`: every frame that has a rating counts, as in the challenges. A rating made at time t is
-  compared with the prediction for t - delay. While no face is seen the last face's prediction stands,
-  before the first face the first one.
-- `seen`: only frames with a face count, each compared with the rating that was made `delay` seconds
-  later. Frames without such a rating are left out.
+The two protocols:
+- `rated`: every frame with a rating counts, as in the challenges. A rating at time t is compared
+  with the prediction at t - delay. A frame without a face has the prediction of the last frame with
+  a face, or of the first one if there is none before it.
+- `seen`: only frames with a face count. Each is compared with the rating `delay` seconds later;
+  frames without such a rating do not count.
 """
 
 import dataclasses
@@ -22,24 +22,24 @@ METRICS: dict[str, Callable[..., float]] = {
     "ccc": metrics.concordance_cc,
     "rmse": metrics.rmse,
 }
-# The mean of the targets, recording by recording (the paper's Tables 2 to 4).
+# The name of the mean over targets, computed for each recording (the paper's Tables 2 to 4).
 AVERAGE = "average"
-# A series whose standard deviation is below this is constant: no rater's scale is so fine.
+# A series counts as constant if its standard deviation is below this; rating scales are coarser.
 CONSTANT = 1e-5
-# From so many recordings on there is an interval, of this confidence, from so many resamples.
-_RECORDINGS, _CONFIDENCE, _RESAMPLES = 6, 0.95, 9999
+# Bootstrap intervals need at least this many recordings.
+_MIN_RECORDINGS, _CONFIDENCE, _RESAMPLES = 6, 0.95, 9999
 
 
 @dataclasses.dataclass(frozen=True)
 class RecordingPrediction:
-    """What was rated and what was predicted of a recording's T frames.
+    """Ratings and predictions of a recording's T frames.
 
     Attributes:
       recording: the recording's name.
       timestamps: float64 [T], seconds.
-      face: bool [T], whether a face is seen.
-      labels: float32 [T, D], the gold standard at these times; NaN where there is none.
-      predictions: float32 [T, D], what the model says at each frame.
+      face: bool [T], whether the frame shows a face.
+      labels: float32 [T, D], the gold standard at the timestamps; NaN where there is none.
+      predictions: float32 [T, D], the model's prediction at each frame.
     """
 
     recording: str
@@ -51,13 +51,13 @@ class RecordingPrediction:
 
 @dataclasses.dataclass(frozen=True)
 class Pairs:
-    """What is compared in one recording and one target, frame by frame.
+    """Labels and predictions to compare, for one target of one recording: the frames that count.
 
     Attributes:
       labels, predictions: float64 [n].
-      face: bool [n], whether a face is seen.
+      face: bool [n], whether the frame shows a face.
       frames: int64 [n], the frames' numbers, increasing.
-      enough: whether they are as many as one clip lasts; fewer have no CC and CCC.
+      enough: whether the frames last at least as long as a clip; if not, CC and CCC are undefined.
     """
 
     labels: np.ndarray
@@ -67,17 +67,19 @@ class Pairs:
     enough: bool
 
 
-def held(face: np.ndarray, predictions: np.ndarray) -> np.ndarray:
-    """Returns the predictions [T, D], each frame without a face having the last face's.
+def hold_over_gaps(face: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+    """Replaces the prediction of a frame without a face by that of the last frame with a face.
 
-    Before the first face it is the first face's; without any face they stay as they are.
+    Frames before the first face get the first face's prediction. Without any face, the predictions
+    are returned unchanged.
 
     Args:
-      face: bool [T].
+      face: bool [T], whether the frame shows a face.
       predictions: [T, D].
     """
     if not face.any():
         return predictions
+    # The number of the latest frame with a face, up to and including each frame; -1 if none.
     latest = np.maximum.accumulate(np.where(face, np.arange(len(face)), -1))
     return predictions[np.where(latest < 0, np.argmax(face), latest)]
 
@@ -87,19 +89,21 @@ def predictions_for_ratings(
     reaction_delay: Sequence[float],
     rating_times: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Returns what `rated` compares with the ratings made at some times, float64 [R, D].
+    """Returns the predictions that `rated` compares with ratings at given times, float64 [R, D].
 
     Args:
-      prediction: of a recording.
-      reaction_delay: seconds by which the ratings lag, of each target.
-      rating_times: [R] seconds; None for the times of the frames.
+      prediction: ratings and predictions of a recording.
+      reaction_delay: seconds by which the ratings of each target lag, [D].
+      rating_times: times of the ratings in seconds, [R]; None for the times of the frames.
     """
-    series = held(prediction.face, prediction.predictions).astype(np.float64)
+    series = hold_over_gaps(prediction.face, prediction.predictions).astype(np.float64)
     times = prediction.timestamps
-    rated = times if rating_times is None else rating_times
-    # np.interp gives the first prediction for what lies before it, and the last for what lies after.
+    if rating_times is None:
+        rating_times = times
+    # Outside the recording, np.interp returns the first or the last prediction.
     columns = [
-        np.interp(rated - d, times, p) for d, p in zip(reaction_delay, series.T, strict=True)
+        np.interp(rating_times - delay, times, column)
+        for delay, column in zip(reaction_delay, series.T, strict=True)
     ]
     return np.stack(columns, axis=1)
 
@@ -110,13 +114,13 @@ def pairs(
     protocol: str,
     clip_seconds: float = 0.0,
 ) -> list[Pairs]:
-    """Returns what a protocol compares, for each target.
+    """Returns the pairs of label and prediction that a protocol compares, for each target.
 
     Args:
-      prediction: of a recording.
-      reaction_delay: seconds by which the ratings lag, of each target.
-      protocol: rated or seen.
-      clip_seconds: from the first to the last frame of a clip.
+      prediction: ratings and predictions of a recording.
+      reaction_delay: seconds by which the ratings of each target lag, [D].
+      protocol: "rated" or "seen".
+      clip_seconds: time from the first to the last frame of a clip.
     """
     times, labels = prediction.timestamps, prediction.labels.astype(np.float64)
     predictions = prediction.predictions.astype(np.float64)
@@ -144,15 +148,18 @@ def pairs(
 
 
 def score_recording(pairs: Pairs) -> dict:
-    """Scores one recording in one target.
+    """Scores one target of one recording.
 
-    A constant prediction has CC 0 and CCC 0. They are undefined (None) where the gold standard is
-    constant or the frames are too few; RMSE where there is no frame.
+    A constant prediction has CC 0 and CCC 0. CC and CCC are None (undefined) if the gold standard
+    is constant or there are too few frames; RMSE is None if there are no frames.
 
     Returns:
-      {"frames", "face": the share of them with a face, "constant": whether the prediction is,
-      "cc", "ccc", "rmse", "smoothness": {"labels", "predictions"}: the mean absolute difference of
-      neighbouring frames}.
+      "frames": number of frames that count.
+      "face": fraction of these frames that show a face.
+      "constant": whether the prediction is constant.
+      "cc", "ccc", "rmse": the scores.
+      "smoothness": for "labels" and "predictions", the mean absolute difference of neighbouring
+        frames.
     """
     labels, predictions = pairs.labels, pairs.predictions
     count = len(labels)
@@ -187,36 +194,38 @@ def score(
     """Scores all recordings by both protocols.
 
     Args:
-      predictions: of the recordings.
-      targets: the names of the D targets.
-      reaction_delay: seconds by which the ratings lag, of each target.
-      clip_seconds: a recording with fewer frames than last so long has no CC and CCC.
-      intervals: whether to compute intervals, which takes a while.
+      predictions: ratings and predictions of the recordings.
+      targets: names of the D targets.
+      reaction_delay: seconds by which the ratings of each target lag, [D].
+      clip_seconds: a recording whose frames last less than this has no CC and CCC.
+      intervals: whether to compute bootstrap intervals, which takes a while.
 
     Returns:
-      {"protocols": {protocol: {target or "average": {"frames", "face", "constant", "left_out",
-      "smoothness", "cc"|"ccc"|"rmse": {"mean", "sd", "min", "max", "interval", "concatenated"}}}},
-      "recordings": {name: {protocol: {target or "average": as of `score_recording`}}}}.
-      "frames" are the frames that count, "face" the share of them with a face, "constant" the number
-      of recordings whose prediction is constant, "left_out" those without a CC. Means and sd (n - 1
-      in the denominator) are over recordings; the interval is a 95 % bootstrap interval of the mean,
-      from six recordings on. "average" is the mean of the targets in each recording, over those that
-      are defined. "concatenated" is over all frames in one series, recordings without a CC included.
-      What is undefined is None.
+      {"protocols": {protocol: {target: summary}},
+       "recordings": {name: {protocol: {target: scores}}}}.
+      The targets include "average": in each recording, the mean over the targets that are defined.
+      The scores of a recording are those of `score_recording`. A summary has "frames", "face" and
+      "smoothness" as there, over all recordings; "constant", the number of recordings with a
+      constant prediction; "left_out", the names of recordings without a CC; and for each of "cc",
+      "ccc" and "rmse" a dict:
+      "mean", "sd" (with n - 1 in the denominator), "min", "max": over recordings.
+      "interval": 95 % bootstrap interval of the mean, if there are at least six recordings.
+      "concatenated": over all frames as a single series, including recordings without a CC.
+      Undefined values are None.
     """
     result: dict = {"protocols": {}, "recordings": {p.recording: {} for p in predictions}}
     for protocol in PROTOCOLS:
-        compared = [pairs(p, reaction_delay, protocol, clip_seconds) for p in predictions]
+        pairs_of = [pairs(p, reaction_delay, protocol, clip_seconds) for p in predictions]
         rows: dict[str, list[dict]] = {}
-        together: dict[str, dict] = {}
+        concatenated: dict[str, dict] = {}
         for column, target in enumerate(targets):
-            rows[target] = [score_recording(recording[column]) for recording in compared]
-            together[target] = score_recording(_joined([r[column] for r in compared]))
-        rows[AVERAGE] = [_averaged([rows[t][k] for t in targets]) for k in range(len(compared))]
-        together[AVERAGE] = _averaged([together[target] for target in targets])
+            rows[target] = [score_recording(recording[column]) for recording in pairs_of]
+            concatenated[target] = score_recording(_concatenate([r[column] for r in pairs_of]))
+        rows[AVERAGE] = [_average([rows[t][k] for t in targets]) for k in range(len(pairs_of))]
+        concatenated[AVERAGE] = _average([concatenated[target] for target in targets])
         names = [p.recording for p in predictions]
         result["protocols"][protocol] = {
-            target: _over_recordings(names, rows[target], together[target], intervals)
+            target: _summarise(names, rows[target], concatenated[target], intervals)
             for target in rows
         }
         for number, name in enumerate(names):
@@ -224,8 +233,9 @@ def score(
     return result
 
 
-def _joined(parts: Sequence[Pairs]) -> Pairs:
-    """All recordings in one series; between two of them lies a gap."""
+def _concatenate(parts: Sequence[Pairs]) -> Pairs:
+    """Concatenates recordings, with a gap in the frame numbers between two of them."""
+    # + 2 instead of + 1, so that the last frame and the next recording's first are no neighbours.
     starts = np.cumsum([0, *(p.frames[-1] + 2 if len(p.frames) else 0 for p in parts)])
     return Pairs(
         np.concatenate([p.labels for p in parts]),
@@ -236,8 +246,8 @@ def _joined(parts: Sequence[Pairs]) -> Pairs:
     )
 
 
-def _averaged(rows: Sequence[dict]) -> dict:
-    """The mean of the targets of one recording, over those that are defined."""
+def _average(rows: Sequence[dict]) -> dict:
+    """Averages the scores of a recording's targets, over those that are defined."""
     result: dict = {name: _mean([row[name] for row in rows]) for name in ("face", *METRICS)}
     result["frames"] = round(float(np.mean([row["frames"] for row in rows])))
     smoothness = [row["smoothness"] for row in rows]
@@ -245,15 +255,16 @@ def _averaged(rows: Sequence[dict]) -> dict:
     return {**result, "constant": any(row["constant"] for row in rows)}
 
 
-def _over_recordings(
-    names: Sequence[str], rows: Sequence[dict], together: dict, intervals: bool
+def _summarise(
+    names: Sequence[str], rows: Sequence[dict], concatenated: dict, intervals: bool
 ) -> dict:
+    """Summarises the scores of a target over recordings."""
     result = {
-        "frames": together["frames"],
-        "face": together["face"],
+        "frames": concatenated["frames"],
+        "face": concatenated["face"],
         "constant": sum(row["constant"] for row in rows),
         "left_out": [name for name, row in zip(names, rows) if row["cc"] is None],
-        "smoothness": together["smoothness"],
+        "smoothness": concatenated["smoothness"],
     }
     for metric in METRICS:
         values = np.array([row[metric] for row in rows if row[metric] is not None], np.float64)
@@ -263,14 +274,14 @@ def _over_recordings(
             "min": float(values.min()) if len(values) else None,
             "max": float(values.max()) if len(values) else None,
             "interval": _interval(values) if intervals else None,
-            "concatenated": together[metric],
+            "concatenated": concatenated[metric],
         }
     return result
 
 
 def _interval(values: np.ndarray) -> list[float] | None:
-    """A bootstrap interval of the mean (bias-corrected and accelerated), the same in every call."""
-    if len(values) < _RECORDINGS:
+    """Computes a bootstrap interval of the mean (bias-corrected, accelerated) with a fixed seed."""
+    if len(values) < _MIN_RECORDINGS:
         return None
     if np.ptp(values) == 0:
         return [float(values[0])] * 2

@@ -1,4 +1,4 @@
-"""Two towers with one stacked LSTM, and the model that trains it (section 3.4)."""
+"""Builds the two Siamese towers that share a stacked LSTM, and the training model (section 3.4)."""
 
 import keras
 
@@ -7,11 +7,11 @@ from ast_net.temporal import losses
 
 
 def build_siamese(stacked_lstm: keras.Model) -> keras.Model:
-    """Builds the two towers: inputs [B, N, F] of a clip and of its twin, one frame later.
+    """Builds the two Siamese towers.
 
-    The outputs are two predictions [B, N, D], the clip's and the twin's. Both pass through the
-    sub-model as one batch: the towers are the same network, and one loop over the frames costs half
-    of two.
+    The inputs are the features [B, N, F] of a clip and of its twin clip, one frame later. The
+    outputs are the predictions [B, N, D] for both. Both clips go through the shared LSTM as one
+    batch, because one loop over the frames costs half as much as two.
     """
     clip = keras.Input(stacked_lstm.input.shape[1:], name="features")
     twin = keras.Input(stacked_lstm.input.shape[1:], name="twin_features")
@@ -22,10 +22,11 @@ def build_siamese(stacked_lstm: keras.Model) -> keras.Model:
 def build_training_model(
     siamese: keras.Model, clip: config.Clip, weights: config.LossWeights
 ) -> keras.Model:
-    """Builds the Siamese model with its loss on top, for training.
+    """Builds the model for training: the Siamese towers with the loss on top.
 
-    Inputs, by name, are those of `records.clips`: features and twin_features [B, N, F], labels and
-    twin_labels [B, N, D], mask and twin_mask [B, N, D]. The output is the loss of each clip, [B].
+    The inputs, by name, are those that `records.clips` makes: features and twin_features [B, N, F],
+    labels and twin_labels [B, N, D], mask and twin_mask [B, N, D]. The output is the loss of each
+    clip, [B].
     """
     targets = siamese.outputs[0].shape[-1]
     features = [keras.Input((clip.frames, t.shape[-1]), name=t.name) for t in siamese.inputs]

@@ -1,4 +1,4 @@
-"""A temporal model with what it was trained on: all that predicting with it takes."""
+"""Loads a temporal model and its specification."""
 
 import dataclasses
 import json
@@ -13,20 +13,21 @@ from ast_net.temporal import stacked_lstm
 
 @dataclasses.dataclass(frozen=True)
 class ModelSpec:
-    """How to rebuild a temporal model, and what it expects; model.json beside its weights.
+    """What is needed to rebuild a temporal model and to use it; stored as model.json.
 
     Attributes:
-      targets: what it predicts, in order.
-      feature_size, units: F, and the cells of each LSTM, as of `stacked_lstm.build_stacked_lstm`.
-      backbone, backbone_digest: the CNN of its features, and the first digits of its weights'
-      SHA-256.
-      backbone_weights: the file of these weights during training; None for the package's own.
-      clip_frames: N, frames of a clip.
-      time_step: seconds from one frame of a clip to the next.
-      frame_rate: usual for the training recordings, frames a second.
-      reaction_delay: seconds by which the ratings that it learned lag behind the face, of each
-        target: what it predicts at a frame is the rating that would be made so much later.
-      records: the digest of the records that it was trained on (`records.store`).
+      targets: the targets that the model predicts, in order.
+      feature_size, units: F, and the number of cells of each LSTM layer, as in
+        `stacked_lstm.build_stacked_lstm`.
+      backbone: name of the CNN that computes the features.
+      backbone_digest: first digits of the SHA-256 of the CNN's weights.
+      backbone_weights: file of the CNN's weights in training; None for those of the package.
+      clip_frames: N, number of frames of a clip.
+      time_step: seconds between consecutive frames of a clip.
+      frame_rate: usual frame rate of the training recordings, in frames per second.
+      reaction_delay: for each target, seconds by which the ratings lag behind the face. The
+        prediction for a frame is the rating that raters would give this much later.
+      records: digest of the training records (`records.store`).
     """
 
     targets: tuple[str, ...]
@@ -46,17 +47,17 @@ class ModelSpec:
         config.StackedLSTM(self.units)
         config.ReactionDelay(self.reaction_delay)
         if len(self.reaction_delay) != len(self.targets):
-            raise ValueError(f"expected a delay of each target, found {self.reaction_delay}")
+            raise ValueError(f"expected a delay for each target, found {self.reaction_delay}")
         if self.feature_size < 1 or not 0 < self.time_step <= 60 or not 0 < self.frame_rate < 1000:
             raise ValueError(
-                "expected positive sizes, a time step of at most 60 s and a frame rate below 1000, found "
-                f"{self}"
+                "expected a positive feature size, a time step above 0 and up to 60 s, and a frame "
+                f"rate above 0 and below 1000, found {self}"
             )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TemporalModel:
-    """The network for inference, [B, N, F] -> [B, N, D] in float32, and its specification."""
+    """A network for inference, [B, N, F] -> [B, N, D] in float32, and its specification."""
 
     network: keras.Model
     spec: ModelSpec
@@ -69,14 +70,14 @@ def save_spec(path: str | pathlib.Path, spec: ModelSpec) -> None:
 
 
 def load(folder: str | pathlib.Path | None = None, model: str = "best") -> TemporalModel:
-    """Loads a run's temporal model: its weights, into a network that is rebuilt as model.json says.
+    """Loads the temporal model of a run: builds the network of model.json and loads its weights.
 
     Args:
-      folder: the run's; None for the model that comes with the package.
-      model: best or last.
+      folder: the run's folder; None for the model that comes with the package.
+      model: "best" or "last".
 
     Raises:
-      InputError: a file is missing or damaged, or the two are of different runs.
+      InputError: a file is missing or damaged, or model.json and the weights do not match.
     """
     weights, spec_file = shipped.STACKED_LSTM, shipped.STACKED_LSTM_SPEC
     if folder is not None:
@@ -90,8 +91,8 @@ def load(folder: str | pathlib.Path | None = None, model: str = "best") -> Tempo
     network = stacked_lstm.build_stacked_lstm(spec.feature_size, spec.units, len(spec.targets))
     expected = (
         f"LSTMs of {', '.join(map(str, spec.units))} cells on {spec.feature_size} features for "
-        f"{' and '.join(spec.targets)}, as {spec_file} says: perhaps it belongs to another run; "
-        "train again in another folder"
+        f"{' and '.join(spec.targets)}, according to {spec_file}. Perhaps this file belongs to "
+        "another run; train again in another folder"
     )
     weight_files.load(network, weights, expected)
     return TemporalModel(network, spec)
@@ -104,9 +105,9 @@ def load_spec(path: pathlib.Path) -> ModelSpec:
       InputError: the file is missing or damaged.
     """
     if not path.is_file():
-        raise errors.InputError(f"{path}: no such file; give the whole folder that train has left")
-    remedy = "expected that of a run; train again in another folder"
-    with files.reading(path, "the specification that train leaves", remedy):
+        raise errors.InputError(f"{path}: no such file; give the whole folder of the run")
+    remedy = "expected the file that train wrote; train again in another folder"
+    with files.reading(path, "the specification of a model", remedy):
         values = json.loads(path.read_text())
         values |= {name: tuple(values[name]) for name in ("targets", "units", "reaction_delay")}
         return ModelSpec(**values)

@@ -1,1 +1,1 @@
-"""Records to a trained and evaluated model (sections 4.2 to 4.4 of the paper)."""
+"""Trains and evaluates models on records (sections 4.2 to 4.4 of the paper)."""

@@ -1,7 +1,7 @@
-"""What a temporal model should surpass: the mean rating, and ridge regression on single frames.
+"""Baselines that a temporal model should beat: the mean rating, and ridge regression on frames.
 
-Both are fitted on the training partition, to the ratings that were made the reaction delay after
-the frames, and leave the evaluation files of a run.
+Both are fitted on the training partition, to the ratings made one reaction delay after each frame.
+They write the same evaluation files as a run.
 """
 
 import functools
@@ -19,25 +19,25 @@ from ast_net.records import clips, example_format, store
 from ast_net.reports import evaluation, evaluation_figures
 from ast_net.temporal import scoring, timing
 
-# Penalties, as multiples of the mean variance of the features.
+# Candidate penalties, relative to the mean variance of the features.
 _PENALTIES = np.logspace(-4, 4, 9)
-# Training recordings are dealt to so many groups; each is predicted from the others.
+# Number of groups of training recordings in the cross-validation that chooses the penalty.
 _GROUPS = 5
-# Seconds between the frames that are used: neighbours tell little more.
+# Seconds between the frames used for fitting: closer ones add little information.
 _INTERVAL = 0.2
 
 
 class LinearModel:
-    """Predicts each frame by itself: features [T, F] @ weights [F, D] + bias [D]."""
+    """Predicts each frame independently: features [T, F] @ weights [F, D] + bias [D]."""
 
     def __init__(self, weights: np.ndarray, bias: np.ndarray) -> None:
         self.weights, self.bias = weights, bias
 
     def reset(self) -> None:
-        """Does nothing: no frame depends on an earlier one."""
+        """Does nothing, because no prediction depends on earlier frames."""
 
     def predict(self, features: np.ndarray, times: np.ndarray) -> np.ndarray:
-        """Predicts frames, float32 [T, D]; their times do not matter."""
+        """Predicts frames, float32 [T, D]; `times` is not used."""
         return (features @ self.weights + self.bias).astype(np.float32)
 
 
@@ -45,11 +45,11 @@ def fit_mean(records: store.Records, delays: Sequence[float]) -> LinearModel:
     """Fits the mean rating of all training frames that have a face and a rating.
 
     Args:
-      records: their training partition is used.
-      delays: seconds by which the ratings lag, of each target.
+      records: the data set; only its training partition is used.
+      delays: the reaction delay of each target, in seconds.
     """
     total, count = np.zeros(len(delays)), np.zeros(len(delays), int)
-    for _, labels in _recordings(records, delays, 0.0):
+    for _, labels in _training_frames(records, delays, 0.0):
         total += np.nansum(labels, axis=0, dtype=np.float64)
         count += np.isfinite(labels).sum(axis=0)
     features = len(records.moments()[0])
@@ -57,14 +57,13 @@ def fit_mean(records: store.Records, delays: Sequence[float]) -> LinearModel:
 
 
 def fit_ridge(records: store.Records, delays: Sequence[float]) -> LinearModel:
-    """Fits ridge regression on the standardised features, for each target by itself.
+    """Fits ridge regression on the standardised features, separately for each target.
 
-    The penalty is the one with the smallest squared error on groups of training recordings that the
-    weights were not fitted on.
+    The penalty is chosen by cross-validation over groups of training recordings.
 
     Args:
-      records: their training partition is used.
-      delays: seconds by which the ratings lag, of each target.
+      records: the data set; only its training partition is used.
+      delays: the reaction delay of each target, in seconds.
     """
     mean, variance = records.moments()
     columns = [
@@ -77,11 +76,11 @@ def fit_ridge(records: store.Records, delays: Sequence[float]) -> LinearModel:
 
 
 class _Moments(NamedTuple):
-    """Sums over frames: of x x^T [F + 1, F + 1], x y [F + 1] and y^2, x ending with a 1."""
+    """Sums over frames of x x^T [F + 1, F + 1], x y [F + 1] and y^2; the last element of x is 1."""
 
-    inputs: np.ndarray
-    both: np.ndarray
-    outputs: float
+    xx: np.ndarray
+    xy: np.ndarray
+    yy: float
 
 
 def _fit_target(
@@ -91,31 +90,32 @@ def _fit_target(
     mean: np.ndarray,
     scale: np.ndarray,
 ) -> np.ndarray:
-    """The weights of the features as they are, and the bias, [F + 1]."""
+    """Returns the weights of the unstandardised features and the bias, [F + 1]."""
     groups: list[_Moments] = []
-    for number, (features, labels) in enumerate(_recordings(records, delays, _INTERVAL)):
+    for number, (features, labels) in enumerate(_training_frames(records, delays, _INTERVAL)):
         rated = np.isfinite(labels[:, target])
         x = (features[rated] - mean) / scale
         x = np.concatenate([x, np.ones((len(x), 1))], axis=1).astype(np.float64)
         y = labels[rated, target].astype(np.float64)
-        inputs = tf.matmul(x, x, transpose_a=True).numpy()
-        moments = _Moments(inputs, y @ x, float(y @ y))
+        xx = tf.matmul(x, x, transpose_a=True).numpy()
+        moments = _Moments(xx, y @ x, float(y @ y))
         if number < _GROUPS:
             groups.append(moments)
         else:
             groups[number % _GROUPS] = _sum([groups[number % _GROUPS], moments])
     total = _sum(groups)
     penalty = choose_penalty(groups)
-    logging.info(f"ridge regression of {records.targets[target]}: penalty {penalty:g}")
+    logging.debug(f"ridge regression of {records.targets[target]}: penalty {penalty:g}")
     solution = _solve(total, penalty)
+    # w . (x - mean) / scale + b = (w / scale) . x + (b - (w / scale) . mean).
     weights = solution[:-1] / scale
     return np.append(weights, solution[-1] - weights @ mean)
 
 
 def choose_penalty(groups: Sequence[_Moments]) -> float:
-    """Returns the penalty with the smallest squared error, each group predicted from the others.
+    """Returns the penalty with the smallest squared error in leave-one-group-out cross-validation.
 
-    Of a single group, which leaves none to fit on, the middle one.
+    With a single group nothing is left to fit on, and the middle penalty is returned.
     """
     if len(groups) == 1:
         return float(np.median(_PENALTIES))
@@ -125,7 +125,8 @@ def choose_penalty(groups: Sequence[_Moments]) -> float:
         tested = groups[left_out]
         for number, penalty in enumerate(_PENALTIES):
             w = _solve(fitted, penalty)
-            errors[number] += tested.outputs - 2 * w @ tested.both + w @ tested.inputs @ w
+            # |y - X w|^2 = y . y - 2 w . X^T y + w . X^T X w.
+            errors[number] += tested.yy - 2 * w @ tested.xy + w @ tested.xx @ w
     return float(_PENALTIES[errors.argmin()])
 
 
@@ -134,31 +135,33 @@ def _sum(groups: Sequence[_Moments]) -> _Moments:
 
 
 def _solve(moments: _Moments, penalty: float) -> np.ndarray:
-    """Minimises |y - X w|^2 + penalty * mean variance * n |w|^2, the bias not being penalised."""
-    diagonal = moments.inputs.diagonal()[:-1]
+    """Minimises |y - X w|^2 + penalty * mean variance * n |w|^2; the bias is not penalised."""
+    diagonal = moments.xx.diagonal()[:-1]
     penalties = np.append(np.full(len(diagonal), penalty * diagonal.mean()), 0.0)
-    # Without a rated frame the system would be singular.
-    regular = moments.inputs + np.diag(penalties + np.finfo(float).tiny)
-    # By TensorFlow, on one thread: those of NumPy's and SciPy's libraries wait for each other in
-    # busy loops, which takes 50 times as long beside other work.
+    # Without any rated frame, the matrix would be singular.
+    regular = moments.xx + np.diag(penalties + np.finfo(float).tiny)
+    # TensorFlow solves this on one thread. The threads of NumPy's and SciPy's libraries wait for
+    # each other in busy loops, which takes 50 times as long while other processes are running.
     factor = tf.linalg.cholesky(regular)
-    return tf.linalg.cholesky_solve(factor, moments.both[:, np.newaxis]).numpy()[:, 0]
+    return tf.linalg.cholesky_solve(factor, moments.xy[:, np.newaxis]).numpy()[:, 0]
 
 
-def _recordings(
+def _training_frames(
     records: store.Records, delays: Sequence[float], interval: float
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Each training recording's frames with a face: features [T, F], moved ratings [T, D]."""
+    """Yields features [T, F] and delayed ratings [T, D] of each training recording.
+
+    The T frames are those with a face, `interval` seconds apart.
+    """
     for _, pieces in example_format.by_recording(records.segments("train")):
         parts = []
         for segment, frames in pieces:
             times = segment["timestamps"].numpy()
             step = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
+            # Every k-th frame of the recording, counted across its segments.
             numbers = int(segment["first_frame"]) + np.arange(frames)
-            used = segment["mask"].numpy()[:frames] & (
-                numbers % max(1, round(interval / step)) == 0
-            )
-            chosen = np.flatnonzero(used)
+            every = max(1, round(interval / step))
+            chosen = np.flatnonzero(segment["mask"].numpy()[:frames] & (numbers % every == 0))
             rated = [tensor.numpy() for tensor in clips.rating_series(segment)]
             moved = [
                 timing.interpolate(times[chosen] + delay, *rated)[:, target]
@@ -178,23 +181,22 @@ def evaluate(
     records: store.Records,
     splits: Sequence[str],
 ) -> None:
-    """Fits a baseline and writes its evaluation in the workdir, as a run's.
+    """Fits a baseline and writes the evaluation files of a run to the workdir.
 
     Args:
       row: one of `config.BASELINES`.
-      experiment: its workdir, targets, clip and reaction delay.
-      records: of its data set.
+      experiment: gives the workdir, targets, clip and reaction delay.
+      records: the records of the data set.
       splits: the partitions to evaluate.
     """
-    delays = experiment.reaction_delay.each(len(experiment.targets))
+    delays = experiment.reaction_delay.per_target(len(experiment.targets))
     model = FITS[row](records, delays)
     for split in splits:
         predictions = list(evaluation.predict(model, records.segments(split)))
         seconds = (experiment.clip.frames - 1) * records.time_step
         scores = scoring.score(predictions, experiment.targets, delays, seconds)
-        metrics = evaluation.document(
-            evaluation.Evaluated(split, 0, "none", False, tuple(delays)), scores
-        )
+        setup = evaluation.EvaluationSetup(split, 0, "none", False, tuple(delays))
+        metrics = evaluation.metrics_document(setup, scores)
         folder = pathlib.Path(str(experiment.workdir), workdir.EVALUATION)
         folder /= f"{experiment.dataset}_{split}"
         evaluation.write(folder, predictions, metrics)

@@ -1,4 +1,4 @@
-"""What must hold of records before anything is trained on them."""
+"""Checks records before training."""
 
 import numpy as np
 from absl import logging
@@ -9,81 +9,81 @@ from ast_net.temporal import scoring
 
 
 def check(records: store.Records, experiment: config.Experiment) -> None:
-    """Refuses records that nothing, or something else than meant, would be learned from.
+    """Refuses records that a model cannot be trained on, or whose scores would be misleading.
 
-    Warns of a recording that is twice in one partition, and of constant gold standards.
+    Logs a warning if a recording is in a partition twice, or if its gold standard is constant.
 
     Args:
-      records: of the run.
-      experiment: its clip and its reaction delay, which is given in seconds.
+      records: the records of the run.
+      experiment: the run; its reaction delay must be in seconds.
 
     Raises:
-      InputError: two partitions have the same recording; or train or dev has fewer rated frames
-        with a face, after the reaction delay, than one clip lasts; or the gold standard of dev is
-        constant in all recordings and targets.
+      InputError: two partitions contain the same recording; or the frames of train or dev that have
+        a face and a rating, after the reaction delay, last for less than one clip; or the gold
+        standard of dev is constant in all recordings and targets.
     """
-    _check_repetitions(records)
-    delays = experiment.reaction_delay.each(len(records.targets))
+    _check_duplicates(records)
+    delays = experiment.reaction_delay.per_target(len(records.targets))
     clip_seconds = (experiment.clip.frames - 1) * records.time_step
     for split in ("train", "dev"):
-        seconds, spread = _seen(records, split, delays)
+        seconds, deviation = _usable_frames(records, split, delays)
         for column, target in enumerate(records.targets):
             total = seconds[:, column].sum()
             if total < clip_seconds:
                 raise errors.InputError(
                     f"{split}: {total:.1f} s of frames have a face and a rating of {target} "
-                    f"{delays[column]:g} s later, but one clip lasts {clip_seconds:.1f} s: look at "
-                    "the ratings (describe shows them), give a shorter `reaction_delay`, or "
-                    "shorter clips with `clip_frames`"
+                    f"{delays[column]:g} s later, but one clip lasts {clip_seconds:.1f} s: check "
+                    "the ratings with describe, or give a shorter `reaction_delay` or fewer "
+                    "`clip_frames`"
                 )
-            constant = np.flatnonzero(spread[:, column] < scoring.CONSTANT)
+            constant = np.flatnonzero(deviation[:, column] < scoring.CONSTANT)
             if len(constant):
                 names = ", ".join(records.splits[split][number] for number in constant)
                 logging.warning(
-                    f"{split}: the ratings of {target} are constant in {names}: no CC there"
+                    f"{split}: the ratings of {target} are constant in {names}, so it has no CC"
                 )
-        if split == "dev" and not (spread >= scoring.CONSTANT).any():
+        if split == "dev" and not (deviation >= scoring.CONSTANT).any():
             raise errors.InputError(
-                "dev: all ratings are constant, so that no epoch can be chosen by its CC: name "
-                "other recordings with `dev_recordings`"
+                "dev: all ratings are constant, so no epoch can be chosen by its CC: give other "
+                "recordings as `dev_recordings`"
             )
 
 
-def _seen(
+def _usable_frames(
     records: store.Records, split: str, delays: tuple[float, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Measures the rated frames with a face: what training sees.
+    """Measures the frames that training uses: those with a face and a rating.
 
     Returns:
-      For R recordings and D targets how long such frames last, seconds [R, D], and the standard
-      deviation of their ratings [R, D], NaN where there are none.
+      For R recordings and D targets, the total duration of these frames, seconds [R, D], and the
+      standard deviation of their ratings [R, D], NaN where there are none.
     """
-    seconds, spread = [], []
+    seconds, deviation = [], []
     for frames in records.frames(split):
         step = example_format.duration(frames.timestamps) / len(frames.timestamps)
-        # Only ratings are looked at, so they stand in for the predictions.
+        # Only the ratings are needed here, so they are passed as predictions, too.
         recording = scoring.RecordingPrediction(
             frames.recording, frames.timestamps, frames.valid, frames.labels, frames.labels
         )
-        seen = [pairs.labels for pairs in scoring.pairs(recording, delays, "seen")]
-        seconds.append([step * len(labels) for labels in seen])
-        spread.append([labels.std() if len(labels) else np.nan for labels in seen])
-    return np.array(seconds), np.array(spread)
+        ratings = [pairs.labels for pairs in scoring.pairs(recording, delays, "seen")]
+        seconds.append([step * len(labels) for labels in ratings])
+        deviation.append([labels.std() if len(labels) else np.nan for labels in ratings])
+    return np.array(seconds), np.array(deviation)
 
 
-def _check_repetitions(records: store.Records) -> None:
-    """Compares the recordings' features: their sums are the same only if all pictures are."""
-    places: dict[bytes, tuple[str, str]] = {}
+def _check_duplicates(records: store.Records) -> None:
+    """Finds duplicate recordings: sums over their features are equal only if all frames are."""
+    seen: dict[bytes, tuple[str, str]] = {}
     for split, names in records.splits.items():
         for name, sums in zip(names, records.sums(split), strict=True):
             if not sums["total"].any():
-                continue  # no face
+                continue  # All sums are 0 in a recording without a face.
             content = sums["total"].tobytes() + sums["squares"].tobytes()
-            other_split, other = places.setdefault(content, (split, name))
+            other_split, other = seen.setdefault(content, (split, name))
             if other_split != split:
                 raise errors.InputError(
-                    f"{other} in {other_split} and {name} in {split} are the same recording: "
-                    "scores would be of what was trained on. Leave one out, with `train_recordings`, "
+                    f"{other} in {other_split} and {name} in {split} are the same recording, but "
+                    "partitions must not overlap: leave one of them out with `train_recordings`, "
                     "`dev_recordings` and `test_recordings`"
                 )
             if other != name:

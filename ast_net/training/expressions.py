@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from ast_net import config, errors, files, workdir
+from ast_net import config, errors, files, screen, workdir
 from ast_net.cnn import augmentation, backbone, compact, expression_head
 from ast_net.datasets import fer2013
 from ast_net.records import expression_pictures
@@ -55,8 +55,10 @@ def finetune(settings: config.Finetuning) -> None:
     table = measure(settings.backbone, str(folder / BACKBONE_WEIGHTS), test_split)
     title = f"{settings.backbone} on FER2013, {test_name}"
     confusion.write(folder / workdir.EVALUATION, table, title)
+    print(f"{screen.number(table['pictures'], 'picture')} of {test_name}:")
     print(confusion.format_table(table))
-    print(f"{table['pictures']} pictures of {test_name}: see {folder / workdir.EVALUATION}")
+    screen.wrote(folder, BACKBONE_WEIGHTS, expression_head.FILE, workdir.HISTORY)
+    screen.wrote(folder / workdir.EVALUATION, "metrics.json", "figures/confusion.png")
 
 
 def _initial(settings: config.Finetuning) -> keras.Model:
@@ -177,5 +179,6 @@ def train(
         measure=measure_dev,
         score=lambda row: row["dev_accuracy"],
         save=save,
+        shown=("loss", "dev_accuracy"),
     )
     fit.fit(folder, task, settings.epochs)

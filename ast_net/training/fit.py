@@ -1,18 +1,17 @@
-"""Trains a network epoch by epoch, so that a run that was killed continues where it stopped."""
+"""The training loop of both networks; a run that was killed continues where it stopped."""
 
 import dataclasses
 import math
 import pathlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tqdm
 from absl import logging
 
-from ast_net import errors, files, workdir
+from ast_net import errors, files, screen, workdir
 from ast_net.training import history, selection
 
 Step = Callable[[Any], dict[str, tf.Tensor]]
@@ -20,19 +19,21 @@ Step = Callable[[Any], dict[str, tf.Tensor]]
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What `fit` trains, and how it tells which epoch is the best.
+    """What `fit` trains, and how the best epoch is chosen.
 
-    An epoch must depend on nothing but `state` before it and its own number.
+    The result of an epoch must depend only on `state` before it and on its number. Epochs are
+    counted from 0.
 
     Attributes:
-      state: everything that changes in training, by name: models, optimizers, lists of variables.
-      batches: gives the batches of an epoch, counted from 0; all tensors of a batch are [B, ...].
-      step: gives the training step of an epoch, counted from 0. A step trains on one batch and
-        returns its `loss` and any other figures, each the mean over the batch.
-      measure: measures the network as it is now, after each epoch.
-      score: gives the score of an epoch by its row of history.csv; NaN if it is undefined.
-      save: writes the weights as they are now; called whenever an epoch is the best so far.
-      first: the first epoch, counted from 0, that may be the best (`selection.best`).
+      state: everything that training changes, by name: models, optimizers, lists of variables.
+      batches: returns the batches of an epoch; all tensors of a batch are [B, ...].
+      step: returns the training step of an epoch. A step trains on one batch and returns its `loss`
+        and other values to log, each the mean over the batch.
+      measure: measures the network after an epoch; the results are added to history.csv.
+      score: returns the score of an epoch from its row of history.csv; NaN if it is undefined.
+      save: writes the current weights; called after each epoch that is the best so far.
+      first_candidate: the first epoch that may be chosen as the best (`selection.best`).
+      shown: the columns of history.csv to print after each epoch.
     """
 
     state: dict[str, Any]
@@ -41,25 +42,28 @@ class Task:
     measure: Callable[[], dict[str, float]]
     score: Callable[[Mapping[str, float]], float]
     save: Callable[[], None]
-    first: int = 0
+    first_candidate: int = 0
+    shown: Sequence[str] = ("loss",)
 
 
 def fit(folder: pathlib.Path, task: Task, epochs: int, patience: float = math.inf) -> None:
-    """Trains, or continues a run that was stopped or that gets more epochs or patience than before.
+    """Trains, or continues a run that was stopped or that now has more epochs or patience.
 
-    Leaves history.csv, TensorBoard logs and checkpoints in the folder, beside the weights that the
-    task saves, and the task's state as it is after the last epoch. A run that is killed and then
-    continued ends as if it had never stopped: an unfinished epoch is done again, to the same end.
+    Writes history.csv, TensorBoard logs and checkpoints to the folder, next to the weights that the
+    task saves. Afterwards, the task's state is that of the last epoch. A run that is killed and
+    then continued gives the same result as one that never stopped: the unfinished epoch is
+    repeated.
 
     Args:
       folder: the run's workdir.
       task: the network, its data and its training step.
-      epochs: their number, those of earlier calls included.
-      patience: stop after so many epochs without a better one, counted from the first that may be
-        the best; by default never.
+      epochs: the maximum number of epochs, including those of earlier calls.
+      patience: the number of epochs without improvement after which training stops, counted from
+        the first candidate for the best epoch; unlimited by default.
 
     Raises:
-      InputError: the loss is no longer finite; checkpoints or history.csv are damaged or missing.
+      InputError: the loss became infinite or NaN, or checkpoints or history.csv are damaged or
+        missing.
       OSError: a file cannot be written.
     """
     checkpoint = tf.train.Checkpoint(**task.state)
@@ -70,43 +74,48 @@ def fit(folder: pathlib.Path, task: Task, epochs: int, patience: float = math.in
     logs = folder / workdir.TENSORBOARD
     with files.tensorflow_output(logs):
         summaries = tf.summary.create_file_writer(str(logs))
-    first = len(rows)
-    if epochs <= task.first:
+    if epochs <= task.first_candidate:
         logging.warning(
-            f"none of the {epochs} epochs has the whole loss (the first that has is {task.first + 1}): the "
-            "last is kept; give more `epochs`, or a shorter `warmup_epochs`"
+            f"the warm-up lasts for {task.first_candidate} epochs, so none of the {epochs} epochs "
+            "trains with the full loss: the last one is kept; give more `epochs` or fewer "
+            "`warmup_epochs`"
         )
-    with tqdm.tqdm(unit=" batches", disable=None) as bar:
-        while not _finished(task, rows, epochs, patience):
-            bar.set_description(f"epoch {len(rows) + 1}/{epochs}")
-            rows.append(_epoch(task, len(rows), bar))
-            bar.total = bar.n // (len(rows) - first) * (epochs - first)
-            is_best = _best(task, rows) == len(rows) - 1
-            with bar.external_write_mode():
-                print(_progress_line(rows, epochs, is_best), flush=True)
-            # The checkpoint comes last: killed before it, the epoch and its files are made again.
-            if is_best:
-                task.save()
-            history.write(folder / workdir.HISTORY, rows)
-            with files.tensorflow_output(logs), summaries.as_default(len(rows)):
-                for name, value in rows[-1].items():
-                    tf.summary.scalar(name, value)
-                summaries.flush()
-            with files.tensorflow_output(folder / workdir.CHECKPOINTS):
-                manager.save(checkpoint_number=len(rows))
+    batches = None
+    while not _finished(task, rows, epochs, patience):
+        name = f"epoch {len(rows) + 1}/{epochs}"
+        with screen.Progress(name, batches, "batches", lines=False) as progress:
+            rows.append(_epoch(task, len(rows), progress))
+        batches = progress.done
+        is_best = _best(task, rows) == len(rows) - 1
+        print(_progress_line(rows, epochs, is_best, task.shown), flush=True)
+        # The checkpoint is last: if the run is killed before it is complete, the epoch is
+        # repeated and its files are written again.
+        if is_best:
+            task.save()
+        history.write(folder / workdir.HISTORY, rows)
+        with files.tensorflow_output(logs), summaries.as_default(len(rows)):
+            for name, value in rows[-1].items():
+                tf.summary.scalar(name, value)
+            summaries.flush()
+        with files.tensorflow_output(folder / workdir.CHECKPOINTS):
+            manager.save(checkpoint_number=len(rows))
+    if len(rows) < epochs:
+        logging.info(
+            f"stopped early: no better epoch in {len(rows) - 1 - _best(task, rows)} epochs"
+        )
 
 
 def compiled(step: Step, jit_compile: bool, signature: list[Any] | None = None) -> Step:
     """Compiles a training step to a graph.
 
     Args:
-      step: takes one batch.
-      jit_compile: whether XLA compiles the graph.
-      signature: one tf.TensorSpec for each tensor of the batch, in the batch's own structure;
-        without it the step is traced for each new shape.
+      step: the step for one batch.
+      jit_compile: whether to compile the graph with XLA.
+      signature: the batch with a tf.TensorSpec in place of each tensor; without it, the step is
+        traced again for each new shape.
 
     Returns:
-      The step. It raises InputError if XLA cannot compile or run it.
+      The compiled step. It raises InputError if XLA cannot compile or run it.
     """
     graph = tf.function(step, jit_compile=jit_compile, input_signature=signature)
     if not jit_compile:
@@ -129,17 +138,18 @@ def compiled(step: Step, jit_compile: bool, signature: list[Any] | None = None) 
 def _resume(
     task: Task, checkpoint: tf.train.Checkpoint, latest: str | None, folder: pathlib.Path
 ) -> history.History:
-    """Restores the latest checkpoint and returns the history up to it."""
+    """Restores the latest checkpoint and returns the rows of history.csv up to it."""
     path = folder / workdir.HISTORY
     rows = history.read(path) if path.is_file() else []
     done = int(latest.rpartition("-")[2]) if latest else 0
+    # A run killed just before its checkpoint was complete has one row more.
     if not done <= len(rows) <= done + 1:
         raise errors.InputError(
-            f"{path}: found {len(rows)} epochs here, but checkpoints of {done}. Files of this run "
-            "were deleted, and training would overwrite the rest: give another `workdir`"
+            f"{path}: found {len(rows)} epochs, but checkpoints of {done}: files of this run are "
+            "missing, and training would overwrite the others; give another `workdir`"
         )
     content = f"the last checkpoint and {workdir.HISTORY} of this network"
-    with files.reading(folder, content, "give another `workdir` to start again"):
+    with files.reading(folder, content, "give another `workdir` to start a new run"):
         _best(task, rows[:done])
         if latest:
             checkpoint.restore(latest).assert_consumed()
@@ -147,7 +157,7 @@ def _resume(
     return rows[:done]
 
 
-def _epoch(task: Task, number: int, bar: tqdm.tqdm) -> dict[str, float]:
+def _epoch(task: Task, number: int, progress: screen.Progress) -> dict[str, float]:
     """Trains for one epoch and returns its row of history.csv."""
     started = time.monotonic()
     step = task.step(number)
@@ -155,8 +165,8 @@ def _epoch(task: Task, number: int, bar: tqdm.tqdm) -> dict[str, float]:
     for batch in task.batches(number):
         figures.append(step(batch))
         sizes.append(tf.nest.flatten(batch)[0].shape[0])
-        bar.update()
-    # Read only now: a GPU need not wait for each step's figures.
+        progress.update()
+    # The values are read after the last step, so that a GPU need not wait at every step.
     row = {
         name: float(np.average([float(values[name]) for values in figures], weights=sizes))
         for name in figures[0]
@@ -170,20 +180,21 @@ def _epoch(task: Task, number: int, bar: tqdm.tqdm) -> dict[str, float]:
 
 
 def _best(task: Task, rows: history.History) -> int:
-    return selection.best([task.score(row) for row in rows], task.first)
+    return selection.best([task.score(row) for row in rows], task.first_candidate)
 
 
 def _finished(task: Task, rows: history.History, epochs: int, patience: float) -> bool:
     return len(rows) >= epochs or len(rows) - 1 - _best(task, rows) >= patience
 
 
-def _progress_line(rows: history.History, epochs: int, is_best: bool) -> str:
-    *figures, (_, seconds) = rows[-1].items()
+def _progress_line(rows: history.History, epochs: int, is_best: bool, shown: Sequence[str]) -> str:
+    """Formats the line that is printed after an epoch, the last of `rows`."""
+    row = rows[-1]
     parts = [f"epoch {len(rows)}/{epochs}"]
-    for name, value in figures:
-        words = name.removesuffix("_loss").split("_")
-        label = " ".join(word.upper() if word in ("cc", "ccc") else word for word in words)
-        parts.append(f"{label} {value:.4g}")
-    remaining = (epochs - len(rows)) * seconds / 60
-    parts.append(f"{seconds:.1f} s, at most {remaining:.0f} min left")
+    for name in shown:
+        words = [word.upper() if word in ("cc", "ccc") else word for word in name.split("_")]
+        parts.append(f"{' '.join(words)} {row[name]:#.3g}")
+    if len(rows) < epochs:
+        minutes = (epochs - len(rows)) * row["seconds"] / 60
+        parts.append(f"at most {math.ceil(minutes)} min left")
     return "  ".join(parts) + ("  best so far" if is_best else "")

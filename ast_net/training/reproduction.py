@@ -1,7 +1,7 @@
-"""The paper's Table 1 on one data set: every row with every seed, side by side, then the report.
+"""Reproduces the paper's Table 1 on one data set: trains each row with each seed, then reports.
 
-WORKDIR/[fold_K/]ROW/seed_S/ is the workdir of a run that `train` makes; WORKDIR/logs/ has what each
-printed.
+Runs are trained in parallel by the `train` command, in the workdirs WORKDIR/[fold_K/]ROW/seed_S/.
+Their logs are in WORKDIR/logs/.
 """
 
 import dataclasses
@@ -17,22 +17,23 @@ from ast_net.reports import comparison, delay_report, reproduction_scores
 from ast_net.temporal import temporal_model
 from ast_net.training import baselines, checks, runs
 
-# The terms of the loss by their letters in the paper's Table 1.
+# Fields of `config.LossWeights` by the abbreviations of the paper's Table 1.
 _TERMS = {"La": "label", "T": "trend", "Lo": "local", "G": "global_", "S": "siamese", "CCC": "ccc"}
 
 Folds = dict[str, dict[str, tuple[str, ...]]]
 
 
 def reproduce(settings: config.Reproduction) -> None:
-    """Prepares the data once, trains what is not trained yet, and writes the report.
+    """Prepares the data once, trains the runs that are not finished, and writes the report.
 
     Args:
-      settings: the data set, the rows, the seeds, and what all runs share.
+      settings: the data set, the rows, the seeds, and the settings that all runs share.
 
     Raises:
-      InputError: the data cannot be used, the workdir has runs with other settings, or runs failed;
-        then the report is of the others.
+      InputError: the data cannot be used; or the workdir has runs with other settings; or runs
+        failed, in which case the report covers the remaining ones.
     """
+    jobs.require_file_locks()
     experiment = config.changed(config.Experiment(), config.values(settings))
     root = pathlib.Path(settings.workdir or f"runs/reproduce-{settings.dataset}")
     rows = [row for row in config.ROWS if row in (settings.rows or config.ROWS)]
@@ -40,17 +41,18 @@ def reproduce(settings: config.Reproduction) -> None:
     commands: list[jobs.Command] = []
     evaluations: dict[str, list[reproduction_scores.RunEvaluation]] = {}
     for fold, partitions in _folds(experiment, settings.folds).items():
-        part = config.changed(experiment, {f"{s}_recordings": n for s, n in partitions.items()})
-        part = runs.completed(dataclasses.replace(part, workdir=str(root / fold)))
-        records = store.prepare(part)
-        part = _with_reaction_delay(part, records)
-        checks.check(records, part)
-        # In a cross-validation each recording is tested once; what chose an epoch does not count.
-        possible = ("test",) if fold else ("dev", "test")
-        splits = [split for split in possible if runs.rated(records, split)]
+        study = config.changed(experiment, {f"{s}_recordings": n for s, n in partitions.items()})
+        study = runs.completed(dataclasses.replace(study, workdir=str(root / fold)))
+        records = store.prepare(study)
+        study = _with_reaction_delay(study, records)
+        checks.check(records, study)
+        # A cross-validation tests each recording once, in the fold whose test partition has it;
+        # the dev partitions, which choose the epochs, are not scored.
+        candidates = ("test",) if fold else ("dev", "test")
+        splits = [split for split in candidates if runs.has_ratings(records, split)]
         for row in rows:
             for seed in range(1 if row in config.BASELINES else settings.seeds):
-                run = run_of(part, row, seed)
+                run = run_of(study, row, seed)
                 folder = pathlib.Path(str(run.workdir))
                 outputs = {
                     split: folder / workdir.EVALUATION / f"{run.dataset}_{split}"
@@ -69,25 +71,25 @@ def reproduce(settings: config.Reproduction) -> None:
     if failures:
         listed = "".join(f"\n  {name}: {reason}" for name, reason in failures.items())
         raise errors.InputError(
-            f"{len(failures)} of {len(commands)} runs failed; the same command tries them "
-            f"again:{listed}"
+            f"{len(failures)} of {len(commands)} runs failed; give the same command again to retry "
+            f"them:{listed}"
         )
 
 
 def run_of(study: config.Experiment, row: str, seed: int) -> config.Experiment:
-    """Returns the run of a row and a seed, whose workdir is in the study's.
+    """Returns the run of one row and seed; its workdir lies in the study's workdir.
 
     Args:
-      study: what all runs share. A term that the row has keeps its weight; that of CCC is 1 if it
-        has none.
+      study: the settings that all runs share. Loss terms that are not in the row get the weight 0.
+        The CCC term gets the weight 1 if the study gives it none.
       row: one of `config.ROWS`.
-      seed: added to the study's.
+      seed: added to the study's seed.
     """
     terms = {_TERMS[name] for name in row.split("+") if name in _TERMS}
-    kept = {name: getattr(study.loss, name) * (name in terms) for name in _TERMS.values()}
+    weights = {name: getattr(study.loss, name) * (name in terms) for name in _TERMS.values()}
     if "ccc" in terms:
-        kept["ccc"] = study.loss.ccc or 1.0
-    loss = dataclasses.replace(study.loss, **kept) if terms else study.loss
+        weights["ccc"] = study.loss.ccc or 1.0
+    loss = dataclasses.replace(study.loss, **weights) if terms else study.loss
     return dataclasses.replace(
         study,
         loss=loss,
@@ -96,18 +98,18 @@ def run_of(study: config.Experiment, row: str, seed: int) -> config.Experiment:
     )
 
 
-def deal(sources: Sequence[reader.Source], folds: int) -> list[tuple[str, ...]]:
-    """Deals recordings to folds, all those of a subject to the same one.
+def assign_folds(sources: Sequence[reader.Source], folds: int) -> list[tuple[str, ...]]:
+    """Assigns recordings to folds; all recordings of a subject are in the same fold.
 
-    Those with the most recordings are dealt first, each to the fold that has fewest, so that the
-    result depends on the recordings alone.
+    Subjects with the most recordings come first, and each goes to the fold that has the fewest
+    recordings so far. The result depends only on the recordings.
 
     Args:
-      sources: the recordings; one without a subject is a subject of its own.
-      folds: their number.
+      sources: the recordings; one without a subject counts as a separate subject.
+      folds: the number of folds.
 
     Returns:
-      The names of each fold's recordings.
+      The names of the recordings in each fold.
 
     Raises:
       InputError: there are fewer subjects than folds.
@@ -118,8 +120,8 @@ def deal(sources: Sequence[reader.Source], folds: int) -> list[tuple[str, ...]]:
         subjects.setdefault(key, []).append(source.name)
     if len(subjects) < folds:
         raise errors.InputError(
-            f"`folds={folds}`: found {len(subjects)} subjects, expected one for each fold: give "
-            "fewer"
+            f"`folds={folds}`: found {len(subjects)} subjects, expected at least one for each "
+            "fold: give fewer `folds`"
         )
     result: list[list[str]] = [[] for _ in range(folds)]
     for subject in sorted(subjects, key=lambda s: (-len(subjects[s]), len(s), s)):
@@ -128,13 +130,14 @@ def deal(sources: Sequence[reader.Source], folds: int) -> list[tuple[str, ...]]:
 
 
 def _folds(experiment: config.Experiment, folds: int | None) -> Folds:
-    """The partitions of each fold by the name of its folder; none are named without folds."""
+    """Returns {name of the fold's folder: its partitions}; {"": {}} without a cross-validation."""
     if folds is None:
         return {"": {}}
     source_reader = catalogue.data_set(experiment).reader(experiment)
     sources = source_reader.sources(source_reader.folder())
-    parts = deal([source for part in sources.values() for source in part], folds)
+    parts = assign_folds([source for part in sources.values() for source in part], folds)
     result: Folds = {}
+    # Fold k tests part k, chooses the epoch on the next part, and trains on the others.
     for test in range(folds):
         dev = (test + 1) % folds
         train = [names for number, names in enumerate(parts) if number not in (test, dev)]
@@ -149,7 +152,7 @@ def _folds(experiment: config.Experiment, folds: int | None) -> Folds:
 def _with_reaction_delay(
     experiment: config.Experiment, records: store.Records
 ) -> config.Experiment:
-    """The experiment with the delay in seconds: found once, on the training partition."""
+    """Returns the experiment with the reaction delay in seconds; finds it if it is "auto"."""
     if experiment.reaction_delay.seconds != "auto":
         return experiment
     search = runs.find_reaction_delay(records)
@@ -160,37 +163,39 @@ def _with_reaction_delay(
 
 
 def _check_folder(folder: pathlib.Path, run: config.Experiment, records: store.Records) -> None:
-    """Refuses a workdir that has another run, before anything is trained.
+    """Refuses a workdir that holds another run, before training starts.
 
     Raises:
-      InputError: its settings or its records are others.
+      InputError: the workdir holds a run with other settings or other records.
     """
     workdir.check(folder, run)
     path = folder / workdir.MODEL_SPEC
     if path.is_file() and temporal_model.load_spec(path).records != records.digest:
         raise errors.InputError(
-            f"{folder}: videos, ratings or the CNN's weights have changed since this run began: "
-            "give "
-            "another `workdir`"
+            f"{folder}: videos, ratings or the CNN's weights have changed since this run started: "
+            "give another `workdir`"
         )
 
 
 def _command(
     root: pathlib.Path, run: config.Experiment, outputs: Sequence[pathlib.Path]
 ) -> jobs.Command:
-    """The command that does a run, with the flags that are not as by default."""
-    usual = cli.serialise(config.Experiment()).splitlines()
-    flags = [line for line in cli.serialise(run).splitlines() if line not in usual]
+    """Returns the command that trains a run, with the flags that differ from the defaults."""
+    defaults = cli.serialise(config.Experiment()).splitlines()
+    flags = [line for line in cli.serialise(run).splitlines() if line not in defaults]
     name = pathlib.Path(str(run.workdir)).relative_to(root).as_posix()
-    files = tuple(output / "metrics.json" for output in outputs)
-    return jobs.Command(name, ("-m", "ast_net.train", *flags), files)
+    metrics = tuple(output / "metrics.json" for output in outputs)
+    return jobs.Command(name, ("-m", "ast_net.train", *flags), metrics)
 
 
 def _sources(experiment: config.Experiment) -> Mapping[str, reader.Source]:
-    """The recordings on disk by name; none where the data set's folder is not at hand."""
+    """Returns the recordings on disk by name; none if the data set's folder is not given."""
     source_reader = catalogue.data_set(experiment).reader(experiment)
     if not source_reader.has_folder():
-        logging.info("no raters' agreement and no sample frames in the report: give `manual_dir`")
+        logging.info(
+            "the report will have no rater agreement and no sample frames: give `manual_dir` to "
+            "include them"
+        )
         return {}
     parts = source_reader.sources(source_reader.folder())
     return {source.name: source for part in parts.values() for source in part}

@@ -1,4 +1,4 @@
-"""A whole run: prepare, train, evaluate."""
+"""A complete run: prepares the data, trains, and evaluates."""
 
 import contextlib
 import dataclasses
@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ast_net import config, errors, workdir
+from ast_net import config, errors, screen, workdir
 from ast_net.cnn import backbone
 from ast_net.records import catalogue, clips, reaction_delay, store
 from ast_net.reports import challenge_format, delay_report, evaluation, evaluation_figures
@@ -19,14 +19,16 @@ from ast_net.training import checks, history, selection, temporal_step
 
 
 def train_and_evaluate(experiment: config.Experiment, may_prepare: bool = True) -> None:
-    """Prepares the data, trains in the workdir, and evaluates the best model on dev and rated test.
+    """Prepares the data, trains in the workdir, and evaluates the best model.
+
+    It is evaluated on dev, and on test if that partition has ratings.
 
     Args:
-      experiment: the run; what it leaves to the data set is filled in (`completed`).
-      may_prepare: whether records may be made, or must be there.
+      experiment: the run; defaults that depend on the data set are filled in (`completed`).
+      may_prepare: whether missing records may be made; otherwise they must exist.
 
     Raises:
-      InputError: the data cannot be used, or the workdir is another run's.
+      InputError: the data cannot be used, or the workdir belongs to another run.
     """
     experiment = completed(experiment)
     folder = pathlib.Path(str(experiment.workdir))
@@ -42,29 +44,32 @@ def train_and_evaluate(experiment: config.Experiment, may_prepare: bool = True) 
         experiment = dataclasses.replace(experiment, reaction_delay=delay)
     checks.check(records, experiment)
     spec = _spec(experiment, folder, records)
-    # Only now: a run that fails for want of a file may be called again with other settings.
+    # The workdir is claimed only now, so that a run that failed because a file was missing can be
+    # started again with other settings.
     workdir.claim(folder, experiment)
     temporal_model.save_spec(folder / workdir.MODEL_SPEC, spec)
     if search is not None:
         delay_report.report(folder / workdir.REACTION_DELAY, search, experiment.targets)
     with _damage_reported(records):
         _train(experiment, records, folder)
+    weights = [workdir.weights_file(model) for model in ("best", "last")]
+    screen.wrote(folder, *weights, workdir.MODEL_SPEC, workdir.RUN_FLAGS, workdir.HISTORY)
     for split in ("dev", "test"):
-        if rated(records, split):
+        if has_ratings(records, split):
             _evaluate(experiment, records, folder, split, "best")
 
 
 def evaluate(
     experiment: config.Experiment, settings: config.Evaluation, may_prepare: bool = True
 ) -> None:
-    """Evaluates a model of a run: tables, predictions and figures.
+    """Evaluates a model of a run: writes tables, predictions and figures.
 
-    A split without ratings is predicted, in the format of its ratings, and not scored.
+    A partition without ratings is predicted but not scored.
 
     Args:
-      experiment: the run that left the workdir, or the same with another data set.
-      settings: which model, and which split.
-      may_prepare: whether records may be made, or must be there.
+      experiment: the run in the workdir, or the same run with another data set.
+      settings: which model and which partition to evaluate.
+      may_prepare: whether missing records may be made; otherwise they must exist.
 
     Raises:
       InputError: the data or the model cannot be used.
@@ -72,8 +77,8 @@ def evaluate(
     experiment = completed(experiment)
     if experiment.reaction_delay.seconds == "auto":
         raise errors.InputError(
-            "`reaction_delay=auto` is for train, which leaves the delay that it finds in the workdir; "
-            "evaluate takes that, or seconds"
+            "`reaction_delay=auto` is for train: leave it out to use the delay that train found, "
+            "or give seconds"
         )
     folder = pathlib.Path(str(experiment.workdir))
     _evaluate(
@@ -86,7 +91,10 @@ def evaluate(
 
 
 def completed(experiment: config.Experiment) -> config.Experiment:
-    """Returns the experiment with the data set's own workdir, precision and reaction delay filled in."""
+    """Returns the experiment with workdir, precision and reaction delay filled in.
+
+    Their defaults depend on the data set.
+    """
     reader = catalogue.data_set(experiment).reader
     changes: dict = {"runtime": store.resolved(experiment).runtime}
     if experiment.workdir is None:
@@ -97,7 +105,7 @@ def completed(experiment: config.Experiment) -> config.Experiment:
 
 
 def find_reaction_delay(records: store.Records) -> reaction_delay.DelaySearch:
-    """Finds each target's reaction delay, on the training partition alone."""
+    """Finds the reaction delay of each target, using only the training partition."""
     with _damage_reported(records):
         return reaction_delay.search(records.segments("train"), len(records.targets))
 
@@ -105,38 +113,39 @@ def find_reaction_delay(records: store.Records) -> reaction_delay.DelaySearch:
 def _records(
     experiment: config.Experiment, folder: pathlib.Path, may_prepare: bool
 ) -> store.Records:
-    """Opens the records of a run, and makes them if need be and allowed."""
+    """Opens the records of a run; makes them if they are missing and `may_prepare` is true."""
     if may_prepare and (experiment.manual_dir or not (folder / workdir.MODEL_SPEC).is_file()):
         return store.prepare(experiment)
     spec = temporal_model.load_spec(folder / workdir.MODEL_SPEC)
-    own = workdir.find(folder, config.Experiment)
-    same_data = own is not None and own.dataset == experiment.dataset
+    run = workdir.find(folder, config.Experiment)
+    same_data = run is not None and run.dataset == experiment.dataset
     records = store.find(experiment, spec.backbone_digest, spec.records if same_data else None)
     if records is not None:
         return records
     if may_prepare:
         return store.prepare(experiment)
     raise errors.InputError(
-        f"{experiment.data_dir}: the records of this run are not here: give `data_dir`, and if they must "
-        "be made `manual_dir` and `backbone_weights`"
+        f"{experiment.data_dir}: no records of this run: give `data_dir`; to make the records "
+        "again, also give `manual_dir` and `backbone_weights`"
     )
 
 
 def _spec(
     experiment: config.Experiment, folder: pathlib.Path, records: store.Records
 ) -> temporal_model.ModelSpec:
-    """What predicting with the run's model must know; what is there already must agree.
+    """Returns the specification of the run's model; an existing model.json must match the records.
 
     Raises:
-      InputError: the run was begun with other weights of the CNN, or with other recordings.
+      InputError: the run was started with other CNN weights or other recordings.
     """
     path = folder / workdir.MODEL_SPEC
     if path.is_file():
         spec = temporal_model.load_spec(path)
         if spec.records != records.digest:
             raise errors.InputError(
-                f"{folder}: videos, ratings or the CNN's weights have changed since this run began (records "
-                f"{spec.records} there, {records.digest} now): give another `workdir`"
+                f"{folder}: videos, ratings or the CNN's weights have changed since this run "
+                f"started (records {spec.records} then, {records.digest} now): give another "
+                "`workdir`"
             )
         return spec
     weights = experiment.backbone_weights
@@ -157,7 +166,7 @@ def _spec(
 
 @contextlib.contextmanager
 def _damage_reported(records: store.Records) -> Iterator[None]:
-    """Says which records TensorFlow found damaged, which it does not."""
+    """Turns TensorFlow's error about damaged records into one that names their file."""
     try:
         yield
     except tf.errors.DataLossError as error:
@@ -177,24 +186,25 @@ def _train(experiment: config.Experiment, records: store.Records, folder: pathli
     predictor = streaming.StreamingPredictor(model, records.time_step)
 
     def batches(epoch: int) -> tf.data.Dataset:
-        segments, beside = records.shuffled("train", (experiment.training.seed, epoch))
-        return clips.batches(segments, beside, experiment, records.time_step, epoch)
+        segments, interleaved = records.shuffled("train", (experiment.training.seed, epoch))
+        return clips.batches(segments, interleaved, experiment, records.time_step, epoch)
 
+    # As many training recordings as dev has, so that scoring takes no longer for train.
     dev, train = records.segments("dev"), records.segments("train", len(records.splits["dev"]))
 
-    def agreement() -> dict[str, float]:
-        figures = _means(experiment, records, "dev", predictor, dev, ("cc", "ccc"))
-        return figures | _means(experiment, records, "train", predictor, train, ("cc",))
+    def scores() -> dict[str, float]:
+        means = _means(experiment, records, "dev", predictor, dev, ("cc", "ccc"))
+        return means | _means(experiment, records, "train", predictor, train, ("cc",))
 
     training_model = siamese.build_training_model(
         siamese.build_siamese(model), experiment.clip, experiment.loss
     )
     dev_batches = clips.measuring_batches(dev, experiment, records.time_step)
-    temporal_step.train(model, training_model, batches, dev_batches, agreement, folder, experiment)
+    temporal_step.train(model, training_model, batches, dev_batches, scores, folder, experiment)
 
 
-def rated(records: store.Records, split: str) -> bool:
-    """Whether the data set has such a split, and the split has ratings."""
+def has_ratings(records: store.Records, split: str) -> bool:
+    """Returns whether the data set has this partition, and the partition has ratings."""
     frames = records.frames(split) if split in records.splits else ()
     return any(np.isfinite(recording.labels).any() for recording in frames)
 
@@ -207,7 +217,7 @@ def _means(
     segments: tf.data.Dataset,
     measures: tuple[str, ...],
 ) -> dict[str, float]:
-    """The means over recordings as they are scored (`rated`), NaN where undefined."""
+    """Returns {column of history.csv: mean over recordings, protocol `rated`}, NaN if undefined."""
     predictions = list(evaluation.predict(predictor, segments))
     scores = _scores(experiment, records, predictions, intervals=False)["protocols"]["rated"]
     means = {
@@ -229,7 +239,7 @@ def _scores(
 
 
 def _delays(experiment: config.Experiment) -> tuple[float, ...]:
-    return experiment.reaction_delay.each(len(experiment.targets))
+    return experiment.reaction_delay.per_target(len(experiment.targets))
 
 
 def _evaluate(
@@ -247,31 +257,31 @@ def _evaluate(
     targets, delays = experiment.targets, _delays(experiment)
     data_set = catalogue.data_set(experiment).reader
     challenge_format.write(output / "avec", predictions, targets, delays, data_set)
-    if not rated(records, split):
+    count = screen.number(len(predictions), "recording")
+    if not has_ratings(records, split):
         evaluation.write_predictions(output, predictions, targets, delays)
-        print(
-            f"{len(predictions)} recordings of {experiment.dataset}, {split}, have no ratings and "
-            f"are predicted, not scored: see {output}"
-        )
+        print(f"{experiment.dataset}, {split}: {count} without ratings, predicted but not scored")
+        screen.wrote(output, "predictions.csv", "avec/")
         return
     epoch, selected_by = _selection(folder, model)
-    chose = split == "dev" and selected_by != "last" and loaded.spec.records == records.digest
-    evaluated = evaluation.Evaluated(split, epoch, selected_by, chose, delays)
-    metrics = evaluation.document(evaluated, _scores(experiment, records, predictions))
+    chose_epoch = split == "dev" and selected_by != "last" and loaded.spec.records == records.digest
+    setup = evaluation.EvaluationSetup(split, epoch, selected_by, chose_epoch, delays)
+    metrics = evaluation.metrics_document(setup, _scores(experiment, records, predictions))
     evaluation.write(output, predictions, metrics)
     evaluation_figures.write(output / "figures", predictions, metrics)
+    print(f"\n{experiment.dataset}, {split}: {count}")
     print(evaluation.format_table(metrics))
     for remark in evaluation.remarks(metrics, str(experiment.dataset)):
         print(remark)
-    print(f"{len(predictions)} recordings of {experiment.dataset}, {split}: see {output}")
+    screen.wrote(output, "metrics.json", "recordings.csv", "predictions.csv", "figures/", "avec/")
 
 
 def _selection(folder: pathlib.Path, model: str) -> tuple[int, str]:
-    """The epoch of a run's model, counted from 1, and what chose it."""
+    """Returns the epoch of a run's model, counted from 1, and the criterion that selected it."""
     run = workdir.find(folder, config.Experiment)
     assert run is not None
     rows = history.read(folder / workdir.HISTORY)
-    first = selection.first_whole_epoch(run.training, run.loss)
+    first = selection.first_full_loss_epoch(run.training, run.loss)
     if model == "last" or len(rows) <= first:
         return len(rows), "last"
     scores = [selection.score(row, run.training.select_by) for row in rows]

@@ -1,4 +1,4 @@
-"""Trains the temporal model (section 3.4): its step, its warm-up and its best epoch."""
+"""Trains the temporal model (section 3.4): training step, warm-up and choice of the best epoch."""
 
 import math
 import pathlib
@@ -18,25 +18,25 @@ def train(
     model: keras.Model,
     batches: Callable[[int], tf.data.Dataset],
     dev_batches: Iterable[dict[str, tf.Tensor]],
-    agreement: Callable[[], dict[str, float]],
+    scores: Callable[[], dict[str, float]],
     folder: pathlib.Path,
     experiment: config.Experiment,
 ) -> None:
-    """Trains until the epochs are over or the dev score no longer improves.
+    """Trains for the given number of epochs, or until the dev score stops improving.
 
-    Leaves the best and the last model in the folder, and what `fit.fit` leaves there.
+    Writes the best and the last model to the folder, along with the files of `fit.fit`.
 
     Args:
       network: the stacked LSTM, with its initial weights.
       model: the network with its loss (`siamese.build_training_model`).
-      batches: gives the batches of an epoch, counted from 0 (`records.clips.batches`).
-      dev_batches: what the dev loss is measured on.
-      agreement: measures the current weights: dev_cc_TARGET and dev_ccc_TARGET, among others.
+      batches: returns the batches of an epoch, counted from 0 (`records.clips.batches`).
+      dev_batches: the batches that the dev loss is computed on.
+      scores: scores the current weights; returns dev_cc_TARGET, dev_ccc_TARGET and others.
       folder: the run's workdir.
-      experiment: its training and its loss.
+      experiment: the run's settings.
 
     Raises:
-      InputError: as `fit.fit`.
+      InputError: see `fit.fit`.
     """
     training = experiment.training
     optimizer = keras.optimizers.Adam(
@@ -51,15 +51,17 @@ def train(
 
     def step_of(epoch: int) -> fit.Step:
         warmup = training.warmup_epochs
+        # A factor of the weights of the local, global and Siamese terms.
         constraints.assign(min(1.0, epoch / warmup) if warmup else 1.0)
         optimizer.learning_rate.assign(learning_rate(training, epoch))
         return step
 
     def measure() -> dict[str, float]:
+        # The dev loss is always the full loss, so that epochs can be compared.
         constraints.assign(1.0)
         sums = [(float(dev_loss(batch)), len(batch["mask"])) for batch in dev_batches]
         loss, clips = np.sum(sums, axis=0)
-        return {"dev_loss": float(loss / clips), **agreement()}
+        return {"dev_loss": float(loss / clips), **scores()}
 
     def save(name: str) -> None:
         stacked_lstm.save(network, folder / workdir.weights_file(name))
@@ -71,7 +73,8 @@ def train(
         measure=measure,
         score=lambda row: selection.score(row, training.select_by),
         save=lambda: save("best"),
-        first=selection.first_whole_epoch(training, experiment.loss),
+        first_candidate=selection.first_full_loss_epoch(training, experiment.loss),
+        shown=("loss", *(f"dev_{training.select_by}_{name}" for name in experiment.targets)),
     )
     fit.fit(folder, task, training.epochs, training.patience)
     save("last")
@@ -87,7 +90,10 @@ def learning_rate(training: config.Training, epoch: int) -> float:
 def training_step(
     model: keras.Model, optimizer: keras.optimizers.Optimizer, jit_compile: bool
 ) -> fit.Step:
-    """Builds the step of `siamese.build_training_model`'s model: its loss and each term of it."""
+    """Builds the training step for the model of `siamese.build_training_model`.
+
+    The step returns the loss and each of its terms.
+    """
     variables, terms = model.trainable_variables, model.get_layer("loss").metrics
 
     def step(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -1,4 +1,4 @@
-"""AFEW-VA's layout: pictures and their ratings, splits by actor, and what is refused."""
+"""AFEW-VA: ratings of pictures, splits by actor, and errors."""
 
 import json
 import logging
@@ -34,7 +34,7 @@ def edit(folder, change, name="001"):
     path.write_text(json.dumps(content))
 
 
-def test_ratings_are_brought_to_the_unit_range(folder):
+def test_ratings_are_rescaled_to_the_unit_range(folder):
     times, gold = read(folder, "003")
     np.testing.assert_allclose(times, np.arange(12) / 25)
     np.testing.assert_allclose(gold[:, 0], (np.arange(12) - 10) / 10)
@@ -48,40 +48,40 @@ def test_pictures_without_ratings_and_ratings_without_pictures(folder, caplog):
     (folder / "001/00000.png").unlink()
     with caplog.at_level(logging.WARNING, logger="absl"):
         times, gold = read(folder)
-    assert "of 9 pictures 1 have no rating; 3 ratings have no picture" in caplog.text
+    assert "1 of 9 pictures have no rating, and 3 ratings are ignored" in caplog.text
     numbers = np.array([1, 2, 3, 4, 5, 6, 9, 10, 11])
     np.testing.assert_allclose(times, (numbers - 1) / 25)
     expected = np.where(numbers == 4, np.nan, (numbers - 10) / 10)
     np.testing.assert_allclose(gold[:, 0], expected)
 
 
-def test_no_actor_is_in_two_parts(tmp_path):
+def test_no_actor_is_in_two_splits(tmp_path):
     clips = [f"{n:03d}" for n in range(1, 21)]
     actors = [None if n < 9 else f"actor {n % 4}" for n in range(20)]
     folder = layouts.afew_va(tmp_path / "afew_va", GREY[:1], clips, actors)
-    found = sources(folder)
-    where = {}
-    for split, part in found.items():
+    split_sources = sources(folder)
+    splits_of = {}
+    for split, part in split_sources.items():
         for source in part:
-            where.setdefault(actors[clips.index(source.name)], set()).add(split)
-    assert len(where.pop(None)) > 1
-    assert all(len(splits) == 1 for splits in where.values())
-    assert [len(found[split]) for split in ("train", "dev", "test")] == [12, 4, 4]
+            splits_of.setdefault(actors[clips.index(source.name)], set()).add(split)
+    assert len(splits_of.pop(None)) > 1
+    assert all(len(splits) == 1 for splits in splits_of.values())
+    assert [len(split_sources[split]) for split in ("train", "dev", "test")] == [12, 4, 4]
 
 
-def test_sources_are_pictures_and_their_json(folder):
+def test_a_source_is_a_folder_of_pictures_and_its_json(folder):
     (source,) = sources(folder, partitions={"train": ("001",), "dev": ("003",)})["train"]
     assert (source.video, source.ratings) == (folder / "001", [folder / "001/001.json"])
 
 
-def test_missing_members_are_named(folder, tmp_path):
+def test_missing_files_are_named(folder, tmp_path):
     (folder / "002/002.json").unlink()
     with pytest.raises(errors.InputError, match=r"missing files: 1\n.*002/002\.json"):
         sources(folder)
     partitions = {"train": ("001",), "dev": ("600",)}
     with pytest.raises(errors.InputError, match="missing files: 2\n.*600"):
         sources(folder, partitions=partitions)
-    with pytest.raises(errors.InputError, match="no folders 001 to 600"):
+    with pytest.raises(errors.InputError, match="no folders named 001 to 600"):
         sources(tmp_path / "data")
     for path in (folder / "001").glob("*.png"):
         path.unlink()
@@ -90,7 +90,7 @@ def test_missing_members_are_named(folder, tmp_path):
 
 
 @pytest.mark.parametrize("rating", [11, -10.5, "3", None, True, [1], float("nan")])
-def test_what_is_no_rating_is_named(rating, folder):
+def test_an_invalid_rating_is_named(rating, folder):
     edit(folder, lambda content: content["frames"]["00003"].update(arousal=rating))
     with pytest.raises(errors.InputError, match=r"001\.json, frame '00003', arousal: found"):
         read(folder)
@@ -110,9 +110,9 @@ def test_what_is_no_rating_is_named(rating, folder):
         ('{"frames": {"first": {}}}', "frame 'first': expected the number of a picture"),
         (
             '{"frames": {"0": {"valence": 1, "arousal": 1}, "00": {"valence": 2, "arousal": 1}}}',
-            "frame '00': expected .* each once",
+            "frame '00': expected .* each number once",
         ),
-        ('{"frames": {"0": {"valence": 1, "valence": 2}}}', "'valence' is there twice"),
+        ('{"frames": {"0": {"valence": 1, "valence": 2}}}', "'valence' occurs more than once"),
     ],
 )
 def test_a_damaged_json_is_named(text, reason, folder):
@@ -128,5 +128,5 @@ def test_order_byte_order_mark_and_line_endings_do_not_matter(folder):
     content["frames"] = dict(reversed(content["frames"].items()))
     text = "\ufeff" + json.dumps(content, indent=1).replace("\n", "\r\n")
     path.write_text(text, encoding="utf-8", newline="")
-    for found, wanted in zip(read(folder), expected, strict=True):
-        np.testing.assert_array_equal(found, wanted)
+    for array, expected_array in zip(read(folder), expected, strict=True):
+        np.testing.assert_array_equal(array, expected_array)

@@ -1,4 +1,4 @@
-"""Agreement between raters against SciPy, and against formulas written otherwise."""
+"""Agreement between raters, compared with SciPy and with other forms of the formulas."""
 
 import numpy as np
 import pytest
@@ -11,42 +11,41 @@ from ast_net.temporal import metrics
 @pytest.fixture
 def ratings(rng):
     """[200, 4] with missing values in every column."""
-    course = np.cumsum(rng.normal(size=200)) / 10
-    values = (
-        course[:, np.newaxis] * [1.0, 0.5, -0.2, 1.5] + rng.normal(0, 0.3, (200, 4)) + [0, 1, 0, 2]
-    )
+    trajectory = np.cumsum(rng.normal(size=200)) / 10
+    values = trajectory[:, np.newaxis] * [1.0, 0.5, -0.2, 1.5] + [0, 1, 0, 2]
+    values += rng.normal(0, 0.3, (200, 4))
     values[rng.random(values.shape) < 0.1] = np.nan
     return values
 
 
 def test_pairwise_cc_equals_scipy(ratings):
-    found = agreement.pairwise(ratings, metrics.pearson_cc)
+    result = agreement.pairwise(ratings, metrics.pearson_cc)
     for r in range(4):
-        assert np.isnan(found[r, r])
+        assert np.isnan(result[r, r])
         for s in range(4):
             both = ~np.isnan(ratings[:, r] + ratings[:, s])
             if r != s:
                 expected = scipy.stats.pearsonr(ratings[both, r], ratings[both, s]).statistic
-                assert found[r, s] == pytest.approx(expected, abs=1e-12)
+                assert result[r, s] == pytest.approx(expected, abs=1e-12)
 
 
 def test_pairwise_ccc_equals_its_formula_by_cc(ratings):
-    found = agreement.pairwise(ratings, metrics.concordance_cc)
+    result = agreement.pairwise(ratings, metrics.concordance_cc)
     both = ~np.isnan(ratings[:, 0] + ratings[:, 3])
     x, y = ratings[both, 0], ratings[both, 3]
-    # Lin's C_b: the part of CCC that is not CC, of the scale shift and the location shift.
+    # CCC = CC C_b, where Lin's C_b depends on the scale shift and the location shift.
     scale, location = x.std() / y.std(), (x.mean() - y.mean()) / np.sqrt(x.std() * y.std())
     expected = scipy.stats.pearsonr(x, y).statistic * 2 / (scale + 1 / scale + location**2)
-    assert found[0, 3] == found[3, 0] == pytest.approx(expected, abs=1e-12)
+    assert result[0, 3] == result[3, 0] == pytest.approx(expected, abs=1e-12)
 
 
 def test_pairs_that_cannot_be_compared_are_nan_but_the_others_are_not(ratings):
     ratings[:100, 0] = np.nan
     ratings[100:, 1] = np.nan
     ratings[:, 2] = 0.5
-    found = agreement.pairwise(ratings, metrics.pearson_cc)
+    result = agreement.pairwise(ratings, metrics.pearson_cc)
     np.testing.assert_array_equal(
-        np.isfinite(found),
+        np.isfinite(result),
         [
             [False, False, False, True],
             [False, False, False, True],
@@ -56,13 +55,13 @@ def test_pairs_that_cannot_be_compared_are_nan_but_the_others_are_not(ratings):
     )
 
 
-def test_mean_concordance_leaves_out_whom_one_never_met(ratings):
+def test_mean_concordance_leaves_out_pairs_without_common_times(ratings):
     ratings[:100, 0] = np.nan
     ratings[100:, 1] = np.nan
     ccc = agreement.pairwise(ratings, metrics.concordance_cc)
-    found = agreement.mean_concordance(ratings)
-    assert found[0] == pytest.approx((ccc[0, 2] + ccc[0, 3]) / 2)
-    assert found[3] == pytest.approx((ccc[3, 0] + ccc[3, 1] + ccc[3, 2]) / 3)
+    result = agreement.mean_concordance(ratings)
+    assert result[0] == pytest.approx((ccc[0, 2] + ccc[0, 3]) / 2)
+    assert result[3] == pytest.approx((ccc[3, 0] + ccc[3, 1] + ccc[3, 2]) / 3)
     assert agreement.mean_concordance(ratings[:, :1]) == 0
 
 
@@ -72,15 +71,15 @@ def test_alpha_equals_the_covariance_form(ratings):
     between = (covariance.sum() - np.trace(covariance)) / 12
     expected = 4 * between / (np.trace(covariance) / 4 + 3 * between)
     assert agreement.cronbach_alpha(ratings) == pytest.approx(expected, abs=1e-12)
-    silent = np.column_stack([ratings, np.full(200, np.nan)])
-    assert agreement.cronbach_alpha(silent) == agreement.cronbach_alpha(ratings)
+    with_empty = np.column_stack([ratings, np.full(200, np.nan)])
+    assert agreement.cronbach_alpha(with_empty) == agreement.cronbach_alpha(ratings)
 
 
 def test_alpha_by_hand():
-    # Variances 2/3 and 8/3, of the sum 6: 2 (1 - 10/18) = 8/9. One who agrees wholly gives 1.
-    course = np.array([0.0, 1.0, 2.0])
-    assert agreement.cronbach_alpha(np.stack([course, 2 * course], 1)) == pytest.approx(8 / 9)
-    assert agreement.cronbach_alpha(np.stack([course, course + 1], 1)) == pytest.approx(1)
+    # Variances 2/3 and 8/3, variance of the sum 6: 2 (1 - 10/18) = 8/9. Perfect agreement gives 1.
+    ramp = np.array([0.0, 1.0, 2.0])
+    assert agreement.cronbach_alpha(np.stack([ramp, 2 * ramp], 1)) == pytest.approx(8 / 9)
+    assert agreement.cronbach_alpha(np.stack([ramp, ramp + 1], 1)) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
@@ -101,11 +100,11 @@ def test_each_rater_against_the_mean_of_the_others(rng):
     ratings = rng.normal(size=(40, 3))
     ratings[:5, 2] = np.nan
     ratings[7] = [0.5, np.nan, np.nan]  # nobody else has rated
-    found = agreement.against_others(ratings, metrics.pearson_cc)
-    frame = np.delete(ratings, 7, axis=0)
+    result = agreement.against_others(ratings, metrics.pearson_cc)
+    shared = np.delete(ratings, 7, axis=0)
     for rater in range(3):
-        others = np.nanmean(np.delete(frame, rater, axis=1), axis=1)
-        both = np.isfinite(frame[:, rater])
-        expected = np.corrcoef(frame[both, rater], others[both])[0, 1]
-        assert found[rater] == pytest.approx(expected)
+        others = np.nanmean(np.delete(shared, rater, axis=1), axis=1)
+        both = np.isfinite(shared[:, rater])
+        expected = np.corrcoef(shared[both, rater], others[both])[0, 1]
+        assert result[rater] == pytest.approx(expected)
     assert np.isnan(agreement.against_others(ratings[:, :1], metrics.pearson_cc)).all()

@@ -1,4 +1,4 @@
-"""Ratings on disk, and their way to the frames."""
+"""Reading rating files, and resampling ratings to frames."""
 
 from unittest import mock
 
@@ -19,7 +19,7 @@ def write(path, text, **kwargs):
     return path
 
 
-def test_reads_a_file_as_recola_has_it(tmp_path):
+def test_reads_a_file_in_recola_s_format(tmp_path):
     lines = ["time;FM1 ;FM2; FM3;FF1;FF2;FF3 "]
     lines += [f"{0.04 * k:.2f};{k / 7600:.4f};0.5;-0.25; ;NaN;-1" for k in range(7600)]
     path = write(tmp_path / "P16.csv", "\ufeff" + "\r\n".join(lines) + "\r\n\r\n")
@@ -59,7 +59,7 @@ PLAIN = "time;FM1;FM2\n0;0.5;-0.25\n0.04;;1\n0.08;1;1\n"
         pytest.param(PLAIN.encode("utf-16"), id="utf-16"),
     ],
 )
-def test_what_can_be_meant_in_one_way_only_reads_as_that(tmp_path, text):
+def test_unambiguous_variants_of_the_format_are_read(tmp_path, text):
     path = tmp_path / "P16.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     ratings = annotations.read_ratings(path)
@@ -73,16 +73,19 @@ def test_what_can_be_meant_in_one_way_only_reads_as_that(tmp_path, text):
     [
         ("", "empty"),
         ("\n ; ;\n", "empty"),
-        (HEADER + "\n", "without rows"),
-        ("time;\n0;\n", "no column beside time"),
-        ("FM1;FM2\n0;1\n", "found the header 'FM1;FM2'; expected time"),
-        ("0;0.5\n0.04;1\n", "found the header '0;0.5'; expected time"),
+        (HEADER + "\n", "no rows"),
+        ("time;\n0;\n", "no column except time"),
+        ("FM1;FM2\n0;1\n", "found the header 'FM1;FM2'; expected a header with time"),
+        ("0;0.5\n0.04;1\n", "found the header '0;0.5'; expected a header with time"),
         ("time;time;FM1\n0;0;1\n", "2 columns are named time"),
         ("time|FM1\n0|1\n", "found the header 'time|FM1'"),
-        ("time;FM1;FM1\n0;1;1\n", "name of its own"),
-        ("time;FM1;\n0;1;1\n", "name of its own"),
+        ("time;FM1;FM1\n0;1;1\n", "a different name for each rater"),
+        ("time;FM1;\n0;1;1\n", "a different name for each rater"),
         ("time;FM1;FM2\n0;0.1;0.2\n0.04;0.1;high\n", "line 3, column FM2: found 'high'"),
-        ("time;FM1\n0;0,5\n0.04;1\n", "line 3, column time: decimal points and decimal commas"),
+        (
+            "time;FM1\n0;0,5\n0.04;1\n",
+            "line 3, column time: found decimal points and decimal commas",
+        ),
         ("time;FM1\n0;1.234,5\n", "line 2, column FM1: found '1.234,5'"),
         ("time,FM1\n0,04,0,5\n", "line 2: 4 cells; expected 2"),
         ("time;FM1\n0;inf\n", "line 2, column FM1: found 'inf'"),
@@ -96,7 +99,7 @@ def test_what_can_be_meant_in_one_way_only_reads_as_that(tmp_path, text):
         ("time;FM1\n0;1\n;1\n", "line 3: time nan follows 0"),
         ("time;FM1\n-1;1\n", "line 2: time -1; expected seconds since the start"),
         ("FM1;time\n0;1\n0.04;0.9\n0.08;0.9\n", "line 3: time 0.9 follows 1"),
-        ("time;FM1\n0;1\n40;1\n80;1\n", "ratings 40 apart; expected times in seconds"),
+        ("time;FM1\n0;1\n40;1\n80;1\n", "ratings are 40 apart; expected times in seconds"),
         ("time;FM1\n0;1;2\n", "line 2: 3 cells; expected 2"),
         ("time;FM1;FM2\n0;1;1\n0.04;1\n", "line 3: 2 cells; expected 3"),
         ("time;FM1\n0;1\n0.08;1\n0.04;1\n", "line 4: time 0.04 follows 0.08"),
@@ -106,14 +109,14 @@ def test_what_can_be_meant_in_one_way_only_reads_as_that(tmp_path, text):
         ('time;FM1\n0;"1\n0.04";1\n', "line 2: a quote is opened in this line and not closed"),
     ],
 )
-def test_names_what_is_wrong_and_where(tmp_path, text, expected):
+def test_errors_name_the_problem_and_its_place(tmp_path, text, expected):
     path = write(tmp_path / "P16.csv", text)
     with pytest.raises(errors.InputError) as raised:
         annotations.read_ratings(path)
     assert expected in str(raised.value) and str(path) in str(raised.value)
 
 
-def test_names_a_file_that_is_missing_or_no_text(tmp_path):
+def test_errors_name_a_file_that_is_missing_or_not_text(tmp_path):
     with pytest.raises(
         errors.InputError, match="P99.csv: cannot be read as UTF-8 text .No such file"
     ):
@@ -127,14 +130,14 @@ def test_names_a_file_that_is_missing_or_no_text(tmp_path):
             annotations.read_ratings(path)
 
 
-def test_says_that_rows_are_there_twice(tmp_path):
+def test_warns_of_repeated_rows(tmp_path):
     path = write(tmp_path / "P16.csv", "time;FM1\n0;1\n0;1\n0.04;NaN\n0.04;\n")
     with mock.patch.object(logging, "warning") as warning:
         assert len(annotations.read_ratings(path).times) == 2
-    assert warning.call_args.args == (f"{path}: 2 rows are there twice",)
+    assert warning.call_args.args == (f"{path}: 2 repeated rows are ignored",)
 
 
-def test_is_exact_where_frames_and_ratings_coincide(rng):
+def test_resampling_is_exact_where_frames_and_ratings_coincide(rng):
     times = np.array([float(f"{0.04 * k:.2f}") for k in range(1000)])
     values = rng.uniform(-1, 1, (1000, 2))
     values[10:20, 0] = np.nan
@@ -156,7 +159,7 @@ def test_a_rating_holds_for_half_a_step_at_the_ends():
     np.testing.assert_array_equal(result[:, 0], [np.nan, 5, 5, 7, 7, 7, np.nan])
 
 
-def test_missing_ratings_are_gaps_of_their_own_column():
+def test_a_missing_rating_is_a_gap_in_its_column_only():
     times = np.arange(6) * 0.1
     values = np.array(
         [[0, np.nan], [1, np.nan], [np.nan, np.nan], [3, 3], [np.nan, 4], [np.nan, 5]]
@@ -171,7 +174,7 @@ def test_missing_ratings_are_gaps_of_their_own_column():
 
 
 def loop_resample(times, values, frame_times, max_gap, reach):
-    """What resample says it does, a frame at a time."""
+    """Implements the description of `resample`, one frame at a time."""
     rated = [(t, v) for t, v in zip(times, values) if not np.isnan(v)]
     result = []
     for f in frame_times:
@@ -196,16 +199,16 @@ def test_equals_a_loop_over_frames(steps, missing, frames, max_gap):
     times = np.concatenate([[0.0], np.cumsum(steps)])
     values = np.sin(times * 3.7)
     values[[k for k in missing if k < len(values)]] = np.nan
-    # Off the ratings' grid, and never equally far from two ratings.
+    # No frame coincides with a rating or is equally far from two.
     frame_times = np.array(frames, np.float64) + 0.23
     result = annotations.resample(times, values, frame_times, max_gap)
-    own = np.diff(times[~np.isnan(values)])
-    step = max(np.median(steps), np.median(own) if len(own) else 0)
+    rated_steps = np.diff(times[~np.isnan(values)])
+    step = max(np.median(steps), np.median(rated_steps) if len(rated_steps) else 0)
     expected = loop_resample(times, values, frame_times, max_gap, min(step, max_gap) / 2)
     np.testing.assert_allclose(result, expected, atol=1e-12)
 
 
-def test_shapes_follow_the_ratings():
+def test_the_result_has_the_ratings_shape():
     times = np.arange(3.0)
     assert annotations.resample(times, np.zeros(3), np.zeros(5), 1.0).shape == (5,)
     assert annotations.resample(times, np.zeros((3, 6)), np.zeros(5), 1.0).shape == (5, 6)
@@ -219,8 +222,8 @@ def test_refuses_shapes_that_do_not_agree():
         annotations.resample(np.arange(3.0), np.zeros(4), np.arange(3.0), 1.0)
 
 
-def test_columns_rated_in_turn_keep_their_own_step():
-    """Two targets, each rated every 2 s, a second apart: a rating reaches farther than half a second."""
+def test_columns_rated_alternately_have_their_own_step():
+    """Two targets, each rated every 2 s, in turn: a rating holds for more than half a second."""
     times = np.arange(20.0)
     values = np.full((20, 2), np.nan)
     values[::2, 0], values[1::2, 1] = 0.5, -0.5
@@ -232,7 +235,7 @@ def test_columns_rated_in_turn_keep_their_own_step():
         np.testing.assert_array_equal(result[:, column], expected)
 
 
-def test_ratings_that_are_sparse_throughout_hold_for_half_of_the_longest_gap():
+def test_sparse_ratings_hold_for_at_most_half_of_max_gap():
     times, values = np.arange(5) * 5.0, np.array([0.1, 0.2, 0.3, 0.4, 0.5])
     frames = np.arange(0, 501) / 25
     result = annotations.resample(times, values, frames, max_gap=1.0)

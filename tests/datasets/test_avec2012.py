@@ -1,4 +1,4 @@
-"""AVEC2012's layout: labels, their times at each frame rate, splits, and what is refused."""
+"""AVEC2012: labels and their times at each frame rate, splits, and errors."""
 
 import logging
 import re
@@ -40,52 +40,52 @@ def read(folder, **settings):
 
 @pytest.mark.parametrize("rate", [49.979, 49.479])
 @pytest.mark.parametrize("labels", [200, 198])
-def test_a_label_has_its_frames_time_at_either_rate(rate, labels, tmp_path, caplog):
+def test_a_label_has_the_time_of_its_frame_at_either_rate(rate, labels, tmp_path, caplog):
     path = layouts.write_avi(tmp_path / "a.avi", GREY, rate)
     with caplog.at_level(logging.WARNING, logger="absl"):
-        found = avec2012.label_rate("train001", labels, path)
-    assert found == pytest.approx(rate, abs=1e-3)
+        label_rate = avec2012.label_rate("train001", labels, path)
+    assert label_rate == pytest.approx(rate, abs=1e-3)
     times = [frame.timestamp for frame in video.Video(path).frames()]
-    np.testing.assert_allclose(np.arange(200) / found, times, atol=1e-3)
+    np.testing.assert_allclose(np.arange(200) / label_rate, times, atol=1e-3)
     assert not caplog.records
 
 
 @pytest.mark.parametrize(
-    ("frame_rate", "labels", "expected", "said"),
+    ("frame_rate", "labels", "expected", "warning"),
     [
-        (25, 400, 49.979, ""),  # 8.003 s in a video of 8 s that was brought to another rate
+        (25, 400, 49.979, ""),  # 8.003 s in a video of 8 s that was converted to another rate
         (25, 200, 25.0, ""),  # as many as there are frames
-        (25, 340, 49.979, r"340 labels, at 49\.979 a second 6\.80 s, .* 200 frames in 8\.00 s"),
-        (25, 460, 49.979, r"460 labels, at 49\.979 a second 9\.20 s"),
-        (49.479, 140, 49.479, r"140 labels, at 49\.479 a second 2\.83 s.* in 4\.04 s"),
+        (25, 340, 49.979, r"340 labels at 49\.979 a second last 6\.80 s, .* 200 frames in 8\.00 s"),
+        (25, 460, 49.979, r"460 labels at 49\.979 a second last 9\.20 s"),
+        (49.479, 140, 49.479, r"140 labels at 49\.479 a second last 2\.83 s.* in 4\.04 s"),
     ],
 )
-def test_labels_of_another_length_than_the_video(
-    frame_rate, labels, expected, said, tmp_path, caplog
+def test_labels_and_video_of_different_length(
+    frame_rate, labels, expected, warning, tmp_path, caplog
 ):
     path = layouts.write_avi(tmp_path / "a.avi", GREY, frame_rate)
     with caplog.at_level(logging.WARNING, logger="absl"):
-        found = avec2012.label_rate("train001", labels, path)
-    assert found == pytest.approx(expected, abs=1e-3)
-    assert re.search(said, caplog.text) if said else not caplog.text
+        label_rate = avec2012.label_rate("train001", labels, path)
+    assert label_rate == pytest.approx(expected, abs=1e-3)
+    assert re.search(warning, caplog.text) if warning else not caplog.text
 
 
 def test_columns_are_the_targets(folder, tmp_path):
     times, gold = read(folder)
     np.testing.assert_allclose(times, np.arange(24) / 49.979, atol=1e-5)
-    places = {"arousal": 0, "expectancy": 10, "power": 20, "valence": 30}
+    seeds = {"arousal": 0, "expectancy": 10, "power": 20, "valence": 30}
     for targets in (config.TARGETS, config.ALL_TARGETS):
         _, gold = read(folder, targets=targets)
-        expected = np.stack([layouts.curve(24, places[target]) for target in targets], axis=1)
+        expected = np.stack([layouts.curve(24, seeds[target]) for target in targets], axis=1)
         np.testing.assert_allclose(gold, expected, atol=1e-6)
 
 
-def test_splits_are_the_challenges(folder, tmp_path, caplog):
+def test_splits_are_those_of_the_challenge(folder, tmp_path, caplog):
     with caplog.at_level(logging.WARNING, logger="absl"):
-        found = sources(folder)
-    names = {split: [source.name for source in part] for split, part in found.items()}
+        split_sources = sources(folder)
+    names = {split: [source.name for source in part] for split, part in split_sources.items()}
     assert names == {"train": ["train001", "train002"], "dev": ["devel001"], "test": ["test001"]}
-    assert found["dev"][0].video == folder / "video/devel_video001.avi"
+    assert split_sources["dev"][0].video == folder / "video/devel_video001.avi"
     assert "2 sessions with labels, but the release has 31" in caplog.text
     labels_of(folder, "test001").parent.rename(folder / "kept")
     (folder / "video/test_video001.avi").rename(folder / "kept/other.avi")
@@ -93,7 +93,7 @@ def test_splits_are_the_challenges(folder, tmp_path, caplog):
     chosen = sources(folder, partitions={"train": ("devel001",), "dev": ("train002",)})
     assert [source.name for source in chosen["train"]] == ["devel001"]
     labels_of(folder, "devel001").parent.rename(folder / "kept, too")
-    with pytest.raises(errors.InputError, match="FC_devel_labels: no labels_continuous_devel001"):
+    with pytest.raises(errors.InputError, match="FC_devel_labels: no files such as labels"):
         sources(folder)
     with pytest.raises(errors.InputError, match="P16: AVEC2012 has no session of this name"):
         sources(folder, partitions={"train": ("P16",), "dev": ("P19",)})
@@ -106,27 +106,27 @@ def test_test_sessions_without_labels_come_without_ratings(folder, caplog):
     with caplog.at_level(logging.WARNING, logger="absl"):
         test = sources(folder)["test"]
     assert [(source.name, source.ratings) for source in test] == [("test001", ()), ("test012", ())]
-    assert (
-        "test: no ratings of test001, test012: evaluate with `split=test` predicts" in caplog.text
-    )
+    assert "test recordings without ratings: test001, test012; evaluate with" in caplog.text
     times, gold = test[0].read_gold()
     assert len(times) == len(gold) == 0
 
 
 def test_videos_are_found_by_a_pattern(folder, tmp_path):
-    odd = folder / "clips" / "session 001, train.avi"
-    odd.parent.mkdir()
-    (folder / "video/train_video001.avi").rename(odd)
+    renamed = folder / "clips" / "session 001, train.avi"
+    renamed.parent.mkdir()
+    (folder / "video/train_video001.avi").rename(renamed)
     with pytest.raises(
-        errors.InputError, match=r"no files fit \*\*/train\*001\.avi.*`video_pattern`"
+        errors.InputError, match=r"no files match \*\*/train\*001\.avi.*`video_pattern`"
     ):
         sources(folder)
     (folder / "video/devel_video001.avi").rename(folder / "clips/session 001, devel.avi")
     partitions = {"train": ("train001",), "dev": ("devel001",)}
-    found = sources(folder, video_pattern="clips/*{number}, {split}*", partitions=partitions)
-    assert found["train"][0].video == odd
+    split_sources = sources(
+        folder, video_pattern="clips/*{number}, {split}*", partitions=partitions
+    )
+    assert split_sources["train"][0].video == renamed
     for pattern, reason in [
-        ("**/*{number}*.avi", "3 files fit .*; expected one video"),
+        ("**/*{number}*.avi", "3 files match .*; expected one video"),
         ("{session}.avi", "cannot be used .*{split} and {number}"),
         ("/{number}.avi", "cannot be used"),
         ("{", "cannot be used"),
@@ -136,7 +136,7 @@ def test_videos_are_found_by_a_pattern(folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "vary",
     [
         lambda text: "\ufeff" + text,
         lambda text: text.replace("\n", "\r\n"),
@@ -146,10 +146,10 @@ def test_videos_are_found_by_a_pattern(folder, tmp_path):
         lambda text: text.replace("\n", " \n"),
     ],
 )
-def test_what_does_not_matter_in_a_label_file(spoil, folder, tmp_path):
+def test_harmless_variants_of_a_label_file_are_read(vary, folder, tmp_path):
     expected = read(folder)[1]
     path = labels_of(folder)
-    path.write_text(spoil(path.read_text()), encoding="utf-8", newline="")
+    path.write_text(vary(path.read_text()), encoding="utf-8", newline="")
     np.testing.assert_array_equal(read(folder)[1], expected)
 
 
@@ -168,8 +168,11 @@ def test_a_missing_label_stays_missing(folder, tmp_path):
         ("inf", r"valence\.dat, line 3, column 1: found 'inf'"),
         ("", r"valence\.dat, line 3: 0 cells"),
         ("0.1 0.2", r"valence\.dat, line 3: 2 cells in '0\.1 0\.2'; expected 1"),
-        ("3.5", r"valence\.dat: valence from -0\.\d+ to 3\.5; expected ratings from -1 to 1"),
-        ("0.1\n0.2", "labels of different length: 25 in .*valence.*24 in .*arousal"),
+        (
+            "3.5",
+            r"valence\.dat: valence ranges from -0\.\d+ to 3\.5; expected ratings from -1 to 1",
+        ),
+        ("0.1\n0.2", "the numbers of labels differ: 25 in .*valence.*24 in .*arousal"),
         ("\0\xff", r"valence\.dat"),
     ],
 )
@@ -190,11 +193,11 @@ def test_missing_and_empty_files_are_named(folder, tmp_path):
         sources(folder)
 
 
-def test_expectancy_from_0_to_100_is_brought_to_the_unit_range(folder, tmp_path):
+def test_expectancy_from_0_to_100_is_rescaled_to_the_unit_range(folder, tmp_path):
     path = labels_of(folder, target="expectancy")
     path.write_text("".join(f"{value}\n" for value in np.linspace(0, 100, 24)))
     _, gold = read(folder, targets=config.ALL_TARGETS)
     np.testing.assert_allclose(gold[:, 2], np.linspace(-1, 1, 24), atol=1e-12)
     path.write_text("".join(f"{value}\n" for value in np.linspace(-50, 50, 24)))
-    with pytest.raises(errors.InputError, match="expectancy from -50 to 50"):
+    with pytest.raises(errors.InputError, match="expectancy ranges from -50 to 50"):
         read(folder, targets=config.ALL_TARGETS)

@@ -1,7 +1,7 @@
-"""Damaged rating files and lists: an error that names the file, or the right numbers.
+"""Damaged rating files and lists give an error that names the file, or the right numbers.
 
-Each case writes a folder in one of LAYOUTS, damages one of its text files as a seed decides, and reads all that
-preparation reads before the first video.
+Each case writes a folder in one of LAYOUTS, damages one of its text files at random (by a seed),
+and reads everything that `prepare` reads before the first video.
 """
 
 import json
@@ -31,7 +31,7 @@ def afew_va(folder, _):
         path.write_text(json.dumps(json.loads(path.read_text()), indent=1))
 
 
-# The writer of each layout, its data set, its recordings, and the files that may be damaged.
+# For each layout: its writer, data set, recordings in train and in dev, and the files to damage.
 LAYOUTS = [
     (layouts.recola_own, "recola", ("P16",), ("P19",), "RECOLA-Annotation/*/*/*.csv"),
     (layouts.recola_centred, "recola", ("P16",), ("P19",), "Ratings*/*/*.csv"),
@@ -68,7 +68,7 @@ GARBAGE = [
 
 
 def damage(rng: random.Random, path: pathlib.Path) -> str:
-    """Damages a file, and returns how."""
+    """Damages a file, and returns the kind of damage."""
     content = path.read_bytes()
     lines = content.split(b"\n")
     delimiter = b";" if b";" in content else b","
@@ -81,13 +81,13 @@ def damage(rng: random.Random, path: pathlib.Path) -> str:
     return kind
 
 
-def unseen(kind: str, write) -> int:
-    """How many rows of the gold standard nobody can see to be wrong after such damage."""
+def undetectable_rows(kind: str, write) -> int:
+    """Returns how many wrong rows of the gold standard cannot be detected after such damage."""
     if write is avec2012 and kind == "swap lines":
-        return 2  # its lines have no times
+        return 2  # the lines have no times
     if write is semaine and kind in ("truncate", "delete line"):
-        return len(layouts.TIMES)  # a rater who stopped earlier is a rater, of another mean
-    # A digit that became another digit, or that broke off at the end, is a rating like any other.
+        return len(layouts.TIMES)  # a rater may stop early, and then has a different mean
+    # A number with a changed or a missing digit is still a number.
     return {"flip": 3, "truncate": 1, "swap cells": 1, "garbage": 1}.get(kind, 0)
 
 
@@ -103,7 +103,7 @@ def flip(rng, content, *_):
 
 
 def swap_cells(rng, content, lines, row, other, cells, delimiter):
-    # A header whose names are exchanged means something else, which nobody can see.
+    # Swapped names in the header give a valid file, so the header is left alone.
     row, cells = (row, cells) if row else (1, lines[1].split(delimiter))
     a, b = rng.choice(range(len(cells))), rng.choice(range(len(cells)))
     cells[a], cells[b] = cells[b], cells[a]
@@ -154,39 +154,39 @@ DAMAGES = {
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory):
-    """Of as many frames as AVEC2012's files here have labels."""
+    """A video with as many frames as AVEC2012's files have labels in `layouts`."""
     images = [np.zeros((32, 32, 3), np.uint8)] * 24
     return layouts.write_avi(tmp_path_factory.mktemp("video") / "black.avi", images, 49.979)
 
 
 @pytest.fixture(scope="module")
-def whole(video, tmp_path_factory):
-    """What is read of each layout without damage."""
+def undamaged(video, tmp_path_factory):
+    """The gold standards of each layout without damage."""
     result = []
     for layout in LAYOUTS:
-        folder = tmp_path_factory.mktemp("whole")
+        folder = tmp_path_factory.mktemp("undamaged")
         layout[0](folder, video)
         result.append(read_all(layout, folder))
     return result
 
 
 def read_all(layout, folder) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """The ratings of every recording, as preparation reads them before the first video."""
+    """Reads the gold standard of every recording, as `prepare` does before the first video."""
     _, dataset, train, dev, _ = layout
     partitions = {"train": train, "dev": dev} if train else {}
     settings = layouts.preparation(dataset, partitions, manual_dir=str(folder))
-    reading = catalogue.data_set(settings).reader(settings)
-    found = [source for part in reading.sources(reading.folder()).values() for source in part]
-    # A list of recordings may be damaged in their names, which nobody can see.
+    reader = catalogue.data_set(settings).reader(settings)
+    sources = [source for part in reader.sources(reader.folder()).values() for source in part]
+    # Damage to the name of a listed recording cannot be detected: use the file's name instead.
     listed = dataset == "recordings"
-    return {(s.ratings[0].stem if listed else s.name): s.read_gold() for s in found}
+    return {(s.ratings[0].stem if listed else s.name): s.read_gold() for s in sources}
 
 
 @pytest.mark.parametrize("part", range(8))
-def test_damage_gives_an_error_or_the_right_numbers(part, whole, video, tmp_path):
+def test_damage_gives_an_error_or_the_right_numbers(part, undamaged, video, tmp_path):
     read = 0
     for seed in range(part, CASES, 8):
-        # Each part has every layout.
+        # Every part goes through all layouts.
         k = (seed // 8 + part) % len(LAYOUTS)
         write, *_, files = LAYOUTS[k]
         folder = tmp_path / str(seed)
@@ -200,36 +200,37 @@ def test_damage_gives_an_error_or_the_right_numbers(part, whole, video, tmp_path
             assert str(folder) in str(error), (seed, kind)
             continue
         read += 1
-        assert set(gold) == set(whole[k])
-        for name, found in gold.items():
-            check(found, whole[k][name], unseen(kind, write), f"seed {seed}, {kind} of {path}")
-    assert 0 < read < CASES / 8, "some damage is none, and some is an error"
+        assert set(gold) == set(undamaged[k])
+        for name, series in gold.items():
+            wrong_rows, case = undetectable_rows(kind, write), f"seed {seed}, {kind} of {path}"
+            check(series, undamaged[k][name], wrong_rows, case)
+    assert 0 < read < CASES / 8, "some damage is harmless, and some is an error"
 
 
-def check(found, expected, hidden: int, what: str) -> None:
-    """Compares times and gold standard with those without damage; `hidden` rows may be wrong."""
-    times, values = found
-    assert (np.diff(times) > 0).all(), what
-    assert not (np.abs(values) > 1).any(), what
+def check(series, expected, wrong_rows: int, case: str) -> None:
+    """Compares times and gold standard with those without damage; some rows may be wrong."""
+    times, values = series
+    assert (np.diff(times) > 0).all(), case
+    assert not (np.abs(values) > 1).any(), case
     right = [np.interp(times, expected[0], column) for column in expected[1].T]
     difference = np.nan_to_num(np.abs(values - np.stack(right, axis=1))).max(axis=1)
-    # A rating that is missing or wrong moves the level of its rater's others a little.
-    assert (difference > (0.02 if hidden else 1e-9)).sum() <= hidden, what
+    # A missing or wrong rating changes its rater's mean, and so all other rows a little.
+    assert (difference > (0.02 if wrong_rows else 1e-9)).sum() <= wrong_rows, case
 
 
-def test_without_damage_all_is_read(whole):
-    for gold in whole[:5]:  # the others have tests of their own for this
+def test_without_damage_all_is_read(undamaged):
+    for gold in undamaged[:5]:  # the test files of the other data sets check this
         assert len(gold) == 2
         for name, (times, values) in gold.items():
             np.testing.assert_array_equal(times, layouts.TIMES)
-            expected = [layouts.course(name, target) for target in layouts.TARGETS]
+            expected = [layouts.gold_standard(name, target) for target in layouts.TARGETS]
             np.testing.assert_allclose(values, np.stack(expected, axis=1), rtol=0, atol=1e-9)
 
 
-def test_a_failed_preparation_is_not_taken_for_a_whole_one(face_video, tmp_path):
+def test_a_failed_preparation_is_not_taken_for_a_complete_one(face_video, tmp_path):
     folder, data_dir = tmp_path / "source", tmp_path / "data"
     layouts.recordings(folder, face_video)
-    # The first recording can be prepared, the second is found out when its turn comes.
+    # The first recording can be prepared; the second one's damage shows only when it is read.
     (folder / "videos/ben.mp4").write_bytes(b"\0" * 999)
     settings = layouts.preparation("recordings", data_dir=str(data_dir), manual_dir=str(folder))
     for _ in range(2):
@@ -239,5 +240,5 @@ def test_a_failed_preparation_is_not_taken_for_a_whole_one(face_video, tmp_path)
     (folder / "videos/ben.mp4").write_bytes(face_video.read_bytes() + b"\0")
     records = store.prepare(settings)
     (example,) = records.segments("dev").as_numpy_iterator()
-    expected = [layouts.course("ben", target)[:20] for target in layouts.TARGETS]
+    expected = [layouts.gold_standard("ben", target)[:20] for target in layouts.TARGETS]
     np.testing.assert_allclose(example["labels"], np.stack(expected, axis=1), atol=1e-6)

@@ -1,4 +1,4 @@
-"""A new data set is two methods: the example of the notes goes the whole way."""
+"""A new data set needs two methods: the example in the notes, from preparation to evaluation."""
 
 import functools
 import shutil
@@ -12,7 +12,7 @@ from ast_net.records import catalogue
 
 
 class Pairs(reader.Reader):
-    """Pairs of files: FOLDER/NAME.mp4 and FOLDER/NAME.csv with the columns time, valence, arousal."""
+    """Pairs of files: FOLDER/NAME.mp4, and FOLDER/NAME.csv with columns time, valence, arousal."""
 
     def partitions(self, folder):
         names = sorted(path.stem for path in folder.glob("*.csv"))
@@ -29,12 +29,8 @@ def test_a_new_data_set_goes_the_whole_way(tmp_path, face_video, other_face_vide
     folder.mkdir()
     for name, film in (("anna", face_video), ("ben", other_face_video)):
         shutil.copy(film, folder / f"{name}.mp4")
-        rows = [
-            ",".join(
-                [f"{time:.2f}", *(f"{layouts.course(name, t, [time])[0]}" for t in layouts.TARGETS)]
-            )
-            for time in layouts.TIMES
-        ]
+        values = [layouts.gold_standard(name, target) for target in layouts.TARGETS]
+        rows = [f"{time:.2f},{v},{a}" for time, v, a in zip(layouts.TIMES, *values)]
         (folder / f"{name}.csv").write_text("\n".join(["time,valence,arousal", *rows]))
     with (
         mock.patch.dict(config.DATASETS, {"pairs": "pairs of files"}),

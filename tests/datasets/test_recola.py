@@ -1,4 +1,4 @@
-"""RECOLA's own release, as a tiny generated folder: what is read, what is stored, what is refused."""
+"""RECOLA's own release, as a tiny generated folder: reading, records and errors."""
 
 import shutil
 from unittest import mock
@@ -18,17 +18,17 @@ from ast_net.records import example_format, making, store
 
 @pytest.fixture
 def folder(recola_folder, tmp_path):
-    """A copy that a test may spoil."""
+    """A copy that a test may change."""
     return shutil.copytree(recola_folder, tmp_path / "recola")
 
 
 def settings(folder, data_dir, **changes):
     partitions = {"train": ("P1",), "dev": ("P2",)}
-    places = {"manual_dir": folder and str(folder), "data_dir": str(data_dir)}
-    return layouts.preparation("recola", **{"partitions": partitions, **places, **changes})
+    paths = {"manual_dir": folder and str(folder), "data_dir": str(data_dir)}
+    return layouts.preparation("recola", **{"partitions": partitions, **paths, **changes})
 
 
-VIDEOS, RATINGS = recola_layouts.OWN.videos[0], recola_layouts.OWN.ratings
+VIDEOS, RATINGS = recola_layouts.RELEASE.videos[0], recola_layouts.RELEASE.ratings
 
 
 def rating_file(folder, name="P1", target="valence"):
@@ -51,10 +51,10 @@ def prepared(recola_folder, tmp_path_factory):
 
 def test_records_hold_features_and_gold_standard_of_every_frame(prepared, recola_folder):
     film = video.open_video(recola_folder / VIDEOS / "P1.mp4")
-    followed = face_track.track_video(film, config.Tracking())
+    track = face_track.track_video(film, config.Tracking())
     ratings = annotations.read_ratings(rating_file(recola_folder, "P1", "arousal"))
     gold = gold_standard.gold_standard(ratings.values)
-    faces = alignment.aligned_faces(film, followed, config.Alignment())
+    faces = alignment.aligned_faces(film, track, config.Alignment())
     features = np.stack(
         list(
             runtime.extract(
@@ -63,20 +63,21 @@ def test_records_hold_features_and_gold_standard_of_every_frame(prepared, recola
             )
         )
     )
-    seen = 0
+    end = 0
     for example in prepared.segments("train").as_numpy_iterator():
         first, count = example["first_frame"], len(example["mask"])
-        assert first == max(0, seen - 8)  # a clip of 4 frames, every second, and its twin
-        seen = first + count
+        # Segments share the 8 frames of a clip (4 frames, every second one) and its twin.
+        assert first == max(0, end - 8)
+        end = first + count
         assert example["features"].dtype == np.float16
-        np.testing.assert_allclose(example["features"], features[first:seen], rtol=0.01, atol=0.01)
-        np.testing.assert_array_equal(example["mask"], followed.valid[first:seen])
-        np.testing.assert_array_equal(example["timestamps"], followed.timestamps[first:seen])
+        np.testing.assert_allclose(example["features"], features[first:end], rtol=0.01, atol=0.01)
+        np.testing.assert_array_equal(example["mask"], track.valid[first:end])
+        np.testing.assert_array_equal(example["timestamps"], track.timestamps[first:end])
         # 25 frames/s and a rating every 0.04 s: the k-th frame has the k-th rating.
-        np.testing.assert_allclose(example["labels"][:, 1], gold[first:seen], atol=1e-6)
+        np.testing.assert_allclose(example["labels"][:, 1], gold[first:end], atol=1e-6)
         later = example["later_labels"]
-        np.testing.assert_allclose(later[:, 1], gold[seen:][: len(later)], atol=1e-6)
-    assert seen == len(followed)
+        np.testing.assert_allclose(later[:, 1], gold[end:][: len(later)], atol=1e-6)
+    assert end == len(track)
 
 
 def test_records_take_little_more_than_their_features(prepared):
@@ -84,13 +85,13 @@ def test_records_take_little_more_than_their_features(prepared):
     examples = list(prepared.segments("train").as_numpy_iterator())
     frames = max(example["first_frame"] + len(example["mask"]) for example in examples)
     assert len(examples) > 1
-    # Half of the frames are stored twice, so that every clip lies within a segment.
+    # Half of the frames are stored twice, so that every clip lies inside one segment.
     stored = sum(len(example["mask"]) for example in examples)
     assert stored <= 1.5 * frames
     assert size <= 1.15 * stored * 512 * 2
 
 
-def test_tfds_users_find_a_data_set_like_any_other(prepared):
+def test_tfds_loads_the_records(prepared):
     name = f"recola/{prepared.folder.parent.name}"
     data = tfds.load(name, split="dev", data_dir=prepared.folder.parents[2])
     example = next(iter(tfds.as_numpy(data)))
@@ -119,7 +120,7 @@ def test_records_of_other_settings_never_mix(prepared):
 
 @pytest.fixture
 def made(monkeypatch):
-    """The names of the recordings that are made, in turn."""
+    """The names of the recordings whose records are made, in order."""
     names = []
     make = making.VideoMaker.make
 
@@ -131,7 +132,7 @@ def made(monkeypatch):
     return names
 
 
-def test_what_changes_one_recording_costs_that_one(prepared, folder, tmp_path, made):
+def test_only_changed_recordings_are_made_again(prepared, folder, tmp_path, made):
     data_dir = shutil.copytree(prepared.folder.parents[2], tmp_path / "data")
     before = store.prepare(settings(folder, data_dir))
     assert made == [], "shutil.copytree keeps the times of files"
@@ -139,7 +140,7 @@ def test_what_changes_one_recording_costs_that_one(prepared, folder, tmp_path, m
     corrected = store.prepare(settings(folder, data_dir))
     assert made == ["P1"]
     assert corrected.digest != before.digest
-    # Another split of the same recordings, and a target fewer in another study.
+    # Another split of the same recordings.
     store.prepare(settings(folder, data_dir, partitions={"train": ("P2",), "dev": ("P1",)}))
     assert made == ["P1"]
     shutil.copy(folder / VIDEOS / "P1.mp4", folder / VIDEOS / "P3.mp4")
@@ -149,29 +150,33 @@ def test_what_changes_one_recording_costs_that_one(prepared, folder, tmp_path, m
     prepared = store.prepare(settings(folder, data_dir, partitions=partitions))
     assert prepared.splits == {"train": ["P1", "P3"], "dev": ["P2"]}
     assert made == ["P1", "P3"]
-    # What was there before is still there.
+    # The earlier records are still there.
     assert store.Records(before.folder).digest == before.digest
     assert store.find(settings(None, data_dir), digest=before.digest).folder == before.folder
 
 
-def test_without_the_source_the_newest_records_are_found(folder, tmp_path):
+def test_without_the_source_the_newest_records_are_used(folder, tmp_path):
     before = store.prepare(settings(folder, tmp_path / "data"))
     edit(rating_file(folder), lambda lines: lines[:-1])
     after = store.prepare(settings(folder, tmp_path / "data"))
     assert before.digest != after.digest
     assert store.find(settings(None, tmp_path / "data")).digest == after.digest
-    found = store.find(settings(None, tmp_path / "data"), digest=before.digest)
-    assert found.folder == before.folder
+    older = store.find(settings(None, tmp_path / "data"), digest=before.digest)
+    assert older.folder == before.folder
 
 
 def test_two_studies_share_a_folder_and_are_told_apart(recola_folder, folder, tmp_path):
     edit(rating_file(folder), lambda lines: lines[:-1])
-    found = [store.prepare(settings(study, tmp_path / "data")) for study in (recola_folder, folder)]
-    assert found[0].digest != found[1].digest
-    with pytest.raises(errors.InputError, match="several folders: .*give one with `manual_dir`"):
+    first, second = (
+        store.prepare(settings(study, tmp_path / "data")) for study in (recola_folder, folder)
+    )
+    assert first.digest != second.digest
+    with pytest.raises(
+        errors.InputError, match="several source folders: .*choose one with `manual_dir`"
+    ):
         store.prepare(settings(None, tmp_path / "data"))
     again = store.prepare(settings(recola_folder, tmp_path / "data"))
-    assert again.folder == found[0].folder
+    assert again.folder == first.folder
 
 
 def test_one_target_needs_no_ratings_of_the_other(folder, tmp_path):
@@ -207,7 +212,7 @@ def test_truncated_records_are_refused(prepared, tmp_path):
 
 
 @pytest.mark.parametrize("manual_dir", [None, "nowhere"])
-def test_without_a_source_the_error_tells_what_is_expected(manual_dir, tmp_path):
+def test_without_a_source_the_error_shows_the_expected_files(manual_dir, tmp_path):
     with pytest.raises(errors.InputError, match="RECOLA-Annotation/emotional_behaviour"):
         store.prepare(settings(manual_dir, tmp_path))
 
@@ -226,43 +231,20 @@ def test_partitions_are_checked(folder):
     def sources(partitions):
         return recola.Recola(layouts.preparation("recola", partitions)).sources(folder)
 
-    with pytest.raises(errors.InputError, match=r"more than one place.*P1"):
+    with pytest.raises(errors.InputError, match="listed more than once in train, dev and test: P1"):
         sources({"train": ("P1",), "dev": ("P1",)})
-    with pytest.raises(errors.InputError, match="dev partition is empty: give `dev_recordings`"):
+    with pytest.raises(errors.InputError, match="dev partition is empty; give `dev_recordings`"):
         sources({"train": ("P1",)})
 
 
 def test_default_partitions_are_the_shared_recordings():
-    shared = [
-        16,
-        17,
-        19,
-        21,
-        23,
-        25,
-        26,
-        28,
-        30,
-        34,
-        37,
-        39,
-        41,
-        42,
-        43,
-        45,
-        46,
-        48,
-        56,
-        58,
-        62,
-        64,
-        65,
-    ]
-    names = [name for part in recola_layouts.OWN.partitions.values() for name in part]
+    shared = [16, 17, 19, 21, 23, 25, 26, 28, 30, 34, 37, 39]
+    shared += [41, 42, 43, 45, 46, 48, 56, 58, 62, 64, 65]
+    names = [name for part in recola_layouts.RELEASE.partitions.values() for name in part]
     assert sorted(names) == sorted(f"P{number}" for number in shared)
 
 
-def test_ratings_shorter_than_the_video_leave_frames_without(folder, tmp_path):
+def test_frames_after_the_last_rating_have_no_label(folder, tmp_path):
     for target in config.TARGETS:
         edit(rating_file(folder, "P1", target), lambda lines: lines[:51])  # to 1.96 s
     records = store.prepare(settings(folder, tmp_path / "data"))
@@ -270,7 +252,7 @@ def test_ratings_shorter_than_the_video_leave_frames_without(folder, tmp_path):
     for example in records.segments("train").as_numpy_iterator():
         for time, label in zip(example["timestamps"], example["labels"], strict=True):
             rated[round(time * 25)] = np.isfinite(label).all()
-    # A rating holds for half a step after it, which no further frame is within.
+    # A rating holds for half a step, and the next frame is a whole step away.
     assert [frame for frame, is_rated in sorted(rated.items()) if is_rated] == list(range(50))
 
 
@@ -288,7 +270,7 @@ def test_a_missing_rating_is_left_out_of_the_gold_standard(folder):
     assert 0 < np.abs(gold[9, 0] - complete[9, 0]) < 0.5
 
 
-def test_a_constant_rater_is_no_obstacle(folder):
+def test_a_constant_rater_is_accepted(folder):
     def constant(lines):
         return [lines[0], *(f"{line.rpartition(';')[0]};0.5" for line in lines[1:])]
 
@@ -304,8 +286,8 @@ def test_frames_without_a_face_keep_their_place(folder, portrait, tmp_path):
     video_writer.write_video(folder / VIDEOS / "P2.mp4", [blank] * 30, 25)
     with mock.patch.object(logging, "warning") as warning:
         records = store.prepare(settings(folder, tmp_path / "data"))
-    said = [call.args[0] % call.args[1:] for call in warning.call_args_list]
-    assert any("P2.mp4: no face in any of its 30 frames" in line for line in said)
+    messages = [call.args[0] % call.args[1:] for call in warning.call_args_list]
+    assert any("P2.mp4: no face in any of its 30 frames" in line for line in messages)
     masks = {}
     for split in ("train", "dev"):
         masks[split] = np.zeros(30, bool)
@@ -317,13 +299,13 @@ def test_frames_without_a_face_keep_their_place(folder, portrait, tmp_path):
     assert not masks["dev"].any()
 
 
-def test_a_truncated_video_is_used_as_far_as_it_goes(folder, tmp_path):
+def test_a_truncated_video_is_used_up_to_its_end(folder, tmp_path):
     path = folder / VIDEOS / "P1.mp4"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with mock.patch.object(logging, "warning") as warning:
         records = store.prepare(settings(folder, tmp_path / "data"))
-    said = [call.args[0] % call.args[1:] for call in warning.call_args_list]
-    assert any("P1: its ratings go on to 6.00 s, but the video ends at" in line for line in said)
+    messages = [call.args[0] % call.args[1:] for call in warning.call_args_list]
+    assert any("P1: the ratings end at 6.00 s, but the video at" in line for line in messages)
     frames = max(
         example["first_frame"] + len(example["mask"])
         for example in records.segments("train").as_numpy_iterator()
@@ -331,13 +313,13 @@ def test_a_truncated_video_is_used_as_far_as_it_goes(folder, tmp_path):
     assert 10 < frames < 150
 
 
-def test_a_cell_that_is_no_number_is_named(folder):
+def test_a_cell_that_is_not_a_number_is_named(folder):
     edit(rating_file(folder), lambda lines: [*lines[:5], lines[5] + "x", *lines[6:]])
     with pytest.raises(errors.InputError, match=r"valence/P1\.csv, line 6, column FF3"):
         read_gold(folder)
 
 
-def test_a_target_rated_for_a_shorter_time_has_no_gold_standard_after_it(folder):
+def test_a_target_has_no_gold_standard_after_its_last_rating(folder):
     complete = read_gold(folder)
     edit(rating_file(folder), lambda lines: lines[:51])
     with mock.patch.object(logging, "warning") as warning:
@@ -348,7 +330,7 @@ def test_a_target_rated_for_a_shorter_time_has_no_gold_standard_after_it(folder)
 
 
 @pytest.mark.parametrize("content", [b"", b"this is a text file\n" * 50])
-def test_a_video_that_is_none_stops_preparation_and_leaves_no_data_set(content, folder, tmp_path):
+def test_an_unreadable_video_stops_preparation_and_leaves_no_data_set(content, folder, tmp_path):
     (folder / VIDEOS / "P2.mp4").write_bytes(content)
     with pytest.raises(errors.InputError, match=r"P2\.mp4"):
         store.prepare(settings(folder, tmp_path / "data"))

@@ -1,4 +1,4 @@
-"""RECOLA's layouts: which one is recognised, what is read from each, what is refused."""
+"""RECOLA's layouts: recognition, reading and errors."""
 
 from unittest import mock
 
@@ -12,7 +12,7 @@ from ast_net.datasets import reader, recola, recola_layouts
 from ast_net.records import store
 
 WRITERS = {
-    recola_layouts.OWN.name: (layouts.recola_own, "P16", "P19"),
+    recola_layouts.RELEASE.name: (layouts.recola_own, "P16", "P19"),
     recola_layouts.CENTRED.name: (layouts.recola_centred, "P16", "P19"),
     recola_layouts.AVEC_2016.name: (layouts.recola_avec_2016, "train_1", "dev_1"),
     recola_layouts.AVEC_2018.name: (layouts.recola_avec_2018, "train_2", "dev_2"),
@@ -29,23 +29,25 @@ def sources(folder, train, dev) -> list[reader.Source]:
 def test_every_layout_is_recognised_and_read(layout, tmp_path):
     write, *names = WRITERS[layout]
     write(tmp_path / "source")
-    assert [found.name for found in recola_layouts.recognise(tmp_path / "source")][:1] == [layout]
+    assert recola_layouts.recognise(tmp_path / "source")[0].name == layout
     for source, name in zip(sources(tmp_path / "source", *names), names, strict=True):
         times, gold = source.read_gold()
         np.testing.assert_array_equal(times, layouts.TIMES)
-        expected = np.stack([layouts.course(name, target) for target in layouts.TARGETS], axis=1)
-        # A gold standard that is given is used as it is.
-        tolerance = 1e-12 if layout == recola_layouts.OWN.name else 0
+        expected = np.stack(
+            [layouts.gold_standard(name, target) for target in layouts.TARGETS], axis=1
+        )
+        # A released gold standard is used unchanged.
+        tolerance = 1e-12 if layout == recola_layouts.RELEASE.name else 0
         np.testing.assert_allclose(gold, expected, rtol=0, atol=tolerance)
         if layout == recola_layouts.CENTRED.name:
             assert source.read_raters is None
         else:
-            rated = source.read_raters()["arousal"]
-            assert rated.raters == ("FM1", "FM2", "FM3", "FF1", "FF2", "FF3")
-            np.testing.assert_allclose(rated.values, layouts.raters(name, "arousal"), atol=1e-12)
+            ratings = source.read_raters()["arousal"]
+            assert ratings.raters == ("FM1", "FM2", "FM3", "FF1", "FF2", "FF3")
+            np.testing.assert_allclose(ratings.values, layouts.raters(name, "arousal"), atol=1e-12)
 
 
-def test_avec_may_come_without_the_single_raters(tmp_path):
+def test_avec_may_lack_individual_ratings(tmp_path):
     layouts.recola_avec_2016(tmp_path / "source")
     (tmp_path / "source/ratings_individual/arousal/dev_1.csv").unlink()
     train, dev = sources(tmp_path / "source", "train_1", "dev_1")
@@ -53,7 +55,7 @@ def test_avec_may_come_without_the_single_raters(tmp_path):
     assert dev.read_raters is None
 
 
-def test_avec_has_nine_recordings_to_train_and_nine_to_develop_with():
+def test_avec_has_nine_recordings_in_train_and_nine_in_dev():
     for layout in (recola_layouts.AVEC_2016, recola_layouts.AVEC_2018):
         assert layout.partitions == {
             split: tuple(f"{split}_{k}" for k in range(1, 10)) for split in ("train", "dev")
@@ -61,7 +63,7 @@ def test_avec_has_nine_recordings_to_train_and_nine_to_develop_with():
 
 
 @pytest.mark.parametrize("write", [layouts.recola_avec_2016, layouts.recola_avec_2018])
-def test_the_challenge_s_test_videos_come_without_ratings(write, tmp_path):
+def test_the_challenge_s_test_videos_have_no_ratings(write, tmp_path):
     write(tmp_path)
     for name in ("test_10.mp4", "test_2.mp4", "test_1.avi", "test_3.txt", "test_x.mp4"):
         (tmp_path / "recordings_video" / name).touch()
@@ -82,21 +84,21 @@ def test_ratings_may_be_missing_in_test_and_nowhere_else(tmp_path):
 
     with mock.patch.object(logging, "warning") as warning:
         test = sources_of(("train_1",))["test"]
-    assert "test: no ratings of test_1, test_2" in warning.call_args.args[0]
+    assert "test recordings without ratings: test_1, test_2" in warning.call_args.args[0]
     assert [(source.ratings, source.read_raters) for source in test] == [((), None)] * 2
     with pytest.raises(errors.InputError, match=r"missing files: 2(.|\n)*arousal/train_2\.arff"):
         sources_of(("train_1", "train_2"))
-    # Where one was rated, the others' ratings have been forgotten.
+    # If one test recording has ratings, those of the others are missing by mistake.
     (tmp_path / GOLD).with_name("test_1.arff").touch()
     with pytest.raises(errors.InputError, match=r"missing files: 3(.|\n)*valence/test_2\.arff"):
         sources_of(("train_1",))
 
 
-def test_of_several_layouts_the_first_is_read_and_the_others_are_named(tmp_path):
+def test_of_several_layouts_the_first_is_used_and_the_others_are_named(tmp_path):
     for write, *_ in reversed(WRITERS.values()):
         write(tmp_path)
-    found = [layout.ratings for layout in recola_layouts.recognise(tmp_path)]
-    assert found == [
+    folders = [layout.ratings for layout in recola_layouts.recognise(tmp_path)]
+    assert folders == [
         *(layout.ratings for layout in recola_layouts.LAYOUTS[:3]),
         "labels/gs_1",
         "labels/gs_2",
@@ -107,27 +109,27 @@ def test_of_several_layouts_the_first_is_read_and_the_others_are_named(tmp_path)
         mock.patch.object(logging, "warning") as warning,
     ):
         recola.Recola(settings).folder()
-    assert recola_layouts.OWN.name in info.call_args.args[0]
+    assert recola_layouts.RELEASE.name in info.call_args.args[0]
     others = [*list(WRITERS)[1:], "AVEC 2018"]
     for call, other in zip(warning.call_args_list, others, strict=True):
-        assert f"not read: {other}" in call.args[0]
+        assert f"ignoring {other}" in call.args[0]
 
 
-def test_a_folder_without_any_layout_shows_what_is_expected(tmp_path):
+def test_without_a_known_layout_the_error_shows_all_layouts(tmp_path):
     (tmp_path / "labels/individual/arousal").mkdir(parents=True)
     (tmp_path / "labels/individual/arousal/dev_1.arff").touch()
     (tmp_path / "ratings_gold_standard/arousal").mkdir(parents=True)
-    with pytest.raises(errors.InputError, match="holds no ratings of RECOLA") as raised:
+    with pytest.raises(errors.InputError, match="has no RECOLA ratings") as raised:
         recola_layouts.recognise(tmp_path)
     for layout in recola_layouts.LAYOUTS:
         assert layout.ratings in str(raised.value)
 
 
-def test_missing_members_of_the_split_are_all_named(tmp_path):
+def test_all_missing_files_of_the_split_are_named(tmp_path):
     layouts.recola_avec_2016(tmp_path)
-    reading = recola.Recola(layouts.preparation("recola"))
+    data_set = recola.Recola(layouts.preparation("recola"))
     with pytest.raises(errors.InputError, match=r"missing files: 48(.|\n)*train_2\.arff") as raised:
-        reading.sources(tmp_path)
+        data_set.sources(tmp_path)
     assert "dev_1.arff" not in str(raised.value)
 
 
@@ -144,7 +146,7 @@ def edit(path, old, new):
         ("@attribute", "@ATTRIBUTE"),
         ("numeric", "real"),
         ("dev_1,", "'dev_1', "),
-        ("@data\n", "% a remark\n@data\n% another, with numbers: 0.04\n"),
+        ("@data\n", "% a comment\n@data\n% another, with numbers: 0.04\n"),
         ("@relation", "\ufeff@relation"),
     ],
 )
@@ -152,10 +154,10 @@ def test_arff_is_read_in_its_variants(old, new, tmp_path):
     layouts.recola_avec_2016(tmp_path)
     edit(tmp_path / GOLD, old, new)
     ratings = recola_layouts.read_arff(tmp_path / GOLD)
-    np.testing.assert_array_equal(ratings.values[:, 0], layouts.course("dev_1", "valence"))
+    np.testing.assert_array_equal(ratings.values[:, 0], layouts.gold_standard("dev_1", "valence"))
 
 
-def test_arff_columns_go_by_their_names(tmp_path):
+def test_arff_columns_are_found_by_name(tmp_path):
     layouts.recola_avec_2016(tmp_path)
     lines = (tmp_path / GOLD).read_text().splitlines()
     lines[3], lines[4] = lines[4], lines[3]
@@ -190,7 +192,7 @@ def test_arff_columns_go_by_their_names(tmp_path):
         ("dev_1,0,", "'dev_1,0,", "line 10: "),
     ],
 )
-def test_what_is_wrong_with_an_arff_file_is_named(old, new, expected, tmp_path):
+def test_an_error_in_an_arff_file_is_named(old, new, expected, tmp_path):
     layouts.recola_avec_2016(tmp_path)
     edit(tmp_path / GOLD, old, new)
     with pytest.raises(errors.InputError) as raised:
@@ -198,10 +200,10 @@ def test_what_is_wrong_with_an_arff_file_is_named(old, new, expected, tmp_path):
     assert expected in str(raised.value) and GOLD in str(raised.value)
 
 
-def test_arff_breaking_off_in_its_head_is_named(tmp_path):
+def test_an_arff_file_truncated_in_its_header_is_named(tmp_path):
     for text, expected in (
-        ("", "no attributes and @data"),
-        ("@attribute x real\n@data\n", "a header without rows"),
+        ("", "no attributes followed by @data"),
+        ("@attribute x real\n@data\n", "the file has a header but no rows"),
     ):
         (tmp_path / "a.arff").write_text(text)
         with pytest.raises(errors.InputError, match=expected):
@@ -216,7 +218,7 @@ def test_centred_ratings_may_have_a_header_and_no_further_column(tmp_path):
     np.testing.assert_array_equal(recola_layouts.read_gold(path).values[:, 0], [0.5, 0.25])
     for text, expected in (
         ("0,0.5,0.1\n", "line 1: 3 cells; expected 2"),
-        ("time,FM1,FM2\n0,0.5,0.1\n", "expected time and the gold standard, and no other"),
+        ("time,FM1,FM2\n0,0.5,0.1\n", "expected only time and the gold standard"),
     ):
         path.write_text(text)
         with pytest.raises(errors.InputError, match=expected):
@@ -224,7 +226,7 @@ def test_centred_ratings_may_have_a_header_and_no_further_column(tmp_path):
 
 
 @pytest.mark.parametrize("layout", list(WRITERS)[1:])
-def test_every_further_layout_goes_the_whole_way(
+def test_every_other_layout_is_prepared_trained_on_and_evaluated(
     layout, tmp_path, whole_way, face_video, other_face_video
 ):
     write, train, dev = WRITERS[layout]
@@ -244,6 +246,6 @@ def test_ratings_in_other_units_than_seconds_stop_preparation(face_video, tmp_pa
         manual_dir=str(tmp_path / "source"),
     )
     with pytest.raises(
-        errors.InputError, match=r"ends at 0.76 s and its ratings \(P16\) at 40.00 s"
+        errors.InputError, match=r"ends at 0\.76 s, but the ratings of P16 at 40\.00 s"
     ):
         store.prepare(settings)

@@ -1,4 +1,4 @@
-"""Anybody's own recordings: the list, the rating files, and what is refused."""
+"""A user's own recordings: the list, the rating files, and errors."""
 
 from unittest import mock
 
@@ -24,7 +24,7 @@ def sources(folder, **settings):
 
 
 def expected(name):
-    return np.stack([layouts.course(name, target) for target in layouts.TARGETS], axis=1)
+    return np.stack([layouts.gold_standard(name, target) for target in layouts.TARGETS], axis=1)
 
 
 def edit(path, old, new):
@@ -33,17 +33,18 @@ def edit(path, old, new):
     path.write_text(text.replace(old, new))
 
 
-def test_reads_gold_standards_and_makes_those_of_raters(folder):
-    found = sources(folder)
-    assert {split: [source.name for source in part] for split, part in found.items()} == {
+def test_reads_gold_standards_or_computes_them_from_raters(folder):
+    split_sources = sources(folder)
+    assert {split: [source.name for source in part] for split, part in split_sources.items()} == {
         "train": ["anna"],
         "dev": ["ben"],
     }
-    for source in (*found["train"], *found["dev"]):
+    for source in (*split_sources["train"], *split_sources["dev"]):
         times, gold = source.read_gold()
         np.testing.assert_array_equal(times, layouts.TIMES)
         np.testing.assert_allclose(gold, expected(source.name), rtol=0, atol=1e-12)
-    assert found["dev"][0].read_raters()["valence"].raters == ("valence_kim", "valence_lee")
+    ratings = split_sources["dev"][0].read_raters()
+    assert ratings["valence"].raters == ("valence_kim", "valence_lee")
 
 
 @pytest.mark.parametrize(
@@ -66,10 +67,10 @@ def test_the_list_may_be_written_in_many_ways(folder, old, new):
     np.testing.assert_array_equal(source.read_gold()[1], expected("anna"))
 
 
-def test_a_split_may_be_given_by_names_instead(folder):
-    found = sources(folder, partitions={"train": ("ben",), "dev": ("anna",)})
-    assert [source.name for source in found["train"]] == ["ben"]
-    with pytest.raises(errors.InputError, match="no recording carl; expected some of anna, ben"):
+def test_the_split_may_be_given_by_names_instead(folder):
+    split_sources = sources(folder, partitions={"train": ("ben",), "dev": ("anna",)})
+    assert [source.name for source in split_sources["train"]] == ["ben"]
+    with pytest.raises(errors.InputError, match="no recording carl; expected one of anna, ben"):
         sources(folder, partitions={"train": ("ben",), "dev": ("carl",)})
 
 
@@ -79,9 +80,9 @@ def test_a_split_may_be_given_by_names_instead(folder):
         (
             "recording,",
             "name,",
-            "found the header 'name,video,split,ratings,camera'; expected recording",
+            "found the header 'name,video,split,ratings,camera'; expected a header with recording",
         ),
-        ("video,split", "split,split", "expected recording and video and split and ratings"),
+        ("video,split", "split,split", "expected a header with recording, video, split, ratings"),
         (
             ",train,",
             ",training,",
@@ -90,21 +91,21 @@ def test_a_split_may_be_given_by_names_instead(folder):
         (",train,", ",,", "line 2: found the split '', expected"),
         (",train,", ",dev,", "the train partition is empty"),
         (",dev,", ",test,", "the dev partition is empty"),
-        ("\nben,", "\nanna,", "line 3: anna is in line 2 already"),
-        ("\nben,", "\n../ben,", "line 3: found the recording '../ben', expected letters"),
-        ("\nben,", "\n,", "line 3: found the recording ''"),
+        ("\nben,", "\nanna,", "line 3: anna is already in line 2"),
+        ("\nben,", "\n../ben,", "line 3: found the recording name '../ben', expected letters"),
+        ("\nben,", "\n,", "line 3: found the recording name ''"),
         ("videos/ben.mp4", "videos/b.mp4", "missing files: 1\n  {folder}/videos/b.mp4"),
-        ("ratings/ben.csv", "", "line 3: no ratings"),
-        ("ratings/ben.csv", "ratings/anna.csv", "ratings/anna.csv: is a file of both anna and ben"),
+        ("ratings/ben.csv", "", "line 3: ratings is empty"),
+        ("ratings/ben.csv", "ratings/anna.csv", "ratings/anna.csv: belongs to both anna and ben"),
         (
             "videos/ben.mp4",
             "videos/../videos/anna.mp4",
-            "videos/anna.mp4: is a file of both anna and ben",
+            "videos/anna.mp4: belongs to both anna and ben",
         ),
         (",left\nben", "\nben", "line 2: 4 cells; expected 5"),
     ],
 )
-def test_what_is_wrong_with_the_list_is_named(folder, old, new, message):
+def test_an_error_in_the_list_is_named(folder, old, new, message):
     edit(folder / "recordings.csv", old, new)
     with pytest.raises(errors.InputError) as raised:
         sources(folder)
@@ -112,17 +113,17 @@ def test_what_is_wrong_with_the_list_is_named(folder, old, new, message):
     assert str(folder) in str(raised.value)
 
 
-def test_recordings_of_test_need_no_ratings(folder):
+def test_test_recordings_need_no_ratings(folder):
     text = (folder / "recordings.csv").read_text()
     (folder / "videos/carl.mp4").touch()
     (folder / "recordings.csv").write_text(text + "carl,videos/carl.mp4,test,,left\n")
     (carl,) = sources(folder)["test"]
     assert (carl.ratings, len(carl.read_gold()[0])) == ((), 0)
-    with pytest.raises(errors.InputError, match="of train or dev without ratings: carl;.*`dev_rec"):
+    with pytest.raises(errors.InputError, match="in train or dev without ratings: carl;.*`dev_rec"):
         sources(folder, partitions={"train": ("anna",), "dev": ("ben", "carl")})
 
 
-def test_without_a_list_the_error_shows_one(tmp_path):
+def test_without_a_list_the_error_shows_an_example(tmp_path):
     with pytest.raises(
         errors.InputError, match="recordings.csv: no such file(.|\n)*time,valence,arousal"
     ):
@@ -132,14 +133,17 @@ def test_without_a_list_the_error_shows_one(tmp_path):
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        ("time,valence,mood,comment", "expected either one named arousal, or one for each rater"),
-        ("time,valence,arousal,valence_kim", "expected either one named valence"),
-        ("seconds,valence,arousal,comment", "expected time"),
+        (
+            "time,valence,mood,comment",
+            "expected either one column named arousal, or one for each rater",
+        ),
+        ("time,valence,arousal,valence_kim", "expected either one column named valence"),
+        ("seconds,valence,arousal,comment", "expected a header with time"),
         ("arousal,valence,time,comment", "line 3: time"),
         ("time,valence,comment,arousal", "line 2, column arousal: found 'x'"),
     ],
 )
-def test_what_is_wrong_with_rating_files_is_named(folder, header, message):
+def test_an_error_in_a_rating_file_is_named(folder, header, message):
     path = folder / "ratings/anna.csv"
     edit(path, "time,valence,arousal,comment", header)
     with pytest.raises(errors.InputError) as raised:
@@ -147,10 +151,10 @@ def test_what_is_wrong_with_rating_files_is_named(folder, header, message):
     assert message in str(raised.value) and str(path) in str(raised.value)
 
 
-def test_raters_may_begin_late_and_end_early(folder):
+def test_raters_may_start_late_and_end_early(folder):
     path = folder / "ratings/ben.csv"
     lines = path.read_text().splitlines()
-    # kim rates from the fifth rating, lee to the tenth before the end.
+    # kim's first 4 ratings are missing, and lee's last 10.
     for row in range(1, len(lines)):
         cells = lines[row].split(";")
         if row < 5:
@@ -163,7 +167,7 @@ def test_raters_may_begin_late_and_end_early(folder):
     assert (~np.isnan(rated)).sum(axis=0).tolist() == [37, 31]
     _, gold = sources(folder)["dev"][0].read_gold()
     assert np.isfinite(gold).all()
-    # Only the level of one's own ratings changes where the other is silent.
+    # Where only one rater has ratings, the gold standard follows them at another level.
     np.testing.assert_allclose(np.diff(gold[:4, 0]), np.diff(expected("ben")[:4, 0]), atol=1e-12)
     np.testing.assert_allclose(gold[:, 1], expected("ben")[:, 1], atol=1e-12)
 
@@ -175,7 +179,9 @@ def test_a_target_that_nobody_rated_has_an_empty_column(folder):
     np.testing.assert_array_equal(gold, [[0.5, np.nan], [0.25, np.nan]])
 
 
-def test_own_recordings_go_the_whole_way(tmp_path, whole_way, face_video, other_face_video):
+def test_listed_recordings_are_prepared_trained_on_and_evaluated(
+    tmp_path, whole_way, face_video, other_face_video
+):
     layouts.recordings(tmp_path / "source", face_video, other_face_video)
     whole_way("recordings", tmp_path / "source", {})
 

@@ -1,4 +1,4 @@
-"""Each layout goes through prepare, one epoch of train, and evaluate."""
+"""Each data set is prepared, trained on for one epoch, and evaluated."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ TRAINING = config.Training(epochs=1, clip_hop=4, batch_size=8)
 
 @pytest.fixture(scope="module", autouse=True)
 def short_cuts():
-    """tests/test_verbs.py has the figures, and the training as a graph."""
+    """Skips what takes long and test_verbs.py covers: tracing the training step, and figures."""
     with calls.eagerly(), mock.patch.object(evaluation_figures, "write"):
         yield
 
@@ -33,7 +33,7 @@ def images(drifting_face):
 
 @pytest.fixture(scope="module")
 def face_avis(images, tmp_path_factory):
-    """Four videos of 24 frames, in which the face drifts from another place each."""
+    """Four videos of 24 frames, in each of which the face starts at a different place."""
     folder = tmp_path_factory.mktemp("video")
     cuts = [images[start : start + 24] for start in (0, 3, 6, 9)]
     return [layouts.write_avi(folder / f"{k}.avi", cut, 49.979) for k, cut in enumerate(cuts)]
@@ -41,24 +41,24 @@ def face_avis(images, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
-    """One for all, so that the video's face is searched once."""
+    """A shared folder, so that the faces of each video are tracked only once."""
     return str(tmp_path_factory.mktemp("data"))
 
 
 def run(dataset, folder, data_dir, tmp_path, **changes):
-    """The recordings that were evaluated, and the segments of train."""
+    """Trains and evaluates; returns the names of the evaluated recordings and train's segments."""
     settings = {"clip": SHORT, "training": TRAINING, "lstm": config.StackedLSTM((6, 5)), **changes}
-    whole = config.Experiment(
+    experiment = config.Experiment(
         dataset=dataset,
         data_dir=data_dir,
         workdir=str(tmp_path / "run"),
         manual_dir=str(folder),
         **settings,
     )
-    runs.train_and_evaluate(whole)
+    runs.train_and_evaluate(experiment)
     evaluation = tmp_path / f"run/evaluation/{dataset}_dev"
     metrics = json.loads((evaluation / "metrics.json").read_text())
-    records = store.prepare(whole)
+    records = store.prepare(experiment)
     return list(metrics["recordings"]), list(records.segments("train").as_numpy_iterator())
 
 
@@ -70,7 +70,7 @@ def test_avec2012_with_a_further_target(face_avis, data_dir, tmp_path):
     assert segments[0]["recording"] == b"train001"
     assert segments[0]["mask"].all()
     # 49.979 frames and labels a second: the k-th frame has the k-th label.
-    expected = np.stack([layouts.curve(24, place) for place in (0, 20)], axis=1)
+    expected = np.stack([layouts.curve(24, seed) for seed in (0, 20)], axis=1)
     np.testing.assert_allclose(segments[0]["labels"], expected, atol=1e-3)
     rows = np.genfromtxt(
         tmp_path / "run/evaluation/avec2012_dev/predictions.csv", delimiter=",", names=True
@@ -86,15 +86,15 @@ def test_a_challenge_s_test_videos_are_predicted_in_its_format(face_avis, data_d
     evaluated, _ = run("recola", folder, data_dir, tmp_path, **partitions)
     assert evaluated == ["dev_1"]
     output = tmp_path / "run/evaluation/recola_test"
-    assert not output.exists(), "train evaluates what is rated"
+    assert not output.exists(), "train evaluates only rated recordings"
     done = calls.call("evaluate", f"--workdir={tmp_path / 'run'}", "--split=test")
-    assert done.ended == 0 and "have no ratings and are predicted, not scored" in done.printed
+    assert done.ended == 0 and "without ratings, predicted but not scored" in done.printed
     assert sorted(path.name for path in output.iterdir()) == ["avec", "predictions.csv"]
     rows = np.genfromtxt(output / "predictions.csv", delimiter=",", names=True)
     assert len(rows) == 24 and np.isnan(rows["valence_label"]).all()
     for target in config.TARGETS:
         ratings = recola_layouts.read_arff(output / f"avec/{target}/test_1.arff")
-        # 24 frames last 0.4802 s. After the last frame its prediction stands.
+        # 24 frames last 0.4802 s. After the last frame, its prediction is kept.
         np.testing.assert_allclose(ratings.times, np.arange(13) * 0.04, atol=1e-9)
         predictions = rows[f"{target}_prediction"]
         expected = np.interp(ratings.times, rows["timestamp_s"], predictions)

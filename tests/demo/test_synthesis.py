@@ -1,4 +1,4 @@
-"""The generated folder: deterministic, readable as RECOLA, and safe to interrupt."""
+"""The generated folder is deterministic, is readable as RECOLA, and survives interruptions."""
 
 import dataclasses
 import json
@@ -11,12 +11,12 @@ from ast_net.datasets import annotations, gold_standard, recola, recola_layouts
 from ast_net.demo import synthesis
 from ast_net.faces import detection, video, video_writer
 
-# Long beside the raters' delays, with few pictures.
+# Long compared with the reaction delays, with few pictures.
 SHORT = synthesis.DemoSettings(seed=3, seconds=12.0, frame_rate=1)
 
 
 def contents(folder):
-    """Each file's text, or the number of pictures in a video: its bytes are the encoder's affair."""
+    """Returns each file's text, or the number of pictures if it is a video."""
     return {
         path.relative_to(folder).as_posix(): (
             sum(1 for _ in video.Video(path).frames())
@@ -28,11 +28,11 @@ def contents(folder):
     }
 
 
-def test_generates_what_recola_s_readers_read(tmp_path):
-    synthesis.generate(tmp_path, ["P16"], recola_layouts.OWN, SHORT)
+def test_the_generated_folder_is_readable_as_recola(tmp_path):
+    synthesis.generate(tmp_path, ["P16"], recola_layouts.RELEASE, SHORT)
     assert json.loads((tmp_path / "synthesis.json").read_text())["seed"] == 3
     files = {
-        t: tmp_path / recola_layouts.OWN.ratings / t / "P16.csv" for t in ("valence", "arousal")
+        t: tmp_path / recola_layouts.RELEASE.ratings / t / "P16.csv" for t in ("valence", "arousal")
     }
     _, gold = gold_standard.of_targets("P16", recola.read(files))
     assert gold.shape == (301, 2) and np.abs(gold).max() <= 1
@@ -41,8 +41,8 @@ def test_generates_what_recola_s_readers_read(tmp_path):
         ratings = annotations.read_ratings(path)
         assert ratings.raters == ("FM1", "FM2", "FM3", "FF1", "FF2", "FF3")
         np.testing.assert_allclose(ratings.times, np.arange(301) / 25, atol=1e-12)
-        said = synthesis.rate("P16", target, SHORT)
-        np.testing.assert_allclose(ratings.values, said, atol=1e-9)
+        expected = synthesis.rate("P16", target, SHORT)
+        np.testing.assert_allclose(ratings.values, expected, atol=1e-9)
     frames = list(video.Video(tmp_path / "RECOLA-Video-recordings" / "P16.mp4").frames())
     np.testing.assert_allclose([f.timestamp for f in frames], np.arange(12), atol=1e-6)
     filmed = list(synthesis.film("P16", SHORT))
@@ -57,14 +57,14 @@ def test_the_same_seed_gives_the_same_pictures():
 
 
 def test_the_same_seed_gives_the_same_files(tmp_path):
-    synthesis.generate(tmp_path / "one", ["P16", "P17"], recola_layouts.OWN, SHORT)
-    synthesis.generate(tmp_path / "other", ["P17"], recola_layouts.OWN, SHORT)
+    synthesis.generate(tmp_path / "one", ["P16", "P17"], recola_layouts.RELEASE, SHORT)
+    synthesis.generate(tmp_path / "other", ["P17"], recola_layouts.RELEASE, SHORT)
     one, other = contents(tmp_path / "one"), contents(tmp_path / "other")
     assert len(one) == 7 and len(other) == 4
     assert all(one[name] == content for name, content in other.items())
 
 
-def test_seeds_and_names_share_nothing():
+def test_different_seeds_and_names_give_different_recordings():
     times = np.linspace(0, 40, 1001)
     curves = [
         synthesis.latent(name, times, synthesis.DemoSettings(seed=seed))
@@ -80,7 +80,7 @@ def test_seeds_and_names_share_nothing():
 
 
 @pytest.mark.parametrize("name", ["P16", "P17", "P18"])
-def test_latents_are_smooth_balanced_and_independent(name):
+def test_latents_are_smooth_centred_and_uncorrelated(name):
     times = np.arange(0, 40.001, 0.04)
     curves = synthesis.latent(name, times)
     np.testing.assert_allclose(curves.mean(axis=0), 0, atol=0.01)
@@ -106,20 +106,20 @@ def test_an_interrupted_generation_is_continued(tmp_path, monkeypatch):
 
     monkeypatch.setattr(video_writer, "write_video", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        synthesis.generate(tmp_path / "demo", ["P16", "P17"], recola_layouts.OWN, SHORT)
+        synthesis.generate(tmp_path / "demo", ["P16", "P17"], recola_layouts.RELEASE, SHORT)
     videos = tmp_path / "demo" / "RECOLA-Video-recordings"
     assert [path.name for path in videos.iterdir()] == ["P16.mp4"]
     kept = [
         videos / "P16.mp4",
-        tmp_path / "demo" / recola_layouts.OWN.ratings / "valence" / "P16.csv",
+        tmp_path / "demo" / recola_layouts.RELEASE.ratings / "valence" / "P16.csv",
     ]
-    made = [path.stat().st_mtime_ns for path in kept]
+    written = [path.stat().st_mtime_ns for path in kept]
 
     monkeypatch.setattr(video_writer, "write_video", write)
-    (tmp_path / "demo" / recola_layouts.OWN.ratings / "arousal" / "P16.csv").unlink()
-    synthesis.generate(tmp_path / "demo", ["P16", "P17"], recola_layouts.OWN, SHORT)
-    assert [path.stat().st_mtime_ns for path in kept] == made
-    synthesis.generate(tmp_path / "at once", ["P16", "P17"], recola_layouts.OWN, SHORT)
+    (tmp_path / "demo" / recola_layouts.RELEASE.ratings / "arousal" / "P16.csv").unlink()
+    synthesis.generate(tmp_path / "demo", ["P16", "P17"], recola_layouts.RELEASE, SHORT)
+    assert [path.stat().st_mtime_ns for path in kept] == written
+    synthesis.generate(tmp_path / "at once", ["P16", "P17"], recola_layouts.RELEASE, SHORT)
     assert contents(tmp_path / "demo") == contents(tmp_path / "at once")
 
 
@@ -131,26 +131,26 @@ def test_an_interrupted_generation_is_continued(tmp_path, monkeypatch):
         dataclasses.replace(SHORT, frame_rate=25),
     ],
 )
-def test_refuses_a_folder_of_other_settings(tmp_path, other):
-    synthesis.generate(tmp_path, [], recola_layouts.OWN, SHORT)
+def test_refuses_a_folder_with_other_settings(tmp_path, other):
+    synthesis.generate(tmp_path, [], recola_layouts.RELEASE, SHORT)
     with pytest.raises(errors.InputError, match="synthesis.json: the folder was generated with"):
-        synthesis.generate(tmp_path, ["P16"], recola_layouts.OWN, other)
+        synthesis.generate(tmp_path, ["P16"], recola_layouts.RELEASE, other)
     assert sorted(contents(tmp_path)) == ["synthesis.json"]
 
 
-def test_refuses_a_folder_that_is_not_its_own(tmp_path):
+def test_refuses_a_folder_that_was_not_generated(tmp_path):
     (tmp_path / "RECOLA-Video-recordings").mkdir()
-    with pytest.raises(errors.InputError, match="no synthesis.json"):
-        synthesis.generate(tmp_path, ["P16"], recola_layouts.OWN, SHORT)
+    with pytest.raises(errors.InputError, match="has no synthesis.json"):
+        synthesis.generate(tmp_path, ["P16"], recola_layouts.RELEASE, SHORT)
     (tmp_path / "synthesis.json").write_text("{")
     with pytest.raises(errors.InputError, match="was generated with"):
-        synthesis.generate(tmp_path, ["P16"], recola_layouts.OWN, SHORT)
+        synthesis.generate(tmp_path, ["P16"], recola_layouts.RELEASE, SHORT)
 
 
-def test_says_where_it_cannot_write(tmp_path):
+def test_an_unwritable_folder_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(errors.InputError, match="cannot be written"):
-        synthesis.generate(tmp_path / "file" / "demo", ["P16"], recola_layouts.OWN, SHORT)
+        synthesis.generate(tmp_path / "file" / "demo", ["P16"], recola_layouts.RELEASE, SHORT)
 
 
 @pytest.mark.parametrize("wrong", [{"seed": -1}, {"seconds": 0.5}, {"frame_rate": 0}])

@@ -1,4 +1,4 @@
-"""The warped portrait: expressions show in its pixels, and nothing folds."""
+"""The warped portrait: its pixels show the expression, and the warp does not fold."""
 
 import cv2
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 
 from ast_net.demo import synthetic_face
 
-# Draws the portrait 1.25 times as large, the face in the middle of the picture.
+# Draws the portrait enlarged by 1.25, with the face in the middle of the picture.
 SCALE = 1.25
 TO_PORTRAIT = np.array([[1 / SCALE, 0.0, 16.0], [0.0, 1 / SCALE, 22.0]])
 LANDMARKS = synthetic_face.landmarks()
@@ -18,22 +18,22 @@ def face():
 
 
 def rows(part):
-    """Indices of a part's landmarks."""
+    """Returns the indices of a facial part's landmarks."""
     return np.flatnonzero(LANDMARKS.parts == part)
 
 
-def in_picture(places):
-    return (places - TO_PORTRAIT[:, 2]) * SCALE
+def in_picture(positions):
+    return (positions - TO_PORTRAIT[:, 2]) * SCALE
 
 
 def movement(face, before, after, part):
-    """How a part's landmarks move between two expressions, seen by optical flow, pixels [L, 2]."""
+    """Measures by optical flow how a part moves between two expressions, in pixels, [L, 2]."""
     pictures = [
         cv2.cvtColor(face.draw(*e, TO_PORTRAIT)[0], cv2.COLOR_RGB2GRAY) for e in (before, after)
     ]
     flow = cv2.calcOpticalFlowFarneback(*pictures, None, 0.5, 3, 15, 5, 7, 1.5, 0)
-    places = in_picture(face.landmarks(*before)[rows(part)]).round().astype(int)
-    return flow[places[:, 1], places[:, 0]]
+    x, y = in_picture(face.landmarks(*before)[rows(part)]).round().astype(int).T
+    return flow[y, x]
 
 
 @pytest.mark.parametrize("arousal", [-0.6, 0.0, 0.6])
@@ -51,7 +51,7 @@ def test_arousal_raises_the_brows_and_opens_the_mouth(face, valence):
     assert chin.mean() > 0.5
 
 
-def test_arousal_opens_eyes_and_mouth_further_and_further(face):
+def test_arousal_opens_eyes_and_mouth_monotonically(face):
     levels = np.linspace(-0.9, 0.9, 7)
     landmarks = np.stack([face.landmarks(0.2, a) for a in levels])
     eyes = landmarks[:, rows("eyes")]
@@ -60,27 +60,27 @@ def test_arousal_opens_eyes_and_mouth_further_and_further(face):
     assert (np.diff(lips) > 0.3).all() and lips[0] > 0
 
 
-def test_eyes_stay_where_alignment_looks_for_them(face):
+def test_the_irises_that_alignment_relies_on_do_not_move(face):
     iris = [rows("eyes")[1], rows("eyes")[8]]
-    rest = face.landmarks(0.0, 0.0)[iris]
+    neutral = face.landmarks(0.0, 0.0)[iris]
     for expression in [(-1.0, -1.0), (-1.0, 1.0), (1.0, -1.0), (1.0, 1.0)]:
-        np.testing.assert_array_equal(face.landmarks(*expression)[iris], rest)
+        np.testing.assert_array_equal(face.landmarks(*expression)[iris], neutral)
 
 
 @pytest.mark.parametrize("expression", [(-1.0, 1.0), (0.5, -0.5), (0.25, 0.75), (0.8, 0.1)])
-def test_each_landmark_shows_the_portrait_there(face, expression):
+def test_the_warp_maps_each_landmark_to_the_portrait_s(face, expression):
     field = face.displacement(*expression)
     moving = LANDMARKS.parts != "surroundings"
-    places = face.landmarks(*expression)[moving]
-    at = (places / 2).astype(np.float32)[:, None]
-    source = places + cv2.remap(field, at, None, cv2.INTER_LINEAR)[:, 0]
-    # Between the grid's points and the nodes of expression, teeth and lips are the least exact.
-    error = np.linalg.norm(source - LANDMARKS.places[moving], axis=1)
+    positions = face.landmarks(*expression)[moving]
+    grid_positions = (positions / 2).astype(np.float32)[:, None]
+    source = positions + cv2.remap(field, grid_positions, None, cv2.INTER_LINEAR)[:, 0]
+    # Interpolation on the grid and between nodes is least exact at the teeth and the lips.
+    error = np.linalg.norm(source - LANDMARKS.positions[moving], axis=1)
     assert error.mean() < 0.25 and error.max() < 1.5
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_nothing_folds(seed):
+def test_the_warp_does_not_fold(seed):
     person = synthetic_face.PortraitFace(np.random.default_rng(seed))
     for valence in np.linspace(-1, 1, 5):
         for arousal in np.linspace(-1, 1, 5):
@@ -91,7 +91,7 @@ def test_nothing_folds(seed):
 
 
 @pytest.mark.parametrize("expressions", [((0.0, -0.5), (0.0, 0.5)), ((-0.5, 0.0), (0.5, 0.0))])
-def test_expression_changes_the_face_alone(face, expressions):
+def test_expression_changes_only_the_face(face, expressions):
     before, after = (face.draw(*e, TO_PORTRAIT)[0].astype(int) for e in expressions)
     change = np.abs(before - after).mean(axis=2)
     (left, top), (right, bottom) = in_picture(np.array([(95, 70), (195, 205)])).astype(int)
@@ -102,7 +102,7 @@ def test_expression_changes_the_face_alone(face, expressions):
 
 
 def test_films_people_who_differ():
-    # One moment three times: what then changes is the sensor's noise.
+    # Three frames of the same moment differ only by the sensor noise.
     times, expressions = np.zeros(3), np.zeros((3, 2))
 
     def film(seed):

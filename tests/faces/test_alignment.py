@@ -1,4 +1,4 @@
-"""Alignment against a least-squares fit, ideal sampling, and what the detector sees in the crop."""
+"""Compares alignment with a least-squares fit, ideal sampling, and detections in the crop."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ EYES = np.array([TEMPLATE.left_eye, TEMPLATE.right_eye])
 
 
 def umeyama(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Umeyama (1991): the least-squares similarity, by a singular value decomposition."""
+    """The least-squares similarity transform of Umeyama (1991), by singular value decomposition."""
     a, b = source - source.mean(axis=0), target - target.mean(axis=0)
     u, d, vt = np.linalg.svd(b.T @ a / len(a))
     sign = np.array([1, np.sign(np.linalg.det(u @ vt))])
@@ -29,11 +29,11 @@ def landmarks_at(left_eye, right_eye) -> np.ndarray:
 
 
 def test_transform_by_hand():
-    # Eyes 38 apart on a level: twice as large; the left one goes from (10, 20) to (74, 90).
+    # Level eyes 38 pixels apart: scaled by 2; the left eye moves from (10, 20) to (74, 90).
     np.testing.assert_allclose(
         alignment.eye_transform([10, 20], [48, 20], TEMPLATE), [[2, 0, 54], [0, 2, 50]], atol=1e-12
     )
-    # The right eye straight below the left one: turned anticlockwise by 90 degrees.
+    # The right eye is straight below the left one: rotated anticlockwise by 90 degrees.
     np.testing.assert_allclose(
         alignment.eye_transform([0, 0], [0, 76], TEMPLATE), [[0, 1, 74], [-1, 0, 90]], atol=1e-12
     )
@@ -42,20 +42,20 @@ def test_transform_by_hand():
 def test_transform_against_umeyama(rng):
     for _ in range(50):
         eyes = rng.uniform(-500, 500, (2, 2))
-        found = alignment.eye_transform(*eyes, TEMPLATE)
-        assert found.dtype == np.float64
-        np.testing.assert_allclose(found, umeyama(eyes, EYES), rtol=1e-6, atol=1e-9)
-        np.testing.assert_allclose(eyes @ found[:, :2].T + found[:, 2], EYES, atol=1e-9)
+        transform = alignment.eye_transform(*eyes, TEMPLATE)
+        assert transform.dtype == np.float64
+        np.testing.assert_allclose(transform, umeyama(eyes, EYES), rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(eyes @ transform[:, :2].T + transform[:, 2], EYES, atol=1e-9)
 
 
 @pytest.mark.parametrize("eyes", [([3, 4], [3, 4]), ([0, 0], [np.nan, 0]), ([0, np.inf], [1, 0])])
-def test_impossible_eyes(eyes):
+def test_eyes_at_one_point_or_not_finite_are_refused(eyes):
     with pytest.raises(errors.InputError, match="two different points"):
         alignment.eye_transform(*eyes, TEMPLATE)
 
 
 @pytest.mark.parametrize(("scale", "angle"), [(0.6, 0), (1.0, 20), (3.0, -30)])
-def test_detector_finds_the_eyes_at_their_places(detector, portrait, scale, angle):
+def test_detector_finds_the_eyes_at_their_positions(detector, portrait, scale, angle):
     turn = cv2.getRotationMatrix2D((144, 110), angle, scale)
     turn[:, 2] += 400 - np.array([144, 110])
     image = cv2.warpAffine(portrait, turn, (800, 800), borderMode=cv2.BORDER_REPLICATE)
@@ -67,8 +67,8 @@ def test_detector_finds_the_eyes_at_their_places(detector, portrait, scale, angl
 
 
 @pytest.mark.parametrize("scale", [0.9, 0.5, 0.21])
-def test_shrinking_averages(rng, scale):
-    """A large face with fine detail: against the mean of 16x16 samples a pixel, in float64."""
+def test_shrinking_averages_the_pixels(rng, scale):
+    """Compares a large, finely detailed face with the mean of 16x16 float64 samples per pixel."""
     image = cv2.GaussianBlur(rng.integers(0, 255, (1200, 1200, 3), dtype=np.uint8), (0, 0), 1.0)
     half = 38 / scale
     landmarks = landmarks_at([600 - half, 600], [600 + half, 603])
@@ -86,13 +86,13 @@ def test_shrinking_averages(rng, scale):
         np.testing.assert_allclose(crop[y, x], ideal, atol=6)
 
 
-def test_crop_of_its_own_scale_is_the_picture_itself(rng):
+def test_crop_at_the_same_scale_has_the_same_pixels(rng):
     image = rng.integers(0, 255, (300, 300, 3), dtype=np.uint8)
     crop = alignment.align_face(image, landmarks_at([94, 120], [170, 120]), TEMPLATE)
     np.testing.assert_array_equal(crop, image[30:254, 20:244])
 
 
-def test_beyond_the_picture_is_black(rng):
+def test_pixels_outside_the_picture_are_black(rng):
     image = rng.integers(100, 255, (100, 100, 3), dtype=np.uint8)
     crop = alignment.align_face(image, landmarks_at([0, 0], [76, 0]), TEMPLATE)
     assert (crop[:89] == 0).all() and (crop[:, :73] == 0).all()
@@ -104,7 +104,7 @@ def track(face_video, detector):
     return face_track.track_video(video.Video(face_video), config.Tracking(), detector)
 
 
-def test_aligned_faces_keep_every_frame(face_video, track, detector):
+def test_there_is_an_aligned_face_for_every_frame(face_video, track, detector):
     valid = track.valid.copy()
     valid[3:5] = False
     track = dataclasses.replace(track, valid=valid)
@@ -122,7 +122,7 @@ def cut(track: face_track.Track, frames: slice) -> face_track.Track:
     )
 
 
-def test_track_of_another_video(face_video, track):
+def test_track_of_another_video_is_refused(face_video, track):
     longer = face_track.Track(
         np.arange(21) / 25,
         *(

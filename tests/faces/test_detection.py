@@ -1,4 +1,4 @@
-"""The detector against hand-marked eyes, and on pictures of all kinds."""
+"""Compares the detector with hand-marked landmarks, and tries it on unusual pictures."""
 
 import cv2
 import keras
@@ -7,7 +7,7 @@ import pytest
 
 from ast_net.faces import detection
 
-# Marked by hand in the portrait: both pupils, the nose's tip, both corners of the mouth.
+# Marked by hand in the portrait: both pupils, tip of the nose, both corners of the mouth.
 LANDMARKS = np.array([[123, 101], [166.5, 103.3], [144, 126], [122, 140], [166, 140]])
 
 
@@ -27,7 +27,7 @@ def test_left_and_right_are_those_of_the_picture(detector, portrait):
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.7])
-def test_follows_scale_and_place(detector, portrait, scale):
+def test_landmarks_follow_scale_and_position(detector, portrait, scale):
     moved = cv2.warpAffine(
         portrait, np.array([[scale, 0, 30], [0, scale, 20.0]]), (640, 480), flags=cv2.INTER_AREA
     )
@@ -37,12 +37,12 @@ def test_follows_scale_and_place(detector, portrait, scale):
     )
 
 
-def test_nothing_in_blank_pictures_and_noise(detector, portrait, rng):
+def test_no_face_in_blank_pictures_and_noise(detector, portrait, rng):
     noise = rng.integers(0, 255, portrait.shape, dtype=np.uint8)
     assert detector.detect(np.zeros_like(portrait)) == detector.detect(noise) == []
 
 
-def test_the_same_face_in_parts_of_the_picture(detector, portrait):
+def test_same_landmarks_in_parts_of_the_picture(detector, portrait):
     (small,) = detector.detect(np.ascontiguousarray(portrait[40:200, 60:220]))
     np.testing.assert_allclose(small.landmarks + [60, 40], LANDMARKS, atol=4)
     (upper,) = detector.detect(portrait[:200])
@@ -50,14 +50,14 @@ def test_the_same_face_in_parts_of_the_picture(detector, portrait):
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (11, 300, 3), (12, 12, 3), (13, 200, 3)])
-def test_tiny_pictures(detector, shape):
+def test_tiny_pictures_have_no_face(detector, shape):
     assert detector.detect(np.full(shape, 128, np.uint8)) == []
 
 
 def test_min_face_fraction(detector, portrait):
     image = np.full((720, 960, 3), 128, np.uint8)
     image[300:444, 300:444] = cv2.resize(portrait, (144, 144), interpolation=cv2.INTER_AREA)
-    # The face is 50 pixels high: 7 % of 720.
+    # The face is 50 pixels high, 7 % of 720.
     assert detector.detect(image, min_face_fraction=0.15) == []
     (face,) = detector.detect(image, min_face_fraction=0.04)
     np.testing.assert_allclose(face.landmarks[:2], LANDMARKS[:2] / 2 + 300, atol=2)
@@ -70,13 +70,13 @@ def test_two_faces_in_one_picture(detector, portrait):
     np.testing.assert_allclose(faces[1].landmarks, LANDMARKS + [288, 0], atol=4)
 
 
-def test_refine_finds_the_face_from_a_box_that_is_off(detector, portrait):
+def test_refine_finds_the_face_from_an_inexact_box(detector, portrait):
     box = detector.detect(portrait)[0].box
     right, off, wrong = detector.refine(
         portrait, np.stack([box, box + [-20, 5, 0, 0], box + [200, 0, 0, 0]])
     )
     np.testing.assert_allclose(right.landmarks[:2], LANDMARKS[:2], atol=2)
-    # A second look from where the first one saw the face: one look is off by up to 4 pixels.
+    # O-Net runs a second time at the corrected position; a single run is off by up to 4 pixels.
     np.testing.assert_allclose(off.landmarks, right.landmarks, atol=1)
     assert min(right.confidence, off.confidence) > 0.98
     assert wrong.confidence < 0.5
@@ -84,8 +84,8 @@ def test_refine_finds_the_face_from_a_box_that_is_off(detector, portrait):
     assert outside.confidence < 0.5
 
 
-def test_refine_trembles_little(detector, portrait):
-    """In pixels of the aligned crop, while a face moves slowly; a single look gives 0.26."""
+def test_refined_landmarks_are_steady(detector, portrait):
+    """Jitter in pixels of the aligned crop while a face moves; 0.26 without averaging shifts."""
     (face,) = detector.detect(portrait)
     eyes = []
     for shift in np.linspace(0, 6, 13):
@@ -96,8 +96,8 @@ def test_refine_trembles_little(detector, portrait):
     assert np.std(eyes, axis=0).max() * 76 / distance < 0.21
 
 
-def test_faces_do_not_change_each_other(detector, portrait):
-    """One that has to be looked at twice leaves another one as it is alone."""
+def test_faces_are_refined_independently(detector, portrait):
+    """A face that needs a second run of O-Net does not change the result of another face."""
     both = np.hstack([portrait, portrait])
     box = detector.detect(portrait)[0].box
     (alone,) = detector.refine(both, box[np.newaxis])
@@ -107,7 +107,7 @@ def test_faces_do_not_change_each_other(detector, portrait):
     assert detector.refine(both, np.empty((0, 4))) == []
 
 
-def test_mixed_precision_leaves_the_detector_alone(detector, portrait):
+def test_mixed_precision_does_not_affect_the_detector(detector, portrait):
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -119,6 +119,6 @@ def test_mixed_precision_leaves_the_detector_alone(detector, portrait):
 
 
 @pytest.mark.parametrize("image", [np.zeros((20, 20), np.uint8), np.zeros((20, 20, 3), np.float32)])
-def test_other_arrays_are_refused(detector, image):
+def test_wrong_shapes_and_types_are_refused(detector, image):
     with pytest.raises(ValueError, match="expected uint8"):
         detector.detect(image)

@@ -1,4 +1,4 @@
-"""What a track holds, and how it is saved and cached."""
+"""Tests the contents of face tracks, and how they are saved and cached."""
 
 import dataclasses
 import logging
@@ -30,7 +30,7 @@ def test_track_of_a_video(face_video, detector):
     np.testing.assert_allclose(track.landmarks[:, :2], drifting_pupils(20), atol=2)
 
 
-def test_frames_without_a_face_keep_their_place(tmp_path, detector, drifting_face):
+def test_frames_without_a_face_are_kept(tmp_path, detector, drifting_face):
     path = tmp_path / "a.mp4"
     video_writer.write_video(path, drifting_face([False] * 4 + [True] * 6), 25)
     track = face_track.track_video(video.Video(path), SETTINGS, detector)
@@ -61,7 +61,7 @@ def damages(content: bytes) -> list[bytes]:
     return [b"", b"nonsense", content[: len(content) // 2], bytes(flipped)]
 
 
-def test_damaged_track(tmp_path, rng):
+def test_damaged_tracks_are_refused(tmp_path, rng):
     path = tmp_path / "a.npz"
     with pytest.raises(errors.InputError, match=f"{path}.*track the video again"):
         face_track.load_track(path)
@@ -92,7 +92,7 @@ def test_damaged_track(tmp_path, rng):
 
 @pytest.fixture
 def tracked(monkeypatch):
-    """The videos that were really tracked; tracking itself is left out."""
+    """Replaces tracking, and lists the videos that would have been tracked."""
     paths = []
 
     def track_video(source, *_):
@@ -130,7 +130,7 @@ def test_cache_hits_by_content_and_settings(tmp_path, face_video, tracked, monke
     assert len(list(cache.iterdir())) == 4
 
 
-def test_damaged_cache_is_made_again(tmp_path, face_video, tracked, caplog):
+def test_damaged_cache_files_are_replaced(tmp_path, face_video, tracked, caplog):
     face_track.cached_track(video.Video(face_video), tmp_path, SETTINGS)
     (cached,) = tmp_path.iterdir()
     content = cached.read_bytes()
@@ -139,13 +139,13 @@ def test_damaged_cache_is_made_again(tmp_path, face_video, tracked, caplog):
         with caplog.at_level(logging.WARNING, logger="absl"):
             face_track.cached_track(video.Video(face_video), tmp_path, SETTINGS)
         assert len(tracked) == count
-        assert "tracked again" in caplog.text
+        assert f"track the video again: doing so now for {face_video}" in caplog.text
         face_track.load_track(cached)
     face_track.cached_track(video.Video(face_video), tmp_path, SETTINGS)
     assert len(tracked) == count
 
 
-def test_failed_tracking_leaves_no_cache(tmp_path):
+def test_failed_tracking_leaves_no_cache_file(tmp_path):
     text = tmp_path / "text.mp4"
     text.write_text("this is no video\n" * 100)
     for path in (text, tmp_path / "missing.mp4"):

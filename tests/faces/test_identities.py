@@ -1,4 +1,4 @@
-"""Several faces: which is which, over time, and who is it that comes back."""
+"""Tests the numbers of several faces over time, and the recognition of returning faces."""
 
 import cv2
 import numpy as np
@@ -7,7 +7,7 @@ import pytest
 from ast_net import config
 from ast_net.faces import detection, identities, tracking, video, video_writer
 
-FPS = 10
+FRAME_RATE = 10
 
 
 @pytest.fixture(scope="module")
@@ -20,10 +20,10 @@ def people(portrait) -> dict[str, np.ndarray]:
 
 
 def scene(people, places, shape=(200, 480, 3)) -> np.ndarray:
-    """A grey picture with faces, {name: (x, y)}; later ones cover earlier ones, hair and all."""
+    """Draws faces, {name: (x, y)}, on a grey picture; later ones cover earlier ones."""
     image = np.full(shape, 90, np.uint8)
     for name, (x, y) in places.items():
-        # The head without the photograph's background: an ellipse.
+        # An ellipse cuts the head out of the photograph's background.
         mask = cv2.ellipse(np.zeros((144, 144), np.uint8), (72, 62), (34, 44), 0, 0, 360, 255, -1)
         region = image[y : y + 144, x : x + 144]
         region[mask > 0] = people[name][mask > 0]
@@ -31,10 +31,10 @@ def scene(people, places, shape=(200, 480, 3)) -> np.ndarray:
 
 
 def ids_at(tracker, people, frames, start=0.0) -> list[dict[str, int]]:
-    """The number of each face shown, frame by frame: {name: id}; no other face may be found."""
-    found = []
+    """Returns the number of each face in each frame, {name: id}; there must be no other faces."""
+    ids_of_frames = []
     for k, places in enumerate(frames):
-        faces = tracker.update(scene(people, places), start + k / FPS)
+        faces = tracker.update(scene(people, places), start + k / FRAME_RATE)
         assert [face.face_id for face in faces] == sorted({face.face_id for face in faces})
         names = {}
         for face_id, face in faces:
@@ -45,11 +45,11 @@ def ids_at(tracker, people, frames, start=0.0) -> list[dict[str, int]]:
             name = min(distances, key=distances.__getitem__)
             assert distances[name] < 20 and name not in names
             names[name] = face_id
-        found.append(names)
-    return found
+        ids_of_frames.append(names)
+    return ids_of_frames
 
 
-def test_two_faces_and_one_that_leaves(detector, people):
+def test_one_of_two_faces_leaves_and_returns(detector, people):
     settings = config.Tracking(redetect_every=0.6, search_every=0.2)
     tracker = tracking.FaceTracker(detector, settings, max_faces=None, identity_seconds=1.0)
     both = [{"a": (20 + 3 * k, 20), "b": (300 - 3 * k, 30)} for k in range(8)]
@@ -58,37 +58,38 @@ def test_two_faces_and_one_that_leaves(detector, people):
     assert others == [first] * 7
 
     alone, both = [{"b": (276, 30)}], [{"a": (50, 26), "b": (276, 30)}]
-    found = ids_at(tracker, people, alone * 8 + both * 4, 0.8)
-    assert found[:8] == [{"b": first["b"]}] * 8
-    assert found[9:] == [first] * 3, "within a second it is the same"
+    soon = ids_at(tracker, people, alone * 8 + both * 4, 0.8)
+    assert soon[:8] == [{"b": first["b"]}] * 8
+    assert soon[9:] == [first] * 3, "within a second the face keeps its number"
 
-    found = ids_at(tracker, people, alone * 12 + both * 8, 2.0)
-    assert found[:12] == [{"b": first["b"]}] * 12
-    assert found[-1] == {"a": 2, "b": first["b"]}, "after a second it is another one"
+    late = ids_at(tracker, people, alone * 12 + both * 8, 2.0)
+    assert late[:12] == [{"b": first["b"]}] * 12
+    assert late[-1] == {"a": 2, "b": first["b"]}, "after a second the face gets a new number"
 
 
 @pytest.mark.parametrize(("behind", "older"), [("a", "b"), ("b", "b"), ("a", "a")])
 def test_crossing_paths(detector, people, behind, older):
-    """One passes in front of the other; both are who they were, whoever was there first."""
+    """One face passes in front of the other; both keep their numbers, whichever is older."""
     before = "b" if behind == "a" else "a"
-    left = 60 if older == behind else 20  # the one nearer to the middle has the first number
+    left = 60 if older == behind else 20  # the face nearer to the middle gets number 0
     frames = [{behind: (left + 9 * k, 24), before: (left + 270 - 9 * k, 28)} for k in range(31)]
     tracker = tracking.FaceTracker(detector, config.Tracking(), max_faces=None)
-    found = [
-        dict(tracker.update(scene(people, places), k / FPS)) for k, places in enumerate(frames)
+    tracked = [
+        dict(tracker.update(scene(people, places), k / FRAME_RATE))
+        for k, places in enumerate(frames)
     ]
-    in_front = max(found[0], key=lambda face_id: found[0][face_id].box[0])
-    assert sorted(found[0]) == sorted(found[-1]) == [0, 1]
+    in_front = max(tracked[0], key=lambda face_id: tracked[0][face_id].box[0])
+    assert sorted(tracked[0]) == sorted(tracked[-1]) == [0, 1]
     assert in_front == (older == behind)
-    assert found[-1][1 - in_front].box[0] > 250 > found[-1][in_front].box[0]
-    for faces, places in zip(found, frames, strict=True):
+    assert tracked[-1][1 - in_front].box[0] > 250 > tracked[-1][in_front].box[0]
+    for faces, places in zip(tracked, frames, strict=True):
         centre = faces[in_front].box[:2] + faces[in_front].box[2:] / 2
         np.testing.assert_allclose(centre, np.add(places[before], [72, 62]), atol=15)
-    hidden = [len(faces) == 1 for faces in found]
-    assert 2 <= sum(hidden) <= 14, "one is hidden for a while"
+    hidden = [len(faces) == 1 for faces in tracked]
+    assert 2 <= sum(hidden) <= 14, "one face is hidden for a while"
 
 
-def test_who_changes_places_unseen_is_known_by_appearance(detector, people):
+def test_faces_that_change_places_are_recognised_by_appearance(detector, people):
     tracker = tracking.FaceTracker(detector, config.Tracking(), max_faces=None)
     (first,) = ids_at(tracker, people, [{"a": (100, 20), "b": (170, 20)}])
     gone, *_, swapped = ids_at(
@@ -98,11 +99,11 @@ def test_who_changes_places_unseen_is_known_by_appearance(detector, people):
     assert swapped == first
 
 
-def test_one_face_alone_has_the_number_of_who_it_is(detector, people):
+def test_returning_single_face_gets_its_old_number(detector, people):
     tracker = tracking.FaceTracker(detector, config.Tracking(search_every=0.1))
     near, far = {"a": (20, 20)}, {"b": (330, 30)}
-    found = ids_at(tracker, people, [near] * 3 + [{}] * 3 + [near] * 2 + [far] * 3 + [near] * 2)
-    assert found == ([{"a": 0}] * 3 + [{}] * 3 + [{"a": 0}] * 2 + [{"b": 1}] * 3 + [{"a": 0}] * 2)
+    numbers = ids_at(tracker, people, [near] * 3 + [{}] * 3 + [near] * 2 + [far] * 3 + [near] * 2)
+    assert numbers == ([{"a": 0}] * 3 + [{}] * 3 + [{"a": 0}] * 2 + [{"b": 1}] * 3 + [{"a": 0}] * 2)
 
 
 def grid(portrait, side, rows=3, columns=4) -> np.ndarray:
@@ -114,17 +115,17 @@ def test_twelve_faces(detector, portrait):
     image = grid(portrait, 144)
     settings = config.Tracking(redetect_every=0.16)
     tracker = tracking.FaceTracker(detector, settings, max_faces=None)
-    found = [tracker.update(np.roll(image, 2 * k, axis=1)[:, 8:], k / 25) for k in range(6)]
-    assert [[face.face_id for face in faces] for faces in found] == [list(range(12))] * 6
-    moved = np.array(
-        [now.face.landmarks - then.face.landmarks for then, now in zip(found[0], found[5])]
-    )
-    np.testing.assert_allclose(moved.mean(axis=(0, 1)), [10, 0], atol=0.5)
+    tracked = [tracker.update(np.roll(image, 2 * k, axis=1)[:, 8:], k / 25) for k in range(6)]
+    assert [[face.face_id for face in faces] for faces in tracked] == [list(range(12))] * 6
+    shifts = [
+        last.face.landmarks - first.face.landmarks for first, last in zip(tracked[0], tracked[5])
+    ]
+    np.testing.assert_allclose(np.mean(shifts, axis=(0, 1)), [10, 0], atol=0.5)
 
-    some = tracking.FaceTracker(detector, settings, max_faces=5)
-    kept = [some.update(image, k / 25) for k in range(6)]
-    assert [[face.face_id for face in faces] for faces in kept] == [list(range(5))] * 6
-    places = [[face.face.box[:2].round() // 144 for face in faces] for faces in kept]
+    tracker_of_five = tracking.FaceTracker(detector, settings, max_faces=5)
+    tracked = [tracker_of_five.update(image, k / 25) for k in range(6)]
+    assert [[face.face_id for face in faces] for faces in tracked] == [list(range(5))] * 6
+    places = [[face.face.box[:2].round() // 144 for face in faces] for faces in tracked]
     np.testing.assert_array_equal(places, [places[0]] * 6)
 
 
@@ -133,16 +134,18 @@ def test_two_faces_of_a_video(detector, people, tmp_path):
     images = [scene(people, {"a": (20 + k, 20), "b": (300, 20 + k)}) for k in range(12)]
     video_writer.write_video(path, images, 25)
     tracker = tracking.FaceTracker(detector, config.Tracking(), max_faces=None)
-    found = [tracker.update(frame.image, frame.timestamp) for frame in video.Video(path).frames()]
-    assert [[face.face_id for face in faces] for faces in found] == [[0, 1]] * 12
-    moved = [now.face.box[:2] - then.face.box[:2] for then, now in zip(found[0], found[11])]
-    left = int(found[0][1].face.box[0] < 200)
-    np.testing.assert_allclose(moved[left], [11, 0], atol=4)
-    np.testing.assert_allclose(moved[1 - left], [0, 11], atol=4)
+    tracked = [tracker.update(frame.image, frame.timestamp) for frame in video.Video(path).frames()]
+    assert [[face.face_id for face in faces] for faces in tracked] == [[0, 1]] * 12
+    shifts = [
+        last.face.box[:2] - first.face.box[:2] for first, last in zip(tracked[0], tracked[11])
+    ]
+    left = int(tracked[0][1].face.box[0] < 200)
+    np.testing.assert_allclose(shifts[left], [11, 0], atol=4)
+    np.testing.assert_allclose(shifts[1 - left], [0, 11], atol=4)
 
 
 @pytest.mark.parametrize("max_faces", [1, None])
-def test_pictures_of_all_kinds(detector, portrait, max_faces):
+def test_grey_large_and_tiny_pictures(detector, portrait, max_faces):
     def faces_in(image):
         tracker = tracking.FaceTracker(detector, config.Tracking(), max_faces)
         return [tracker.update(image, k / 25) for k in range(2)]
@@ -160,7 +163,7 @@ def test_pictures_of_all_kinds(detector, portrait, max_faces):
 
 
 class Script:
-    """Takes the place of a detector: finds the boxes, by name, that a test writes down."""
+    """A detector that finds the boxes, by name, that a test sets."""
 
     def __init__(self) -> None:
         self.shown: dict[str, tuple[float, float, float, float]] = {}
@@ -176,14 +179,14 @@ class Script:
         return [self._face(box) for name, box in self.shown.items() if name not in hidden]
 
     def refine(self, image, boxes):
-        """The face nearest to each box, if they share anything."""
-        nothing = detection.Face(np.zeros(4, np.float32), 0.0, np.zeros((5, 2), np.float32))
+        """Returns the face with the largest overlap with each box, if there is any overlap."""
+        no_face = detection.Face(np.zeros(4, np.float32), 0.0, np.zeros((5, 2), np.float32))
         faces = []
         for box in boxes:
-            there = [self._face(other) for other in self.shown.values()]
-            there.sort(key=lambda face: identities.overlap(face, self._face(box)))
-            near = there and identities.overlap(there[-1], self._face(box)) > 0
-            faces.append(there[-1] if near else nothing)
+            shown = [self._face(other) for other in self.shown.values()]
+            shown.sort(key=lambda face: identities.overlap(face, self._face(box)))
+            near = shown and identities.overlap(shown[-1], self._face(box)) > 0
+            faces.append(shown[-1] if near else no_face)
         return faces
 
 
@@ -194,7 +197,7 @@ def ids(tracker, timestamp) -> list[int]:
     return [face.face_id for face in tracker.update(IMAGE, timestamp)]
 
 
-def test_given_up_after_two_detections_that_miss_it():
+def test_face_is_dropped_after_two_misses():
     script = Script()
     settings = config.Tracking(redetect_every=0.4, search_every=0.12)
     tracker = tracking.FaceTracker(script, settings, max_faces=None)
@@ -206,10 +209,10 @@ def test_given_up_after_two_detections_that_miss_it():
 
     script.hidden_from_search = set()
     assert ids(tracker, 14 / 25) == ids(tracker, 15 / 25) == [1]
-    assert ids(tracker, 16 / 25) == [0, 1], "found again by the next search"
+    assert ids(tracker, 16 / 25) == [0, 1], "the next search finds the face again"
 
 
-def test_one_miss_is_forgiven():
+def test_face_is_kept_after_one_miss():
     script = Script()
     settings = config.Tracking(redetect_every=0.16, search_every=0.08)
     tracker = tracking.FaceTracker(script, settings, max_faces=2)
@@ -220,7 +223,7 @@ def test_one_miss_is_forgiven():
     assert script.searches > 10
 
 
-def test_absence_is_counted_in_seconds():
+def test_absence_is_measured_in_seconds():
     for step, expected in ((0.9, 0), (1.1, 1)):
         script = Script()
         tracker = tracking.FaceTracker(script, config.Tracking(search_every=0.01), 1, 1.0)
@@ -233,32 +236,36 @@ def test_absence_is_counted_in_seconds():
 
 
 def searches(times, shown):
-    """The numbers of the frames at `times` in which the whole picture is searched; `shown` [T] of them show
-    a face."""
-    script, found = Script(), []
+    """Returns the numbers of the frames in which the whole picture is searched.
+
+    Args:
+      times: seconds, [T].
+      shown: whether each frame shows a face, [T].
+    """
+    script, searched = Script(), []
     tracker = tracking.FaceTracker(script, config.Tracking())
-    for number, (time, face_there) in enumerate(zip(times, shown, strict=True)):
-        script.shown = {"a": (100, 100, 50, 50)} if face_there else {}
+    for number, (time, has_face) in enumerate(zip(times, shown, strict=True)):
+        script.shown = {"a": (100, 100, 50, 50)} if has_face else {}
         before = script.searches
         tracker.update(IMAGE, time)
-        found += [number] * (script.searches - before)
-    return found
+        searched += [number] * (script.searches - before)
+    return searched
 
 
 @pytest.mark.parametrize("shift", [0, 7.0004, -0.0004])
-def test_at_25_frames_a_second_it_searches_every_25th_and_every_3rd_frame(shift):
-    # Times as containers have them: shifted, and rounded to milliseconds.
+def test_searches_at_25_frames_per_second(shift):
+    # Times as in containers: shifted, and rounded to milliseconds.
     times = np.round(np.arange(120) / 25 + shift, 3)
-    found = searches(times, [not 60 <= frame < 70 for frame in range(120)])
-    assert found == [0, 25, 50, 60, 63, 66, 69, 72, 97]
+    searched = searches(times, [not 60 <= frame < 70 for frame in range(120)])
+    assert searched == [0, 25, 50, 60, 63, 66, 69, 72, 97]
 
 
 @pytest.mark.parametrize("rate", [12.5, 24, 30000 / 1001, 60, 100])
-def test_at_other_rates_it_searches_as_often_in_time(rate):
+def test_search_intervals_do_not_depend_on_the_frame_rate(rate):
     times = np.round(np.arange(round(4 * rate)) / rate, 3)
-    found = times[searches(times, times < 2.5)]
-    gaps = np.diff(found)
-    with_face, without = gaps[found[1:] < 2.4], gaps[found[:-1] > 2.5]
+    searched = times[searches(times, times < 2.5)]
+    gaps = np.diff(searched)
+    with_face, without = gaps[searched[1:] < 2.4], gaps[searched[:-1] > 2.5]
     assert len(with_face) == 2 and len(without) > 5
     assert (with_face > 0.998).all() and (with_face < 1.002 + 1 / rate).all()
     assert (without > 0.118).all() and (without < 0.122 + 1 / rate).all()
@@ -276,9 +283,9 @@ def face(box) -> detection.Face:
     ("box", "timestamp", "same"),
     [
         ((100, 100, 40, 40), 0.0, True),
-        ((139, 100, 40, 40), 0.0, True),  # as far as it is wide
+        ((139, 100, 40, 40), 0.0, True),  # as far away as it is wide
         ((142, 100, 40, 40), 0.0, False),
-        ((142, 100, 40, 40), 0.1, True),  # farther, as time goes by
+        ((142, 100, 40, 40), 0.1, True),  # the distance may grow with time
         ((217, 100, 40, 40), 2.0, True),
         ((223, 100, 40, 40), 2.0, False),
         ((90, 90, 59, 59), 0.0, True),
@@ -287,14 +294,14 @@ def face(box) -> detection.Face:
         ((105, 105, 26, 26), 2.0, True),
     ],
 )
-def test_who_comes_back_is_near_and_as_large(box, timestamp, same):
+def test_returning_face_is_near_and_as_large(box, timestamp, same):
     before = followed(7, (100, 100, 40, 40))
-    found = identities.recognise([before], [face(box)], [np.array([0.0, 1.0])], timestamp)
-    assert found == [before if same else None]
+    matches = identities.recognise([before], [face(box)], [np.array([0.0, 1.0])], timestamp)
+    assert matches == [before if same else None]
 
 
-def test_all_are_recognised_together():
-    """To each its nearest would leave the second face without a number."""
+def test_all_faces_are_assigned_together():
+    """If each face took the nearest lost face, the second face would be left without one."""
     left, right = followed(0, (100, 0, 40, 40)), followed(1, (130, 0, 40, 40))
     faces = [face((112, 0, 40, 40)), face((75, 0, 40, 40))]
     same = [np.array([1.0, 0.0])] * 2
@@ -303,7 +310,7 @@ def test_all_are_recognised_together():
     assert identities.recognise([left], [], [], 0.0) == []
 
 
-def test_appearance_decides_between_faces_at_one_place():
+def test_appearance_decides_between_faces_at_the_same_position():
     light, dark = (
         followed(0, (100, 0, 40, 40)),
         followed(1, (104, 0, 40, 40), appearance=(0.0, 1.0)),

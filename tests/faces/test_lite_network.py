@@ -1,4 +1,4 @@
-"""The networks against Keras, which computes them in another way."""
+"""Compares TensorFlow Lite networks with Keras."""
 
 import threading
 
@@ -11,7 +11,7 @@ from ast_net.faces import lite_network
 
 @pytest.fixture(scope="module")
 def model() -> keras.Model:
-    """Two outputs of unlike sizes, from pictures of any size."""
+    """A network with two outputs of different sizes, for pictures of any size."""
     keras.utils.set_random_seed(3)
     images = keras.Input([None, None, 3])
     shared = keras.layers.Conv2D(5, 3, strides=2, activation="relu")(images)
@@ -20,26 +20,26 @@ def model() -> keras.Model:
     )
 
 
-def expected(model, pictures) -> list[np.ndarray]:
+def keras_outputs(model, pictures) -> list[np.ndarray]:
     return [np.asarray(output) for output in model((pictures.astype(np.float32) - 127.5) / 128)]
 
 
-def test_same_as_keras_for_any_shape(model, rng):
+def test_equals_keras_for_any_shape(model, rng):
     network = lite_network.LiteNetwork(model, None)
     for shape in [(1, 12, 12, 3), (3, 20, 31, 3), (1, 12, 12, 3)]:
         pictures = rng.integers(0, 255, shape, dtype=np.uint8)
-        for found, wanted in zip(network(pictures), expected(model, pictures), strict=True):
-            assert found.dtype == np.float32
-            np.testing.assert_allclose(found, wanted, atol=1e-5)
+        for output, expected in zip(network(pictures), keras_outputs(model, pictures), strict=True):
+            assert output.dtype == np.float32
+            np.testing.assert_allclose(output, expected, atol=1e-5)
 
 
-def test_several_threads(model, rng):
+def test_several_threads_get_their_own_results(model, rng):
     network = lite_network.LiteNetwork(model, None)
     pictures = [rng.integers(0, 255, (n, 16, 16, 3), dtype=np.uint8) for n in (1, 2, 3, 4)]
-    found: dict[int, list[list[np.ndarray]]] = {}
+    outputs_of_thread: dict[int, list[list[np.ndarray]]] = {}
 
     def run(k):
-        found[k] = [network(pictures[k]) for _ in range(50)]
+        outputs_of_thread[k] = [network(pictures[k]) for _ in range(50)]
 
     threads = [threading.Thread(target=run, args=(k,)) for k in range(4)]
     for thread in threads:
@@ -47,7 +47,7 @@ def test_several_threads(model, rng):
     for thread in threads:
         thread.join()
     for k in range(4):
-        wanted = expected(model, pictures[k])
-        for outputs in found[k]:
-            for output, other in zip(outputs, wanted, strict=True):
-                np.testing.assert_allclose(output, other, atol=1e-5)
+        expected_outputs = keras_outputs(model, pictures[k])
+        for outputs in outputs_of_thread[k]:
+            for output, expected in zip(outputs, expected_outputs, strict=True):
+                np.testing.assert_allclose(output, expected, atol=1e-5)

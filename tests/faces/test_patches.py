@@ -1,4 +1,4 @@
-"""Squares that are cut out, against means over areas in float64."""
+"""Compares squares that are cut out with float64 means over areas."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from ast_net.faces import patches
 
 
 def means(image: np.ndarray, square: np.ndarray, size: int) -> np.ndarray:
-    """The mean over each cell of a square, each pixel by the part of it that lies inside."""
+    """The mean over each cell of a square; pixels are weighted by their area inside the cell."""
     x1, y1, x2, _ = square
     side = x2 - x1
     edges = np.arange(size + 1) * side / size
@@ -23,31 +23,31 @@ def means(image: np.ndarray, square: np.ndarray, size: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("place", [(20, 12), (-9, -20), (60, 40)])
-def test_mean_over_areas(rng, place):
+def test_pixels_are_means_over_areas(rng, place):
     image = rng.integers(0, 255, (80, 100, 3), dtype=np.uint8)
     square = np.array([*place, place[0] + 53, place[1] + 53])
     together = patches.cut_together(image, np.stack([square + 2, square, square - 2]), 12)
-    for found, wanted in [
+    for result, expected in [
         (patches.cut(image, square[np.newaxis], 12)[0], means(image, square, 12)),
         (together[0], means(image, square + 2, 12)),
         (together[1], means(image, square, 12)),
         (together[2], means(image, square - 2, 12)),
     ]:
-        assert found.dtype == np.uint8
-        np.testing.assert_allclose(found, wanted, atol=0.51)
+        assert result.dtype == np.uint8
+        np.testing.assert_allclose(result, expected, atol=0.51)
 
 
 @pytest.mark.parametrize("side", [12, 47, 48, 49, 96, 300])
-def test_together_as_one_by_one(portrait, side):
+def test_cutting_together_equals_cutting_one_by_one(portrait, side):
     squares = np.array([[90.0, 60, 90 + side, 60 + side]])
     squares = squares + np.tile([[3, 3], [-3, -3], [3, -3], [-3, 3]], 2)
-    found = patches.cut_together(portrait, squares, 48)
+    result = patches.cut_together(portrait, squares, 48)
     one_by_one = patches.cut(portrait, squares, 48)
-    # Halves may be rounded either way.
-    assert np.abs(found.astype(int) - one_by_one).max() <= 1
+    # Values of exactly one half may be rounded up or down.
+    assert np.abs(result.astype(int) - one_by_one).max() <= 1
 
 
-def test_beyond_the_picture_all_is_grey(portrait):
+def test_squares_outside_the_picture_are_grey(portrait):
     for place in (-1e6, 1e6, 288):
         squares = np.array([[place, 0, place + 90, 90], [place, 5, place + 90, 95]])
         assert (patches.cut_together(portrait, squares, 48) == 127).all()

@@ -1,4 +1,4 @@
-"""Folders of numbered pictures: order, times, gaps, what is ignored and what is refused."""
+"""Tests folders of numbered pictures: order, times, gaps, and files that are ignored or refused."""
 
 import logging
 import os
@@ -25,15 +25,15 @@ def frames_of(path):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Pictures 8, 9, 10 and 11, whose order by name is another."""
+    """Pictures 8, 9, 10 and 11, whose order by name is different."""
     for number in (8, 9, 10, 11):
         write(tmp_path / f"frame_{number}.png", number)
     return tmp_path
 
 
-def test_pictures_are_read_by_number_25_a_second(folder, caplog):
+def test_pictures_are_read_by_number_at_25_frames_per_second(folder, caplog):
     (folder / "notes.json").write_text("{}")
-    (folder / "._frame_9.png").write_text("no picture")
+    (folder / "._frame_9.png").write_text("not a picture")
     write(folder / "cropped" / "frame_8.png", 1)
     with caplog.at_level(logging.WARNING, logger="absl"):
         frames = frames_of(folder)
@@ -46,12 +46,12 @@ def test_pictures_are_read_by_number_25_a_second(folder, caplog):
     assert not caplog.records
 
 
-def test_a_gap_is_reported_and_the_others_keep_their_times(folder, caplog):
+def test_gaps_are_reported_and_pictures_keep_their_times(folder, caplog):
     (folder / "frame_9.png").unlink()
     with caplog.at_level(logging.WARNING, logger="absl"):
         frames = frames_of(folder)
     np.testing.assert_allclose([frame.timestamp for frame in frames], [0, 0.08, 0.12])
-    assert "1 pictures are missing between numbers 8 and 11" in caplog.text
+    assert "pictures missing between numbers 8 and 11: 1" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -60,17 +60,17 @@ def test_a_gap_is_reported_and_the_others_keep_their_times(folder, caplog):
         ("cover.png", b"", r"cover\.png: no number at the end of its name"),
         ("frame_08.jpg", b"", r"frame_8\.png: has the same number as frame_08\.jpg"),
         ("frame_12.png", b"", r"frame_12\.png: not a readable picture \(0 bytes\)"),
-        ("frame_12.png", b"this is no picture", r"frame_12\.png: not a readable picture"),
+        ("frame_12.png", b"this is not a picture", r"frame_12\.png: not a readable picture"),
     ],
 )
-def test_what_is_no_picture_is_named(name, content, reason, folder):
+def test_bad_files_are_named(name, content, reason, folder):
     (folder / name).write_bytes(content)
     with pytest.raises(errors.InputError, match=reason):
         frames_of(folder)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp"])
-def test_a_picture_that_was_cut_off_is_named(suffix, folder):
+def test_truncated_pictures_are_named(suffix, folder):
     path = write(folder / f"frame_12{suffix}", 90)
     assert len(frames_of(folder)) == 5
     path.write_bytes(path.read_bytes()[:-20])
@@ -80,16 +80,18 @@ def test_a_picture_that_was_cut_off_is_named(suffix, folder):
 
 def test_pictures_of_different_sizes_are_refused(folder):
     write(folder / "frame_12.png", 12, (12, 18))
-    with pytest.raises(errors.InputError, match=r"frame_12\.png: 18x12 pixels, .* 16x12"):
+    with pytest.raises(
+        errors.InputError, match=r"frame_12\.png: found 18x12 pixels, expected 16x12"
+    ):
         frames_of(folder)
 
 
-def test_a_folder_without_pictures_is_none(tmp_path):
+def test_folders_without_pictures_are_refused(tmp_path):
     with pytest.raises(errors.InputError, match="no pictures in this folder"):
         frames_of(tmp_path)
 
 
-def test_digest_follows_contents_and_gaps(folder, tmp_path_factory):
+def test_digest_depends_on_contents_and_gaps(folder, tmp_path_factory):
     digests = [picture_sequence.PictureSequence(folder).digest]
     other = tmp_path_factory.mktemp("other")
     for number in (8, 9, 10, 11):  # the same pictures under other names, numbered from 0
@@ -104,14 +106,14 @@ def test_digest_follows_contents_and_gaps(folder, tmp_path_factory):
     assert len(set(digests)) == 4
 
 
-def test_fingerprint_follows_number_size_and_time(folder):
+def test_fingerprint_depends_on_number_size_and_time(folder):
     for k, path in enumerate(sorted(folder.iterdir())):
         path.write_bytes(bytes(10))
         os.utime(path, ns=(0, 1000 - k))
     assert picture_sequence.PictureSequence(folder).fingerprint == ("4 pictures, 40 bytes", 1000)
 
 
-def test_the_track_of_a_folder_is_that_of_its_video(drifting_face, detector, tmp_path):
+def test_track_of_a_folder_equals_track_of_its_frames(drifting_face, detector, tmp_path):
     images = drifting_face([True] * 6)
     for k, image in enumerate(images):
         path = tmp_path / "clip" / f"{k}.png"
@@ -122,8 +124,8 @@ def test_the_track_of_a_folder_is_that_of_its_video(drifting_face, detector, tmp
     track = face_track.cached_track(clip, cache, config.Tracking(), detector)
     tracker = tracking.FaceTracker(detector, config.Tracking())
     for k, image in enumerate(images):
-        (found,) = tracker.update(image, k / 25)
-        np.testing.assert_array_equal(track.landmarks[k], found.face.landmarks)
+        (tracked,) = tracker.update(image, k / 25)
+        np.testing.assert_array_equal(track.landmarks[k], tracked.face.landmarks)
     faces = list(alignment.aligned_faces(clip, track, config.Alignment()))
     assert [face.valid for face in faces] == [True] * 6
     moved = video.open_video(clip.path.rename(tmp_path / "moved"))

@@ -1,4 +1,4 @@
-"""Timestamps, rotation, and files that are broken in every way."""
+"""Tests timestamps, rotation, and files that are damaged in various ways."""
 
 import fractions
 import logging
@@ -13,7 +13,7 @@ from ast_net.faces import video, video_writer
 
 
 def gradient(height: int = 96, width: int = 128) -> np.ndarray:
-    """Red grows to the right, green downwards: tells each corner from the others."""
+    """A picture whose corners differ: red increases to the right, green downwards."""
     image = np.zeros((height, width, 3), np.uint8)
     image[..., 0] = np.linspace(0, 255, width)
     image[..., 1] = np.linspace(0, 255, height)[:, None]
@@ -21,14 +21,14 @@ def gradient(height: int = 96, width: int = 128) -> np.ndarray:
 
 
 def textured(rng: np.random.Generator, count: int) -> list[np.ndarray]:
-    """Pictures that do not compress well, so that a part of a file holds a part of the frames."""
+    """Pictures that compress badly, so that part of a file holds part of the frames."""
     return list(rng.integers(0, 255, (count, 96, 128, 3), dtype=np.uint8))
 
 
 def write(
     path, milliseconds, image, codec="libx264", pixels="yuv420p", sound_first=False, **options
 ):
-    """Writes a video whose pictures have these presentation times."""
+    """Writes a video with the given presentation times."""
     with av.open(str(path), "w", **options) as container:
         stream = container.add_stream(
             codec, 25, width=image.shape[1], height=image.shape[0], pix_fmt=pixels
@@ -57,7 +57,7 @@ def test_round_trip(tmp_path):
     )
     for frame, image in zip(frames, images, strict=True):
         assert frame.image.dtype == np.uint8
-        # Lossy, and colour has half the resolution; the corners differ by up to 255.
+        # The codec is lossy, and colour has half the resolution. The corners differ by up to 255.
         assert np.abs(frame.image.astype(float) - image).mean() < 6
     assert video.Video(path).frame_count == 6
     assert list(path.parent.iterdir()) == [path]
@@ -73,30 +73,30 @@ def test_variable_frame_rate(tmp_path, suffix):
     )
 
 
-def test_time_starts_with_the_container(tmp_path):
-    # A broadcast's clock does not count ...
+def test_time_zero_is_the_start_of_the_container(tmp_path):
+    # The clock of a broadcast is ignored.
     write(tmp_path / "clock.ts", [5000, 5040, 5080], gradient())
-    found = [frame.timestamp for frame in video.Video(tmp_path / "clock.ts").frames()]
-    np.testing.assert_allclose(found, [0, 0.04, 0.08], atol=1e-6)
-    # ... but pictures that start after the sound do so in the file's time.
+    timestamps = [frame.timestamp for frame in video.Video(tmp_path / "clock.ts").frames()]
+    np.testing.assert_allclose(timestamps, [0, 0.04, 0.08], atol=1e-6)
+    # Pictures that start after the sound keep their distance to it.
     write(tmp_path / "late.mkv", [500, 540, 580], gradient(), sound_first=True)
-    found = [frame.timestamp for frame in video.Video(tmp_path / "late.mkv").frames()]
-    np.testing.assert_allclose(found, [0.5, 0.54, 0.58], atol=1e-6)
+    timestamps = [frame.timestamp for frame in video.Video(tmp_path / "late.mkv").frames()]
+    np.testing.assert_allclose(timestamps, [0.5, 0.54, 0.58], atol=1e-6)
 
 
-def test_frames_without_a_time_follow_one_nominal_step_apart(tmp_path, caplog):
+def test_frames_without_times_are_one_nominal_interval_apart(tmp_path, caplog):
     path = tmp_path / "raw.h264"  # a bare stream has no times
     write(path, [0, 40, 80, 120], gradient(), format="h264")
     with caplog.at_level(logging.WARNING, logger="absl"):
-        found = np.array([frame.timestamp for frame in video.Video(path).frames()])
-    assert len(found) == 4 and found[0] == 0
-    np.testing.assert_allclose(np.diff(found), found[1], atol=1e-9)
-    assert found[1] > 0
+        timestamps = np.array([frame.timestamp for frame in video.Video(path).frames()])
+    assert len(timestamps) == 4 and timestamps[0] == 0
+    np.testing.assert_allclose(np.diff(timestamps), timestamps[1], atol=1e-9)
+    assert timestamps[1] > 0
     assert "4 of 4 frames have no usable time" in caplog.text
     assert "pictures end" not in caplog.text
 
 
-# The matrices that cameras write into the track header for pictures that must be turned clockwise.
+# The matrices that cameras write into the track header of videos to be rotated clockwise.
 @pytest.mark.parametrize(
     ("matrix", "clockwise"),
     [((1, 0, 0, 1), 0), ((0, 1, -1, 0), 1), ((-1, 0, 0, -1), 2), ((0, -1, 1, 0), 3)],
@@ -132,16 +132,16 @@ def test_grey_odd_and_single_frame(tmp_path, pixels, size):
         np.testing.assert_array_equal(frame.image, image)
 
 
-def test_equal_times_are_moved_apart(tmp_path, caplog):
+def test_frames_with_equal_times_are_moved_apart(tmp_path, caplog):
     path = tmp_path / "a.mkv"
     write(path, [0, 40, 40, 200], gradient(), codec="ffv1", pixels="bgr0")
     with caplog.at_level(logging.WARNING, logger="absl"):
-        found = [frame.timestamp for frame in video.Video(path).frames()]
-    np.testing.assert_allclose(found, [0, 0.04, 0.08, 0.2], atol=1e-6)
+        timestamps = [frame.timestamp for frame in video.Video(path).frames()]
+    np.testing.assert_allclose(timestamps, [0, 0.04, 0.08, 0.2], atol=1e-6)
     assert "1 of 4 frames" in caplog.text
 
 
-def test_cover_art_is_no_video(tmp_path):
+def test_cover_art_is_not_a_video(tmp_path):
     path = tmp_path / "song.mp3"
     with av.open(str(path), "w") as container:
         sound = container.add_stream("libmp3lame", 8000, layout="mono")
@@ -155,9 +155,9 @@ def test_cover_art_is_no_video(tmp_path):
         next(video.Video(path).frames())
 
 
-def test_text_empty_missing_folder_sound(tmp_path):
+def test_paths_without_a_video_are_refused(tmp_path):
     text, empty, sound = (tmp_path / name for name in ("text.mp4", "empty.mp4", "sound.mkv"))
-    text.write_text("this is no video\n" * 100)
+    text.write_text("this is not a video\n" * 100)
     empty.touch()
     with av.open(str(sound), "w") as container:
         stream = container.add_stream("pcm_s16le", 8000, layout="mono")
@@ -177,7 +177,7 @@ def test_text_empty_missing_folder_sound(tmp_path):
             _ = video.open_video(path).frame_count
 
 
-def test_a_playlist_opens_no_other_file(tmp_path):
+def test_playlists_do_not_open_other_files(tmp_path):
     video_writer.write_video(tmp_path / "other.mp4", [gradient()] * 3, 25)
     path = tmp_path / "list.mp4"
     path.write_text("ffconcat version 1.0\nfile other.mp4\n")
@@ -185,9 +185,9 @@ def test_a_playlist_opens_no_other_file(tmp_path):
         list(video.Video(path).frames())
 
 
-def test_cut_off_before_its_index(tmp_path, rng):
+def test_file_cut_off_before_its_index_is_refused(tmp_path, rng):
     path = tmp_path / "a.mp4"
-    with av.open(str(path), "w") as container:  # the index is at the end unless it is asked for
+    with av.open(str(path), "w") as container:  # by default the index is at the end
         stream = container.add_stream("libx264", 25, width=128, height=96, pix_fmt="yuv420p")
         for image in textured(rng, 10):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
@@ -200,7 +200,7 @@ def test_cut_off_before_its_index(tmp_path, rng):
 
 
 @pytest.mark.parametrize("kept", [0.99, 0.5])
-def test_cut_off_data_gives_what_is_there_and_a_report(tmp_path, rng, caplog, kept):
+def test_truncated_file_gives_its_frames_and_a_warning(tmp_path, rng, caplog, kept):
     path = tmp_path / "a.mp4"
     video_writer.write_video(path, textured(rng, 50), 25)
     content = path.read_bytes()
@@ -211,13 +211,13 @@ def test_cut_off_data_gives_what_is_there_and_a_report(tmp_path, rng, caplog, ke
     np.testing.assert_allclose(
         [f.timestamp for f in frames], np.arange(len(frames)) / 25, atol=1e-6
     )
-    assert str(path) in caplog.text and f"frames that are used: {len(frames)}" in caplog.text
+    assert str(path) in caplog.text and f"The {len(frames)} readable frames are used" in caplog.text
     assert "damaged packets: 1" in caplog.text
     if kept == 0.5:
         assert f"pictures end at {len(frames) / 25:.2f} of 2.00 s" in caplog.text
 
 
-def test_damage_in_the_middle_keeps_the_rest_in_time(tmp_path, rng, caplog):
+def test_frames_after_a_damage_keep_their_times(tmp_path, rng, caplog):
     path = tmp_path / "a.mp4"
     video_writer.write_video(path, textured(rng, 50), 25)
     content = bytearray(path.read_bytes())
@@ -231,13 +231,13 @@ def test_damage_in_the_middle_keeps_the_rest_in_time(tmp_path, rng, caplog):
     assert "damaged packets" in caplog.text
 
 
-def test_whole_file_gives_no_warning(face_video, caplog):
+def test_undamaged_file_gives_no_warning(face_video, caplog):
     with caplog.at_level(logging.WARNING, logger="absl"):
         assert len(list(video.Video(face_video).frames())) == 20
     assert not caplog.records
 
 
-def test_a_container_is_opened_once_for_what_it_says_and_once_for_the_rate(tmp_path, monkeypatch):
+def test_file_is_opened_once_for_the_header_and_once_for_the_rate(tmp_path, monkeypatch):
     path = tmp_path / "a.mp4"
     video_writer.write_video(path, [gradient()] * 6, 30000 / 1001)
     opened = []
@@ -265,22 +265,22 @@ def test_a_container_is_opened_once_for_what_it_says_and_once_for_the_rate(tmp_p
         # A pause after 0.8 s: 21 frames in 2 s, but 40 ms apart.
         ([*range(0, 840, 40), 2000], 25),
         ([0], 25),
-        # Its steps are 1 and 100 ms; then 1, 50 and 100 ms.
+        # Intervals of 1 and 100 ms; then of 1, 50 and 100 ms.
         ([0, 1, 101], 10),
         ([0, 1, 51, 151], 20),
-        # Milliseconds of 30 a second.
+        # 30 frames per second, rounded to milliseconds.
         ([round(1000 * k / 30) for k in range(31)], 30),
-        # 15 frames a second for 18 s, longer than a measurement at the start would look at, then 30.
+        # 17 frames per second for 18 s, longer than a measurement at the start would take; then 33.
         ([*range(0, 18000, 60), *range(18000, 36000, 30)], 1000 / 30),
     ],
 )
-def test_the_rate_is_measured_over_the_whole_file(tmp_path, times, rate):
+def test_rate_is_measured_over_the_whole_file(tmp_path, times, rate):
     path = tmp_path / "a.mkv"
     write(path, times, gradient())
     assert video.Video(path).frame_rate == pytest.approx(rate)
 
 
-def test_fingerprint_follows_size_and_time(tmp_path):
+def test_fingerprint_depends_on_size_and_time(tmp_path):
     path = tmp_path / "a.mp4"
     path.write_bytes(b"not a video, which does not matter")
     os.utime(path, ns=(5, 7))

@@ -1,4 +1,4 @@
-"""Videos that are written, read again."""
+"""Writes videos and reads them again."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from ast_net.faces import video, video_writer
 
 
 def picture(height: int = 96, width: int = 128) -> np.ndarray:
-    """Grey, brighter to the right."""
+    """A grey picture that is brighter to the right."""
     return np.tile(np.linspace(0, 255, width, dtype=np.uint8)[:, np.newaxis], (height, 1, 3))
 
 
@@ -22,13 +22,13 @@ def picture(height: int = 96, width: int = 128) -> np.ndarray:
         ([picture(), picture(48, 64)], "one size"),
     ],
 )
-def test_what_cannot_be_written_leaves_nothing(tmp_path, images, reason):
+def test_refused_images_leave_no_file(tmp_path, images, reason):
     with pytest.raises(errors.InputError, match=reason):
         video_writer.write_video(tmp_path / "a.mp4", images, 25)
     assert not list(tmp_path.iterdir())
 
 
-def test_failure_while_writing_keeps_the_old_file(tmp_path):
+def test_error_while_writing_keeps_the_old_file(tmp_path):
     path = tmp_path / "a.mp4"
     path.write_text("old")
 
@@ -47,7 +47,7 @@ def test_failure_while_writing_keeps_the_old_file(tmp_path):
     [
         [0, 0.04, 0.0416, 0.2, 1.7, 1.7001, 1.75],
         [0.512345, 0.6, 0.7],  # pictures that start after the sound
-        [0, 1e-7, 2e-7, 0.04],  # nearer than the clock ticks
+        [0, 1e-7, 2e-7, 0.04],  # closer than the ticks of the clock
         [0.04 * k for k in range(60)],
         [7200.0, 7200.1],
         [0.0],
@@ -64,7 +64,7 @@ def test_writer_keeps_the_times(tmp_path, times, caplog):
     np.testing.assert_allclose(
         [frame.image.mean() for frame in frames], [image.mean() for image in images], atol=3
     )
-    # The last frame is seen as long as the one before it.
+    # The last frame is shown as long as the one before it.
     last = times[-1] - times[-2] if len(times) > 1 else 1 / 25
     assert video.Video(path).duration == pytest.approx(times[-1] + last, abs=1e-4)
     assert not caplog.records
@@ -85,7 +85,7 @@ def test_writer_pads_odd_sizes(tmp_path, size):
 
 @pytest.mark.parametrize("count", [0, 3])
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_writer_left_by_an_error_leaves_nothing(tmp_path, count, error):
+def test_writer_that_ends_with_an_error_leaves_no_file(tmp_path, count, error):
     with (
         pytest.raises(error, match="in between"),
         video_writer.open_writer(tmp_path / "a.mp4") as writer,
@@ -96,7 +96,7 @@ def test_writer_left_by_an_error_leaves_nothing(tmp_path, count, error):
     assert not list(tmp_path.iterdir())
 
 
-def test_writer_refuses_what_makes_no_video(tmp_path):
+def test_writer_refuses_wrong_frames(tmp_path):
     def write_all(frames):
         with video_writer.open_writer(tmp_path / "a.mp4") as writer:
             for image, time in frames:

@@ -1,4 +1,4 @@
-"""What is drawn, and where."""
+"""What the annotation draws into a frame, and where."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def prediction(*boxes, timestamp=0.0, values=(0.5, -0.5), held=False):
 
 
 def changed(image, frame, annotator=None):
-    """Where drawing changes a picture, [H, W]."""
+    """Returns which pixels the drawing changes, [H, W]."""
     drawn = (annotator or annotation.Annotator(TARGETS)).draw(image, frame)
     assert drawn.shape == image.shape
     assert drawn.dtype == np.uint8
@@ -34,17 +34,17 @@ def grey():
     return np.full((360, 640, 3), 128, np.uint8)
 
 
-def test_the_box_lies_around_the_face_and_leaves_it_free(grey):
+def test_the_box_surrounds_the_face_and_does_not_cover_it(grey):
     before = grey.copy()
-    where = changed(grey, prediction((200, 60, 120, 150)))
+    mask = changed(grey, prediction((200, 60, 120, 150)))
     np.testing.assert_array_equal(grey, before)
     for x, y in ((200, 60), (320, 60), (200, 210), (320, 210)):
-        assert where[y - 2 : y + 3, x - 2 : x + 3].sum() > 6
-    assert not where[70:200, 210:310].any(), "the face"
-    assert not where[250:, :150].any(), "a corner"
+        assert mask[y - 2 : y + 3, x - 2 : x + 3].sum() > 6
+    assert not mask[70:200, 210:310].any(), "the face"
+    assert not mask[250:, :150].any(), "a corner"
 
 
-def test_a_bar_goes_to_the_side_of_its_sign(grey):
+def test_a_bar_points_to_the_side_of_its_sign(grey):
     shade = np.array(annotation.colour(0))
 
     def columns(valence):
@@ -59,7 +59,20 @@ def test_a_bar_goes_to_the_side_of_its_sign(grey):
     assert middle - 20 > columns(-0.9).min() < columns(-0.9).max() <= middle + 2
 
 
-def test_the_plane_shows_where_the_face_is_and_was(grey):
+@pytest.mark.parametrize("with_typeface", [True, False])
+def test_text_stays_in_its_panel(grey, monkeypatch, with_typeface):
+    if not with_typeface:
+        monkeypatch.setattr(annotation, "_typeface", None)
+    elif annotation._typeface is None:
+        pytest.skip("OpenCV 4 has no typefaces")
+    where = changed(grey, prediction((200, 60, 120, 150)))[214:264]
+    assert where[:, 192:328].mean() > 0.99, "the panel"
+    assert not where[:, :192].any() and not where[:, 328:480].any()
+    drawn = annotation.Annotator(TARGETS).draw(grey, prediction((200, 60, 120, 150)))[214:264]
+    assert (drawn[16:, 297:328].min(axis=2) > 150).sum() > 30, "the numbers"
+
+
+def test_the_plane_shows_the_present_and_the_recent_values(grey):
     annotator = annotation.Annotator(TARGETS)
     box = (50, 60, 100, 120)
     shade = np.array(annotation.colour(0))
@@ -78,14 +91,14 @@ def test_the_plane_shows_where_the_face_is_and_was(grey):
 
 
 def test_a_held_face_has_no_box(grey):
-    where = changed(grey, prediction((200, 60, 120, 150), held=True))
-    assert not where[50:220, 190:330].any()
+    mask = changed(grey, prediction((200, 60, 120, 150), held=True))
+    assert not mask[50:220, 190:330].any()
 
 
 def test_the_plane_does_not_hide_faces(grey):
     boxes = [(x, y, 140, 160) for y in (10, 190) for x in (0, 160, 320, 490)]
-    where = changed(grey, prediction(*boxes))
-    assert not where[225:235, 520:600].any()
+    mask = changed(grey, prediction(*boxes))
+    assert not mask[225:235, 520:600].any()
 
 
 @pytest.mark.parametrize("size", [(10, 16), (47, 33), (240, 320), (3840, 2160), (101, 1999)])
@@ -96,30 +109,30 @@ def test_any_size_and_any_place(size, box):
 
 
 def test_other_targets_have_bars_and_no_plane(grey):
-    where = changed(
+    mask = changed(
         grey, prediction((200, 60, 120, 150), values=(0.3,)), annotation.Annotator(("power",))
     )
-    assert where[215:250, 200:320].any()
-    assert not where[300:, 560:].any()
+    assert mask[215:250, 200:320].any()
+    assert not mask[300:, 560:].any()
 
 
-def test_the_plane_leaves_its_corner_only_when_it_is_covered(grey):
+def test_the_plane_leaves_its_corner_only_when_a_face_is_there(grey):
     annotator = annotation.Annotator(TARGETS)
 
     def lower_and_upper(*box, annotator=annotator):
-        where = changed(grey, prediction(box), annotator)
-        return bool(where[255:290, 570:600].any()), bool(where[40:90, 560:610].any())
+        mask = changed(grey, prediction(box), annotator)
+        return bool(mask[255:290, 570:600].any()), bool(mask[40:90, 560:610].any())
 
     assert lower_and_upper(50, 60, 100, 120) == (True, False)
     assert lower_and_upper(540, 200, 100, 120) == (False, True), "a face is in the corner"
-    assert lower_and_upper(50, 60, 100, 120) == (False, True), "it does not hurry back"
+    assert lower_and_upper(50, 60, 100, 120) == (False, True), "the plane does not move back"
     # This face is above the corner, but its panel is in it.
     assert lower_and_upper(530, 150, 90, 100, annotator=annotation.Annotator(TARGETS))[1]
 
 
-def test_text_is_readable_in_small_pictures():
-    # In proportion to a picture 360 high, letters would have 6 pixels.
+def test_text_is_readable_in_small_images():
+    # Scaled down from an image of height 360, letters would be only 6 pixels high.
     small = np.full((180, 320, 3), 128, np.uint8)
-    where = changed(small, prediction((20, 20, 80, 90)))
-    rows = np.flatnonzero(where[112:, 20:100].any(axis=1))
+    mask = changed(small, prediction((20, 20, 80, 90)))
+    rows = np.flatnonzero(mask[112:, 20:100].any(axis=1))
     assert rows.max() - rows.min() >= 30

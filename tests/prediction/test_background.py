@@ -1,4 +1,4 @@
-"""Stages in threads: order, errors, and their end."""
+"""Stages in threads: order, errors, and shutdown."""
 
 import threading
 
@@ -24,17 +24,17 @@ def test_keeps_the_order_through_several_stages():
     assert closed.is_set()
 
 
-def test_is_never_far_ahead():
-    made = []
-    items = (made.append(n) or n for n in range(100))
+def test_computes_only_a_few_items_ahead():
+    computed = []
+    items = (computed.append(n) or n for n in range(100))
     stage = background.run(items, 4)
     assert next(stage) == 0
     stage.close()
-    # One taken, four in store, one waiting for room, and one when the stage is closed.
-    assert len(made) <= 7
+    # One taken, four ready, one waiting for room, and one computed while the stage is closed.
+    assert len(computed) <= 7
 
 
-def test_an_error_comes_after_what_was_made_before_it():
+def test_an_error_comes_after_the_items_before_it():
     stage = background.run(background.run(numbers(9, threading.Event(), fails_at=3), 2), 2)
     assert [next(stage) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(ValueError, match="no such number"):

@@ -1,4 +1,4 @@
-"""One row for every frame and face, the same in every format; files whole or not at all."""
+"""A row for every face of a frame, the same in every format; files appear whole or not at all."""
 
 import gc
 import io
@@ -51,7 +51,7 @@ def writer_type(request):
     return getattr(frame_table, request.param)
 
 
-def test_csv_is_what_is_written_by_hand(tmp_path):
+def test_csv_equals_a_table_written_by_hand(tmp_path):
     path = tmp_path / "new" / "a.csv"
     with frame_table.csv_writer(path, config.TARGETS) as write:
         for frame in RECORDING:
@@ -74,9 +74,9 @@ def test_columns_follow_the_targets_and_posteriors(tmp_path):
 
 def test_every_frame_has_a_row():
     for frame in RECORDING:
-        made = frame_table.rows(frame, config.TARGETS)
-        assert len(made) == max(1, len(frame.faces))
-        for row in made:
+        rows = frame_table.rows(frame, config.TARGETS)
+        assert len(rows) == max(1, len(frame.faces))
+        for row in rows:
             assert list(row) == frame_table.columns(config.TARGETS)
             assert row["frame"] == frame.index
             assert row["valid"] == (row["x"] is not None)
@@ -84,13 +84,13 @@ def test_every_frame_has_a_row():
         frame_table.rows(RECORDING[1], ("valence",))
 
 
-def test_nan_is_no_value():
+def test_nan_becomes_none():
     frame = frames.FramePrediction(0, 0.0, [prediction(0, None, (np.nan, 0.5))])
     (row,) = frame_table.rows(frame, config.TARGETS)
     assert row["valence"] is None and row["arousal"] == 0.5
 
 
-def test_json_lines_are_frames():
+def test_each_frame_is_a_json_line():
     stream = io.StringIO()
     write = frame_table.json_lines_writer(stream, config.TARGETS)
     for count, frame in enumerate(RECORDING, start=1):
@@ -111,7 +111,7 @@ def test_json_lines_are_frames():
     assert lines[2]["faces"][0] == {"face_id": 0, **dict.fromkeys(box), **held}
 
 
-def test_json_lines_come_at_once_and_a_closed_pipe_is_told():
+def test_json_lines_are_flushed_and_a_closed_pipe_raises():
     class Pipe(io.StringIO):
         flushed = 0
 
@@ -135,13 +135,13 @@ def test_parquet_has_types_nulls_and_row_groups(tmp_path, monkeypatch):
     with frame_table.parquet_writer(path, config.TARGETS) as write:
         for frame in RECORDING:
             write(frame)
-    found = parquet.read_table(path)
+    table = parquet.read_table(path)
     expected = [row for frame in RECORDING for row in frame_table.rows(frame, config.TARGETS)]
-    assert found.column_names == frame_table.columns(config.TARGETS)
-    for got, row in zip(found.to_pylist(), expected, strict=True):
-        for name, value in row.items():
-            assert got[name] == (value if value is None else pytest.approx(value, abs=1e-5)), name
-    types = dict(zip(found.column_names, map(str, found.schema.types)))
+    assert table.column_names == frame_table.columns(config.TARGETS)
+    for row, expected_row in zip(table.to_pylist(), expected, strict=True):
+        for name, value in expected_row.items():
+            assert row[name] == (value if value is None else pytest.approx(value, abs=1e-5)), name
+    types = dict(zip(table.column_names, map(str, table.schema.types)))
     assert types["frame"] == "int64" and types["timestamp_s"] == "double"
     assert types["face_id"] == "int32" and types["valid"] == "bool" and types["x"] == "float"
     assert parquet.ParquetFile(path).metadata.num_row_groups == 3
@@ -157,18 +157,18 @@ def test_parquet_without_pyarrow_says_what_to_do(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_an_error_in_between_leaves_the_old_file(tmp_path, writer_type, error):
+def test_an_error_while_writing_keeps_the_old_file(tmp_path, writer_type, error):
     path = tmp_path / "a"
     path.write_text("old")
-    with pytest.raises(error, match="in between"), writer_type(path, config.TARGETS) as write:
+    with pytest.raises(error, match="while writing"), writer_type(path, config.TARGETS) as write:
         for frame in RECORDING:
             write(frame)
-        raise error("in between")
+        raise error("while writing")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_no_frames_make_a_table_without_rows(tmp_path, writer_type):
+def test_no_frames_give_a_table_without_rows(tmp_path, writer_type):
     path = tmp_path / "a"
     with writer_type(path, config.TARGETS):
         pass

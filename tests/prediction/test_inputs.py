@@ -1,4 +1,4 @@
-"""What names of inputs mean."""
+"""Which inputs the user's arguments name."""
 
 import pathlib
 
@@ -37,7 +37,7 @@ def test_files_folders_and_patterns(folder):
     assert find(b, folder) == [("b", b), ("a", a)], "each once, as named"
 
 
-def test_names_differ(folder):
+def test_each_input_has_a_unique_name(folder):
     assert find(folder / "**/*.mp4") == [("a", folder / "a.mp4"), ("a_2", folder / "deep/a.mp4")]
 
 
@@ -48,11 +48,14 @@ def test_pictures_are_one_sequence(folder):
     assert find(shots / "*.png") == [("shots", shots / "*.png")]
 
 
-def test_a_missing_file_is_left_to_be_reported(folder):
-    assert find("nowhere.mp4") == [("nowhere", pathlib.Path("nowhere.mp4"))]
+def test_a_missing_file_stays_in_the_list_unless_it_is_the_only_one(folder):
+    missing, a = pathlib.Path("nowhere.mp4"), folder / "a.mp4"
+    assert find(missing, a) == [("nowhere", missing), ("a", a)]
+    with pytest.raises(errors.InputError, match="^nowhere.mp4: no such file; check the path$"):
+        find(missing)
 
 
-def test_what_stands_for_nothing(folder):
+def test_arguments_without_any_input_are_refused(folder):
     (folder / "empty").mkdir()
     for arguments, reason in (
         ([], "give `video=FILE`"),

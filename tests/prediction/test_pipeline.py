@@ -1,4 +1,4 @@
-"""From frames to predictions, against the same steps one after the other."""
+"""The pipeline against the same steps run one after the other."""
 
 import itertools
 
@@ -16,19 +16,19 @@ def predictor(shipped_model):
     return pipeline.Pipeline(shipped_model, config.Prediction(batch_faces=8))
 
 
-def of_images(images, rate=25.0):
+def frames_of(images, rate=25.0):
     return [video_frame.Frame(number, number / rate, image) for number, image in enumerate(images)]
 
 
 def values(predicted):
-    """Of the first face, [T, 2], NaN where there is none."""
+    """Returns the values of each frame's first face, [T, 2]; NaN where there is none."""
     nothing = np.full(2, np.nan, np.float32)
     return np.stack([frame.faces[0].values if frame.faces else nothing for frame in predicted])
 
 
 @pytest.fixture(scope="module")
 def expected(face_video, shipped_model):
-    """The predictions of face_video, step by step, the whole video at once each time."""
+    """Predicts face_video step by step, each step on the whole video."""
     source = video.Video(face_video)
     track = face_track.track_video(source, config.Tracking(), shipped_model.detector)
     crops = [face.image for face in alignment.aligned_faces(source, track, config.Alignment())]
@@ -38,7 +38,7 @@ def expected(face_video, shipped_model):
 
 
 @pytest.mark.parametrize("live", [False, True])
-def test_equals_the_steps_one_after_the_other(predictor, face_video, expected, live):
+def test_equals_the_steps_run_one_after_the_other(predictor, face_video, expected, live):
     predicted = list(predictor.predict(video.Video(face_video).frames(), live=live))
     assert [frame.index for frame in predicted] == list(range(20))
     assert [frame.timestamp for frame in predicted] == pytest.approx(np.arange(20) / 25)
@@ -49,7 +49,7 @@ def test_equals_the_steps_one_after_the_other(predictor, face_video, expected, l
 def test_posteriors_and_images_on_request(shipped_model_with_head, drifting_face):
     predictor = pipeline.Pipeline(shipped_model_with_head, config.Prediction(batch_faces=3))
     images = drifting_face([True, True, True, False])
-    predicted = list(predictor.predict(of_images(images), keep_images=True))
+    predicted = list(predictor.predict(frames_of(images), keep_images=True))
     for frame, image in zip(predicted, images, strict=True):
         np.testing.assert_array_equal(frame.image, image)
     posteriors = np.stack(
@@ -60,8 +60,8 @@ def test_posteriors_and_images_on_request(shipped_model_with_head, drifting_face
     assert predicted[3].faces[0].posteriors is None
 
 
-def test_frames_that_were_dropped_are_not_looked_at(predictor, drifting_face):
-    recording = of_images(drifting_face([True] * 6))
+def test_dropped_frames_have_no_face(predictor, drifting_face):
+    recording = frames_of(drifting_face([True] * 6))
     recording[3] = recording[3]._replace(image=camera.DROPPED)
     predicted = list(predictor.predict(recording, keep_images=True, live=True))
     assert [frame.dropped for frame in predicted] == [False] * 3 + [True] + [False] * 2
@@ -69,13 +69,13 @@ def test_frames_that_were_dropped_are_not_looked_at(predictor, drifting_face):
     assert predicted[3].image is None
 
 
-def test_the_time_step_is_the_model_s_at_any_rate(predictor, shipped_model, drifting_face):
+def test_the_time_step_is_that_of_the_model_at_any_rate(predictor, shipped_model, drifting_face):
     images = drifting_face([True]) * 12
-    slow = list(predictor.predict(of_images(images, 2.5)))
+    slow = list(predictor.predict(frames_of(images, 2.5)))
     features = shipped_model.extractor(
         np.stack([crop_of(shipped_model, image) for image in images])
     ).astype(np.float32)
-    # A step a frame: one sequence.
+    # At 2.5 frames/s a frame is one time step, so that all frames are one sequence.
     expected = shipped_model.temporal.network(features[np.newaxis])[0]
     np.testing.assert_allclose(values(slow), expected, atol=0.01)
 
@@ -86,37 +86,37 @@ def crop_of(shipped_model, image):
 
 
 def test_holds_a_bounded_number_of_frames(predictor, drifting_face):
-    made = []
+    decoded = []
     images = itertools.cycle(drifting_face([True] * 4))
     recording = (
-        made.append(number) or video_frame.Frame(number, number / 25, next(images))
+        decoded.append(number) or video_frame.Frame(number, number / 25, next(images))
         for number in itertools.count()
     )
     predictions = predictor.predict(recording)
     for _ in range(40):
         next(predictions)
     predictions.close()
-    assert len(made) < 120
+    assert len(decoded) < 120
 
 
-def test_large_pictures_that_are_kept_make_small_batches(shipped_model, drifting_face, monkeypatch):
+def test_large_images_that_are_kept_make_small_batches(shipped_model, drifting_face, monkeypatch):
     (image,) = drifting_face([True])
     monkeypatch.setattr(pipeline, "_KEPT_BYTES", 3 * image.nbytes)
-    patient = pipeline.Pipeline(shipped_model, config.Prediction(batch_faces=100))
-    made = []
+    predictor = pipeline.Pipeline(shipped_model, config.Prediction(batch_faces=100))
+    decoded = []
     recording = (
-        made.append(number) or video_frame.Frame(number, number / 25, image)
+        decoded.append(number) or video_frame.Frame(number, number / 25, image)
         for number in range(200)
     )
-    predictions = patient.predict(recording, keep_images=True)
+    predictions = predictor.predict(recording, keep_images=True)
     next(predictions)
     predictions.close()
-    assert len(made) < 60
+    assert len(decoded) < 60
 
 
-def test_what_breaks_in_the_middle_comes_after_what_was_before(predictor, drifting_face):
+def test_an_error_in_the_middle_comes_after_the_predictions_before_it(predictor, drifting_face):
     def breaking():
-        yield from of_images(drifting_face([True] * 20))
+        yield from frames_of(drifting_face([True] * 20))
         raise OSError("the disk is gone")
 
     predicted = []
@@ -126,17 +126,17 @@ def test_what_breaks_in_the_middle_comes_after_what_was_before(predictor, drifti
     assert len(predicted) == 16, "two whole batches"
 
 
-def test_two_faces_side_by_side_are_as_each_alone(shipped_model, drifting_face):
+def test_two_faces_side_by_side_are_predicted_as_each_alone(shipped_model, drifting_face):
     left = drifting_face([True] * 30)
     right = [image[:, ::-1].copy() for image in reversed(left)]
     both = [np.hstack(pair) for pair in zip(left, right, strict=True)]
-    one = pipeline.Pipeline(shipped_model, config.Prediction())
-    everybody = pipeline.Pipeline(shipped_model, config.Prediction(max_faces=None))
-    alone = [values(list(one.predict(of_images(images)))) for images in (left, right)]
-    predicted = list(everybody.predict(of_images(both)))
+    one_face = pipeline.Pipeline(shipped_model, config.Prediction())
+    all_faces = pipeline.Pipeline(shipped_model, config.Prediction(max_faces=None))
+    alone = [values(list(one_face.predict(frames_of(images)))) for images in (left, right)]
+    predicted = list(all_faces.predict(frames_of(both)))
     assert {len(frame.faces) for frame in predicted} == {2}
-    first = predicted[0].faces[0].face.box[0] > 320
-    for face_id, expected in enumerate(alone[::-1] if first else alone):
-        found = np.stack([frame.faces[face_id].values for frame in predicted])
+    right_is_first = predicted[0].faces[0].face.box[0] > 320
+    for face_id, expected in enumerate(alone[::-1] if right_is_first else alone):
+        together = np.stack([frame.faces[face_id].values for frame in predicted])
         assert [frame.faces[face_id].face_id for frame in predicted] == [face_id] * 30
-        np.testing.assert_allclose(found, expected, atol=0.02)
+        np.testing.assert_allclose(together, expected, atol=0.02)

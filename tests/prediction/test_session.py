@@ -1,4 +1,4 @@
-"""Files in, files out."""
+"""Predicting files and a camera, and the files that this writes."""
 
 import csv
 import json
@@ -20,10 +20,10 @@ def predictor(shipped_model_with_head):
     return pipeline.Pipeline(shipped_model_with_head, config.Prediction())
 
 
-def settings(folder, *outputs, **others):
+def settings(folder, *outputs, **options):
     if outputs:
-        others["outputs"] = outputs
-    return config.Outputs(output_dir=str(folder), **others)
+        options["outputs"] = outputs
+    return config.Outputs(output_dir=str(folder), **options)
 
 
 def rows(path):
@@ -31,7 +31,7 @@ def rows(path):
         return list(csv.DictReader(file))
 
 
-def test_a_video_leaves_a_table_a_figure_and_a_video(predictor, face_video, tmp_path):
+def test_a_video_gives_a_table_a_figure_and_a_video(predictor, face_video, tmp_path):
     [summary] = session.predict_files(predictor, inputs.find([str(face_video)]), settings(tmp_path))
     assert (summary.frames, summary.valid_frames, summary.faces) == (20, 20, 1)
     folder = tmp_path / "face"
@@ -49,17 +49,17 @@ def test_a_video_leaves_a_table_a_figure_and_a_video(predictor, face_video, tmp_
     )
     assert [f.timestamp for f in after] == pytest.approx([f.timestamp for f in before], abs=1e-3)
     assert np.abs(after[0].image.astype(int) - before[0].image).max() > 50, "something is drawn"
-    [whole] = rows(tmp_path / "summary.csv")
-    assert (whole["name"], whole["frames"], whole["error"]) == ("face", "20", "")
+    [summary_row] = rows(tmp_path / "summary.csv")
+    assert [summary_row[name] for name in ("name", "frames", "error")] == ["face", "20", ""]
 
 
 def test_one_broken_file_does_not_stop_the_others(predictor, face_video, tmp_path):
     broken, empty = tmp_path / "broken.mp4", tmp_path / "empty.mp4"
     broken.write_bytes(face_video.read_bytes()[:300])
     empty.touch()
-    named = [str(path) for path in (broken, face_video, empty, tmp_path / "nowhere.mp4")]
+    arguments = [str(path) for path in (broken, face_video, empty, tmp_path / "nowhere.mp4")]
     summaries = session.predict_files(
-        predictor, inputs.find(named), settings(tmp_path / "out", "csv")
+        predictor, inputs.find(arguments), settings(tmp_path / "out", "csv")
     )
     assert [bool(summary.error) for summary in summaries] == [True, False, True, True]
     assert "expected a video" in summaries[0].error
@@ -68,7 +68,7 @@ def test_one_broken_file_does_not_stop_the_others(predictor, face_video, tmp_pat
     assert [path.name for path in (tmp_path / "out").iterdir() if path.is_dir()] == ["face"]
 
 
-def test_a_video_that_breaks_off_gives_what_is_there(predictor, face_video, tmp_path, caplog):
+def test_a_truncated_video_is_predicted_up_to_its_end(predictor, face_video, tmp_path, caplog):
     cut = tmp_path / "cut.mp4"
     content = face_video.read_bytes()
     cut.write_bytes(content[: round(len(content) * 0.6)])
@@ -96,11 +96,11 @@ def test_odd_videos(predictor, tmp_path, frames, size, suffix):
     ] * frames
 
 
-def test_a_sequence_of_pictures_is_a_video(predictor, drifting_face, tmp_path):
+def test_a_sequence_of_pictures_is_predicted_as_a_video(predictor, drifting_face, tmp_path):
     for number, image in enumerate(drifting_face([True] * 3), 1):
         cv2.imwrite(str(tmp_path / f"{number:03}.png"), image[..., ::-1])
-    found = inputs.find([str(tmp_path / "%03d.png")])
-    [summary] = session.predict_files(predictor, found, settings(tmp_path / "out", "csv"))
+    recordings = inputs.find([str(tmp_path / "%03d.png")])
+    [summary] = session.predict_files(predictor, recordings, settings(tmp_path / "out", "csv"))
     assert summary.valid_frames == 3
     assert [
         row["timestamp_s"] for row in rows(tmp_path / f"out/{summary.name}/predictions.csv")
@@ -121,22 +121,22 @@ def test_json_lines_with_posteriors(predictor, face_video, tmp_path, capsys):
 
 
 class Camera:
-    """Gives a picture each time it is let."""
+    """A camera that gives a picture each time the test allows one."""
 
     def __init__(self, images):
-        self.images, self.given = images, 0
-        self.let, self.released = threading.Semaphore(1), threading.Event()
+        self.images, self.count = images, 0
+        self.allowed, self.released = threading.Semaphore(1), threading.Event()
 
     def read(self):
-        self.let.acquire()
-        self.given += 1
-        return True, self.images[self.given % len(self.images)][..., ::-1]
+        self.allowed.acquire()
+        self.count += 1
+        return True, self.images[self.count % len(self.images)][..., ::-1]
 
     def release(self):
         self.released.set()
 
 
-def test_ctrl_c_ends_a_camera_and_keeps_what_was_predicted(
+def test_ctrl_c_stops_the_camera_and_keeps_the_predictions(
     predictor, drifting_face, tmp_path, monkeypatch
 ):
     source = Camera(drifting_face([True] * 4))
@@ -145,7 +145,7 @@ def test_ctrl_c_ends_a_camera_and_keeps_what_was_predicted(
     def interrupted(*arguments):
         for frame in newest_frames(*arguments):
             yield frame
-            source.let.release(3)
+            source.allowed.release(3)
             if frame.index >= 20:
                 os.kill(os.getpid(), signal.SIGINT)
 

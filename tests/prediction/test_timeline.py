@@ -1,4 +1,4 @@
-"""Predictions over time as a person sees them."""
+"""The figure of predictions over time."""
 
 import matplotlib
 import numpy as np
@@ -14,14 +14,16 @@ FACE = detection.Face(np.zeros(4, np.float32), 1.0, np.zeros((5, 2), np.float32)
 
 
 def drawn(values, posteriors=None, rate=10.0):
-    """The figure of faces' values [K, T, 2]; where they are NaN a face is held, and not valid."""
+    """Draws faces' values [K, T, 2]; where they are NaN the face has left and is not valid."""
     series = timeline.Series(TARGETS, posteriors is not None)
     for number in range(values.shape[1]):
         faces = []
         for face_id, row in enumerate(values[:, number]):
-            seen = np.isfinite(row).all()
-            said = row if seen else np.full(2, 9.0, np.float32)
-            faces.append(frames.FacePrediction(face_id, FACE if seen else None, said, posteriors))
+            visible = np.isfinite(row).all()
+            face = FACE if visible else None
+            held = np.full(2, 9.0, np.float32)
+            prediction = row if visible else held
+            faces.append(frames.FacePrediction(face_id, face, prediction, posteriors))
         series.write(frames.FramePrediction(number, number / rate, faces))
     return series.draw("talk")
 
@@ -65,18 +67,18 @@ def test_posteriors_have_a_panel(values):
 
 
 @pytest.mark.parametrize("shape", [(0, 5, 2), (1, 1, 2), (12, 20, 2)])
-def test_odd_recordings_have_a_figure(tmp_path, rng, shape):
+def test_unusual_recordings_have_a_figure(tmp_path, rng, shape):
     page = drawn(rng.uniform(-1, 1, size=shape).astype(np.float32))
     figures.save(page, tmp_path / "figure.png")
     assert matplotlib.image.imread(tmp_path / "figure.png").std() > 0
 
 
-def test_nobody_was_seen():
+def test_a_recording_without_a_face():
     page = drawn(np.full((1, 9, 2), np.nan, np.float32))
-    assert "no face was seen" in [text.get_text() for text in page.axes[0].texts]
+    assert "no face found" in [text.get_text() for text in page.axes[0].texts]
 
 
-def test_dropped_frames_do_not_cut_the_curves(values):
+def test_dropped_frames_do_not_interrupt_the_curves(values):
     series = timeline.Series(TARGETS)
     for number in range(90):
         dropped = number % 2 == 1

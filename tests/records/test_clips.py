@@ -1,4 +1,4 @@
-"""Properties of clips, over random recordings, segments and settings."""
+"""Properties of clips, for random recordings, segments and settings."""
 
 import functools
 
@@ -23,7 +23,7 @@ RATE = 25
 
 
 def make_segments(times, clip, step, seed=0, face_rate=0.8):
-    """A recording whose feature is the frame's number + 1, as prepared segments and its true mask."""
+    """Makes prepared segments whose feature is the frame's number + 1, and their mask."""
     rng = np.random.default_rng(seed)
     frames = len(times)
     overlap = example_format.overlap(times, clip.frames, step)
@@ -45,17 +45,17 @@ def make_segments(times, clip, step, seed=0, face_rate=0.8):
 
 
 def cut_all(segments):
-    made = [
+    all_clips = [
         {k: v.numpy() for k, v in clips.cut(segment, tf.constant(start, tf.int64)).items()}
         for segment in segments
         for start in range(int(clips.clip_count(segment)))
     ]
-    for clip in made:
+    for clip in all_clips:
         for prefix in ("", "twin_"):
             mask = clip[f"{prefix}mask"]
             np.testing.assert_array_equal(mask[:, 0], mask[:, 1])
             clip[f"{prefix}mask"] = mask[:, 0]
-    return made
+    return all_clips
 
 
 @hypothesis.given(recordings)
@@ -75,12 +75,12 @@ def test_twins_are_one_frame_later_and_cover_the_recording(recording):
             assert (c[f"{prefix}labels"][~mask] == 0).all()
             np.testing.assert_array_equal(c[f"{prefix}labels"][mask, 0], numbers[mask])
             np.testing.assert_array_equal(c[f"{prefix}labels"][mask, 1], -numbers[mask])
-            # Frames of a clip are `stride` apart wherever they are valid.
-            places = np.flatnonzero(mask)
-            np.testing.assert_array_equal(np.diff(numbers[mask]), stride * np.diff(places))
+            # The valid frames of a clip are `stride` apart.
+            valid = np.flatnonzero(mask)
+            np.testing.assert_array_equal(np.diff(numbers[mask]), stride * np.diff(valid))
             seen[numbers[mask]] = True
             if mask.any():
-                starts.append((prefix, numbers[mask][0] - stride * places[0]))
+                starts.append((prefix, numbers[mask][0] - stride * valid[0]))
         both = c["mask"] & c["twin_mask"]
         np.testing.assert_array_equal(c["twin_features"][both], c["features"][both] + 1)
     np.testing.assert_array_equal(seen, present)
@@ -89,18 +89,18 @@ def test_twins_are_one_frame_later_and_cover_the_recording(recording):
 
 @hypothesis.given(recordings)
 @SETTINGS
-def test_every_clip_that_fits_is_there_once_for_any_division_into_segments(recording):
+def test_every_clip_that_fits_occurs_once_for_any_division_into_segments(recording):
     frames, n, stride, _ = recording
     clip = config.Clip(n, stride)
     times = np.arange(frames) / RATE
     segments, _ = make_segments(times, clip, stride / RATE, face_rate=1.0)
-    found = sorted(int(c["features"][0, 0]) - 1 for c in cut_all(segments))
-    assert found == list(range(max(frames - clip.span, min(stride - 1, frames - 1), 1)))
+    starts = sorted(int(c["features"][0, 0]) - 1 for c in cut_all(segments))
+    assert starts == list(range(max(frames - clip.span, min(stride - 1, frames - 1), 1)))
 
 
 @hypothesis.given(st.integers(1, 5000), st.integers(2, 60))
 @SETTINGS
-def test_segments_overlap_and_store_little_twice(frames, overlap):
+def test_segments_overlap_and_store_at_most_half_of_the_frames_twice(frames, overlap):
     bounds = list(example_format.segment_bounds(frames, overlap))
     assert bounds[0][0] == 0
     assert bounds[-1][1] == frames
@@ -112,32 +112,32 @@ def test_segments_overlap_and_store_little_twice(frames, overlap):
 
 @hypothesis.given(st.integers(2, 150), st.integers(2, 4), st.integers(0, 10**6))
 @SETTINGS
-def test_clips_follow_time_whatever_the_rate(frames, n, seed):
-    """Each frame of a clip is the nearest to a step later, and the same in any division into segments."""
+def test_clips_follow_time_at_any_frame_rate(frames, n, seed):
+    """Each frame of a clip is the one nearest to a time step after the one before."""
     rng = np.random.default_rng(seed)
     times = np.cumsum(rng.uniform(0.01, 0.12, frames))
     clip, step = config.Clip(n, 3), 0.1
     segments, _ = make_segments(times, clip, step, face_rate=1.0)
     following = np.append(timing.successors(times, step), frames)
-    whole = 0
+    complete = 0
     for c in cut_all(segments):
         start = int(c["features"][0, 0]) - 1
         expected = [start]
         for _ in range(n - 1):
             expected.append(int(following[expected[-1]]))
-        places = np.array(expected)
-        for prefix, own in (("", places), ("twin_", places + 1)):
-            inside = own < frames
+        clip_frames = np.array(expected)
+        for prefix, indices in (("", clip_frames), ("twin_", clip_frames + 1)):
+            inside = indices < frames
             np.testing.assert_array_equal(c[f"{prefix}mask"], inside)
             numbers = c[f"{prefix}features"][inside, 0].astype(int) - 1
-            np.testing.assert_array_equal(numbers, own[inside])
-        whole += places[-1] + 1 < frames
+            np.testing.assert_array_equal(numbers, indices[inside])
+        complete += clip_frames[-1] + 1 < frames
     ends = timing.chains(times, step, n)[:, -1] + 1
-    assert whole == (ends < frames).sum(), "each clip that fits is there once"
+    assert complete == (ends < frames).sum(), "each clip that fits occurs once"
 
 
 def raw_segment(frames=40, later=25, rate=25.0):
-    """A segment as it is stored, its labels a straight line over time."""
+    """Returns a segment as it is stored, with labels that are linear in time."""
     times = np.arange(frames + later) / rate
     labels = np.stack([times, -2 * times], axis=1).astype(np.float32)
     return {
@@ -154,7 +154,7 @@ def raw_segment(frames=40, later=25, rate=25.0):
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.04, 0.5, 0.513])
-def test_reaction_delay_moves_labels_by_time(delay):
+def test_reaction_delay_shifts_labels_in_time(delay):
     segment = raw_segment()
     prepared = clips.prepare_segment(segment, [delay, delay], CLIP, STEP)
     times = segment["timestamps"].numpy()
@@ -175,7 +175,7 @@ def test_each_target_has_its_own_reaction_delay():
 def test_frames_without_a_rating_are_masked_in_that_target_and_keep_their_face():
     segment = raw_segment()
     prepared = clips.prepare_segment(segment, [2.0, 1.0], CLIP, STEP)
-    # The last rating is at 64/25 s: frames after 14/25 s have none two seconds later.
+    # The last rating is at 64/25 s, so frames after 14/25 s have no rating two seconds later.
     np.testing.assert_array_equal(prepared["mask"][:, 0], np.arange(40) <= 14)
     np.testing.assert_array_equal(prepared["mask"][:, 1], np.arange(40) < 39)
     np.testing.assert_array_equal(prepared["present"], segment["mask"])
@@ -184,7 +184,7 @@ def test_frames_without_a_rating_are_masked_in_that_target_and_keep_their_face()
 
 def test_every_recording_however_short_has_clips_in_every_epoch():
     lengths = [1, 3, 12, 13, 14, 30]
-    # A recording's features say how long it is; that of one frame has no face.
+    # The features of a recording are its length. The frame of the shortest one has no face.
     recordings = [
         raw_segment(frames) | {"features": tf.fill((frames, 3), tf.constant(frames, tf.float16))}
         for frames in lengths
@@ -217,7 +217,7 @@ def batches_of_epoch(epoch, **settings):
     return list(clips.batches(segments, 2, settings, STEP, epoch).as_numpy_iterator())
 
 
-def test_batches_have_the_models_shapes():
+def test_batches_have_the_shapes_that_the_model_expects():
     first, *_ = batches_of_epoch(0)
     assert {name: (value.shape, value.dtype.name) for name, value in first.items()} == {
         f"{prefix}{name}": (shape, dtype)
@@ -230,7 +230,7 @@ def test_batches_have_the_models_shapes():
     }
 
 
-def test_an_epoch_is_a_function_of_seed_and_epoch():
+def test_an_epoch_depends_only_on_the_seed_and_its_number():
     def order(epoch, seed):
         return [label for b in batches_of_epoch(epoch, seed=seed) for label in b["labels"][:, 0, 0]]
 
@@ -242,15 +242,15 @@ def test_an_epoch_is_a_function_of_seed_and_epoch():
     assert starts == set(range(60 - 13)), "the epochs together have every clip"
 
 
-def test_every_clip_occurs_once_in_as_many_epochs_as_the_hop():
-    hop, found = 4, []
+def test_every_clip_occurs_once_in_as_many_epochs_as_the_hop_has_frames():
+    hop, starts = 4, []
     for epoch in range(8, 8 + hop):
         for batch in batches_of_epoch(epoch):
             labels = batch["labels"][:, 0, 0]
-            found += np.rint(labels * RATE).astype(int).tolist()
-    # 60 and 31 frames; a clip and its twin take 14.
+            starts += np.rint(labels * RATE).astype(int).tolist()
+    # The segments have 60 and 31 frames; a clip and its twin take 14.
     expected = sorted([*range(60 - 13), *range(31 - 13)])
-    assert sorted(found) == expected
+    assert sorted(starts) == expected
 
 
 def test_the_clips_of_an_epoch_do_not_share_one_offset():
@@ -264,30 +264,30 @@ def test_the_clips_of_an_epoch_do_not_share_one_offset():
 
 def test_every_segment_is_read_once(rng):
     counts = [3, 1, 7, 2]
-    for beside in (1, 4, 50):
-        order = clips.reading_order(counts, beside, rng)
+    for cycle_length in (1, 4, 50):
+        order = clips.reading_order(counts, cycle_length, rng)
         assert sorted(order) == [(r, s) for r, count in enumerate(counts) for s in range(count)]
     assert clips.reading_order(counts, 4, rng) != clips.reading_order(counts, 4, rng)
 
 
 def test_a_batch_has_nearly_as_many_recordings_as_uniform_shuffling_gives(rng):
-    """As AVEC 2012 has them: 31 recordings of 2 to 7 minutes, 32 clips a batch, 50 segments held."""
+    """Like AVEC 2012: 31 recordings of 2 to 7 minutes, 32 clips a batch, 50 segments in memory."""
     counts = rng.integers(6, 21, 31)
     order = clips.reading_order(counts, 50, rng)
-    # A segment's clips are shuffled, and the clips of 50 segments taken in turn; each says whose it is.
-    taken = tf.data.Dataset.from_tensor_slices([recording for recording, _ in order])
-    taken = taken.interleave(
+    # Each clip is represented by the number of its recording.
+    recordings = tf.data.Dataset.from_tensor_slices([recording for recording, _ in order])
+    recordings = recordings.interleave(
         lambda recording: tf.data.Dataset.from_tensors(recording).repeat(197), cycle_length=50
     )
-    taken = taken.shuffle(clips._SHUFFLED_CLIPS, seed=1).batch(32)
-    found = [len(np.unique(batch)) for batch in taken.as_numpy_iterator()]
+    recordings = recordings.shuffle(clips._SHUFFLED_CLIPS, seed=1).batch(32)
+    distinct = [len(np.unique(batch)) for batch in recordings.as_numpy_iterator()]
     uniform = (1 - (1 - counts / counts.sum()) ** 32).sum()
-    assert np.mean(found) >= 0.9 * uniform
-    # At the end of the epoch, too.
-    assert np.mean(found[-len(found) // 5 :]) >= 0.9 * uniform
+    assert np.mean(distinct) >= 0.9 * uniform
+    # This also holds at the end of the epoch.
+    assert np.mean(distinct[-len(distinct) // 5 :]) >= 0.9 * uniform
 
 
-def test_measuring_takes_the_same_clips_in_order():
+def test_measuring_batches_always_have_the_same_clips_in_order():
     segments = tf.data.Dataset.from_tensors(raw_segment(60))
     first, again = (
         np.concatenate(

@@ -1,4 +1,4 @@
-"""Interrupted, killed and failed preparations: what is kept, what is done again, what is said."""
+"""Interrupted, killed and failed preparations: kept files, repeated work and messages."""
 
 import contextlib
 import errno
@@ -28,14 +28,15 @@ FRAMES = 100  # two segments at these settings
 
 @contextlib.contextmanager
 def cheap_networks(fail=lambda name, frame: None):
-    """Neither MTCNN nor CNN: a face everywhere, and the mean colour of the aligned face as features.
+    """Replaces MTCNN by a fixed face, and the CNN by the mean colour of the aligned face.
 
-    Yields the recordings that were begun, in turn. `fail` is called before each frame.
+    Yields a list to which the name of each recording is added when it is started. `fail` is called
+    before each frame.
     """
-    begun: list[str] = []
+    started: list[str] = []
 
     def follow(film, *_):
-        begun.append(pathlib.Path(film.path).stem)
+        started.append(pathlib.Path(film.path).stem)
         times = np.array([frame.timestamp for frame in film.frames()])
         eyes = np.array([[20, 20], [44, 20], [32, 30], [24, 38], [40, 38]], np.float32)
         count = len(times)
@@ -49,7 +50,7 @@ def cheap_networks(fail=lambda name, frame: None):
 
     def extract(_, faces):
         for k, (image, _) in enumerate(faces):
-            fail(begun[-1], k)
+            fail(started[-1], k)
             yield np.full(512, image.mean() / 8 + k, np.float16)
 
     with (
@@ -58,7 +59,7 @@ def cheap_networks(fail=lambda name, frame: None):
         mock.patch.object(making.runtime, "load"),
         mock.patch.object(making.detection, "FaceDetector"),
     ):
-        yield begun
+        yield started
 
 
 def settings(folder, data_dir, **partitions):
@@ -76,12 +77,12 @@ def prepare(folder, data_dir, **partitions):
     return store.prepare(settings(folder, data_dir, **partitions))
 
 
-def made(records) -> dict[str, bytes]:
+def contents(records) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in records.folder.glob("*.tf*")}
 
 
 def finished(data_dir):
-    """The names of the recordings whose own files are whole."""
+    """Returns the names of the recordings whose files are complete."""
     return sorted(
         path.name.split("-")[0] for path in (data_dir / "segments").rglob("[!.]*.tfrecord")
     )
@@ -89,15 +90,17 @@ def finished(data_dir):
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """Four recordings of four seconds, in RECOLA's layout; not to be changed."""
+    """Four recordings of four seconds in RECOLA's layout; tests must not change them."""
     folder, rng = tmp_path_factory.mktemp("four"), np.random.default_rng(0)
     for number, name in enumerate(NAMES):
         images = [np.full((48, 64, 3), 20 + 40 * number + k // 4, np.uint8) for k in range(FRAMES)]
-        (folder / recola_layouts.OWN.videos[0]).mkdir(exist_ok=True)
-        video_writer.write_video(folder / recola_layouts.OWN.videos[0] / f"{name}.mp4", images, 25)
+        (folder / recola_layouts.RELEASE.videos[0]).mkdir(exist_ok=True)
+        video_writer.write_video(
+            folder / recola_layouts.RELEASE.videos[0] / f"{name}.mp4", images, 25
+        )
         for target in config.TARGETS:
             rows = rng.uniform(-0.5, 0.5, (FRAMES + 1, 1)) + rng.normal(0, 0.1, (FRAMES + 1, 6))
-            path = folder / recola_layouts.OWN.ratings / target / f"{name}.csv"
+            path = folder / recola_layouts.RELEASE.ratings / target / f"{name}.csv"
             path.parent.mkdir(parents=True, exist_ok=True)
             lines = ["time;FM1;FM2;FM3;FF1;FF2;FF3"]
             lines += [
@@ -109,38 +112,38 @@ def source(tmp_path_factory):
 
 @pytest.fixture
 def folder(source, tmp_path):
-    """A copy that a test may spoil."""
+    """A copy that a test may change."""
     return shutil.copytree(source, tmp_path / "recola")
 
 
 @pytest.fixture(scope="module")
-def whole(source, tmp_path_factory):
-    """What a preparation leaves that nothing disturbs."""
+def complete(source, tmp_path_factory):
+    """The files that an undisturbed preparation makes."""
     with cheap_networks():
-        return made(prepare(source, tmp_path_factory.mktemp("whole")))
+        return contents(prepare(source, tmp_path_factory.mktemp("complete")))
 
 
 def die_in_the_third(folder, data_dir):
-    """To be called in a process of its own."""
+    """Kills the process in the third recording; runs in a child process."""
 
     def fail(name, frame):
         if name == "P3" and frame == FRAMES - 5:
-            assert "apache_beam" not in sys.modules, "imported though nobody asked for it"
+            assert "apache_beam" not in sys.modules, "imported without being needed"
             os.kill(os.getpid(), signal.SIGKILL)
 
     with cheap_networks(fail):
         prepare(folder, data_dir)
 
 
-def test_a_killed_preparation_continues_where_it_stopped(source, whole, tmp_path):
-    here = pathlib.Path(__file__)
+def test_a_killed_preparation_continues_where_it_stopped(source, complete, tmp_path):
+    this_file = pathlib.Path(__file__)
     killed = subprocess.run(
         [
             sys.executable,
             "-c",
-            f"import {here.stem} as t; t.die_in_the_third({str(source)!r}, {str(tmp_path)!r})",
+            f"import {this_file.stem} as t; t.die_in_the_third({str(source)!r}, {str(tmp_path)!r})",
         ],
-        env={**os.environ, "PYTHONPATH": f"{here.parents[2]}:{here.parent}"},
+        env={**os.environ, "PYTHONPATH": f"{this_file.parents[2]}:{this_file.parent}"},
         capture_output=True,
         text=True,
         check=False,
@@ -148,54 +151,56 @@ def test_a_killed_preparation_continues_where_it_stopped(source, whole, tmp_path
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert finished(tmp_path) == ["P1", "P2"]
     assert not list((tmp_path / "recola").rglob("dataset_info.json"))
-    with cheap_networks() as begun:
+    with cheap_networks() as started:
         records = prepare(source, tmp_path)
-    assert begun == ["P3", "P4"]
-    assert made(records) == whole
+    assert started == ["P3", "P4"]
+    assert contents(records) == complete
 
 
-def test_a_failure_that_does_not_come_again_is_overcome(source, whole, tmp_path):
+def test_a_recording_that_fails_once_is_tried_again(source, complete, tmp_path):
     failures = [OSError(errno.EIO, "Input/output error")]
 
     def fail(name, frame):
         if name == "P2" and frame == 50 and failures:
             raise failures.pop()
 
-    with cheap_networks(fail) as begun:
+    with cheap_networks(fail) as started:
         records = prepare(source, tmp_path)
-    assert begun == ["P1", "P2", "P2", "P3", "P4"]
-    assert made(records) == whole
+    assert started == ["P1", "P2", "P2", "P3", "P4"]
+    assert contents(records) == complete
 
 
-def test_failed_recordings_are_reported_at_the_end_and_the_others_kept(folder, whole, tmp_path):
-    good = (folder / recola_layouts.OWN.videos[0] / "P1.mp4").read_bytes()
-    (folder / recola_layouts.OWN.videos[0] / "P1.mp4").write_bytes(b"no video")
+def test_failed_recordings_are_reported_at_the_end_and_the_others_are_kept(
+    folder, complete, tmp_path
+):
+    content = (folder / recola_layouts.RELEASE.videos[0] / "P1.mp4").read_bytes()
+    (folder / recola_layouts.RELEASE.videos[0] / "P1.mp4").write_bytes(b"no video")
 
     def fail(name, frame):
         if name == "P3":
             raise MemoryError("no room")
 
-    with cheap_networks(fail) as begun, pytest.raises(errors.InputError) as caught:
+    with cheap_networks(fail) as started, pytest.raises(errors.InputError) as caught:
         prepare(folder, tmp_path / "data")
-    assert begun == ["P1", "P1", "P2", "P3", "P3", "P4"]
-    said = str(caught.value)
-    assert "recordings that failed, each 2 times: 2 of 4" in said
-    assert "P1.mp4: not a readable video" in said
-    assert "P3.mp4: MemoryError: no room" in said
-    assert "`train_recordings=P2` `dev_recordings=P4`" in said
+    assert started == ["P1", "P1", "P2", "P3", "P3", "P4"]
+    message = str(caught.value)
+    assert "2 of 4 recordings failed, in 2 attempts each" in message
+    assert "P1.mp4: not a readable video" in message
+    assert "P3.mp4: MemoryError: no room" in message
+    assert "`train_recordings=P2` `dev_recordings=P4`" in message
     assert finished(tmp_path / "data") == ["P2", "P4"]
     assert not list((tmp_path / "data/recola").rglob("*.tfrecord*"))
-    # Left out, nothing is done again, and what the others left stays.
+    # If the failed recordings are left out, nothing is made again.
     shutil.copytree(tmp_path / "data", tmp_path / "left_out")
-    with cheap_networks() as begun:
+    with cheap_networks() as started:
         without = prepare(folder, tmp_path / "left_out", train=("P2",))
-    assert begun == []
+    assert started == []
     assert without.splits["train"] == ["P2"]
-    # Repaired, it alone is done again.
-    (folder / recola_layouts.OWN.videos[0] / "P1.mp4").write_bytes(good)
-    with cheap_networks() as begun:
-        assert made(prepare(folder, tmp_path / "data")) == whole
-    assert begun == ["P1", "P3"]
+    # After the repair, only the failed recordings are made again.
+    (folder / recola_layouts.RELEASE.videos[0] / "P1.mp4").write_bytes(content)
+    with cheap_networks() as started:
+        assert contents(prepare(folder, tmp_path / "data")) == complete
+    assert started == ["P1", "P3"]
 
 
 def test_the_features_are_those_of_the_cnn_in_the_settings(face_video, tmp_path):
@@ -222,9 +227,9 @@ def test_a_full_disk_ends_the_preparation_at_once(source, tmp_path):
     def fail(name, frame):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with cheap_networks(fail) as begun, pytest.raises(OSError, match="No space left"):
+    with cheap_networks(fail) as started, pytest.raises(OSError, match="No space left"):
         prepare(source, tmp_path)
-    assert begun == ["P1"]
+    assert started == ["P1"]
 
 
 def interrupted(folder, data_dir):
@@ -237,33 +242,33 @@ def interrupted(folder, data_dir):
     return data_dir
 
 
-def test_only_what_is_whole_and_of_the_same_files_is_kept(folder, tmp_path):
+def test_only_complete_files_from_unchanged_sources_are_kept(folder, tmp_path):
     data_dir = interrupted(folder, tmp_path / "data")
     (first,) = (data_dir / "segments").rglob("P1-*.tfrecord")
     first.write_bytes(first.read_bytes()[:-3])
-    ratings = folder / recola_layouts.OWN.ratings / "arousal/P2.csv"
+    ratings = folder / recola_layouts.RELEASE.ratings / "arousal/P2.csv"
     ratings.write_text(ratings.read_text().replace("0.04;", "0.04; "))
-    with cheap_networks() as begun:
+    with cheap_networks() as started:
         prepare(folder, data_dir)
-    assert begun == ["P1", "P2", "P3", "P4"]
+    assert started == ["P1", "P2", "P3", "P4"]
 
 
-def test_what_another_preparation_has_finished_stays(folder, tmp_path):
+def test_files_of_another_preparation_are_kept(folder, tmp_path):
     data_dir = interrupted(folder, tmp_path / "data")
     with cheap_networks():
         prepare(folder, data_dir, train=("P3",))
     assert finished(data_dir) == ["P1", "P2", "P3", "P4"]
 
 
-def test_examples_are_counted_without_reading_them(tmp_path):
+def test_sizes_are_those_of_the_examples_and_only_of_complete_files(tmp_path):
     path = tmp_path / "x.tfrecord"
     assert shards.sizes(path) is None
     with tf.io.TFRecordWriter(str(path)) as writer:
         for size in (5, 0, 700):
             writer.write(b"x" * size)
     assert shards.sizes(path) == [5, 0, 700]
-    for cut in (1, 4, 700, 705, path.stat().st_size):
-        path.write_bytes(path.read_bytes()[:-cut])
+    for missing_bytes in (1, 4, 700, 705, path.stat().st_size):
+        path.write_bytes(path.read_bytes()[:-missing_bytes])
         assert shards.sizes(path) is None
         path.write_bytes(b"")
         with tf.io.TFRecordWriter(str(path)) as writer:
@@ -271,7 +276,7 @@ def test_examples_are_counted_without_reading_them(tmp_path):
                 writer.write(b"x" * size)
 
 
-def test_without_beam_its_flag_says_what_to_install(source, tmp_path, monkeypatch):
+def test_without_beam_the_error_says_what_to_install(source, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "apache_beam", None)
     monkeypatch.delitem(sys.modules, "ast_net.records.beam_pipeline", raising=False)
     monkeypatch.delattr(ast_net.records, "beam_pipeline", raising=False)

@@ -1,4 +1,4 @@
-"""FER2013's faces along trajectories: courses, draws, and the records made of them."""
+"""FER2013's faces along trajectories: the trajectories, the faces drawn, and the records."""
 
 import dataclasses
 
@@ -14,56 +14,58 @@ TIMES = np.arange(3000) / 25
 
 
 def test_neutral_is_the_origin_and_only_happy_and_surprise_are_pleasant():
-    places = dict(zip(expression_head.EXPRESSIONS, trajectories.COORDINATES.tolist(), strict=True))
-    assert places["neutral"] == [0, 0]
-    assert {name for name, (valence, _) in places.items() if valence > 0} == {"happy", "surprise"}
-    assert {name for name, (_, arousal) in places.items() if arousal < 0} == {"sad"}
+    points = dict(zip(expression_head.EXPRESSIONS, trajectories.COORDINATES.tolist(), strict=True))
+    assert points["neutral"] == [0, 0]
+    assert {name for name, (valence, _) in points.items() if valence > 0} == {"happy", "surprise"}
+    assert {name for name, (_, arousal) in points.items() if arousal < 0} == {"sad"}
 
 
-def test_a_trajectory_is_smooth_and_stays_where_faces_are(rng):
-    course = trajectories.trajectory(rng, TIMES)
-    assert course.shape == (3000, 2)
-    # From one end of the circumplex to the other in the shortest move, at most 1.5 times its mean speed.
-    assert np.abs(np.diff(course, axis=0)).max() < 1.5 * 1.45 / (0.5 * 25)
+def test_a_trajectory_is_smooth_and_stays_near_the_expressions(rng):
+    trajectory = trajectories.draw_trajectory(rng, TIMES)
+    assert trajectory.shape == (3000, 2)
+    # The fastest move is across the whole circumplex in the shortest time; its highest speed is 1.5
+    # times the mean.
+    assert np.abs(np.diff(trajectory, axis=0)).max() < 1.5 * 1.45 / (0.5 * 25)
     hull = spatial.ConvexHull(trajectories.COORDINATES)
-    outside = course @ hull.equations[:, :2].T + hull.equations[:, 2]
+    outside = trajectory @ hull.equations[:, :2].T + hull.equations[:, 2]
     assert outside.max() < 0.15
-    assert (np.ptp(course, axis=0) > 0.5).all()
+    assert (np.ptp(trajectory, axis=0) > 0.5).all()
 
 
-def test_the_nearer_an_expression_the_likelier_it_is_drawn():
-    place = np.array([[0.7, 0.4], [-0.6, -0.2]])
-    found = trajectories.expression_probabilities(place)
-    for row, (valence, arousal) in zip(found, place, strict=True):
+def test_near_expressions_are_drawn_more_often():
+    points = np.array([[0.7, 0.4], [-0.6, -0.2]])
+    probabilities = trajectories.expression_probabilities(points)
+    for row, (valence, arousal) in zip(probabilities, points, strict=True):
         weights = [
             np.exp(-((valence - v) ** 2 + (arousal - a) ** 2) / (2 * 0.2**2))
             for v, a in trajectories.CIRCUMPLEX.values()
         ]
         np.testing.assert_allclose(row, np.array(weights) / sum(weights), rtol=1e-9)
-    names = [expression_head.EXPRESSIONS[number] for number in found.argmax(axis=1)]
+    names = [expression_head.EXPRESSIONS[number] for number in probabilities.argmax(axis=1)]
     assert names == ["happy", "sad"]
 
 
-def test_faces_stay_for_a_while_and_follow_the_course(rng):
+def test_faces_are_shown_for_a_while_and_follow_the_trajectory(rng):
     labels = rng.integers(0, 7, 500)
-    course = np.zeros((3000, 2))
-    course[1500:] = trajectories.CIRCUMPLEX["happy"]
-    stays = []
+    trajectory = np.zeros((3000, 2))
+    trajectory[1500:] = trajectories.CIRCUMPLEX["happy"]
+    durations = []
     for seed in range(20):
-        rows, frames = trajectories.draw_faces(np.random.default_rng(seed), TIMES, course, labels)
+        draw_rng = np.random.default_rng(seed)
+        rows, frames = trajectories.draw_faces(draw_rng, TIMES, trajectory, labels)
         assert frames.sum() == 3000 and frames.min() > 0
-        stays.append(3000 / len(rows))
+        durations.append(3000 / len(rows))
         drawn = np.repeat(labels[rows], frames)
         neutral, happy = (expression_head.EXPRESSIONS.index(name) for name in ("neutral", "happy"))
-        # A face from before the jump may stay for a while after it.
+        # A face from before the jump may still be shown for a while after it.
         assert np.mean(drawn[:1500] == neutral) > 0.6 and np.mean(drawn[1800:] == happy) > 0.6
-    # From 0.2 to 1 second on average, so from 5 to 25 frames.
-    assert 4 < min(stays) < 9 < 15 < max(stays) < 35
+    # Mean durations are between 0.2 and 1 second: 5 to 25 frames.
+    assert 4 < min(durations) < 9 < 15 < max(durations) < 35
 
 
 @pytest.fixture
 def faces(monkeypatch, rng):
-    """Takes FER2013's place: 70 pictures a split."""
+    """Replaces FER2013 by 70 random pictures in each split."""
     splits = {
         name: (rng.integers(0, 256, (70, 48, 48, 1), np.uint8), np.arange(70) % 7)
         for name in ("train", "public_test", "private_test")
@@ -91,19 +93,19 @@ def settings(folder, **changes):
     )
 
 
-def test_records_hold_the_features_of_public_test_s_faces_for_dev(faces, folder):
+def test_dev_records_have_the_features_of_public_test_s_faces(faces, folder):
     records = store.prepare(settings(folder))
     cnn = backbone.load("compact", None)
-    known = backbone.extract_pictures(cnn, faces["public_test"][0]).astype(np.float32)
+    expected = backbone.extract_pictures(cnn, faces["public_test"][0]).astype(np.float32)
     examples = list(records.segments("dev").as_numpy_iterator())
     first = examples[0]
     assert first["mask"].all() and np.abs(first["labels"]).max() <= 0.81
-    distances = np.abs(first["features"][:, np.newaxis] - known).max(axis=2)
+    distances = np.abs(first["features"][:, np.newaxis] - expected).max(axis=2)
     assert distances.min(axis=1).max() < 0.01
     assert max(example["first_frame"] + len(example["mask"]) for example in examples) == 3000
 
 
-def test_a_recording_is_the_same_whatever_the_others_are(faces, folder):
+def test_a_recording_does_not_depend_on_the_others(faces, folder):
     alone = store.prepare(settings(folder))
     more = dataclasses.replace(settings(folder), train_recordings=("train2", "train1"))
     files = [
@@ -123,7 +125,10 @@ def test_pictures_without_the_official_splits_are_refused(folder):
 
 def test_another_runtime_is_refused_and_not_ignored(folder):
     bfloat16 = settings(folder, runtime=config.Runtime("tensorflow", "bfloat16"))
-    with pytest.raises(errors.InputError, match="`precision=bfloat16`: .* is not made of videos"):
+    with pytest.raises(
+        errors.InputError,
+        match="`precision=bfloat16` are not available for .* is not made of videos",
+    ):
         store.prepare(bfloat16)
 
 

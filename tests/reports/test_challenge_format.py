@@ -1,4 +1,4 @@
-"""Predictions in the formats of ratings: read back with the package's readers, and with SciPy's."""
+"""Predictions in the formats of ratings, read back with the package's readers and with SciPy."""
 
 import io
 
@@ -16,10 +16,10 @@ DELAYS = (0.0, 0.3)
 
 @pytest.fixture
 def prediction():
-    """test_1: 10 s at 10 frames/s, the valence t / 20 and the arousal -t / 20; no face from 4 to 5 s."""
+    """10 s at 10 frames/s with valence t / 20 and arousal -t / 20; no face from 4 to 5 s."""
     times = np.arange(100) / 10
     face = (times < 4) | (times >= 5)
-    # What the model says of frames without a face is not what stands for them.
+    # The model predicts 0.9 in frames without a face; the last prediction must replace it.
     predictions = np.where(face[:, np.newaxis], np.stack([times, -times], axis=1) / 20, 0.9)
     labels = np.full((100, 2), np.nan, np.float32)
     return scoring.RecordingPrediction(
@@ -28,25 +28,25 @@ def prediction():
 
 
 def expected(times, delay):
-    """Written from the rules: earlier by the delay, held from 3.9 s to 5 s and after 9.9 s."""
+    """Applies the rules: shifted by the delay, held from 3.9 s to 5 s and after 9.9 s."""
     at = np.clip(np.asarray(times) - delay, 0, 9.9)
-    # From the last frame that is held, at 4.9 s, it rises to the face's at 5 s.
-    back = 3.9 + (at - 4.9) / 0.1 * (5.0 - 3.9)
-    return np.where(at <= 3.9, at, np.where(at <= 4.9, 3.9, np.where(at < 5.0, back, at))) / 20
+    # Linear between the last held frame, at 4.9 s, and the first frame with a face, at 5 s.
+    rise = 3.9 + (at - 4.9) / 0.1 * (5.0 - 3.9)
+    return np.where(at <= 3.9, at, np.where(at <= 4.9, 3.9, np.where(at < 5.0, rise, at))) / 20
 
 
-def test_a_recording_of_five_minutes_has_the_rows_of_recola():
+def test_five_minutes_have_as_many_ratings_as_in_recola():
     times = challenge_format.rating_times(np.arange(7500) / 25, recola.Recola.RATING_STEP)
     assert len(times) == 7501
     np.testing.assert_allclose(times[[0, 1, -1]], [0, 0.04, 300], atol=1e-9)
-    # A hundredth of a second less, and the last rating has no frame.
+    # In a recording 0.01 s shorter, the last rating has no frame.
     assert len(challenge_format.rating_times(np.arange(7500) / 25 - 0.01, 0.04)) == 7500
     assert len(challenge_format.rating_times(np.arange(9000) / 30, 0.04)) == 7501
     frames = np.array([0.0, 0.02, 0.05])
     np.testing.assert_array_equal(challenge_format.rating_times(frames, None), frames)
 
 
-def test_recola_s_is_the_challenge_s_arff(prediction, tmp_path):
+def test_recola_predictions_are_arff_as_in_the_challenge(prediction, tmp_path):
     challenge_format.write(tmp_path, [prediction], TARGETS, DELAYS, recola.Recola)
     written = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*"))
     assert written == ["arousal/test_1.arff", "valence/test_1.arff"]
@@ -59,7 +59,7 @@ def test_recola_s_is_the_challenge_s_arff(prediction, tmp_path):
         np.testing.assert_array_equal(ratings.times, np.round(np.arange(251) * 0.04, 2))
         values = sign * expected(ratings.times, delay)
         np.testing.assert_allclose(ratings.values[:, 0], values, atol=1e-6)
-        # SciPy knows no strings, but one of several names.
+        # SciPy cannot read string attributes, but nominal ones.
         nominal = io.StringIO(text.replace("Instance_name string", "Instance_name {test_1}"))
         rows, meta = arff.loadarff(nominal)
         assert meta.names() == ["Instance_name", "frameTime", "GoldStandard"]
@@ -68,7 +68,7 @@ def test_recola_s_is_the_challenge_s_arff(prediction, tmp_path):
         np.testing.assert_allclose(rows["GoldStandard"], values, atol=1e-6)
 
 
-def test_avec2012_s_is_a_number_a_frame(prediction, tmp_path):
+def test_avec2012_predictions_are_one_number_per_frame(prediction, tmp_path):
     challenge_format.write(tmp_path, [prediction], TARGETS, DELAYS, avec2012.Avec2012)
     path = tmp_path / "arousal/labels_continuous_test_1_arousal.dat"
     _, values = feeltrace.read_numbers(path, 1, blank_lines=False)
@@ -76,7 +76,7 @@ def test_avec2012_s_is_a_number_a_frame(prediction, tmp_path):
     assert len(np.loadtxt(path)) == 100
 
 
-def test_others_are_tables_of_time_and_value(prediction, tmp_path):
+def test_other_data_sets_get_tables_of_time_and_value(prediction, tmp_path):
     challenge_format.write(tmp_path, [prediction], TARGETS, DELAYS, recording_list.RecordingList)
     ratings = recola_layouts.read_gold(tmp_path / "valence/test_1.csv")
     np.testing.assert_allclose(ratings.times, prediction.timestamps, atol=1e-9)

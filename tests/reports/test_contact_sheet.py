@@ -1,4 +1,4 @@
-"""The page of faces: which frames are on it, and that they are what the CNN sees."""
+"""The page of faces: which frames it shows, and that its faces are the input of the CNN."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from ast_net.reports import contact_sheet, figures
         (60, 1, 1, 0),
     ],
 )
-def test_frames_are_spread_and_some_without_a_face_are_among_them(valid, count, with_face, without):
+def test_frames_are_evenly_spaced_and_some_have_no_face(valid, count, with_face, without):
     track = np.zeros(100, bool)
     track[:valid] = True
     chosen = contact_sheet.choose(track, count)
@@ -29,7 +29,7 @@ def test_frames_are_spread_and_some_without_a_face_are_among_them(valid, count, 
     assert len(steps) == 0 or steps.max() - steps.min() <= 1
 
 
-def test_a_short_recording_is_shown_whole():
+def test_a_short_recording_is_shown_completely():
     np.testing.assert_array_equal(
         contact_sheet.choose(np.array([True, False, True]), 24), [0, 1, 2]
     )
@@ -39,7 +39,7 @@ def test_the_page_has_aligned_faces_with_their_times(face_video, tmp_path):
     source = video.Video(face_video)
     frames = list(source.frames())
     valid = np.arange(len(frames)) != 10
-    # The portrait's eyes, moved as the pictures are (see drifting_face).
+    # The landmarks of the portrait, which moves from frame to frame (see drifting_face).
     eyes = 0.8 * np.array([[123, 101], [166.5, 103.3], [145, 125], [128, 145], [160, 145]])
     shift = np.array([[20 + 2 * k, -10 + k] for k in range(len(frames))])
     landmarks = (eyes + shift[:, np.newaxis]).astype(np.float32)

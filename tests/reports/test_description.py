@@ -1,4 +1,4 @@
-"""The numbers of a data set against NumPy, over segments that overlap."""
+"""The description of a data set with overlapping segments, compared with NumPy."""
 
 import types
 
@@ -14,7 +14,7 @@ TARGETS = ("valence", "arousal")
 
 @pytest.fixture
 def frames(rng):
-    """Three recordings: one of several segments with a pause, one of 25 frames/s, one unrated."""
+    """Three recordings: several segments with a pause; 25 frames/s; without ratings."""
     made = {}
     for name, count, step in (("P1", 150, 0.1), ("P2", 30, 0.04), ("P3", 7, 0.04)):
         times = np.arange(count) * step
@@ -49,7 +49,7 @@ def records(frames):
     return records_of(frames, {"train": ("P1", "P3"), "dev": ("P2",)})
 
 
-def test_a_row_for_each_recording(records, frames):
+def test_each_recording_has_a_row(records, frames):
     rows = {row["recording"]: row for row in description.tabulate(records)[0]}
     assert [row["split"] for row in rows.values()] == ["train", "train", "dev"]
     first, labels = rows["P1"], frames["P1"].labels.astype(np.float32)
@@ -70,7 +70,7 @@ def test_a_row_for_each_recording(records, frames):
     assert np.isnan(rows["P3"]["valence_mean"])
 
 
-def test_a_split_is_what_its_frames_are(records, frames):
+def test_a_partition_is_described_over_all_its_frames(records, frames):
     _, (train, dev) = description.tabulate(records)
     assert (train["split"], dev["split"]) == ("train", "dev")
     assert (train["recordings"], train["frames"]) == (2, 157)
@@ -80,13 +80,13 @@ def test_a_split_is_what_its_frames_are(records, frames):
     assert train["rated"] == pytest.approx(110 / 157)
     assert train["valence_frames"] == 120
     both = np.concatenate([frames["P1"].labels[:, 1], frames["P2"].labels[:, 1]])
-    _, (together,) = description.tabulate(records_of(frames, {"all": ("P1", "P2", "P3")}))
-    assert together["arousal_mean"] == pytest.approx(np.nanmean(both), abs=1e-6)
-    assert together["arousal_sd"] == pytest.approx(np.nanstd(both), abs=1e-6)
-    assert together["arousal_max"] == pytest.approx(np.nanmax(both), abs=1e-6)
+    _, (combined,) = description.tabulate(records_of(frames, {"all": ("P1", "P2", "P3")}))
+    assert combined["arousal_mean"] == pytest.approx(np.nanmean(both), abs=1e-6)
+    assert combined["arousal_sd"] == pytest.approx(np.nanstd(both), abs=1e-6)
+    assert combined["arousal_max"] == pytest.approx(np.nanmax(both), abs=1e-6)
 
 
-def test_a_split_without_any_rating(records, frames):
+def test_a_partition_without_ratings(records, frames):
     frames["P2"].labels[:] = np.nan
     _, (_, dev) = description.tabulate(records)
     assert dev["valence_frames"] == 0

@@ -1,4 +1,4 @@
-"""What an evaluation leaves: metrics.json, recordings.csv, predictions.csv, and its figures."""
+"""The files of an evaluation: metrics.json, recordings.csv, predictions.csv and figures."""
 
 import csv
 import json
@@ -15,7 +15,7 @@ DELAYS = (0.0, 0.2)
 
 @pytest.fixture
 def predictions(rng):
-    """P1 has no face in frames 5 to 9, and its frame 3 no rating of arousal."""
+    """P1 has no face in frames 5 to 9, and no rating of arousal in frame 3."""
     made = []
     for name, frames in (("P1", 30), ("P2", 50)):
         labels, noise = rng.normal(size=(2, frames, 2)).astype(np.float32)
@@ -30,8 +30,8 @@ def predictions(rng):
 
 @pytest.fixture
 def metrics(predictions):
-    evaluated = evaluation.Evaluated("dev", 7, "cc", True, DELAYS)
-    return evaluation.document(evaluated, scoring.score(predictions, TARGETS, DELAYS))
+    setup = evaluation.EvaluationSetup("dev", 7, "cc", True, DELAYS)
+    return evaluation.metrics_document(setup, scoring.score(predictions, TARGETS, DELAYS))
 
 
 def rows_of(path):
@@ -39,7 +39,7 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
-def test_metrics_say_what_they_are_of(tmp_path, predictions, metrics):
+def test_metrics_json_has_setup_and_scores(tmp_path, predictions, metrics):
     evaluation.write(tmp_path, predictions, metrics)
     stored = json.loads((tmp_path / "metrics.json").read_text())
     assert list(stored)[:5] == ["split", "epoch", "selected_by", "chose_epoch", "reaction_delay"]
@@ -50,15 +50,17 @@ def test_metrics_say_what_they_are_of(tmp_path, predictions, metrics):
     assert stored["protocols"]["rated"]["valence"]["face"] == pytest.approx(75 / 80)
 
 
-def test_predictions_stand_beside_the_ratings_of_their_time(tmp_path, predictions, metrics):
+def test_predictions_csv_has_the_predictions_that_ratings_are_compared_with(
+    tmp_path, predictions, metrics
+):
     evaluation.write(tmp_path, predictions, metrics)
     rows = rows_of(tmp_path / "predictions.csv")
     assert len(rows) == 80
     first = predictions[0]
-    assert rows[3]["arousal_label"] == "", "no rating, no label"
+    assert rows[3]["arousal_label"] == "", "a missing rating is an empty cell"
     assert rows[3]["valence_label"] != ""
     assert [row["face"] for row in rows[:12]] == ["1"] * 5 + ["0"] * 5 + ["1"] * 2
-    # Held while no face is seen, and the prediction of five frames before the rating.
+    # Without a face the last prediction is held; a delay of 0.2 s is five frames.
     assert float(rows[7]["valence_prediction"]) == pytest.approx(first.predictions[4, 0], abs=1e-6)
     assert float(rows[20]["arousal_prediction"]) == pytest.approx(
         first.predictions[15, 1], abs=1e-6
@@ -76,10 +78,10 @@ def test_recordings_have_a_row_for_each_protocol_and_target(tmp_path, prediction
     assert float(row["cc"]) == metrics["recordings"]["P1"]["rated"]["valence"]["cc"]
 
 
-def test_the_printed_table_warns_of_what_was_chosen(metrics):
+def test_scores_on_the_recordings_that_chose_the_epoch_have_a_remark(metrics):
     assert "rated" in evaluation.format_table(metrics)
     (remark,) = evaluation.remarks(metrics, "demo")
-    assert "dev chose the epoch (7, by its CC)" in remark
+    assert "epoch 7 was chosen by its CC on dev" in remark
     assert not list(evaluation.remarks(metrics | {"chose_epoch": False}, "demo"))
 
 

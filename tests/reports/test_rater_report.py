@@ -1,4 +1,4 @@
-"""Tables and figure of the raters' agreement."""
+"""The tables and the figure of the agreement between raters."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def rated(rng):
     }
 
 
-def test_rows_are_of_pairs_and_of_recordings(rated):
+def test_pairs_and_recordings_have_rows(rated):
     (first, second), pairs = rater_report.tabulate(rated)
     assert [(p["recording"], p["rater"], p["other"]) for p in pairs[:3]] == [
         ("P1", "FM1", "FM2"),
@@ -37,7 +37,7 @@ def test_rows_are_of_pairs_and_of_recordings(rated):
     assert first["cc"] == pytest.approx(np.mean(expected))
     assert first["cc_min"] == pytest.approx(min(expected))
     assert first["alpha"] > 0.9
-    # With a constant rater only one pair is left.
+    # The constant rater leaves only one pair.
     assert second["cc"] == second["cc_min"] == second["cc_max"] == pairs[3]["cc"]
     assert (second["raters"], second["ratings"]) == (3, 50)
 

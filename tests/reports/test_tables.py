@@ -1,4 +1,4 @@
-"""Tables as CSV, for a terminal, and as JSON."""
+"""Tables as CSV, text, Markdown and JSON."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ ROWS = [
         ({"cc": 1}, "P1,0.1,1,3,-1e-05", '"Zoë, 2",,0,,10.0'),
     ],
 )
-def test_csv_has_the_digits_asked_for_and_empty_cells(tmp_path, digits, first, second):
+def test_csv_has_the_given_digits_and_empty_cells(tmp_path, digits, first, second):
     path = tmp_path / "new" / "t.csv"
     tables.write(path, iter(ROWS), digits)
     assert path.read_bytes().decode("utf-8").split("\r\n") == [
@@ -41,7 +41,7 @@ def test_full_precision_reads_back_equal(tmp_path, rng):
         assert [float(row["loss"]) for row in csv.DictReader(file)] == [r["loss"] for r in rows]
 
 
-def test_a_row_of_other_columns_is_refused_and_leaves_the_old_file(tmp_path):
+def test_a_row_with_other_columns_is_refused_and_the_old_file_kept(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("old")
     with (
@@ -60,6 +60,11 @@ def test_text_is_aligned_right():
         "    P1  0.12     1       3   0.00",
         "Zoë, 2   n/a     0     n/a  10.00",
     ]
+
+
+def test_text_leaves_out_columns_without_a_value():
+    rows = [{"a": 1, "b": None, "c": math.nan}, {"a": 2, "b": math.nan, "c": 0.5}]
+    assert tables.text(rows, digits=1).splitlines() == ["a    c", "1  n/a", "2  0.5"]
 
 
 def test_json_has_null_for_nan(tmp_path):

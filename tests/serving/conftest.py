@@ -1,4 +1,4 @@
-"""A small run and what is exported of it, made once."""
+"""A small run and its export, created once for all tests."""
 
 import pathlib
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from ast_net.cnn import backbone
 from ast_net.serving import exporting, served_model
 from ast_net.temporal import stacked_lstm, temporal_model
 
-# Seconds, of valence and arousal.
+# Reaction delays of valence and arousal, in seconds.
 _DELAYS = (2.0, 1.5)
 
 
@@ -38,7 +38,7 @@ def _make_run(
 
 @pytest.fixture(scope="session")
 def make_run() -> Callable[..., pathlib.Path]:
-    """Makes a workdir with what export reads: make_run(folder, targets=..., policy=...)."""
+    """Creates a workdir with the files that export reads: make_run(folder, targets=, policy=)."""
     return _make_run
 
 
@@ -54,7 +54,7 @@ def small_model(run) -> served_model.ServedModel:
 
 @pytest.fixture(scope="session")
 def exported(run, tmp_path_factory) -> pathlib.Path:
-    """A version of the run; not to be changed."""
+    """Returns the folder of an exported version of the run; tests must not change it."""
     folder = tmp_path_factory.mktemp("models") / "ast_net/1"
     exporting.export(config.Export(export_dir=str(folder), workdir=str(run)))
     return folder
@@ -62,31 +62,31 @@ def exported(run, tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture(scope="session")
 def served(exported):
-    """Its functions, by name."""
+    """Returns the exported functions by name."""
     return tf.saved_model.load(str(exported)).signatures
 
 
 @pytest.fixture(scope="session")
 def features() -> np.ndarray:
-    """[2, 7, 512]; the third frame of the first row has no face."""
-    made = np.random.default_rng(1).random((2, 7, 512), np.float32)
-    made[0, 2] = 0
-    return made
+    """Returns features [2, 7, 512]; the third frame of the first row has no face."""
+    result = np.random.default_rng(1).random((2, 7, 512), np.float32)
+    result[0, 2] = 0
+    return result
 
 
 @pytest.fixture(scope="session")
 def faces(portrait) -> np.ndarray:
-    """[2, 3, 224, 224, 3]; the second picture of the first row shows nothing."""
+    """Returns faces [2, 3, 224, 224, 3]; the second picture of the first row is black."""
     shifts = [[0, 10, 20], [30, 40, 50]]
-    made = np.stack([[portrait[s : s + 224, s : s + 224] for s in row] for row in shifts])
-    made[0, 1] = 0
-    return made
+    result = np.stack([[portrait[s : s + 224, s : s + 224] for s in row] for row in shifts])
+    result[0, 1] = 0
+    return result
 
 
 @pytest.fixture(scope="session")
 def jpegs(faces) -> np.ndarray:
-    """The same faces encoded, [2, 3] strings."""
+    """Returns the same faces as JPEG files, [2, 3] strings."""
     flat = [tf.io.encode_jpeg(face, quality=95).numpy() for face in faces.reshape(6, 224, 224, 3)]
-    made = np.array(flat, object).reshape(2, 3)
-    made[0, 1] = b""
-    return made
+    result = np.array(flat, object).reshape(2, 3)
+    result[0, 1] = b""
+    return result

@@ -1,8 +1,9 @@
-"""Requests that no server may answer with a prediction, and none may fall over: wrong shapes and types, NaN, ...
+"""Sends malformed requests to a server: wrong shapes and types, NaN, damaged pictures, and so on.
 
     python tests/serving/malformed.py --rest=localhost:8501 [--grpc=localhost:8500] [--count=1000]
 
-Sends them to a served `ast_net`, each a protocol in turn, and prints how often each kind got which answer.
+The server must answer each with an error, never with a prediction, and must not crash. The requests
+go to the model `ast_net`, by REST and gRPC in turn. Prints how often each kind got which answer.
 """
 
 import argparse
@@ -19,47 +20,52 @@ import tensorflow as tf
 
 _MODEL = "ast_net"
 _PATH = f"/v1/models/{_MODEL}:predict"
-# Of a free axis in good requests.
+# Size of a free axis in valid requests.
 _ROWS = 2
 
 
 class Request(NamedTuple):
-    """What is wrong, the signature, and its inputs."""
+    """A request: what is wrong with it, the signature, and its inputs."""
 
     kind: str
     signature: str
     inputs: dict[str, np.ndarray]
 
 
-def good(signatures: dict[str, dict[str, tuple[str, list[int]]]], name: str) -> dict:
-    """Inputs that a signature takes; signatures: {name: {input: (type, shape)}}, -1 for free sizes."""
-    made = {}
+def valid_inputs(signatures: dict[str, dict[str, tuple[str, list[int]]]], name: str) -> dict:
+    """Returns valid inputs of a signature.
+
+    Args:
+      signatures: {name: {input: (type, shape)}}, with -1 for free sizes.
+      name: the signature's name.
+    """
+    result = {}
     for key, (dtype, shape) in signatures[name].items():
         sizes = [_ROWS if size < 0 else size for size in shape]
         if key == "target":
-            made[key] = np.full(sizes, b"valence", object)
+            result[key] = np.full(sizes, b"valence", object)
         elif dtype == "DT_STRING":
-            made[key] = np.full(sizes, _picture(".jpg"), object)
+            result[key] = np.full(sizes, _picture(".jpg"), object)
         else:
             numpy_type = np.uint8 if dtype == "DT_UINT8" else np.float32
-            made[key] = np.full(sizes, 1, numpy_type)
-    return made
+            result[key] = np.full(sizes, 1, numpy_type)
+    return result
 
 
 def make(signatures: dict, count: int, seed: int = 0) -> Iterator[Request]:
-    """Yields so many requests, each with one thing wrong; the same ones for a seed."""
+    """Yields `count` requests, each with one fault; the same ones for the same seed."""
     rng = np.random.default_rng(seed)
-    # Faces as lists of numbers take half a megabyte each, and are in jpeg, too.
+    # Faces and emotion are rare, as a face takes half a megabyte in JSON; jpeg has the same code.
     names = sorted(name for name in signatures if name not in ("faces", "emotion"))
     while count:
         name = str(rng.choice(names + ["faces", "emotion"] * bool(rng.random() < 0.1)))
-        inputs = good(signatures, name)
+        inputs = valid_inputs(signatures, name)
         key = str(rng.choice(sorted(inputs)))
-        spoil = _SPOIL[int(rng.integers(len(_SPOIL)))]
-        spoiled = spoil(inputs, key, rng)
-        if spoiled is not None:
+        add_fault = _FAULTS[int(rng.integers(len(_FAULTS)))]
+        faulty = add_fault(inputs, key, rng)
+        if faulty is not None:
             count -= 1
-            yield Request(spoil.__name__.strip("_").replace("_", " "), name, spoiled)
+            yield Request(add_fault.__name__.strip("_").replace("_", " "), name, faulty)
 
 
 def _wrong_shape(inputs, key, rng):
@@ -100,7 +106,7 @@ def _not_finite(inputs, key, rng):
 def _empty(inputs, key, rng):
     shape = list(inputs[key].shape)
     axis = int(rng.integers(len(shape)))
-    # JSON has no shape that begins with anything but its lists.
+    # An array with the size 0 on one axis; by JSON it arrives as nested empty lists.
     return {**inputs, key: np.zeros([*shape[:axis], 0, *shape[axis + 1 :]], inputs[key].dtype)}
 
 
@@ -151,7 +157,9 @@ def _one_less(inputs, key, rng):
     return inputs
 
 
-_SPOIL: list[Callable] = [
+# Each takes a request's inputs, the key of one of them and a random generator, and returns the
+# inputs with a fault, or None if this input cannot have it.
+_FAULTS: list[Callable] = [
     _wrong_shape,
     _wrong_type,
     _not_finite,
@@ -171,7 +179,7 @@ def _picture(kind: str, height: int = 224, width: int = 224) -> bytes:
 
 
 def as_json(request: Request) -> bytes:
-    """The body of a REST request."""
+    """Returns the body of a REST request."""
     inputs = {name: _lists(values) for name, values in request.inputs.items()}
     return json.dumps({"signature_name": request.signature, "inputs": inputs}).encode()
 
@@ -185,12 +193,12 @@ def _lists(values: np.ndarray) -> Any:
     return values.tolist()
 
 
-def bad_bodies(body: bytes, rng: np.random.Generator) -> bytes:
-    """What is no JSON of a request at all."""
-    cut = body[: int(rng.integers(len(body)))]
+def malformed_body(body: bytes, rng: np.random.Generator) -> bytes:
+    """Returns a body that is not a request in JSON at all."""
+    truncated = body[: int(rng.integers(len(body)))]
     nested = b'{"inputs": ' + b"[" * 5000 + b"]" * int(rng.integers(5001)) + b"}"
     ragged = b'{"inputs": [[1, 2], [3]]}'
-    strange = [
+    without_inputs = [
         b"",
         b"null",
         b"[]",
@@ -200,11 +208,12 @@ def bad_bodies(body: bytes, rng: np.random.Generator) -> bytes:
         b'{"inputs": "x"}',
     ]
     number = b'{"signature_name": 3, "inputs": {}}'
-    return [cut, rng.bytes(200), nested, ragged, *strange, number][int(rng.integers(12))]
+    bodies = [truncated, rng.bytes(200), nested, ragged, *without_inputs, number]
+    return bodies[int(rng.integers(12))]
 
 
 def send_rest(address: str, path: str, body: bytes) -> tuple[int, Any]:
-    """The status and what the answer says."""
+    """Sends a REST request; returns the status and the decoded answer."""
     connection = http.client.HTTPConnection(address, timeout=60)
     try:
         connection.request("POST", path, body, {"Content-Type": "application/json"})
@@ -215,7 +224,7 @@ def send_rest(address: str, path: str, body: bytes) -> tuple[int, Any]:
 
 
 def signatures_of(address: str) -> dict[str, dict[str, tuple[str, list[int]]]]:
-    """The signatures of the model that is served, as `good` takes them."""
+    """Returns the signatures of the served model, in the form that `valid_inputs` takes."""
     connection = http.client.HTTPConnection(address, timeout=60)
     connection.request("GET", f"/v1/models/{_MODEL}/metadata")
     answer = json.loads(connection.getresponse().read())
@@ -231,7 +240,7 @@ def signatures_of(address: str) -> dict[str, dict[str, tuple[str, list[int]]]]:
 
 
 class GrpcSender:
-    """Sends what the message's own classes would not let pass, too."""
+    """Sends requests by gRPC as raw bytes, so that even broken messages can be sent."""
 
     def __init__(self, target: str) -> None:
         import grpc
@@ -242,7 +251,7 @@ class GrpcSender:
         self._call = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
 
     def __call__(self, request: Request, rng: np.random.Generator | None) -> tuple[str, str]:
-        """The code and what the answer says; with `rng`, the message is damaged itself."""
+        """Sends a request, damaged if there is `rng`; returns the answer's status and message."""
         message = self._pb2.PredictRequest()
         message.model_spec.name, message.model_spec.signature_name = _MODEL, request.signature
         for name, values in request.inputs.items():
@@ -260,7 +269,7 @@ class GrpcSender:
         tensor = message.inputs[str(rng.choice(sorted(message.inputs)))]
         choice = rng.integers(5)
         if choice == 0:
-            # A few bytes announce terabytes.
+            # A few bytes that describe a tensor of terabytes.
             for dim in tensor.tensor_shape.dim:
                 dim.size = int(rng.choice([2**20, 2**40, 2**62]))
         elif choice == 1:
@@ -276,23 +285,28 @@ class GrpcSender:
 
 
 def send(rest: str, grpc: str | None, count: int, seed: int = 0) -> collections.Counter:
-    """Sends so many; counts (protocol, kind, answer), the answer of a request that succeeded being OK or 200."""
+    """Sends `count` requests.
+
+    Returns:
+      The counts of (protocol, kind, status); the status of a request that succeeds is OK or 200.
+    """
     signatures, answers = signatures_of(rest), collections.Counter()
     rng = np.random.default_rng(seed)
     sender = GrpcSender(grpc) if grpc else None
     for number, request in enumerate(make(signatures, count, seed)):
         damage = rng.random() < 0.2
-        kind = "no request at all" if damage else request.kind
+        kind = "not a request" if damage else request.kind
         if sender is not None and number % 2:
             if damage:
-                request = Request(kind, request.signature, good(signatures, request.signature))
-            code, said = sender(request, rng if damage else None)
+                inputs = valid_inputs(signatures, request.signature)
+                request = Request(kind, request.signature, inputs)
+            code, _ = sender(request, rng if damage else None)
             answers["gRPC", kind, code] += 1
         else:
             body = as_json(request)
-            status, said = send_rest(rest, _PATH, bad_bodies(body, rng) if damage else body)
+            status, answer = send_rest(rest, _PATH, malformed_body(body, rng) if damage else body)
             answers["REST", kind, str(status)] += 1
-            if status != 200 and not said["error"]:
+            if status != 200 and not answer["error"]:
                 raise AssertionError(f"{request.kind}: an error without a message")
     return answers
 
@@ -305,8 +319,8 @@ def main() -> None:
     parser.add_argument("--grpc")
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    answers = send(given.rest, given.grpc, given.count, given.seed)
+    arguments = parser.parse_args()
+    answers = send(arguments.rest, arguments.grpc, arguments.count, arguments.seed)
     for (protocol, kind, answer), count in sorted(answers.items()):
         print(f"| {protocol} | {kind} | {answer} | {count} |")
     succeeded = sum(count for (_, _, answer), count in answers.items() if answer in ("OK", "200"))

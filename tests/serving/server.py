@@ -1,10 +1,11 @@
-"""A small stand-in for tensorflow_model_server, for tests: the SavedModel, TensorFlow, and its API's messages.
+"""A small replacement for tensorflow_model_server, for tests.
 
-    python tests/serving/server.py --model_base_path=DIR [--model_name=ast_net] [--port=8500] [--rest_api_port=8501]
+    python tests/serving/server.py --model_base_path=DIR [--model_name=ast_net] [--port=8500] \\
+        [--rest_api_port=8501]
 
-Serves the highest version in DIR: gRPC's PredictionService.Predict and GetModelMetadata, and with REST
-:predict in column format, /metadata and the model's status. Errors are answered with the same codes. gRPC needs
-tensorflow-serving-api; port 0 leaves a protocol out.
+Serves the highest version in DIR: by gRPC PredictionService.Predict and GetModelMetadata, by REST
+:predict in column format, /metadata and the model's status. Errors have the same codes as those of
+tensorflow_model_server. gRPC needs tensorflow-serving-api; port 0 leaves a protocol out.
 """
 
 import argparse
@@ -23,11 +24,11 @@ import tensorflow as tf
 from google.protobuf import json_format
 from tensorflow.core.protobuf import meta_graph_pb2
 
-# Of a request, and of a tensor that it describes: a few bytes may announce terabytes.
+# Largest request, and largest tensor in it: a few bytes may describe a tensor of terabytes.
 MAX_BYTES = 64 * 2**20
-# Requests that are computed at the same time.
+# Number of requests that are computed at the same time.
 WORKERS = 8
-# TensorFlow's errors by their numbers, and gRPC's and HTTP's names for them.
+# Names of TensorFlow's error codes, as gRPC uses them, and the HTTP status of each.
 _CODES = {getattr(tf.errors, name): name for name in dir(tf.errors) if name.isupper()}
 _STATUS = {
     "INVALID_ARGUMENT": 400,
@@ -39,7 +40,7 @@ _STATUS = {
 
 
 class Refused(Exception):
-    """A request that is answered with an error."""
+    """The request is answered with an error."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -47,7 +48,7 @@ class Refused(Exception):
 
 
 class Model:
-    """One version of one model, in a session, which as TensorFlow Serving's does not look at shapes."""
+    """One version of a model, in a session that like TensorFlow Serving's checks no shapes."""
 
     def __init__(self, name: str, base_path: str | pathlib.Path) -> None:
         folders = pathlib.Path(base_path).iterdir()
@@ -57,7 +58,7 @@ class Model:
             self._session = tf.compat.v1.Session()
             folder = str(pathlib.Path(base_path) / str(self.version))
             loaded = tf.compat.v1.saved_model.load(self._session, ["serve"], folder)
-        # What __init__ and train hold is no business of clients.
+        # Without __saved_model_init_op and the like, which are not for clients.
         self.signatures = {k: v for k, v in loaded.signature_def.items() if v.method_name}
         self._session._extend_graph()
         names = {
@@ -65,45 +66,49 @@ class Model:
             for signature in self.signatures.values()
             for tensor in (*signature.inputs.values(), *signature.outputs.values())
         }
-        self._places = {name: graph.get_tensor_by_name(name)._as_tf_output() for name in names}
+        self._tensors = {name: graph.get_tensor_by_name(name)._as_tf_output() for name in names}
 
     def check(self, name: str, version: int | None) -> None:
-        """Sees that it is this model which is asked for."""
+        """Checks that the request is for this model and version."""
         if name != self.name or version not in (None, self.version):
             which = f"Latest({name})" if version is None else f"Specific({name}, {version})"
             raise Refused("NOT_FOUND", f"Servable not found for request: {which}")
 
     def signature(self, name: str) -> meta_graph_pb2.SignatureDef:
-        found = self.signatures.get(name or "serving_default")
-        if found is None:
+        result = self.signatures.get(name or "serving_default")
+        if result is None:
             message = f'Serving signature name: "{name}" not found in signature def'
             raise Refused("INVALID_ARGUMENT", message)
-        return found
+        return result
 
     def predict(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The outputs of a signature by name."""
-        known = self.signature(signature)
-        if set(inputs) != set(known.inputs):
-            message = (
-                f"Inputs expected to be in the set {sorted(known.inputs)}, found {sorted(inputs)}"
-            )
+        """Returns the outputs of a signature by name."""
+        definition = self.signature(signature)
+        if set(inputs) != set(definition.inputs):
+            expected_names = sorted(definition.inputs)
+            message = f"Inputs expected to be in the set {expected_names}, found {sorted(inputs)}"
             raise Refused("INVALID_ARGUMENT", message)
         for name, values in inputs.items():
-            expected = tf.as_dtype(known.inputs[name].dtype)
+            expected = tf.as_dtype(definition.inputs[name].dtype)
             if tf.as_dtype(values.dtype) != expected:
                 message = f"{name}: expects {expected.name}, but {values.dtype} is provided"
                 raise Refused("INVALID_ARGUMENT", message)
-        fed = {self._places[known.inputs[name].name]: value for name, value in inputs.items()}
-        wanted = [self._places[tensor.name] for tensor in known.outputs.values()]
+        feeds = {self._tensors[definition.inputs[name].name]: v for name, v in inputs.items()}
+        fetches = [self._tensors[tensor.name] for tensor in definition.outputs.values()]
         try:
-            found = self._session._call_tf_sessionrun(None, fed, wanted, [], None)
+            outputs = self._session._call_tf_sessionrun(None, feeds, fetches, [], None)
         except tf.errors.OpError as error:
             raise Refused(_CODES.get(error.error_code, "INTERNAL"), error.message) from error
-        return dict(zip(known.outputs, found, strict=True))
+        return dict(zip(definition.outputs, outputs, strict=True))
 
 
 def start_rest(model: Model, port: int = 0) -> http.server.ThreadingHTTPServer:
-    """Serves REST in threads of its own until shutdown() and server_close() are called; 0 for any port."""
+    """Serves REST in threads until shutdown() and server_close() are called.
+
+    Args:
+      model: the model.
+      port: the port; 0 for any free one.
+    """
     handler = type("Handler", (_Handler,), {"model": model})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
     server.daemon_threads = True
@@ -131,7 +136,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         except Refused as error:
             status, answer = _STATUS.get(error.code, 500), {"error": str(error)}
         if status != 200:
-            # What is left of a body that was not read is no request.
+            # The rest of an unread body must not be taken for the next request.
             self.close_connection = True
         content = json.dumps(answer).encode()
         self.send_response(status)
@@ -141,16 +146,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def _path(self, pattern: str) -> re.Match:
-        found = re.fullmatch(r"/v1/models/([^/:]+)(?:/versions/(\d+))?" + pattern, self.path)
-        if found is None:
+        match = re.fullmatch(r"/v1/models/([^/:]+)(?:/versions/(\d+))?" + pattern, self.path)
+        if match is None:
             raise Refused("INVALID_ARGUMENT", f"Malformed request: {self.command} {self.path}")
-        self.model.check(found[1], int(found[2]) if found[2] else None)
-        return found
+        self.model.check(match[1], int(match[2]) if match[2] else None)
+        return match
 
     def _get(self) -> dict:
         if self._path("(/metadata)?")[3] is None:
-            fine = {"error_code": "OK", "error_message": ""}
-            state = {"version": str(self.model.version), "state": "AVAILABLE", "status": fine}
+            ok = {"error_code": "OK", "error_message": ""}
+            state = {"version": str(self.model.version), "state": "AVAILABLE", "status": ok}
             return {"model_version_status": [state]}
         signatures = {
             name: json_format.MessageToDict(
@@ -179,19 +184,19 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         name = request.get("signature_name", "serving_default")
         if not isinstance(name, str):
             raise Refused("INVALID_ARGUMENT", "'signature_name' key must be a string value.")
-        known, inputs = self.model.signature(name), request["inputs"]
+        input_tensors, inputs = self.model.signature(name).inputs, request["inputs"]
         if not isinstance(inputs, dict):
-            if len(known.inputs) > 1:
-                raise Refused("INVALID_ARGUMENT", f"expected named inputs {sorted(known.inputs)}")
-            inputs = {next(iter(known.inputs)): inputs}
-        dtypes = {key: tf.as_dtype(tensor.dtype) for key, tensor in known.inputs.items()}
+            if len(input_tensors) > 1:
+                raise Refused("INVALID_ARGUMENT", f"expected named inputs {sorted(input_tensors)}")
+            inputs = {next(iter(input_tensors)): inputs}
+        dtypes = {key: tf.as_dtype(tensor.dtype) for key, tensor in input_tensors.items()}
         arrays = {k: _from_json(k, values, dtypes.get(k)) for k, values in inputs.items()}
         outputs = {k: _to_json(values) for k, values in self.model.predict(name, arrays).items()}
         return {"outputs": outputs if len(outputs) > 1 else next(iter(outputs.values()))}
 
 
 def _from_json(name: str, values: Any, dtype: tf.DType | None) -> np.ndarray:
-    """Nested lists -> an array of the type that the signature wants."""
+    """Converts nested lists to an array of the signature's type."""
     if dtype is None:
         raise Refused("INVALID_ARGUMENT", f"{name}: no such input")
     try:
@@ -200,11 +205,10 @@ def _from_json(name: str, values: Any, dtype: tf.DType | None) -> np.ndarray:
         array = np.array(values)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise Refused("INVALID_ARGUMENT", f"{name}: {error}") from error
-    whole = dtype.is_integer
-    fits = array.dtype.kind in ("iu" if whole else "iuf")
+    fits = array.dtype.kind in ("iu" if dtype.is_integer else "iuf")
     if array.size == 0:
         fits = array.dtype.kind == "f"  # numpy's type of an empty list
-    elif fits and whole:
+    elif fits and dtype.is_integer:
         fits = dtype.min <= array.min() and array.max() <= dtype.max
     if not fits:
         raise Refused(
@@ -214,9 +218,9 @@ def _from_json(name: str, values: Any, dtype: tf.DType | None) -> np.ndarray:
 
 
 def _strings(values: Any) -> np.ndarray:
-    """Nested lists of strings or {"b64": ...} -> an array of bytes."""
+    """Converts nested lists of strings or {"b64": ...} to an array of bytes."""
     if isinstance(values, list):
-        return np.stack([_strings(each) for each in values]) if values else np.zeros(0, object)
+        return np.stack([_strings(value) for value in values]) if values else np.zeros(0, object)
     if isinstance(values, dict) and set(values) == {"b64"} and isinstance(values["b64"], str):
         return np.array(base64.b64decode(values["b64"], validate=True), object)
     if isinstance(values, str):
@@ -231,7 +235,7 @@ def _to_json(values: np.ndarray) -> Any:
 
 
 def start_grpc(model: Model, port: int = 0) -> tuple[Any, int]:
-    """Serves gRPC in threads of its own until stop(None) is called; gives the server and its port."""
+    """Serves gRPC in threads until stop(None) is called; returns the server and its port."""
     import grpc
     from tensorflow_serving.apis import (
         get_model_metadata_pb2,
@@ -242,12 +246,12 @@ def start_grpc(model: Model, port: int = 0) -> tuple[Any, int]:
     class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
         def Predict(self, request, context):
             def make():
-                model.check(*_asked_for(request))
+                model.check(*_name_and_version(request))
                 inputs = {name: _array(name, tensor) for name, tensor in request.inputs.items()}
-                found = model.predict(request.model_spec.signature_name, inputs)
+                outputs = model.predict(request.model_spec.signature_name, inputs)
                 answer = predict_pb2.PredictResponse()
-                specify(answer)
-                for name, values in found.items():
+                set_model_spec(answer)
+                for name, values in outputs.items():
                     answer.outputs[name].CopyFrom(tf.make_tensor_proto(values))
                 return answer
 
@@ -255,18 +259,18 @@ def start_grpc(model: Model, port: int = 0) -> tuple[Any, int]:
 
         def GetModelMetadata(self, request, context):
             def make():
-                model.check(*_asked_for(request))
+                model.check(*_name_and_version(request))
                 if list(request.metadata_field) != ["signature_def"]:
                     raise Refused("INVALID_ARGUMENT", "expected the metadata_field signature_def")
                 answer = get_model_metadata_pb2.GetModelMetadataResponse()
-                specify(answer)
+                set_model_spec(answer)
                 signatures = get_model_metadata_pb2.SignatureDefMap(signature_def=model.signatures)
                 answer.metadata["signature_def"].Pack(signatures)
                 return answer
 
             return answered(make, context)
 
-    def specify(answer):
+    def set_model_spec(answer):
         answer.model_spec.name = model.name
         answer.model_spec.version.value = model.version
 
@@ -284,20 +288,21 @@ def start_grpc(model: Model, port: int = 0) -> tuple[Any, int]:
     return server, port
 
 
-def _asked_for(request) -> tuple[str, int | None]:
+def _name_and_version(request) -> tuple[str, int | None]:
     spec = request.model_spec
     return spec.name, spec.version.value if spec.HasField("version") else None
 
 
 def _array(name: str, tensor) -> np.ndarray:
-    """A TensorProto -> its values."""
+    """Converts a TensorProto to an array."""
     try:
         sizes = [dim.size for dim in tensor.tensor_shape.dim]
         count = int(np.prod([float(size) for size in sizes]))
-        # The last value stands for all that are left out.
-        strings = map(len, tensor.string_val)
-        size = max(8, tf.as_dtype(tensor.dtype).size, *strings)
-        if min(sizes, default=0) < 0 or count * size > MAX_BYTES:
+        # A TensorProto may leave out values at its end that repeat the last one, so the array may
+        # be larger than the message. Hence the limit is checked before the array is created.
+        lengths = map(len, tensor.string_val)
+        item_bytes = max(8, tf.as_dtype(tensor.dtype).size, *lengths)
+        if min(sizes, default=0) < 0 or count * item_bytes > MAX_BYTES:
             raise ValueError(f"a tensor of shape {sizes}")
         return tf.make_ndarray(tensor)
     except (TypeError, ValueError, OverflowError, KeyError) as error:

@@ -1,4 +1,4 @@
-"""The client against a server: its CSV is predict's, whatever the server does meanwhile."""
+"""The client's CSV equals that of predict, even if the server fails in between."""
 
 import contextlib
 import csv
@@ -27,8 +27,8 @@ from ast_net.serving import remote, transports
 _HAS_GRPC = importlib.util.find_spec("tensorflow_serving") is not None
 needs_grpc = pytest.mark.skipif(not _HAS_GRPC, reason="the extra `serving` is not installed")
 PROTOCOLS = ["rest", pytest.param("grpc", marks=needs_grpc)]
-# Frames that show the face; its state, and after a while its id, are kept while it is away.
-_SHOWN = [True] * 12 + [False] * 6 + [True] * 8
+# Which frames show the face. While it is away its states and its id are kept.
+_VISIBLE = [True] * 12 + [False] * 6 + [True] * 8
 
 
 def _free_port() -> int:
@@ -44,7 +44,7 @@ def _addresses(rest_port, grpc_port):
 
 @contextlib.contextmanager
 def _serving(model, rest_port=0, grpc_port=0):
-    """Serves a model in this process; gives what the client is told to reach it."""
+    """Serves a model in this process; yields the client's flags for each protocol."""
     rest = stand_in.start_rest(model, rest_port)
     grpc, grpc_port = stand_in.start_grpc(model, grpc_port) if _HAS_GRPC else (None, 0)
     try:
@@ -57,13 +57,13 @@ def _serving(model, rest_port=0, grpc_port=0):
 
 
 def _process(command, folder, rest_port, grpc_port):
-    """A server in a process of its own, not yet ready."""
-    places = [f"--model_base_path={folder}", f"--rest_api_port={rest_port}", f"--port={grpc_port}"]
-    return subprocess.Popen([*command, "--model_name=ast_net", *places], stderr=subprocess.DEVNULL)
+    """Starts a server in its own process, without waiting until it is ready."""
+    flags = [f"--model_base_path={folder}", f"--rest_api_port={rest_port}", f"--port={grpc_port}"]
+    return subprocess.Popen([*command, "--model_name=ast_net", *flags], stderr=subprocess.DEVNULL)
 
 
 class Model(stand_in.Model):
-    """Counts the steps; `before` and `after` are called with their number, and may raise."""
+    """Counts the steps; calls `before` and `after` with the count, and these may raise."""
 
     def predict(self, signature, inputs):
         if signature != "step_jpeg":
@@ -83,7 +83,7 @@ def loaded(exported):
 
 @pytest.fixture
 def model(loaded, monkeypatch):
-    """The model, its state as new; the client does not wait for long."""
+    """Returns the model with its counter reset; the client makes only short pauses."""
     loaded.steps, loaded.version = 0, 1
     loaded.before = loaded.after = lambda _: None
     monkeypatch.setattr(remote, "_FIRST_PAUSE", 0.01)
@@ -92,12 +92,12 @@ def model(loaded, monkeypatch):
 
 @pytest.fixture(scope="module", params=["stand-in", "tensorflow_model_server"])
 def addresses(request, loaded, exported):
-    """Of a server that stays up: the one of these tests, and TensorFlow's own where it is installed."""
+    """Yields the addresses of a server that stays up: server.py, and TensorFlow's if installed."""
     if request.param == "stand-in":
         loaded.before = loaded.after = lambda _: None
         loaded.steps, loaded.version = 0, 1
-        with _serving(loaded) as found:
-            yield found
+        with _serving(loaded) as flags:
+            yield flags
         return
     program = shutil.which(request.param)
     if program is None:
@@ -111,37 +111,37 @@ def addresses(request, loaded, exported):
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory, drifting_face):
-    """The same pictures at 25 and at 10 frames a second."""
-    folder, found = tmp_path_factory.mktemp("client"), {}
+    """Returns two videos of the same pictures, at 25 and at 10 frames/s, by their rates."""
+    folder, paths = tmp_path_factory.mktemp("client"), {}
     for rate in (25, 10):
-        found[rate] = folder / f"{rate}.mp4"
-        video_writer.write_video(found[rate], drifting_face(_SHOWN), rate)
-    return found
+        paths[rate] = folder / f"{rate}.mp4"
+        video_writer.write_video(paths[rate], drifting_face(_VISIBLE), rate)
+    return paths
 
 
 @pytest.fixture(scope="module")
 def expected(videos, small_model, detector):
-    """What predict writes of each video, in float32: rows."""
+    """Returns the rows that predict writes for each video, in float32, by the video's rate."""
     extractor = runtime.Extractor(512, "float32", lambda faces: small_model.cnn(faces).numpy())
-    parts = prediction_model.PredictionModel(detector, extractor, None, small_model.temporal)
-    predictor = pipeline.Pipeline(parts, config.Prediction())
-    found = {}
+    networks = prediction_model.PredictionModel(detector, extractor, None, small_model.temporal)
+    predictor = pipeline.Pipeline(networks, config.Prediction())
+    rows = {}
     for rate, path in videos.items():
         output = path.with_suffix(".csv")
         with frame_table.csv_writer(output, predictor.targets) as write:
             for frame in predictor.predict(video.Video(path).frames()):
                 write(frame)
-        found[rate] = _rows(output)
-    return found
+        rows[rate] = _rows(output)
+    return rows
 
 
 @pytest.fixture
 def client(videos, detector, tmp_path, monkeypatch):
-    """client(address, *flags, rate=25): calls the tool as a user does; gives the CSV's rows."""
+    """Calls the tool as a user does: client(address, *flags, rate=25) returns the CSV's rows."""
     monkeypatch.setattr(detection, "FaceDetector", lambda: detector)
 
     def call(address, *flags, rate=25):
-        output = tmp_path / "found.csv"
+        output = tmp_path / "client.csv"
         serving_client.main([str(videos[rate]), *address, "--output", str(output), *flags])
         return _rows(output)
 
@@ -153,24 +153,24 @@ def _rows(path):
         return list(csv.DictReader(file))
 
 
-def _check(found, expected, atol=1e-4):
-    assert [list(row) for row in found] == [list(row) for row in expected]
-    for name in found[0]:
-        column, right = [row[name] for row in found], [row[name] for row in expected]
+def _check(rows, expected_rows, atol=1e-4):
+    assert [list(row) for row in rows] == [list(row) for row in expected_rows]
+    for name in rows[0]:
+        column, expected = [row[name] for row in rows], [row[name] for row in expected_rows]
         if name in config.TARGETS:
-            assert [not value for value in column] == [not value for value in right]
-            numbers = [[float(v or "nan") for v in values] for values in (column, right)]
+            assert [not cell for cell in column] == [not cell for cell in expected]
+            numbers = [[float(cell or "nan") for cell in cells] for cells in (column, expected)]
             np.testing.assert_allclose(*numbers, rtol=0, atol=atol)
         else:
-            assert column == right
+            assert column == expected
 
 
 @pytest.mark.parametrize(("protocol", "rate"), [("rest", 25), ("rest", 10)])
-def test_the_csv_is_that_of_predict(addresses, client, expected, protocol, rate):
+def test_the_csv_equals_that_of_predict(addresses, client, expected, protocol, rate):
     _check(client(addresses[protocol], rate=rate), expected[rate])
     rows = expected[rate]
-    assert [row["valid"] for row in rows] == [str(int(shown)) for shown in _SHOWN]
-    # The state matters: a face that hardly moves is predicted otherwise one time step later.
+    assert [row["valid"] for row in rows] == [str(int(visible)) for visible in _VISIBLE]
+    # The states matter: a face that hardly moves has another prediction one time step later.
     later = rate * 10 // 25
     assert abs(float(rows[0]["valence"]) - float(rows[later]["valence"])) > 0.005
 
@@ -178,22 +178,22 @@ def test_the_csv_is_that_of_predict(addresses, client, expected, protocol, rate)
 @needs_grpc
 def test_grpc_and_jpeg(addresses, client, expected):
     _check(client(addresses["grpc"]), expected[25])
-    found = client(addresses["grpc"], "--jpeg_quality", "95")
-    _check(found, expected[25], 0.02)
-    assert found != expected[25]
+    rows = client(addresses["grpc"], "--jpeg_quality", "95")
+    _check(rows, expected[25], 0.02)
+    assert rows != expected[25]
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_answers_that_are_lost_cost_no_frame_and_double_none(model, client, expected, protocol):
+def test_no_frame_is_lost_or_counted_twice_if_answers_get_lost(model, client, expected, protocol):
     def busy(number):
         if number % 3 == 1:
             raise stand_in.Refused("UNAVAILABLE", "a version is being loaded")
 
     def lost(number):
-        """Computed, and gone: REST's connection breaks off, gRPC says it is unavailable."""
+        """Computed, but the answer is lost: the connection of REST breaks, gRPC is unavailable."""
         if number % 3 == 2:
-            gone = stand_in.Refused("UNAVAILABLE", "gone")
-            raise gone if protocol == "grpc" else ConnectionAbortedError
+            unavailable = stand_in.Refused("UNAVAILABLE", "the answer is lost")
+            raise unavailable if protocol == "grpc" else ConnectionAbortedError
 
     model.before, model.after = busy, lost
     with _serving(model) as addresses:
@@ -202,37 +202,37 @@ def test_answers_that_are_lost_cost_no_frame_and_double_none(model, client, expe
 
 
 @needs_grpc
-def test_a_grpc_server_that_stops_and_comes_again(model, client, expected):
+def test_a_grpc_server_that_stops_and_restarts(model, client, expected):
     ports = _free_port(), _free_port()
-    stopped, again = threading.Event(), threading.Event()
+    stopped, restarted = threading.Event(), threading.Event()
     with contextlib.ExitStack() as first, contextlib.ExitStack() as second:
         addresses = first.enter_context(_serving(model, *ports))
 
         def stop(number):
             if number == 2:
                 threading.Thread(target=restart).start()
-                # Its answer has nowhere to go any more.
+                # After this the answer cannot be sent any more.
                 assert stopped.wait(20)
 
         def restart():
             first.close()
             stopped.set()
             second.enter_context(_serving(model, *ports))
-            again.set()
+            restarted.set()
 
         model.before = stop
         _check(client(addresses["grpc"]), expected[25])
-        assert again.wait(20)
+        assert restarted.wait(20)
     assert model.steps == 4
 
 
-def test_a_server_that_is_killed_and_started_again(exported, client, expected, monkeypatch):
+def test_a_server_that_is_killed_and_restarted(exported, client, expected, monkeypatch):
     program = shutil.which("tensorflow_model_server")
     command = [program] if program else [sys.executable, stand_in.__file__]
     ports = _free_port(), _free_port() if _HAS_GRPC else 0
     address = _addresses(*ports)["grpc" if _HAS_GRPC else "rest"]
-    kind = transports.Grpc if _HAS_GRPC else transports.Rest
-    processes, predict = [], kind.predict
+    transport = transports.Grpc if _HAS_GRPC else transports.Rest
+    processes, predict = [], transport.predict
 
     def start():
         processes.append(_process(command, exported.parent, *ports))
@@ -246,7 +246,7 @@ def test_a_server_that_is_killed_and_started_again(exported, client, expected, m
         return predict(self, signature, *arguments)
 
     kill_at_third.calls = 0
-    monkeypatch.setattr(kind, "predict", kill_at_third)
+    monkeypatch.setattr(transport, "predict", kill_at_third)
     start()
     try:
         _check(client(address, "--patience", "120"), expected[25])
@@ -259,8 +259,8 @@ def test_a_server_that_is_killed_and_started_again(exported, client, expected, m
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("listens", [False, True])
-def test_a_server_that_is_away(client, tmp_path, protocol, listens):
-    """Nobody is there, or somebody who never answers."""
+def test_no_server_at_the_address(client, tmp_path, protocol, listens):
+    """Nothing listens there, or something that never answers."""
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         if listens:
@@ -271,7 +271,7 @@ def test_a_server_that_is_away(client, tmp_path, protocol, listens):
             SystemExit, match=r"no answer in .* s and \d+ attempts.*`patience=SECONDS`"
         ):
             client(_addresses(port, port)[protocol], "--patience=0.6", "--timeout=0.4")
-        # Pauses are random; none is given up before this.
+        # Pauses are random, but the client never gives up before 0.2 s.
         assert 0.2 < time.monotonic() - start < 8
     assert not list(tmp_path.iterdir())
 
@@ -279,20 +279,20 @@ def test_a_server_that_is_away(client, tmp_path, protocol, listens):
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_another_model_and_another_version(addresses, client, tmp_path, protocol):
     flag, address = addresses[protocol]
-    for name, other, version in [("no_net", "no_net", None), ("ast_net, 7", "ast_net", 7)]:
+    for message, name, version in [("no_net", "no_net", None), ("ast_net, 7", "ast_net", 7)]:
         if protocol == "rest":
-            place = address.replace("ast_net", other) + (f"/versions/{version}" if version else "")
-            given = [flag, place]
+            suffix = f"/versions/{version}" if version else ""
+            flags = [flag, address.replace("ast_net", name) + suffix]
         else:
-            given = [flag, address, "--model_name", other]
-            given += ["--model_version", str(version)] if version else []
-        with pytest.raises(SystemExit, match=rf"no such model or version \(.*{name}"):
-            client(given)
+            flags = [flag, address, "--model_name", name]
+            flags += ["--model_version", str(version)] if version else []
+        with pytest.raises(SystemExit, match=rf"no such model or version \(.*{message}"):
+            client(flags)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_version_that_is_replaced_is_not_followed(model, client, tmp_path, protocol):
+def test_the_client_stays_with_the_version_it_started_with(model, client, tmp_path, protocol):
     def replace(number):
         model.version = 1 + (number > 1)
 
@@ -306,7 +306,7 @@ def test_a_version_that_is_replaced_is_not_followed(model, client, tmp_path, pro
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_model_without_its_cnn(model, client, monkeypatch, protocol):
+def test_a_model_without_its_cnn_is_refused(model, client, monkeypatch, protocol):
     monkeypatch.delitem(model.signatures, "step_jpeg")
     with (
         _serving(model) as addresses,
@@ -316,9 +316,9 @@ def test_a_model_without_its_cnn(model, client, monkeypatch, protocol):
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_what_the_server_refuses_is_said_at_once(addresses, protocol):
-    kind = transports.Rest if protocol == "rest" else transports.Grpc
-    server = remote.Server(kind(addresses[protocol][1]))
+def test_a_refused_request_is_reported_without_a_retry(addresses, protocol):
+    transport = transports.Rest if protocol == "rest" else transports.Grpc
+    server = remote.Server(transport(addresses[protocol][1]))
     start = time.monotonic()
     with pytest.raises(
         errors.InputError, match="refuses the request: .*expected valence or arousal"
@@ -331,7 +331,7 @@ def test_what_the_server_refuses_is_said_at_once(addresses, protocol):
 @pytest.mark.parametrize(
     "answer", [(200, b"<html>"), (200, b'{"a": 1}'), (200, b"[]"), (404, b"-")]
 )
-def test_something_else_at_the_address(client, answer):
+def test_another_kind_of_server_at_the_address(client, answer):
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             self.send_response(answer[0])
@@ -348,12 +348,12 @@ def test_something_else_at_the_address(client, answer):
         other.shutdown()
 
 
-def test_an_address_that_is_none(client):
+def test_a_malformed_address_is_refused(client):
     with pytest.raises(SystemExit, match="localhost:8501/v1/models/ast_net"):
         client(["--rest", "localhost:8501"])
 
 
-def test_flags_that_cannot_be_are_refused_before_anything_is_sent(client, tmp_path, capsys):
+def test_invalid_flags_are_refused_before_anything_is_sent(client, tmp_path, capsys):
     address = ["--rest", "http://127.0.0.1:1/v1/models/ast_net"]
     for flags in (["--timeout", "0"], ["--output", str(tmp_path)], ["--max_faces", "two"]):
         with pytest.raises(SystemExit):
@@ -364,14 +364,14 @@ def test_flags_that_cannot_be_are_refused_before_anything_is_sent(client, tmp_pa
 def test_an_output_that_cannot_be_written(addresses, client, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(SystemExit, match=r"error: .*file.*(Not a directory|File exists)"):
-        client(addresses["rest"], "--output", str(tmp_path / "file" / "found.csv"))
+        client(addresses["rest"], "--output", str(tmp_path / "file" / "client.csv"))
 
 
 def test_malformed_requests_are_answered_with_errors(addresses):
     rest = addresses["rest"][1].split("/")[2]
     grpc = addresses["grpc"][1] if _HAS_GRPC else None
     signatures = malformed.signatures_of(rest)
-    request = malformed.Request("", "step", malformed.good(signatures, "step"))
+    request = malformed.Request("", "step", malformed.valid_inputs(signatures, "step"))
     before = malformed.send_rest(rest, "/v1/models/ast_net:predict", malformed.as_json(request))
     answers = malformed.send(rest, grpc, 100)
     succeeded = [key for key in answers if key[2] in ("OK", "200")]

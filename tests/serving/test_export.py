@@ -1,4 +1,4 @@
-"""The verb, with the weights that come with the package."""
+"""The command export, with the weights that come with the package."""
 
 import calls
 import numpy as np
@@ -8,27 +8,28 @@ from ast_net.temporal import temporal_model
 
 
 def call(*flags: str) -> tuple[int | str, str]:
-    """What the verb ended with, and what it printed."""
-    return calls.call("export", *flags)
+    """Calls export; returns its exit code or final message, and all that it showed."""
+    done = calls.call("export", *flags)
+    return done.ended, done.printed + done.said
 
 
-def test_it_needs_nothing_but_the_package(tmp_path, monkeypatch, features):
+def test_it_works_without_any_run(tmp_path, monkeypatch, features):
     monkeypatch.chdir(tmp_path)
     code, printed = call("--nocnn")
     assert not code
     assert (
         "serving_default: features float32[?, ?, 512] -> valence float32[?, ?], arousal" in printed
     )
-    assert printed.endswith("MB: see models/ast_net/1\n")
+    assert printed.endswith("wrote models/ast_net/1\n")
     served = tf.saved_model.load("models/ast_net/1").signatures["serving_default"]
-    found = served(features=tf.constant(features))["arousal"]
+    arousal = served(features=tf.constant(features))["arousal"]
     expected = temporal_model.load().network(features)[..., 1]
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(arousal, expected, rtol=0, atol=1e-5)
     code, _ = call("--nocnn")
     assert "models/ast_net/1: this version exists" in code and "models/ast_net/2" in code
 
 
-def test_what_is_wrong_is_said_before_anything_is_made(tmp_path, monkeypatch):
+def test_errors_are_reported_before_anything_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "found 'ast_net'" in call("--export_dir=models/ast_net")[0]
     assert "no such model; train first" in call("--workdir=none", "--model=last")[0]

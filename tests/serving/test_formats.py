@@ -1,4 +1,4 @@
-"""What other runtimes make of the exported files. Skipped where a runtime is not installed."""
+"""The exported files in other runtimes; skipped if a runtime is not installed."""
 
 import importlib
 import sys
@@ -17,10 +17,10 @@ def _onnx(path):
 
 
 def _openvino(path):
-    # Where the processor has bfloat16, OpenVINO would compute in it.
-    precise = {"INFERENCE_PRECISION_HINT": "f32"}
+    # On processors with bfloat16, OpenVINO would compute in it by default.
+    float32 = {"INFERENCE_PRECISION_HINT": "f32"}
     core = importlib.import_module("openvino").Core()
-    compiled = core.compile_model(f"{path}.xml", "CPU", precise)
+    compiled = core.compile_model(f"{path}.xml", "CPU", float32)
 
     def call(**inputs):
         return {output.any_name: value for output, value in compiled(inputs).items()}
@@ -35,7 +35,7 @@ def _litert(path):
     return interpreter.get_signature_runner()
 
 
-# Packages, how a file is loaded, and the largest difference.
+# For each runtime its packages, the function that loads a file, and the tolerance.
 RUNTIMES = {
     "onnx": (("onnx", "tf2onnx", "onnxruntime"), _onnx, 1e-5),
     "openvino": (("openvino",), _openvino, 1e-5),
@@ -45,7 +45,7 @@ RUNTIMES = {
 
 @pytest.fixture(scope="module", params=RUNTIMES)
 def runtime(request, make_run, tmp_path_factory):
-    """A folder of exported files, how to load one, the tolerance, and whether N is fixed."""
+    """Returns a folder of exported files, the loader, the tolerance, and whether N is fixed."""
     packages, load, tolerance = RUNTIMES[request.param]
     for package in packages:
         pytest.importorskip(package, reason=f"needs the extra {request.param} of setup.cfg")
@@ -59,21 +59,22 @@ def runtime(request, make_run, tmp_path_factory):
     return folder / "1", load, tolerance, request.param == "litert"
 
 
-def _close(found, expected, tolerance):
+def _assert_close(outputs, expected, tolerance):
     for target, column in zip(("valence", "arousal"), np.moveaxis(expected, -1, 0), strict=True):
-        np.testing.assert_allclose(found[target], column, rtol=0, atol=tolerance)
+        np.testing.assert_allclose(outputs[target], column, rtol=0, atol=tolerance)
 
 
 def test_clips(runtime, small_model, features):
-    # networks has the same weights, and computes in float32.
+    # small_model has the same weights, and computes in float32.
     folder, load, tolerance, fixed = runtime
     call = load(folder / "temporal")
-    _close(call(features=features), small_model.temporal.network(features).numpy(), tolerance)
+    expected = small_model.temporal.network(features).numpy()
+    _assert_close(call(features=features), expected, tolerance)
     other = features[:1] if fixed else np.repeat(features, 3, axis=0)[:, :4]
-    _close(call(features=other), small_model.temporal.network(other).numpy(), tolerance)
+    _assert_close(call(features=other), small_model.temporal.network(other).numpy(), tolerance)
 
 
-def test_step_by_step_is_the_whole_sequence(runtime, small_model, features):
+def test_single_steps_equal_the_whole_sequence(runtime, small_model, features):
     folder, load, tolerance, _ = runtime
     call = load(folder / "step")
     sizes = {"lstm_1_h": 6, "lstm_1_c": 6, "lstm_2_h": 5, "lstm_2_c": 5}
@@ -90,7 +91,7 @@ def test_step_by_step_is_the_whole_sequence(runtime, small_model, features):
 def test_the_cnn(runtime, small_model, faces):
     folder, load, tolerance, _ = runtime
     call = load(folder / "cnn")
-    # LiteRT's runner gives out its own memory.
+    # LiteRT's runner returns views of its own memory, which the next call overwrites.
     answer = {name: np.array(value) for name, value in call(faces=faces[1]).items()}
     fc6 = small_model.cnn(faces[1]).numpy()
     np.testing.assert_allclose(answer["fc6"], fc6, rtol=tolerance, atol=tolerance * fc6.max())
@@ -100,7 +101,7 @@ def test_the_cnn(runtime, small_model, faces):
     assert call(faces=faces[1, :1])["fc6"].shape == (1, 512)
 
 
-def test_papers_lie_beside_them(runtime):
+def test_the_documents_are_beside_the_networks(runtime):
     names = {path.name for path in runtime[0].iterdir()}
     assert names > {"model.json", "run.flags", "MODEL_CARD.md"}
     assert {name.partition(".")[0] for name in names} >= {"temporal", "step", "cnn"}
@@ -113,7 +114,7 @@ def test_a_missing_package_is_named(monkeypatch, tmp_path):
     assert not (tmp_path / "1").exists()
 
 
-def test_another_precision_is_refused(tmp_path):
+def test_a_precision_that_the_format_lacks_is_refused(tmp_path):
     with pytest.raises(errors.InputError, match="found `precision=bfloat16`"):
         exporting.export(
             config.Export(export_dir=str(tmp_path / "1"), format="litert", precision="bfloat16")
@@ -122,14 +123,14 @@ def test_another_precision_is_refused(tmp_path):
         exporting.export(config.Export(export_dir=str(tmp_path / "1"), precision="int8"))
 
 
-def test_the_graphs_that_are_converted_equal_the_network(small_model, features):
-    # Without any runtime: for a free number of frames, and for a fixed one without a loop.
+def test_the_graphs_before_conversion_equal_the_network(small_model, features):
+    # Needs no other runtime; with any number of frames, and with a fixed number and no loop.
     expected = small_model.temporal.network(features).numpy()
     for frames in (None, features.shape[1]):
         clips = temporal_graphs.clips(small_model.temporal, frames)
-        _close(clips({"features": features}), expected, 1e-5)
+        _assert_close(clips({"features": features}), expected, 1e-5)
     states = {
         f"lstm_{k}_{part}": np.zeros((2, size)) for k, size in ((1, 6), (2, 5)) for part in "hc"
     }
     step = temporal_graphs.step(small_model.temporal)
-    _close(step({"features": features[:, 0], **states}), expected[:, 0], 1e-5)
+    _assert_close(step({"features": features[:, 0], **states}), expected[:, 0], 1e-5)

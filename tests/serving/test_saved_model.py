@@ -1,4 +1,4 @@
-"""The SavedModel against the networks it was made of, in a process that has TensorFlow alone."""
+"""The SavedModel against its networks, in a process that has only TensorFlow."""
 
 import functools
 import json
@@ -17,21 +17,21 @@ from ast_net import config, errors, shipped
 from ast_net.cnn import expression_head, runtime
 from ast_net.serving import exporting, served_model
 
-# Loads the model where ast_net cannot be imported, calls each function, and once a frame `step`, its state
-# going through JSON. At last it calls TensorFlow's own tool.
-_STRANGER = """
+# Loads the model where ast_net and Keras cannot be imported, and calls each function. `step` is
+# called for each frame, with its states passed through JSON. At the end saved_model_cli is called.
+_TENSORFLOW_ONLY = """
 import json, sys
 sys.modules["ast_net"] = sys.modules["keras"] = None
 import numpy as np
 import tensorflow as tf
-model, given, found = sys.argv[1:]
+model, inputs_path, outputs_path = sys.argv[1:]
 loaded = tf.saved_model.load(model)
-given, outputs = dict(np.load(given)), {}
+arrays, outputs = dict(np.load(inputs_path)), {}
 for name, inputs in {
-    "serving_default": {"features": given["features"]},
-    "faces": {"faces": given["faces"]},
-    "jpeg": {"jpeg": given["jpegs"].astype(object)},
-    "emotion": {"faces": given["faces"][0]},
+    "serving_default": {"features": arrays["features"]},
+    "faces": {"faces": arrays["faces"]},
+    "jpeg": {"jpeg": arrays["jpegs"].astype(object)},
+    "emotion": {"faces": arrays["faces"][0]},
 }.items():
     tensors = {key: tf.constant(value) for key, value in inputs.items()}
     for output, value in loaded.signatures[name](**tensors).items():
@@ -41,16 +41,16 @@ step = loaded.signatures["step"]
 specs = step.structured_input_signature[1]
 states = {n: np.zeros((2, s.shape[1])).tolist() for n, s in specs.items() if n != "features"}
 predictions = []
-for frame in range(given["features"].shape[1]):
+for frame in range(arrays["features"].shape[1]):
     states = json.loads(json.dumps(states))
     tensors = {name: tf.constant(value, tf.float32) for name, value in states.items()}
-    answer = step(features=tf.constant(given["features"][:, frame]), **tensors)
+    answer = step(features=tf.constant(arrays["features"][:, frame]), **tensors)
     states = {name: answer[name].numpy().tolist() for name in states}
     predictions.append([answer["valence"].numpy(), answer["arousal"].numpy()])
 outputs["step"] = np.stack(predictions)
 outputs["names"] = sorted(loaded.signatures)
-np.savez(found, **outputs)
-np.save("clips.npy", given["features"])
+np.savez(outputs_path, **outputs)
+np.save("clips.npy", arrays["features"])
 from tensorflow.python.tools import saved_model_cli
 tool = ["saved_model_cli", "run", "--dir", model, "--tag_set", "serve", "--outdir", "."]
 sys.argv = [*tool, "--signature_def", "serving_default", "--inputs", "features=clips.npy"]
@@ -60,13 +60,14 @@ saved_model_cli.main()
 
 @pytest.fixture(scope="module")
 def answers(exported, features, faces, jpegs, tmp_path_factory):
-    """What the stranger got."""
-    folder = tmp_path_factory.mktemp("stranger")
-    np.savez(folder / "given.npz", features=features, faces=faces, jpegs=jpegs.astype(bytes))
-    places = [str(exported), str(folder / "given.npz"), str(folder / "found.npz")]
-    subprocess.run([sys.executable, "-I", "-c", _STRANGER, *places], check=True, cwd=folder)
+    """Returns the outputs that the process without ast_net computed, by signature/output."""
+    folder = tmp_path_factory.mktemp("tensorflow_only")
+    inputs, outputs = folder / "inputs.npz", folder / "outputs.npz"
+    np.savez(inputs, features=features, faces=faces, jpegs=jpegs.astype(bytes))
+    paths = [str(exported), str(inputs), str(outputs)]
+    subprocess.run([sys.executable, "-I", "-c", _TENSORFLOW_ONLY, *paths], check=True, cwd=folder)
     by_tool = {f"tool/{name}": np.load(folder / f"{name}.npy") for name in ("valence", "arousal")}
-    return {**np.load(folder / "found.npz"), **by_tool}
+    return {**np.load(outputs), **by_tool}
 
 
 @functools.cache
@@ -74,50 +75,50 @@ def _extractor(precision):
     return runtime.load("compact", None, config.Runtime("tensorflow", precision), "")
 
 
-def _of_faces(faces, precision="float32"):
-    """As training and prediction do it: features are extracted, kept as float16, and predicted."""
+def _features_of(faces, precision="float32"):
+    """Computes features as training and prediction do, rounded to float16."""
     rows = [(face, face.any()) for face in faces.reshape(-1, 224, 224, 3)]
     fc6 = np.stack(list(runtime.extract(_extractor(precision), rows)))
     return fc6.astype(np.float32).reshape(*faces.shape[:2], -1)
 
 
-def _close(answers, name, expected):
+def _assert_close(answers, name, expected):
     for target, column in zip(("valence", "arousal"), np.moveaxis(expected, -1, 0), strict=True):
         np.testing.assert_allclose(answers[f"{name}/{target}"], column, rtol=0, atol=1e-5)
 
 
-def test_it_has_the_signatures_of_the_readme(answers):
+def test_it_has_the_documented_signatures(answers):
     names = ["emotion", "faces", "jpeg", "serving_default", "step", "step_jpeg", "timing"]
     assert answers["names"].tolist() == names
 
 
 def test_clips_are_predicted_as_by_the_network(answers, small_model, features):
-    _close(answers, "serving_default", small_model.temporal.network(features).numpy())
+    _assert_close(answers, "serving_default", small_model.temporal.network(features).numpy())
 
 
-def test_step_by_step_is_the_whole_sequence(answers, small_model, features):
-    # Frame, target, row.
-    found = answers["step"].transpose(2, 0, 1)
-    np.testing.assert_allclose(found, small_model.temporal.network(features), rtol=0, atol=1e-5)
+def test_single_steps_equal_the_whole_sequence(answers, small_model, features):
+    # [frame, target, row] -> [row, frame, target]
+    stepped = answers["step"].transpose(2, 0, 1)
+    np.testing.assert_allclose(stepped, small_model.temporal.network(features), rtol=0, atol=1e-5)
 
 
 def test_faces_are_predicted_as_by_both_networks(answers, small_model, faces):
-    _close(answers, "faces", small_model.temporal.network(_of_faces(faces)).numpy())
+    _assert_close(answers, "faces", small_model.temporal.network(_features_of(faces)).numpy())
 
 
 def test_encoded_faces_are_predicted_as_decoded_ones(answers, small_model, jpegs):
     decoded = np.zeros((6, 224, 224, 3), np.uint8)
-    for place, data in enumerate(jpegs.flat):
+    for index, data in enumerate(jpegs.flat):
         if data:
-            decoded[place] = cv2.imdecode(np.frombuffer(data, np.uint8), 1)[..., ::-1]
-    features = _of_faces(decoded.reshape(2, 3, 224, 224, 3))
-    _close(answers, "jpeg", small_model.temporal.network(features).numpy())
+            decoded[index] = cv2.imdecode(np.frombuffer(data, np.uint8), 1)[..., ::-1]
+    features = _features_of(decoded.reshape(2, 3, 224, 224, 3))
+    _assert_close(answers, "jpeg", small_model.temporal.network(features).numpy())
 
 
-def test_posteriors_are_the_heads(answers, small_model, faces):
-    logits = small_model.head(_of_faces(faces[:1])[0]).numpy()
+def test_posteriors_are_those_of_the_head(answers, small_model, faces):
+    logits = small_model.head(_features_of(faces[:1])[0]).numpy()
     expected = scipy.special.softmax(logits, axis=1)
-    # A black picture is no face.
+    # A black picture has no face, and posteriors of 0.
     expected[1] = 0
     np.testing.assert_allclose(answers["emotion/posteriors"], expected, rtol=0, atol=1e-5)
     assert (
@@ -126,7 +127,7 @@ def test_posteriors_are_the_heads(answers, small_model, faces):
     )
 
 
-def test_the_operations_are_tensorflows_and_run_on_any_machine(exported):
+def test_all_operations_are_tensorflows_own_and_run_without_a_gpu(exported):
     message = saved_model_pb2.SavedModel.FromString((exported / "saved_model.pb").read_bytes())
     graph = message.meta_graphs[0].graph_def
     bodies = (function.node_def for function in graph.library.function)
@@ -136,26 +137,26 @@ def test_the_operations_are_tensorflows_and_run_on_any_machine(exported):
     assert not [node.device for node in nodes if "GPU" in node.device]
 
 
-def test_papers_lie_beside_it(exported):
+def test_the_documents_are_among_the_assets(exported):
     assets = exported / "assets"
     spec = json.loads((assets / "model.json").read_text())
     assert (spec["time_step"], spec["reaction_delay"]) == (0.4, [2.0, 1.5])
     assert (assets / "run.flags").read_text() == "--dataset=demo\n"
     card = (assets / "MODEL_CARD.md").read_text()
-    assert "clips of 7 frames, 0.4 s from one to" in card
+    assert "clips of\n7 frames, 0.4 s apart" in card
     assert "What they must not be used for" in card
 
 
-def test_tensorflows_own_tool_runs_it(answers, small_model, features):
-    _close(answers, "tool", small_model.temporal.network(features).numpy())
+def test_saved_model_cli_runs_it(answers, small_model, features):
+    _assert_close(answers, "tool", small_model.temporal.network(features).numpy())
 
 
-def test_a_session_refuses_what_is_malformed(exported, features, tmp_path):
-    # Servers run it in a session, and not as tf.saved_model.load does.
-    given = {"features": features * np.nan}
+def test_a_session_refuses_malformed_input(exported, features, tmp_path):
+    # Servers run the model in a session, not by tf.saved_model.load.
+    inputs = {"features": features * np.nan}
     with pytest.raises(tf.errors.InvalidArgumentError, match="no NaN"):
         saved_model_cli.run_saved_model_with_feed_dict(
-            str(exported), "serve", "serving_default", given, str(tmp_path), False
+            str(exported), "serve", "serving_default", inputs, str(tmp_path), False
         )
 
 
@@ -164,12 +165,10 @@ def test_a_single_target_without_the_cnn(make_run, features, tmp_path):
     exporting.export(config.Export(export_dir=str(tmp_path / "7"), workdir=str(run), cnn=False))
     loaded = tf.saved_model.load(str(tmp_path / "7")).signatures
     assert sorted(loaded) == ["serving_default", "step", "timing"]
-    (found,) = loaded["serving_default"](features=tf.constant(features)).items()
-    expected = served_model.load(config.Export(workdir=str(run), cnn=False)).temporal.network(
-        features
-    )[..., 0]
-    assert found[0] == "arousal"
-    np.testing.assert_allclose(found[1], expected, rtol=0, atol=1e-5)
+    ((name, values),) = loaded["serving_default"](features=tf.constant(features)).items()
+    temporal = served_model.load(config.Export(workdir=str(run), cnn=False)).temporal
+    assert name == "arousal"
+    np.testing.assert_allclose(values, temporal.network(features)[..., 0], rtol=0, atol=1e-5)
 
 
 def test_a_run_in_mixed_precision_and_the_cnn_in_bfloat16(
@@ -180,29 +179,29 @@ def test_a_run_in_mixed_precision_and_the_cnn_in_bfloat16(
         config.Export(export_dir=str(tmp_path / "7"), workdir=str(run), precision="bfloat16")
     )
     loaded = tf.saved_model.load(str(tmp_path / "7")).signatures
-    # The temporal model is in float32; small_model has the same weights.
-    found = loaded["serving_default"](features=tf.constant(features))["valence"]
+    # The exported temporal model is in float32; small_model has the same weights.
+    valence = loaded["serving_default"](features=tf.constant(features))["valence"]
     expected = small_model.temporal.network(features)[..., 0]
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
-    found = loaded["emotion"](faces=tf.constant(faces[1]))["posteriors"].numpy()
-    for precision, least, most in (("bfloat16", 0, 1e-5), ("float32", 1e-5, 0.02)):
-        logits = small_model.head(_of_faces(faces[1:], precision)[0]).numpy()
-        difference = np.abs(found - scipy.special.softmax(logits, axis=1)).max()
-        assert least <= difference < most
+    np.testing.assert_allclose(valence, expected, rtol=0, atol=1e-5)
+    posteriors = loaded["emotion"](faces=tf.constant(faces[1]))["posteriors"].numpy()
+    for precision, lower, upper in (("bfloat16", 0, 1e-5), ("float32", 1e-5, 0.02)):
+        logits = small_model.head(_features_of(faces[1:], precision)[0]).numpy()
+        difference = np.abs(posteriors - scipy.special.softmax(logits, axis=1)).max()
+        assert lower <= difference < upper
 
 
-def test_weights_without_a_head_have_no_expressions(run, tmp_path, capsys):
+def test_without_a_head_no_expressions_are_exported(run, tmp_path, caplog):
     (tmp_path / "own.weights.h5").write_bytes(shipped.COMPACT.read_bytes())
     loaded = served_model.load(
         config.Export(workdir=str(run), backbone_weights=str(tmp_path / "own.weights.h5"))
     )
     assert loaded.cnn is not None and loaded.head is None
-    assert "head.weights.h5: no such file, so no expressions" in capsys.readouterr().out
+    assert "expressions are not exported" in caplog.text
 
 
 def test_weights_of_another_cnn_are_refused(run, tmp_path):
     (tmp_path / "other.weights.h5").write_bytes(b"other")
-    with pytest.raises(errors.InputError, match="trained on features of other weights"):
+    with pytest.raises(errors.InputError, match="trained with other weights"):
         served_model.load(
             config.Export(workdir=str(run), backbone_weights=str(tmp_path / "other.weights.h5"))
         )

@@ -1,4 +1,4 @@
-"""What the exported functions refuse, as a server runs them: in a session that does not look at shapes."""
+"""Which requests the exported functions refuse, in a session that does not check shapes itself."""
 
 import cv2
 import numpy as np
@@ -7,7 +7,7 @@ import tensorflow as tf
 
 
 class Session:
-    """Answers requests as TensorFlow Serving's session does; Python's own would look at shapes first."""
+    """Answers requests like TensorFlow Serving's session; Session.run would check shapes first."""
 
     def __init__(self, folder):
         self._graph = tf.Graph()
@@ -18,13 +18,13 @@ class Session:
         self._session._extend_graph()
 
     def __call__(self, signature, inputs):
-        known = self._signatures[signature]
-        fed = {self._place(known.inputs[k].name): np.asarray(v) for k, v in inputs.items()}
-        wanted = [self._place(tensor.name) for tensor in known.outputs.values()]
-        found = self._session._call_tf_sessionrun(None, fed, wanted, [], None)
-        return dict(zip(known.outputs, found, strict=True))
+        definition = self._signatures[signature]
+        feeds = {self._tensor(definition.inputs[k].name): np.asarray(v) for k, v in inputs.items()}
+        fetches = [self._tensor(tensor.name) for tensor in definition.outputs.values()]
+        outputs = self._session._call_tf_sessionrun(None, feeds, fetches, [], None)
+        return dict(zip(definition.outputs, outputs, strict=True))
 
-    def _place(self, name):
+    def _tensor(self, name):
         return self._graph.get_tensor_by_name(name)._as_tf_output()
 
 
@@ -52,14 +52,14 @@ def strings(*values):
 
 def states(**changed):
     sizes = {"lstm_1_h": 6, "lstm_1_c": 6, "lstm_2_h": 5, "lstm_2_c": 5}
-    made = {name: np.zeros((2, size), np.float32) for name, size in sizes.items()}
-    return {"features": floats(2, 512), **made, **changed}
+    zeros = {name: np.zeros((2, size), np.float32) for name, size in sizes.items()}
+    return {"features": floats(2, 512), **zeros, **changed}
 
 
 def step_jpeg(jpeg, **changed):
-    given = states(**changed)
-    del given["features"]
-    return {"jpeg": jpeg, **given}
+    inputs = states(**changed)
+    del inputs["features"]
+    return {"jpeg": jpeg, **inputs}
 
 
 JPEG, PNG = picture(".jpg"), picture(".png")
@@ -163,43 +163,43 @@ def test_malformed_requests_are_refused(session, signature, inputs, message):
         session(signature, inputs)
 
 
-def test_it_goes_on_after_them(session, small_model, features):
+def test_it_still_works_after_malformed_requests(session, small_model, features):
     answer = session("serving_default", {"features": features})
     expected = small_model.temporal.network(features).numpy()
     np.testing.assert_allclose(answer["valence"], expected[..., 0], rtol=0, atol=1e-5)
 
 
-def test_a_grey_picture_is_taken_for_one_in_colour(session):
+def test_a_grey_picture_is_converted_to_rgb(session):
     grey = picture(".jpg", channels=1)
     decoded = cv2.imdecode(np.frombuffer(grey, np.uint8), cv2.IMREAD_COLOR)
-    of_string = session("jpeg", {"jpeg": strings(grey)})
-    of_pixels = session("faces", {"faces": decoded[np.newaxis, np.newaxis]})
-    np.testing.assert_allclose(of_string["valence"], of_pixels["valence"], rtol=0, atol=1e-6)
+    from_jpeg = session("jpeg", {"jpeg": strings(grey)})
+    from_pixels = session("faces", {"faces": decoded[np.newaxis, np.newaxis]})
+    np.testing.assert_allclose(from_jpeg["valence"], from_pixels["valence"], rtol=0, atol=1e-6)
 
 
-def test_the_times_are_those_of_the_model(session):
-    found = session("timing", {"target": strings(b"arousal", b"valence", b"arousal")[0]})
-    assert {name: values.tolist() for name, values in found.items()} == {
+def test_timing_returns_the_times_of_the_model(session):
+    timing = session("timing", {"target": strings(b"arousal", b"valence", b"arousal")[0]})
+    assert {name: values.tolist() for name, values in timing.items()} == {
         "time_step": [0.4, 0.4, 0.4],
         "reaction_delay": [1.5, 2.0, 1.5],
     }
 
 
-def test_a_step_of_pictures_is_one_of_their_features(session, small_model, faces):
-    """PNG, an empty string, and states that are not zeros."""
+def test_step_jpeg_equals_step_with_features(session, small_model, faces):
+    """With a PNG picture, an empty string, and states that are not zeros."""
     face = small_model.cnn(faces[1, :1]).numpy().astype(np.float16).astype(np.float32)
     rows = np.concatenate([face, np.zeros_like(face)])
-    given = states(features=rows, lstm_1_h=floats(2, 6), lstm_2_c=floats(2, 5))
-    expected = session("step", given)
+    inputs = states(features=rows, lstm_1_h=floats(2, 6), lstm_2_c=floats(2, 5))
+    expected = session("step", inputs)
     png = cv2.imencode(".png", faces[1, 0][..., ::-1])[1].tobytes()
-    del given["features"]
-    found = session("step_jpeg", {"jpeg": strings(png, b"")[0], **given})
-    assert set(found) == set(expected)
+    del inputs["features"]
+    answer = session("step_jpeg", {"jpeg": strings(png, b"")[0], **inputs})
+    assert set(answer) == set(expected)
     for name, value in expected.items():
-        np.testing.assert_allclose(found[name], value, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(answer[name], value, rtol=0, atol=1e-5)
 
 
-def test_frames_without_a_face_alone(session):
+def test_requests_without_any_face(session):
     answers = [
         session("serving_default", {"features": floats(1, 2, 512) * 0}),
         session("faces", {"faces": pixels(1, 2, 224, 224, 3) * 0}),
@@ -209,8 +209,8 @@ def test_frames_without_a_face_alone(session):
         np.testing.assert_array_equal(answer["valence"], answers[0]["valence"])
 
 
-def test_more_faces_than_pass_through_the_cnn_at_once(session, faces):
+def test_more_faces_than_one_batch_of_the_cnn(session, faces):
     many = np.tile(faces[1], (13, 1, 1, 1))
-    found = session("emotion", {"faces": many})["posteriors"]
+    posteriors = session("emotion", {"faces": many})["posteriors"]
     expected = np.tile(session("emotion", {"faces": faces[1]})["posteriors"], (13, 1))
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(posteriors, expected, rtol=0, atol=1e-5)

@@ -22,18 +22,18 @@ def test_a_name_that_is_no_number_is_refused(tmp_path, name):
         version.check(tmp_path / name)
 
 
-@pytest.mark.parametrize("there", ["3", "03"])
-def test_a_version_is_never_replaced(tmp_path, there):
-    (tmp_path / there).mkdir()
+@pytest.mark.parametrize("existing", ["3", "03"])
+def test_a_version_is_never_replaced(tmp_path, existing):
+    (tmp_path / existing).mkdir()
     (tmp_path / "7").mkdir()
     with pytest.raises(
-        errors.InputError, match=rf"{there}: this version exists.*`export_dir=.*/8`$"
+        errors.InputError, match=rf"{existing}: this version exists.*`export_dir=.*/8`$"
     ):
         exporting.export(config.Export(export_dir=str(tmp_path / "3")))
-    assert sorted(os.listdir(tmp_path)) == sorted([there, "7"])
+    assert sorted(os.listdir(tmp_path)) == sorted([existing, "7"])
 
 
-def test_a_version_made_meanwhile_stays(tmp_path):
+def test_a_version_that_another_process_creates_meanwhile_is_kept(tmp_path):
     with pytest.raises(errors.InputError, match="exists"), version.new(tmp_path / "1") as folder:
         (folder / "mine").touch()
         (tmp_path / "1").mkdir()
@@ -53,7 +53,7 @@ def test_a_relative_folder_and_a_slash_at_its_end(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("stage", [saved_model, warmup, model_card])
-def test_what_fails_at_any_stage_leaves_nothing(run, tmp_path, monkeypatch, stage):
+def test_an_error_at_any_stage_leaves_nothing(run, tmp_path, monkeypatch, stage):
     write = stage.write
 
     def fail(*arguments):
@@ -70,7 +70,7 @@ def test_what_fails_at_any_stage_leaves_nothing(run, tmp_path, monkeypatch, stag
 
 @contextlib.contextmanager
 def _full_disk(size):
-    # A limit of a file's size stands for that of a disk.
+    # A limit of the file size simulates a full disk.
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -91,7 +91,7 @@ def test_a_full_disk_is_an_error_with_the_path(run, tmp_path, served):
     assert error.value.filename == str(tmp_path / "extra/requests")
 
 
-def test_killed_it_leaves_nothing_that_a_server_takes_for_a_version(tmp_path):
+def test_a_killed_export_leaves_nothing_that_a_server_takes_for_a_version(tmp_path):
     # The folder's name begins with a dot; servers look for numbers.
     program = """
         import os, signal, sys

@@ -1,4 +1,4 @@
-"""Warm-up requests: read by the protocol's own messages, and answered."""
+"""TensorFlow Serving's messages can read the warm-up requests, and the model answers them."""
 
 import sys
 
@@ -13,7 +13,7 @@ _NAMES = {"serving_default", "step", "faces", "jpeg", "emotion", "step_jpeg"}
 
 
 def _requests(exported):
-    """Each request's signature and inputs, read with TensorFlow Serving's messages."""
+    """Yields each request's signature and inputs, read by TensorFlow Serving's messages."""
     logs = pytest.importorskip(
         "tensorflow_serving.apis.prediction_log_pb2",
         reason="needs the extra serving of setup.cfg",
@@ -26,27 +26,27 @@ def _requests(exported):
         yield request.model_spec.signature_name, inputs
 
 
-def test_a_server_reads_and_answers_one_for_each_network(exported, served):
-    found = dict(_requests(exported))
-    assert set(found) == _NAMES
-    for name, inputs in found.items():
+def test_each_function_with_a_network_has_a_request_that_it_answers(exported, served):
+    requests = dict(_requests(exported))
+    assert set(requests) == _NAMES
+    for name, inputs in requests.items():
         answer = served[name](**{key: tf.constant(value) for key, value in inputs.items()})
         assert all(np.isfinite(v).all() for v in answer.values() if v.dtype == tf.float32)
-    # A frame without a face would leave the CNN cold.
-    assert answer is not None and found["faces"]["faces"].all()
+    # A frame without a face would not call the CNN.
+    assert answer is not None and requests["faces"]["faces"].all()
 
 
-def test_without_the_messages_there_are_no_requests_and_it_says_so(
-    run, tmp_path, monkeypatch, capsys
+def test_without_the_package_no_requests_are_written_and_a_message_says_so(
+    run, tmp_path, monkeypatch, caplog
 ):
     monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
     exporting.export(config.Export(export_dir=str(tmp_path / "1"), workdir=str(run), cnn=False))
-    assert "no warm-up requests" in capsys.readouterr().out
+    assert "no warm-up requests" in caplog.text
     assert (tmp_path / "1/saved_model.pb").is_file()
     assert not (tmp_path / "1/assets.extra").exists()
 
 
-def test_the_batching_parameters_are_a_text_proto_of_known_fields(exported):
+def test_the_batching_parameters_are_a_text_proto_of_existing_fields(exported):
     lines = (exported / saved_model.BATCHING).read_text().splitlines()
     fields = [line.split()[0] for line in lines if not line.startswith("#")]
     # session_bundle_config.proto, BatchingParameters.

@@ -1,4 +1,4 @@
-"""Every term against NumPy in float64, written with loops from the equations."""
+"""Compares every term with float64 NumPy loops written from the equations."""
 
 import numpy as np
 import pytest
@@ -16,9 +16,9 @@ def clips(rng):
     """labels, predictions, twin_labels, twin_predictions [B, N, D], mask, twin_mask [B, N]."""
     series = [rng.normal(size=(B, N, D)) for _ in range(4)]
     masks = [rng.random((B, N)) > 0.4 for _ in range(2)]
-    masks[0][0] = False  # a clip with nothing valid
-    masks[0][1] = masks[1][1] = True  # and one with everything
-    masks[0][2] = np.arange(N) == 3  # and one with a single frame
+    masks[0][0] = False  # a clip without valid frames
+    masks[0][1] = masks[1][1] = True  # a clip with all frames valid
+    masks[0][2] = np.arange(N) == 3  # a clip with a single valid frame
     return *series, *masks
 
 
@@ -36,7 +36,7 @@ def trend(g, p, m):
     return total / (2 * m.sum()) if m.any() else 0.0
 
 
-def spread(x, m):
+def value_range(x, m):
     return np.ptp(x[m], axis=0)
 
 
@@ -45,13 +45,13 @@ def local(g, p, m, intervals=5):
     for k in range(intervals):
         part = slice(k * N // intervals, (k + 1) * N // intervals)
         if m[part].any():
-            total += np.sum((spread(g[part], m[part]) - spread(p[part], m[part])) ** 2)
+            total += np.sum((value_range(g[part], m[part]) - value_range(p[part], m[part])) ** 2)
             count += 1
     return total / (2 * count) if count else 0.0
 
 
-def whole(g, p, m):
-    return np.sum((spread(g, m) - spread(p, m)) ** 2) if m.any() else 0.0
+def global_(g, p, m):
+    return np.sum((value_range(g, m) - value_range(p, m)) ** 2) if m.any() else 0.0
 
 
 def siamese(g, p, tg, tp, m, tm):
@@ -60,7 +60,7 @@ def siamese(g, p, tg, tp, m, tm):
     return total / (2 * both.sum()) if both.any() else 0.0
 
 
-REFERENCE = dict(zip(TERMS, [label, trend, local, whole], strict=True))
+REFERENCE = dict(zip(TERMS, [label, trend, local, global_], strict=True))
 
 
 def per_clip(formula, *arrays):
@@ -72,9 +72,9 @@ def per_clip(formula, *arrays):
 def test_term_equals_numpy(term, dtype, clips):
     g, p, *_, mask, _ = clips
     expected = per_clip(REFERENCE[term], g, p, mask)
-    found = term(g.astype(dtype), p.astype(dtype), mask)
-    assert found.shape == (B,)
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    result = term(g.astype(dtype), p.astype(dtype), mask)
+    assert result.shape == (B,)
+    np.testing.assert_allclose(result, expected, rtol=1e-5)
     everything = np.ones_like(mask)
     unmasked = term(g.astype(dtype), p.astype(dtype))
     np.testing.assert_allclose(unmasked, per_clip(REFERENCE[term], g, p, everything), rtol=1e-5)
@@ -82,14 +82,15 @@ def test_term_equals_numpy(term, dtype, clips):
 
 def test_siamese_equals_numpy(clips):
     expected = per_clip(siamese, *clips)
-    found = losses.siamese_loss(*[a.astype(np.float32) for a in clips[:4]], *clips[4:])
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    result = losses.siamese_loss(*[a.astype(np.float32) for a in clips[:4]], *clips[4:])
+    np.testing.assert_allclose(result, expected, rtol=1e-5)
 
 
 def test_terms_by_hand():
     g = np.array([[[0.0], [1.0], [3.0], [3.0]]])
     p = np.array([[[1.0], [1.0], [1.0], [2.0]]])
-    # differences 1 0 2 1; steps of g 1 2 0, of p 0 0 1; halves of g 1 0, of p 0 1; ranges 3 and 1
+    # Differences are 1 0 2 1, steps of g 1 2 0 and of p 0 0 1, ranges of the halves of g 1 0 and of
+    # p 0 1, ranges of the clip 3 and 1.
     assert losses.label_loss(g, p).numpy() == pytest.approx([6 / 8])
     assert losses.trend_loss(g, p).numpy() == pytest.approx([(1 + 4 + 1) / 8])
     assert losses.local_loss(g, p, num_intervals=2).numpy() == pytest.approx([(1 + 1) / 4])
@@ -97,11 +98,11 @@ def test_terms_by_hand():
     assert losses.siamese_loss(g, p, g + 1, p).numpy() == pytest.approx([4 / 8])
 
 
-def test_perfect_predictions_cost_nothing(clips):
+def test_perfect_predictions_have_no_loss(clips):
     g, mask = clips[0], clips[4]
     for term in TERMS:
         np.testing.assert_allclose(term(g, g, mask), 0, atol=1e-12)
-    # A constant offset leaves all that is made of differences alone.
+    # A constant offset does not change terms that are made of differences.
     for term in (losses.trend_loss, losses.local_loss, losses.global_loss):
         np.testing.assert_allclose(term(g, g + 0.5, mask), 0, atol=1e-12)
 
@@ -164,11 +165,11 @@ def _layer_inputs(clips):
     return {name: tf.constant(array) for name, array in zip(names, clips, strict=True)}
 
 
-def test_layer_combines_and_reports_the_terms(clips):
+def test_layer_adds_and_reports_the_terms(clips):
     clips = [a.astype(np.float32) for a in clips[:4]] + list(clips[4:])
     weights = config.LossWeights(label=2, trend=3, local=4, global_=5, siamese=6, num_intervals=4)
     layer = losses.SiameseTemporalLoss(weights)
-    found = layer(_layer_inputs(clips))
+    result = layer(_layer_inputs(clips))
     g, p, tg, tp, m, tm = clips
     terms = {
         "label_loss": (per_clip(label, g, p, m) + per_clip(label, tg, tp, tm)) / 2,
@@ -178,11 +179,11 @@ def test_layer_combines_and_reports_the_terms(clips):
             + np.array([local(*c, intervals=4) for c in zip(tg, tp, tm, strict=True)])
         )
         / 2,
-        "global_loss": (per_clip(whole, g, p, m) + per_clip(whole, tg, tp, tm)) / 2,
+        "global_loss": (per_clip(global_, g, p, m) + per_clip(global_, tg, tp, tm)) / 2,
         "siamese_loss": per_clip(siamese, *clips),
     }
     expected = sum(w * t for w, t in zip((2, 3, 4, 5, 6), terms.values(), strict=True))
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(result, expected, rtol=1e-5)
     assert float(layer.losses[0]) == pytest.approx(expected.mean(), rel=1e-5)
     reported = {metric.name: float(metric.result()) for metric in layer.metrics}
     assert reported == pytest.approx({k: v.mean() for k, v in terms.items()}, rel=1e-5)
@@ -190,43 +191,43 @@ def test_layer_combines_and_reports_the_terms(clips):
 
 def test_a_term_of_weight_zero_is_switched_off(clips):
     layer = losses.SiameseTemporalLoss(config.LossWeights(trend=0, local=0, global_=0, siamese=0))
-    found = layer(_layer_inputs([a.astype(np.float32) for a in clips[:4]] + list(clips[4:])))
+    result = layer(_layer_inputs([a.astype(np.float32) for a in clips[:4]] + list(clips[4:])))
     assert [metric.name for metric in layer.metrics] == ["label_loss"]
     g, p, tg, tp, m, tm = clips
     expected = (per_clip(label, g, p, m) + per_clip(label, tg, tp, tm)) / 2
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(result, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("term", TERMS)
-def test_targets_with_masks_of_their_own_are_summed(term, clips):
+def test_targets_with_different_masks_are_summed(term, clips):
     g, p, *_, mask, other = clips
     masks = np.stack([mask, other], axis=-1)
-    each = [
+    per_target = [
         per_clip(REFERENCE[term], g[..., d : d + 1], p[..., d : d + 1], masks[..., d])
         for d in range(D)
     ]
-    np.testing.assert_allclose(term(g, p, masks), sum(each), rtol=1e-5)
+    np.testing.assert_allclose(term(g, p, masks), sum(per_target), rtol=1e-5)
 
 
-def test_siamese_with_masks_of_the_targets(clips):
+def test_siamese_loss_with_different_masks_of_targets(clips):
     g, p, tg, tp, mask, twin_mask = clips
     masks = np.stack([mask, twin_mask], axis=-1)
     twin_masks = masks[::-1]
-    each = [
+    per_target = [
         per_clip(
             siamese, *(a[..., d : d + 1] for a in (g, p, tg, tp)), masks[..., d], twin_masks[..., d]
         )
         for d in range(D)
     ]
-    found = losses.siamese_loss(g, p, tg, tp, masks, twin_masks)
-    np.testing.assert_allclose(found, sum(each), rtol=1e-5)
+    result = losses.siamese_loss(g, p, tg, tp, masks, twin_masks)
+    np.testing.assert_allclose(result, sum(per_target), rtol=1e-5)
 
 
-def test_ccc_with_masks_of_the_targets(clips):
+def test_ccc_loss_with_different_masks_of_targets(clips):
     g, p, *_, mask, other = clips
     masks = np.stack([mask, other], axis=-1)
-    each = [
+    per_target = [
         losses.ccc_loss(g[..., d : d + 1], p[..., d : d + 1], masks[..., d]).numpy()
         for d in range(D)
     ]
-    assert losses.ccc_loss(g, p, masks).numpy() == pytest.approx(np.mean(each))
+    assert losses.ccc_loss(g, p, masks).numpy() == pytest.approx(np.mean(per_target))

@@ -1,3 +1,5 @@
+"""Compares the metrics with SciPy and with values computed by hand."""
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -16,16 +18,16 @@ def test_pearson_equals_scipy(rng):
 
 
 def test_concordance_by_hand():
-    # means 2 and 4, population variances 2/3 and 8/3, covariance 4/3
-    found = metrics.concordance_cc([1.0, 2.0, 3.0], [2.0, 4.0, 6.0])
-    assert found == pytest.approx(2 * (4 / 3) / (2 / 3 + 8 / 3 + 4))
+    # Means 2 and 4, population variances 2/3 and 8/3, covariance 4/3.
+    ccc = metrics.concordance_cc([1.0, 2.0, 3.0], [2.0, 4.0, 6.0])
+    assert ccc == pytest.approx(2 * (4 / 3) / (2 / 3 + 8 / 3 + 4))
 
 
 def test_rmse_by_hand():
     assert metrics.rmse([0.0, 0.0, 0.0], [1.0, 2.0, 2.0]) == pytest.approx(np.sqrt(3))
 
 
-def test_concordance_punishes_scale_and_level_and_correlation_does_not(rng):
+def test_concordance_depends_on_scale_and_mean_but_correlation_does_not(rng):
     g = rng.normal(size=100)
     assert metrics.pearson_cc(g, 3 * g + 1) == pytest.approx(1)
     assert metrics.concordance_cc(g, g) == pytest.approx(1)
@@ -33,7 +35,7 @@ def test_concordance_punishes_scale_and_level_and_correlation_does_not(rng):
 
 
 @pytest.mark.parametrize("metric", ALL)
-def test_mask_is_the_same_as_leaving_frames_out(metric, rng):
+def test_mask_equals_leaving_frames_out(metric, rng):
     g, p = rng.normal(size=(2, 50))
     mask = rng.random(50) > 0.5
     assert metric(np.where(mask, g, np.nan), p, mask) == metric(g[mask], p[mask])
@@ -48,12 +50,12 @@ def test_constant_series_has_no_correlation(metric, rng):
 
 
 @pytest.mark.parametrize("metric", ALL)
-def test_nothing_valid_is_nan(metric):
+def test_metrics_without_valid_frames_are_nan(metric):
     assert np.isnan(metric([1.0, 2.0], [3.0, 5.0], [False, False]))
 
 
 @pytest.mark.parametrize("metric", ALL)
-def test_other_shapes_are_refused(metric):
+def test_wrong_shapes_are_refused(metric):
     with pytest.raises(ValueError, match=r"two series \[T\]"):
         metric(np.zeros(3), np.zeros(1))
     with pytest.raises(ValueError, match=r"two series \[T\]"):

@@ -1,4 +1,4 @@
-"""Scores against NumPy and SciPy, written from DESIGN.md, section 7, frame by frame."""
+"""Compares scores with NumPy and SciPy, frame by frame."""
 
 import math
 
@@ -14,21 +14,21 @@ TARGETS = ("valence", "arousal")
 
 
 def recordings(rng):
-    """Three recordings with gaps, a delay for each target, a constant, a stretch without a face."""
-    made = []
+    """Three recordings with gaps, constant series, and a part without a face."""
+    result = []
     for name, frames in (("P1", 60), ("P2", 80), ("P3", 50)):
         labels = np.cumsum(rng.normal(0, 0.1, (frames, 2)), axis=0)
         predictions = labels + rng.normal(0, 0.2, (frames, 2))
         face = np.ones(frames, bool)
         if name == "P1":
-            labels[20:26, 0] = np.nan  # no rating of valence alone
+            labels[20:26, 0] = np.nan  # only valence is unrated here
             face[:5] = face[30:45] = False
         if name == "P2":
             labels[:4] = np.nan
             predictions[:, 1] = 0.125
         if name == "P3":
             labels[:, 0] = -0.25
-        made.append(
+        result.append(
             scoring.RecordingPrediction(
                 name,
                 0.5 + np.arange(frames) / RATE,
@@ -37,29 +37,31 @@ def recordings(rng):
                 predictions.astype(np.float32),
             )
         )
-    return made
+    return result
 
 
 def rated(p, target):
-    """Labels and the predictions for a delay before, in plain Python."""
-    held, last = [], None
+    """Labels and the predictions one delay earlier, in plain Python."""
+    holding, last = [], None
     for frame in range(len(p.face)):
         if p.face[frame]:
             last = p.predictions[frame, target]
-        held.append(last)
+        holding.append(last)
     first = p.predictions[int(np.argmax(p.face)), target]
-    held = [float(first if value is None else value) for value in held]
+    holding = [float(first if value is None else value) for value in holding]
     labels, predicted, face = [], [], []
     for frame, time in enumerate(p.timestamps):
         if math.isnan(p.labels[frame, target]):
             continue
         place = (time - DELAYS[target] - p.timestamps[0]) * RATE
         if place <= 0:
-            value = held[0]
+            value = holding[0]
         else:
             low = math.floor(place + 1e-9)
             part = place - low
-            value = held[low] if part < 1e-9 else (1 - part) * held[low] + part * held[low + 1]
+            value = holding[low]
+            if part >= 1e-9:
+                value = (1 - part) * holding[low] + part * holding[low + 1]
         labels.append(float(p.labels[frame, target]))
         predicted.append(value)
         face.append(bool(p.face[frame]))
@@ -67,6 +69,7 @@ def rated(p, target):
 
 
 def seen(p, target):
+    """Labels one delay later and the predictions of frames with a face, in plain Python."""
     labels, predicted = [], []
     for frame, time in enumerate(p.timestamps):
         place = (time + DELAYS[target] - p.timestamps[0]) * RATE
@@ -96,11 +99,11 @@ def reference(labels, predicted):
     }
 
 
-def close(found, expected):
+def close(score, expected):
     if expected is None:
-        assert found is None
+        assert score is None
     else:
-        assert found == pytest.approx(expected, abs=1e-6)
+        assert score == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize(("protocol", "pairs"), [("rated", rated), ("seen", seen)])
@@ -113,13 +116,13 @@ def test_scores_equal_numpy(protocol, pairs, rng):
         values = {"cc": [], "ccc": [], "rmse": []}
         compared = [pairs(p, target) for p in predictions]
         for number, (labels, predicted, face) in enumerate(compared):
-            found = scores["recordings"][predictions[number].recording][protocol][name]
+            score = scores["recordings"][predictions[number].recording][protocol][name]
             expected = reference(labels, predicted)
             expected["rmse"] = np.sqrt(np.mean((labels - predicted) ** 2))
-            assert found["frames"] == len(labels)
-            assert found["face"] == pytest.approx(face.mean())
+            assert score["frames"] == len(labels)
+            assert score["face"] == pytest.approx(face.mean())
             for metric, value in expected.items():
-                close(found[metric], value)
+                close(score[metric], value)
                 if value is not None:
                     values[metric].append(value)
                     averages[metric][number].append(value)
@@ -128,18 +131,18 @@ def test_scores_equal_numpy(protocol, pairs, rng):
         assert row["face"] == pytest.approx(face.mean())
         together = reference(labels, predicted)
         together["rmse"] = np.sqrt(np.mean((labels - predicted) ** 2))
-        for metric, each in values.items():
-            close(row[metric]["mean"], np.mean(each))
-            close(row[metric]["sd"], np.std(each, ddof=1))
-            close(row[metric]["min"], min(each))
-            close(row[metric]["max"], max(each))
+        for metric, per_recording in values.items():
+            close(row[metric]["mean"], np.mean(per_recording))
+            close(row[metric]["sd"], np.std(per_recording, ddof=1))
+            close(row[metric]["min"], min(per_recording))
+            close(row[metric]["max"], max(per_recording))
             close(row[metric]["concatenated"], together[metric])
             assert row[metric]["interval"] is None
     assert scores["protocols"][protocol]["arousal"]["constant"] == 1
     assert scores["protocols"][protocol]["valence"]["left_out"] == ["P3"]
-    for metric, each in averages.items():
-        found = scores["protocols"][protocol]["average"][metric]["mean"]
-        close(found, np.mean([np.mean(values) for values in each]))
+    for metric, per_recording in averages.items():
+        score = scores["protocols"][protocol]["average"][metric]["mean"]
+        close(score, np.mean([np.mean(values) for values in per_recording]))
 
 
 def series(name, predictions, labels=None, face=None):
@@ -163,17 +166,16 @@ def test_a_constant_prediction_lowers_the_mean(rng):
     assert mean_cc(good, constant) < mean_cc(good, other)
 
 
-def test_hidden_faces_count_in_the_score(rng):
-    """While no face is seen the last prediction stands, and is compared with the ratings."""
+def test_frames_without_a_face_count_as_rated(rng):
+    """Without a face, the last prediction is compared with the ratings."""
     labels = np.cumsum(rng.normal(size=300))
     hidden = np.arange(300) % 100 >= 60
     prediction = series("P1", labels + rng.normal(0, 0.1, 300), labels, ~hidden)
-    expected = labels + 0.0
-    standing = prediction.predictions[:, 0].copy()
+    holding = prediction.predictions[:, 0].copy()
     for frame in range(1, 300):
         if hidden[frame]:
-            standing[frame] = standing[frame - 1]
-    expected = np.corrcoef(labels.astype(np.float32), standing)[0, 1]
+            holding[frame] = holding[frame - 1]
+    expected = np.corrcoef(labels.astype(np.float32), holding)[0, 1]
     assert mean_cc(prediction) == pytest.approx(expected, abs=1e-6)
     assert mean_cc(prediction) < mean_cc(prediction, protocol="seen") - 0.005
 
@@ -187,24 +189,26 @@ def test_a_recording_shorter_than_a_clip_has_no_cc():
     assert scores["recordings"]["P1"]["rated"]["valence"]["rmse"] is not None
 
 
-def test_the_interval_is_scipys_bootstrap(rng):
-    made = [series(f"P{n}", np.sin(np.arange(50)) + rng.normal(0, n, 50)) for n in range(1, 7)]
-    row = scoring.score(made, ("valence",), (0.0,))["protocols"]["rated"]["valence"]["cc"]
-    each = [np.corrcoef(p.labels[:, 0], p.predictions[:, 0])[0, 1] for p in made]
-    expected = scipy.stats.bootstrap((each,), np.mean, rng=np.random.default_rng(5))
+def test_interval_equals_scipys_bootstrap(rng):
+    predictions = [
+        series(f"P{n}", np.sin(np.arange(50)) + rng.normal(0, n, 50)) for n in range(1, 7)
+    ]
+    row = scoring.score(predictions, ("valence",), (0.0,))["protocols"]["rated"]["valence"]["cc"]
+    per_recording = [np.corrcoef(p.labels[:, 0], p.predictions[:, 0])[0, 1] for p in predictions]
+    expected = scipy.stats.bootstrap((per_recording,), np.mean, rng=np.random.default_rng(5))
     assert row["interval"] == pytest.approx(list(expected.confidence_interval), abs=0.01)
-    five = scoring.score(made[:5], ("valence",), (0.0,))
+    five = scoring.score(predictions[:5], ("valence",), (0.0,))
     assert five["protocols"]["rated"]["valence"]["cc"]["interval"] is None
 
 
-def test_smoothness_is_the_mean_step_between_neighbours():
+def test_smoothness_is_the_mean_difference_of_neighbouring_frames():
     labels = np.array([0.0, 1.0, np.nan, 5.0, 5.5])
     prediction = series("P1", [0.0, 0.5, 9.0, 1.0, 0.75], labels)
-    found = scoring.score([prediction], ("valence",), (0.0,))["recordings"]["P1"]["rated"]
-    assert found["valence"]["smoothness"] == pytest.approx({"labels": 0.75, "predictions": 0.375})
+    score = scoring.score([prediction], ("valence",), (0.0,))["recordings"]["P1"]["rated"]
+    assert score["valence"]["smoothness"] == pytest.approx({"labels": 0.75, "predictions": 0.375})
 
 
-def test_without_any_face_the_prediction_is_what_the_model_says():
+def test_without_any_face_the_predictions_are_unchanged():
     prediction = series("P1", np.full(20, 0.5), face=np.zeros(20, bool))
     scores = scoring.score([prediction], ("valence",), (0.0,))
     row = scores["protocols"]["rated"]["valence"]

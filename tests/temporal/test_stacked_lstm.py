@@ -1,3 +1,5 @@
+"""Compares the stacked LSTM with stock Keras layers and with itself in other forms."""
+
 import keras
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ def model():
 
 
 def build_stock(feature_size, units, targets):
-    """The same network of stock Keras layers."""
+    """The same network made of stock Keras layers."""
     features = keras.Input((None, feature_size))
     hidden = features
     for size in units:
@@ -21,7 +23,7 @@ def build_stock(feature_size, units, targets):
     return keras.Model(features, keras.layers.Dense(targets)(hidden))
 
 
-def test_parameters_of_the_paper():
+def test_number_of_parameters():
     model = stacked_lstm.build_stacked_lstm()
     assert model.count_params() == 844_042
     assert model.output_shape == (None, None, 2)
@@ -39,31 +41,31 @@ def test_starts_with_open_forget_gates(model):
     np.testing.assert_array_equal(model.get_layer("lstm_1").bias, [0] * 5 + [1] * 5 + [0] * 10)
 
 
-def test_a_frame_without_a_face_is_skipped(model, rng):
+def test_frames_without_a_face_are_skipped(model, rng):
     features = rng.normal(size=(1, 10, 6)).astype(np.float32)
     features[0, 3:5] = 0
-    found = model(features).numpy()[0]
-    np.testing.assert_array_equal(found[3], found[2])
-    np.testing.assert_array_equal(found[4], found[2])
+    predictions = model(features).numpy()[0]
+    np.testing.assert_array_equal(predictions[3], predictions[2])
+    np.testing.assert_array_equal(predictions[4], predictions[2])
     without = model(np.delete(features, [3, 4], axis=1)).numpy()[0]
-    np.testing.assert_allclose(np.delete(found, [3, 4], axis=0), without, atol=1e-6)
+    np.testing.assert_allclose(np.delete(predictions, [3, 4], axis=0), without, atol=1e-6)
 
 
-def test_stateful_goes_on_where_it_stopped(model, rng):
+def test_stateful_model_continues_a_sequence(model, rng):
     features = rng.normal(size=(3, 20, 6)).astype(np.float32)
     features[1, 4] = 0
     stateful = stacked_lstm.build_stateful(model)
     names = ("lstm_1_h", "lstm_1_c", "lstm_2_h", "lstm_2_c")
     states = {n: keras.ops.zeros((3, 5 if "1" in n else 4)) for n in names}
-    found = []
+    predictions = []
     for part in np.split(features, [7, 8], axis=1):
         outputs = stateful({**states, "features": keras.ops.array(part)})
-        found.append(outputs.pop("predictions"))
+        predictions.append(outputs.pop("predictions"))
         states = outputs
-    np.testing.assert_allclose(np.concatenate(found, axis=1), model(features), atol=1e-6)
+    np.testing.assert_allclose(np.concatenate(predictions, axis=1), model(features), atol=1e-6)
 
 
-def test_an_unrolled_model_is_the_same(model, rng):
+def test_unrolled_model_gives_the_same_predictions(model, rng):
     features = rng.normal(size=(2, 7, 6)).astype(np.float32)
     features[1, 4] = 0
     unrolled = stacked_lstm.build_unrolled(model, 7)
@@ -71,32 +73,34 @@ def test_an_unrolled_model_is_the_same(model, rng):
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
-def test_what_is_saved_standardises_by_its_weights(policy, rng, tmp_path):
-    """Against stock Keras layers on features that NumPy has standardised in float64."""
+def test_saved_weights_include_the_moments(policy, rng, tmp_path):
+    """Compares with stock Keras layers on features that NumPy standardises in float64."""
     mean, variance = rng.uniform(-2, 2, 6), rng.uniform(0.01, 9, 6)
     keras.utils.set_random_seed(3)
     trained = stacked_lstm.build_stacked_lstm(6, (5, 4), 2, policy, (mean, variance))
     stacked_lstm.save(trained, tmp_path / "saved.weights.h5")
-    again = stacked_lstm.build_stacked_lstm(6, (5, 4), 2)
-    again.load_weights(tmp_path / "saved.weights.h5")
+    loaded = stacked_lstm.build_stacked_lstm(6, (5, 4), 2)
+    loaded.load_weights(tmp_path / "saved.weights.h5")
     features = rng.normal(mean, np.sqrt(variance), (3, 30, 6)).astype(np.float32)
     stock = build_stock(6, (5, 4), 2)
     stock.set_weights(trained.get_weights())
     expected = stock(((features - mean) / np.sqrt(variance)).astype(np.float32))
-    np.testing.assert_allclose(again(features), expected, atol=1e-5)
+    np.testing.assert_allclose(loaded(features), expected, atol=1e-5)
     np.testing.assert_allclose(trained(features), expected, atol=0.02)
-    # A frame without a face stays one.
+    # A frame without a face is still skipped.
     features[1, 3] = 0
-    found = again(features)
-    np.testing.assert_array_equal(found[1, 3], found[1, 2])
+    predictions = loaded(features)
+    np.testing.assert_array_equal(predictions[1, 3], predictions[1, 2])
 
 
-def test_a_model_for_training_carries_its_state_as_well(rng):
+def test_stateful_model_with_moments(rng):
     model = stacked_lstm.build_stacked_lstm(6, (5,), 1, moments=(np.ones(6), np.full(6, 4.0)))
     features = rng.normal(size=(2, 8, 6)).astype(np.float32)
     states = {name: np.zeros((2, 5), np.float32) for name in ("lstm_1_h", "lstm_1_c")}
-    found = stacked_lstm.build_stateful(model)({"features": features, **states})["predictions"]
-    np.testing.assert_allclose(found, model(features), atol=1e-6)
+    predictions = stacked_lstm.build_stateful(model)({"features": features, **states})[
+        "predictions"
+    ]
+    np.testing.assert_allclose(predictions, model(features), atol=1e-6)
 
 
 def test_mixed_precision_keeps_the_recurrence_in_float32(rng):
@@ -115,16 +119,16 @@ def test_mixed_precision_keeps_the_recurrence_in_float32(rng):
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
-def test_its_shapes_are_known_before_it_runs(policy):
+def test_output_shapes_are_known_without_a_call(policy):
     layer = stacked_lstm.LSTM(5, dtype=policy)
     present = keras.ops.ones((2, 7), "bool")
     expected = layer(keras.ops.ones((2, 7, 6)), present)
-    found = layer(keras.KerasTensor((None, 7, 6)), keras.KerasTensor((None, 7), "bool"))
-    assert [(None, *t.shape[1:]) for t in expected] == [t.shape for t in found]
-    assert [t.dtype.name for t in expected] == [t.dtype for t in found]
+    specs = layer(keras.KerasTensor((None, 7, 6)), keras.KerasTensor((None, 7), "bool"))
+    assert [(None, *t.shape[1:]) for t in expected] == [t.shape for t in specs]
+    assert [t.dtype.name for t in expected] == [t.dtype for t in specs]
 
 
-def test_towers_share_one_network(model, rng):
+def test_towers_share_their_weights(model, rng):
     clip, twin = rng.normal(size=(2, 3, 8, 6)).astype(np.float32)
     network = siamese.build_siamese(model)
     assert network.count_params() == model.count_params()

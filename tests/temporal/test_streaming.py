@@ -1,4 +1,4 @@
-"""Streaming against the same network over whole sequences, and frame by frame."""
+"""Compares streaming with the same network on whole sequences and frame by frame."""
 
 import keras
 import numpy as np
@@ -24,19 +24,19 @@ def predictor(model):
 
 @pytest.fixture
 def features(rng):
-    """Frames 10 to 15 have no face."""
-    made = rng.normal(size=(FRAMES, 6)).astype(np.float32)
-    made[10:16] = 0
-    return made
+    """Random features; frames 10 to 15 have no face."""
+    result = rng.normal(size=(FRAMES, 6)).astype(np.float32)
+    result[10:16] = 0
+    return result
 
 
-def phase_by_phase(model, features, clip_frames=None):
-    """What the network says of each phase's sequence, or of each clip of it, at once."""
+def whole_sequences(model, features, clip_frames=None):
+    """Predicts each interleaved sequence at once, or each of its clips."""
     expected = np.zeros((len(features), 2), np.float32)
-    for phase in range(STRIDE):
-        places = np.arange(phase, len(features), STRIDE)
+    for first in range(STRIDE):
+        frames = np.arange(first, len(features), STRIDE)
         for clip in np.split(
-            places, range(clip_frames or FRAMES, len(places), clip_frames or FRAMES)
+            frames, range(clip_frames or FRAMES, len(frames), clip_frames or FRAMES)
         ):
             expected[clip] = model(features[np.newaxis, clip])[0]
     return expected
@@ -48,52 +48,52 @@ def in_parts(predictor, features, times, cuts):
 
 
 @pytest.mark.parametrize("cuts", [[], [1, 2, 3], [5, 17, 18], list(range(1, FRAMES))])
-def test_equals_each_phase_at_once(model, predictor, features, cuts):
+def test_equals_predicting_whole_sequences(model, predictor, features, cuts):
     predictor.predict(features[:3], TIMES[:3])
     predictor.reset()
-    found = in_parts(predictor, features, TIMES, cuts)
-    np.testing.assert_allclose(found, phase_by_phase(model, features), atol=1e-5)
+    predictions = in_parts(predictor, features, TIMES, cuts)
+    np.testing.assert_allclose(predictions, whole_sequences(model, features), atol=1e-5)
 
 
 @pytest.mark.parametrize("cuts", [[], [12], [5, 17, 18], list(range(1, FRAMES))])
-def test_clips_start_from_nothing(model, features, cuts):
+def test_states_are_reset_after_every_clip(model, features, cuts):
     clips = streaming.StreamingPredictor(model, STEP, clip_frames=3)
-    found = in_parts(clips, features, TIMES, cuts)
-    np.testing.assert_allclose(found, phase_by_phase(model, features, 3), atol=1e-5)
-    assert np.abs(found - phase_by_phase(model, features)).max() > 0.01
+    predictions = in_parts(clips, features, TIMES, cuts)
+    np.testing.assert_allclose(predictions, whole_sequences(model, features, 3), atol=1e-5)
+    assert np.abs(predictions - whole_sequences(model, features)).max() > 0.01
 
 
 @pytest.mark.parametrize("clip_frames", [None, 3])
-def test_frames_gone_past_count_as_frames_without_a_face(model, features, clip_frames):
+def test_skipped_frames_count_as_frames_without_a_face(model, features, clip_frames):
     clips = streaming.StreamingPredictor(model, STEP, clip_frames)
     expected = clips.predict(features, TIMES)
     clips.reset()
     clips.predict(features[:10], TIMES[:10])
     clips.skip(TIMES[10:12])
     clips.skip(TIMES[12:16])
-    found = clips.predict(features[16:], TIMES[16:])
-    np.testing.assert_allclose(found, expected[16:], atol=1e-6)
+    predictions = clips.predict(features[16:], TIMES[16:])
+    np.testing.assert_allclose(predictions, expected[16:], atol=1e-6)
 
 
-def test_faces_do_not_see_each_other(predictor, features):
+def test_faces_are_predicted_independently(predictor, features):
     predictor.reset()
     expected = predictor.predict(features, TIMES)
     predictor.reset()
     other = predictor.another()
-    found = []
+    predictions = []
     for row, time in zip(features, TIMES, strict=True):
-        found.append(predictor.predict(row[np.newaxis], np.array([time])))
+        predictions.append(predictor.predict(row[np.newaxis], np.array([time])))
         other.predict(-row[np.newaxis], np.array([time]))
-    np.testing.assert_allclose(np.concatenate(found), expected, atol=1e-6)
+    np.testing.assert_allclose(np.concatenate(predictions), expected, atol=1e-6)
 
 
-def test_refuses_what_does_not_fit(model, predictor):
+def test_wrong_shapes_are_refused(model, predictor):
     with pytest.raises(ValueError, match=r"features \[T, 6\] at 3 times, found \(3, 5\)"):
         predictor.predict(np.zeros((3, 5)), TIMES[:3])
 
 
 def frame_by_frame(model, features, times, clip_seconds=np.inf):
-    """Each frame from the state of the frame nearest to one time step before, found by a loop."""
+    """Predicts each frame from the state of its predecessor, which a plain loop finds."""
     step, states, predictions = stacked_lstm.build_stateful(model), [], []
     sizes = stacked_lstm.state_sizes(model)
     for i, time in enumerate(times):
@@ -112,25 +112,25 @@ def frame_by_frame(model, features, times, clip_seconds=np.inf):
 
 
 @pytest.mark.parametrize("clip_frames", [None, 3])
-@pytest.mark.parametrize("film", ["rate rises", "gap", "jitter", "slow", "24 frames a second"])
-def test_follows_time_and_not_the_count_of_frames(model, features, film, clip_frames, rng):
+@pytest.mark.parametrize("case", ["rate rises", "gap", "jitter", "slow", "24 frames per second"])
+def test_predecessors_depend_on_times_not_on_frame_numbers(model, features, case, clip_frames, rng):
     half = FRAMES // 2
     times = {
         "rate rises": np.concatenate([np.arange(half) / 15, 1.6 + np.arange(FRAMES - half) / 30]),
         "gap": np.concatenate([np.arange(half) / 25, 9 + np.arange(FRAMES - half) / 25]),
         "jitter": np.cumsum(rng.uniform(0.005, 0.08, FRAMES)),
         "slow": np.arange(FRAMES) * 0.5,
-        "24 frames a second": np.arange(FRAMES) / 24,
-    }[film]
+        "24 frames per second": np.arange(FRAMES) / 24,
+    }[case]
     clip_seconds = np.inf if clip_frames is None else clip_frames * STEP
     expected = frame_by_frame(model, features, times, clip_seconds)
     predictor = streaming.StreamingPredictor(model, STEP, clip_frames)
     for cuts in ([], [5, 17, 18], list(range(1, FRAMES))):
         predictor.reset()
-        found = in_parts(predictor, features, times, cuts)
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+        predictions = in_parts(predictor, features, times, cuts)
+        np.testing.assert_allclose(predictions, expected, atol=1e-5)
     predictor.reset()
     predictor.predict(features[:10], times[:10])
     predictor.skip(times[10:16])
-    found = predictor.predict(features[16:], times[16:])
-    np.testing.assert_allclose(found, expected[16:], atol=1e-5)
+    predictions = predictor.predict(features[16:], times[16:])
+    np.testing.assert_allclose(predictions, expected[16:], atol=1e-5)

@@ -1,4 +1,4 @@
-"""What a run leaves of its temporal model, read again."""
+"""Loads the temporal models of runs, and damaged ones."""
 
 import json
 
@@ -11,7 +11,7 @@ from ast_net.temporal import stacked_lstm, temporal_model
 
 @pytest.fixture
 def folder(tmp_path):
-    """A run's folder, with a best and a last model that differ."""
+    """The folder of a run whose best and last models differ."""
     for name in ("best", "last"):
         model = stacked_lstm.build_stacked_lstm(6, (5, 4), 2)
         stacked_lstm.save(model, tmp_path / f"{name}.weights.h5")
@@ -23,12 +23,12 @@ def folder(tmp_path):
 
 
 def change(folder, **values):
-    """Writes other values into model.json."""
+    """Changes values in model.json."""
     path = folder / "model.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
 
-def test_best_and_last_are_read_with_their_specification(folder):
+def test_best_and_last_model_are_loaded_with_their_specification(folder):
     best, last = (temporal_model.load(folder, name) for name in ("best", "last"))
     assert best.spec == last.spec and best.spec.units == (5, 4)
     model = stacked_lstm.build_stacked_lstm(6, (5, 4), 2)
@@ -38,13 +38,13 @@ def test_best_and_last_are_read_with_their_specification(folder):
     assert np.abs(best.network(features) - last.network(features)).max() > 1e-4
 
 
-def test_the_package_s_own_is_on_the_features_of_compact():
+def test_packaged_model_takes_the_features_of_compact():
     model = temporal_model.load()
     assert model.network.input_shape == (None, None, 512)
     assert model.spec.backbone == "compact" and model.spec.units == (50, 40)
 
 
-def test_a_missing_file_is_named(folder):
+def test_missing_files_are_named(folder):
     with pytest.raises(errors.InputError, match=r"nowhere/last.weights.h5: no such model; train"):
         temporal_model.load(folder / "nowhere", "last")
     (folder / "model.json").unlink()
@@ -73,14 +73,14 @@ def test_damaged_weights_are_named(folder, cut):
         {"targets": ["arousal"], "reaction_delay": [0.0]},
     ],
 )
-def test_files_of_two_runs_are_refused(folder, values):
+def test_files_of_different_runs_are_refused(folder, values):
     change(folder, **values)
     with pytest.raises(errors.InputError, match=r"best.weights.h5: .*belongs to another run"):
         temporal_model.load(folder)
 
 
-def test_a_layer_too_many_is_refused(folder):
-    """The rest of the file fits a model of one layer."""
+def test_weights_with_an_extra_layer_are_refused(folder):
+    """Without the second layer, the file would fit a model of one layer."""
     model = stacked_lstm.build_stacked_lstm(6, (5, 5), 2)
     stacked_lstm.save(model, folder / "best.weights.h5")
     change(folder, units=[5])
@@ -100,18 +100,18 @@ def test_a_layer_too_many_is_refused(folder):
         {"colour": "red"},
     ],
 )
-def test_a_damaged_specification_is_named(folder, values):
+def test_damaged_specifications_are_named(folder, values):
     change(folder, **values)
     with pytest.raises(
-        errors.InputError, match="model.json: cannot be read as the specification that train leaves"
+        errors.InputError, match="model.json: cannot be read as the specification of a model"
     ):
         temporal_model.load(folder)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "{}"])
-def test_what_is_no_specification_is_named(folder, text):
+def test_other_files_than_specifications_are_named(folder, text):
     (folder / "model.json").write_text(text)
     with pytest.raises(
-        errors.InputError, match="model.json: cannot be read as the specification that train leaves"
+        errors.InputError, match="model.json: cannot be read as the specification of a model"
     ):
         temporal_model.load(folder)

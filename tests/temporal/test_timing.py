@@ -1,4 +1,4 @@
-"""Which frames follow each other, against loops over all of them."""
+"""Compares predecessors, successors and interpolation with plain loops and NumPy."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ STEP = 0.4
 
 
 def slow_predecessors(times, step):
-    """Straight from the words of DESIGN and of the docstring, frame by frame."""
+    """Finds predecessors by the rules of the docstring, frame by frame."""
     result = []
     for i, time in enumerate(times):
         query = time - step
@@ -22,7 +22,7 @@ def slow_predecessors(times, step):
     return result
 
 
-def films():
+def cases():
     rng = np.random.default_rng(0)
     return {
         "constant": np.arange(80) / 25,
@@ -36,22 +36,22 @@ def films():
     }
 
 
-@pytest.mark.parametrize("film", films())
-def test_predecessors_are_the_nearest_to_a_step_before(film):
-    times = films()[film]
+@pytest.mark.parametrize("case", cases())
+def test_predecessors_are_nearest_to_one_time_step_earlier(case):
+    times = cases()[case]
     np.testing.assert_array_equal(timing.predecessors(times, STEP), slow_predecessors(times, STEP))
 
 
-@pytest.mark.parametrize("film", films())
-def test_successors_are_predecessors_of_the_film_backwards(film):
-    times = films()[film]
+@pytest.mark.parametrize("case", cases())
+def test_successors_are_predecessors_with_time_reversed(case):
+    times = cases()[case]
     count = len(times)
     backwards = np.array(slow_predecessors(-times[::-1], STEP))
     np.testing.assert_array_equal(timing.successors(times, STEP), count - 1 - backwards[::-1])
 
 
 @pytest.mark.parametrize(("rate", "stride"), [(25, 10), (30, 12), (60, 24), (15, 6), (1, 1)])
-def test_at_a_constant_rate_it_is_the_papers_stride(rate, stride):
+def test_constant_rate_gives_the_papers_stride(rate, stride):
     times = np.round(np.arange(200) / rate, 6)
     numbers = np.arange(200)
     expected = np.where(numbers < stride, -1, numbers - stride)
@@ -63,30 +63,30 @@ def test_at_a_constant_rate_it_is_the_papers_stride(rate, stride):
     np.testing.assert_array_equal(chains, np.where(plain < 200, plain, 200))
 
 
-def test_a_film_may_come_in_parts(rng):
+def test_part_of_a_recording_has_the_same_predecessors(rng):
     times = np.cumsum(rng.uniform(0.01, 0.08, 100))
     whole = timing.predecessors(times, STEP)
     part = timing.predecessors(times[40:], STEP, times[:2])
-    # Frames whose predecessor is in the part have the same one.
+    # Frames whose predecessor lies in the part keep it.
     inside = whole[40:] >= 40
     np.testing.assert_array_equal(part[inside] + 40, whole[40:][inside])
     assert (timing.predecessors(times[40:], STEP)[inside] >= 0).all()
     late = times[40:] >= times[40] + STEP / 2
-    assert (part[late] >= 0).all(), "none of them begins the recording"
+    assert (part[late] >= 0).all(), "only the recording's first frames have no predecessor"
 
 
 def test_interpolation_equals_numpy(rng):
     times = np.cumsum(rng.uniform(0.01, 0.1, 50))
     values = rng.normal(size=(50, 2))
     queries = rng.uniform(times[0], times[-1], 30)
-    found = timing.interpolate(queries, times, values)
+    result = timing.interpolate(queries, times, values)
     expected = np.stack([np.interp(queries, times, column) for column in values.T], axis=1)
-    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    np.testing.assert_allclose(result, expected, rtol=1e-9)
 
 
-def test_interpolation_at_edges_and_beside_missing_values():
+def test_interpolation_at_edges_and_next_to_missing_values():
     times = np.array([0.0, 0.1, 0.2])
     values = np.array([[1.0], [np.nan], [3.0]], np.float32)
     queries = np.array([-0.01, 0.0, 0.05, 0.1, 0.2, 0.21])
-    found = timing.interpolate(queries, times, values)[:, 0]
-    np.testing.assert_array_equal(found, [np.nan, 1, np.nan, np.nan, 3, np.nan])
+    result = timing.interpolate(queries, times, values)[:, 0]
+    np.testing.assert_array_equal(result, [np.nan, 1, np.nan, np.nan, 3, np.nan])

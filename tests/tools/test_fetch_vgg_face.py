@@ -24,23 +24,23 @@ def content(tmp_path):
 
 @pytest.fixture
 def server(content):
-    """Serves the content on this machine, in parts if asked; `breaks_after` cuts the first answer."""
+    """Serves the content, also ranges of it; `breaks_after` truncates the next answer."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         breaks_after = None
         ranges: typing.ClassVar[list] = []
 
         def do_GET(self):
-            asked = self.headers.get("Range")
-            Handler.ranges.append(asked)
-            first = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
+            requested = self.headers.get("Range")
+            Handler.ranges.append(requested)
+            first = int(requested.removeprefix("bytes=").removesuffix("-")) if requested else 0
             if self.path != "/vgg.weights.h5":
                 self.send_error(404)
                 return
             if first >= len(content):
                 self.send_error(416)
                 return
-            self.send_response(206 if asked else 200)
+            self.send_response(206 if requested else 200)
             self.send_header("Content-Length", str(len(content) - first))
             self.end_headers()
             self.wfile.write(content[first : first + (Handler.breaks_after or len(content))])
@@ -59,28 +59,28 @@ def server(content):
         thread.join()
 
 
-def test_goes_on_where_a_download_broke(server, content, tmp_path):
+def test_continues_a_broken_download(server, content, tmp_path):
     source = fetch_vgg_face.Source(server.url, 1, hashlib.md5(content).hexdigest())
     server.RequestHandlerClass.breaks_after = 1000
-    with pytest.raises(errors.InputError, match="Call again to go on where it stopped"):
+    with pytest.raises(errors.InputError, match="Call this again to continue the download"):
         fetch_vgg_face.fetch(source, tmp_path / "w")
     assert (tmp_path / "w" / "part.vgg.weights.h5").stat().st_size == 1000
     path = fetch_vgg_face.fetch(source, tmp_path / "w")
     assert server.RequestHandlerClass.ranges == [None, "bytes=1000-"]
     assert path.read_bytes() == content
     assert [file.name for file in path.parent.iterdir()] == ["vgg.weights.h5"]
-    # There already: checked, not fetched.
+    # The file exists now: it is checked, and not downloaded again.
     assert fetch_vgg_face.fetch(source, tmp_path / "w") == path
     assert len(server.RequestHandlerClass.ranges) == 2
 
 
-def test_a_part_that_is_whole_is_only_checked(server, content, tmp_path):
+def test_a_complete_part_is_only_checked(server, content, tmp_path):
     (tmp_path / "part.vgg.weights.h5").write_bytes(content)
     path = fetch_vgg_face.fetch(fetch_vgg_face.Source(server.url, 1), tmp_path)
     assert path.read_bytes() == content
 
 
-def test_refuses_what_is_not_the_file(server, content, tmp_path):
+def test_refuses_another_file(server, content, tmp_path):
     (tmp_path / "part.vgg.weights.h5").write_bytes(b"x" * len(content))
     with pytest.raises(errors.InputError, match="neither an HDF5 nor a MATLAB file"):
         fetch_vgg_face.fetch(fetch_vgg_face.Source(server.url, 1), tmp_path)
@@ -90,7 +90,7 @@ def test_refuses_what_is_not_the_file(server, content, tmp_path):
     assert not (tmp_path / "vgg.weights.h5").exists()
 
 
-def test_says_what_to_do_without_the_network(server, tmp_path):
+def test_says_what_to_do_without_internet(server, tmp_path):
     gone = server.url.replace("vgg.weights.h5", "gone.h5")
     with pytest.raises(
         errors.InputError, match=r"404.*\n.*on another machine, copy it to .*gone.h5"

@@ -1,4 +1,4 @@
-"""The mean rating and ridge regression against NumPy on frames that are collected by hand."""
+"""The mean rating and ridge regression, compared with NumPy on frames collected by the test."""
 
 import numpy as np
 import pytest
@@ -25,16 +25,16 @@ def records(planted_recola):
 
 
 def frames(records, split):
-    """Of each recording the features [T, F] of its frames, and the ratings DELAY later [T, D]."""
+    """Yields each recording's features [T, F] and its ratings made DELAY later [T, D]."""
     parts: dict[str, list] = {}
     for example in records.segments(split).as_numpy_iterator():
-        own = parts.setdefault(example["recording"], {})
+        by_time = parts.setdefault(example["recording"], {})
         for row, time in enumerate(example["timestamps"]):
-            own[time] = example["features"][row], example["labels"][row]
-    for own in parts.values():
-        times = np.array(sorted(own))
-        features = np.stack([own[t][0] for t in times]).astype(np.float64)
-        labels = np.stack([own[t][1] for t in times]).astype(np.float64)
+            by_time[time] = example["features"][row], example["labels"][row]
+    for by_time in parts.values():
+        times = np.array(sorted(by_time))
+        features = np.stack([by_time[t][0] for t in times]).astype(np.float64)
+        labels = np.stack([by_time[t][1] for t in times]).astype(np.float64)
         moved = np.stack(
             [np.interp(times + DELAY, times, column, right=np.nan) for column in labels.T],
             axis=1,
@@ -49,8 +49,8 @@ def test_the_mean_rating(records):
     np.testing.assert_allclose(predicted, np.tile(np.nanmean(ratings, axis=0), (3, 1)), atol=1e-5)
 
 
-def by_its_dual(x, y, penalty):
-    """Ridge regression with a free bias, as one weight for each frame: [F] and a number."""
+def dual_ridge(x, y, penalty):
+    """Solves ridge regression with an unpenalised bias in its dual form: weights [F] and bias."""
     centred, mean = x - x.mean(axis=0), y.mean()
     strength = penalty * np.square(x).sum(axis=0).mean()
     kernel = centred @ centred.T + strength * np.eye(len(x))
@@ -60,7 +60,7 @@ def by_its_dual(x, y, penalty):
 
 def test_ridge_regression_with_its_penalty(records):
     mean, variance = records.moments()
-    used = [  # every second frame at 10 frames/s
+    used = [  # every second frame, at 10 frames/s
         ((features[::2] - mean) / np.sqrt(variance), moved[::2])
         for features, moved in frames(records, "train")
     ]
@@ -77,12 +77,12 @@ def test_ridge_regression_with_its_penalty(records):
             for left_out in range(3):
                 others = [pair for number, pair in enumerate(pairs) if number != left_out]
                 x, y = (np.concatenate(part) for part in zip(*others))
-                weights, bias = by_its_dual(x, y, penalty)
+                weights, bias = dual_ridge(x, y, penalty)
                 error += np.square(pairs[left_out][0] @ weights + bias - pairs[left_out][1]).sum()
             errors.append(error)
         best = np.logspace(-4, 4, 9)[np.argmin(errors)]
         x, y = (np.concatenate(part) for part in zip(*pairs))
-        weights, bias = by_its_dual(x, y, best)
+        weights, bias = dual_ridge(x, y, best)
         expected = (tested - mean) / np.sqrt(variance) @ weights + bias
         np.testing.assert_allclose(predicted[:, target], expected, atol=2e-4)
 

@@ -1,4 +1,4 @@
-"""What is refused before training, and what is warned of."""
+"""Records that are refused before training, and those that cause a warning."""
 
 import dataclasses
 import logging
@@ -15,7 +15,7 @@ TIMES = np.arange(100) / 25  # 4 s
 
 @dataclasses.dataclass
 class FakeRecords:
-    """Recordings of 4 s: {split: {name: (content, labels [T, 2], face [T])}}."""
+    """Records of recordings of 4 s: {split: {name: (content, labels [T, 2], face [T])}}."""
 
     contents: dict
     targets: tuple[str, ...] = config.TARGETS
@@ -43,7 +43,7 @@ def recording(content, labels=None, face=True):
 
 
 def check(contents, caplog, delay=(0.0,), frames=5):
-    """The warnings, with a clip of `frames` frames every 0.4 s."""
+    """Returns the warnings for a clip of `frames` frames, 0.4 s apart."""
     settings = config.Experiment(
         clip=config.Clip(frames, 10), reaction_delay=config.ReactionDelay(delay)
     )
@@ -52,32 +52,32 @@ def check(contents, caplog, delay=(0.0,), frames=5):
     return [record.getMessage() for record in caplog.records]
 
 
-def test_ordinary_recordings_pass_without_a_word(caplog):
+def test_ordinary_recordings_pass_without_a_warning(caplog):
     test = {"P3": recording(3, np.nan)}
     contents = {"train": {"P1": recording(1)}, "dev": {"P2": recording(2)}, "test": test}
     assert check(contents, caplog, (0.4, 1.2)) == []
 
 
-@pytest.mark.parametrize("others", [("train", "dev"), ("train", "test"), ("dev", "test")])
-def test_the_same_recording_in_two_partitions_is_refused(others, caplog):
+@pytest.mark.parametrize("partitions", [("train", "dev"), ("train", "test"), ("dev", "test")])
+def test_the_same_recording_in_two_partitions_is_refused(partitions, caplog):
     contents = {split: {f"{split}1": recording(len(split))} for split in ("train", "dev")}
     contents["test"] = {"test1": recording(7)}
-    for split in others:
+    for split in partitions:
         contents[split][f"{split}9"] = recording(9)
-    one, two = others
+    one, two = partitions
     with pytest.raises(
         errors.InputError, match=f"{one}9 in {one} and {two}9 in {two} are the same"
     ):
         check(contents, caplog)
 
 
-def test_the_same_recording_within_a_partition_is_warned_of(caplog):
+def test_the_same_recording_twice_in_a_partition_causes_a_warning(caplog):
     train = {"P1": recording(1), "P2": recording(8), "P3": recording(1)}
     warnings = check({"train": train, "dev": {"P4": recording(4)}}, caplog)
     assert warnings == ["train: P1 and P3 are the same recording"]
 
 
-def test_recordings_without_a_face_are_not_the_same(caplog):
+def test_recordings_without_a_face_are_not_duplicates(caplog):
     hidden = {"P8": recording(1, face=False)}, {"P9": recording(2, face=False)}
     contents = {
         "train": {"P1": recording(1), **hidden[0]},
@@ -88,7 +88,7 @@ def test_recordings_without_a_face_are_not_the_same(caplog):
 
 @pytest.mark.parametrize("split", ["train", "dev"])
 def test_less_than_one_clip_of_rated_faces_is_refused(split, caplog):
-    """A clip of 5 frames lasts 1.6 s. Two recordings are seen for 0.84 s each, then for 0.72 s."""
+    """A clip of 5 frames lasts 1.6 s; two recordings have a face for 0.84 s each, then 0.72 s."""
 
     def contents(shown):
         faces = {"face": np.arange(len(TIMES)) < shown}
@@ -100,17 +100,17 @@ def test_less_than_one_clip_of_rated_faces_is_refused(split, caplog):
         check(contents(18), caplog)
 
 
-def test_a_delay_as_long_as_the_recordings_leaves_nothing(caplog):
+def test_a_delay_as_long_as_the_recordings_is_refused(caplog):
     contents = {"train": {"P1": recording(1)}, "dev": {"P2": recording(2)}}
     with pytest.raises(errors.InputError, match="train: 0.0 s .* rating of arousal 9.5 s later"):
         check(contents, caplog, (0.0, 9.5))
-    # The last frame is at 3.96 s: ratings of the frames to 1.60 s, 41, and to 1.48 s, 38.
+    # The last frame is at 3.96 s, so 41 frames (to 1.60 s) have a later rating, then 38 (1.48 s).
     assert check(contents, caplog, (2.36,)) == []
     with pytest.raises(errors.InputError, match="`reaction_delay`"):
         check(contents, caplog, (2.48,))
 
 
-def test_targets_are_rated_each_for_itself(caplog):
+def test_each_target_is_checked_separately(caplog):
     half = recording(1)[1].copy()
     half[:, 1] = np.nan
     contents = {"train": {"P1": recording(1, half)}, "dev": {"P2": recording(2)}}
@@ -118,14 +118,14 @@ def test_targets_are_rated_each_for_itself(caplog):
         check(contents, caplog)
 
 
-def test_constant_ratings_are_warned_of_and_refused_where_dev_has_no_others(caplog):
+def test_constant_ratings_cause_a_warning_and_are_refused_if_dev_has_no_others(caplog):
     flat = recording(2)[1].copy()
     flat[:, 0] = 0.25
     train = {"P1": recording(1), "P3": recording(3, flat)}
     warnings = check({"train": train, "dev": {"P2": recording(2, flat)}}, caplog)
     assert warnings == [
-        "train: the ratings of valence are constant in P3: no CC there",
-        "dev: the ratings of valence are constant in P2: no CC there",
+        "train: the ratings of valence are constant in P3, so it has no CC",
+        "dev: the ratings of valence are constant in P2, so it has no CC",
     ]
     with pytest.raises(errors.InputError, match="dev: all ratings are constant.*`dev_recordings`"):
         check({"train": train, "dev": {"P2": recording(2, 0.25)}}, caplog)
@@ -139,7 +139,9 @@ def test_ratings_that_vary_only_without_a_face_are_constant(caplog):
         check(contents, caplog)
 
 
-def test_a_run_on_nothing_is_refused_before_its_workdir_is_taken(planted_recola, tmp_path):
+def test_a_run_without_usable_frames_is_refused_before_it_claims_its_workdir(
+    planted_recola, tmp_path
+):
     folder = planted_recola("a", {f"P{number}": 0.0 for number in range(1, 4)})
     settings = config.Experiment(
         dataset="recola",

@@ -1,3 +1,5 @@
+"""The training loop: its files, resuming after a kill, the best epoch, and damaged runs."""
+
 import csv
 import shutil
 
@@ -17,7 +19,7 @@ CLIP, STEP = config.Clip(6, 2), 2 / 25
 
 
 def make_segments(count=3, frames=60, seed=0):
-    """Recordings whose labels are a smooth function of their features."""
+    """Makes segments whose labels are a smooth function of their features."""
     rng = np.random.default_rng(seed)
     examples = []
     for number in range(count):
@@ -49,39 +51,41 @@ def experiment_of(**training):
     )
 
 
-def train(model, experiment, batches, agreement, folder):
-    whole = siamese.build_training_model(siamese.build_siamese(model), CLIP, experiment.loss)
+def train(model, experiment, batches, scores, folder):
+    training_model = siamese.build_training_model(
+        siamese.build_siamese(model), CLIP, experiment.loss
+    )
     dev_batches = clips.measuring_batches(make_segments(2, seed=1), experiment, STEP)
-    temporal_step.train(model, whole, batches, dev_batches, agreement, folder, experiment)
+    temporal_step.train(model, training_model, batches, dev_batches, scores, folder, experiment)
 
 
-def run(folder, epochs=3, break_off_in_epoch=None, **settings):
+def run(folder, epochs=3, interrupted_epoch=None, **settings):
     settings = {"warmup_epochs": 0, "learning_rate": 0.01, "epochs": epochs, **settings}
     experiment = experiment_of(**settings)
     segments = make_segments()
 
     def batches(epoch):
-        found = clips.batches(segments, 3, experiment, STEP, epoch)
-        if epoch == break_off_in_epoch:
+        dataset = clips.batches(segments, 3, experiment, STEP, epoch)
+        if epoch == interrupted_epoch:
 
             def stop(batch):
                 raise KeyboardInterrupt
 
-            return found.take(3).concatenate(
-                found.map(lambda b: tf.numpy_function(stop, [b["mask"]], tf.bool))
+            return dataset.take(3).concatenate(
+                dataset.map(lambda b: tf.numpy_function(stop, [b["mask"]], tf.bool))
             )
-        return found
+        return dataset
 
-    def agreement():
+    def scores():
         predictions = list(evaluation.predict(predictor, make_segments(2, seed=1)))
-        scores = scoring.score(predictions, config.TARGETS, (0.0, 0.0), intervals=False)
-        rated = scores["protocols"]["rated"]
+        result = scoring.score(predictions, config.TARGETS, (0.0, 0.0), intervals=False)
+        rated = result["protocols"]["rated"]
         return {f"dev_cc_{target}": rated[target]["cc"]["mean"] for target in config.TARGETS}
 
     keras.utils.set_random_seed(experiment.training.seed)
     model = stacked_lstm.build_stacked_lstm(4, (5,), 2)
     predictor = streaming.StreamingPredictor(model, STEP)
-    train(model, experiment, batches, agreement, folder)
+    train(model, experiment, batches, scores, folder)
     return model
 
 
@@ -103,7 +107,7 @@ def finished(tmp_path_factory):
     return folder
 
 
-def test_training_learns_and_leaves_what_it_should(finished):
+def test_training_lowers_the_loss_and_writes_its_files(finished):
     history = read_history(finished)
     assert [row["epoch"] for row in history] == ["1", "2", "3"]
     assert float(history[-1]["label_loss"]) < 0.8 * float(history[0]["label_loss"])
@@ -135,19 +139,19 @@ def test_the_loss_is_the_weighted_sum_of_its_terms(finished):
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(finished, tmp_path):
     run(tmp_path / "again")
-    for found, expected in zip(weights(tmp_path / "again"), weights(finished), strict=True):
-        np.testing.assert_array_equal(found, expected)
+    for actual, expected in zip(weights(tmp_path / "again"), weights(finished), strict=True):
+        np.testing.assert_array_equal(actual, expected)
     run(tmp_path / "other", seed=1, epochs=1)
     assert np.abs(weights(tmp_path / "other")[0] - weights(finished)[0]).max() > 0.01
 
 
-def test_a_run_broken_off_in_an_epoch_ends_where_the_whole_one_ends(finished, tmp_path):
-    with pytest.raises(BaseException):  # noqa: B017  TensorFlow wraps what stops the input
-        run(tmp_path, break_off_in_epoch=2)
+def test_a_run_interrupted_in_an_epoch_ends_like_an_uninterrupted_one(finished, tmp_path):
+    with pytest.raises(BaseException):  # noqa: B017  TensorFlow wraps the exception
+        run(tmp_path, interrupted_epoch=2)
     assert len(read_history(tmp_path)) == 2
     run(tmp_path)
-    for found, expected in zip(weights(tmp_path), weights(finished), strict=True):
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+    for actual, expected in zip(weights(tmp_path), weights(finished), strict=True):
+        np.testing.assert_allclose(actual, expected, atol=1e-5)
     without_time = [
         [{n: v for n, v in row.items() if n != "seconds"} for row in read_history(folder)]
         for folder in (tmp_path, finished)
@@ -155,13 +159,13 @@ def test_a_run_broken_off_in_an_epoch_ends_where_the_whole_one_ends(finished, tm
     assert without_time[0] == without_time[1]
 
 
-def test_a_run_that_diverges_stops(tmp_path):
+def test_a_diverging_run_stops(tmp_path):
     with pytest.raises(errors.InputError, match="lower `learning_rate`"):
         run(tmp_path, learning_rate=1e30)
     assert not (tmp_path / "best.weights.h5").exists()
 
 
-def test_a_finished_run_is_left_as_it_is(finished):
+def test_a_finished_run_is_not_changed(finished):
     before = (finished / "history.csv").read_text()
     run(finished)
     assert (finished / "history.csv").read_text() == before
@@ -185,12 +189,12 @@ def test_the_best_model_is_the_one_with_the_best_dev_cc(tmp_path):
         dev_cc,
         tmp_path,
     )
-    assert len(seen) == 3, "an epoch without a better one ends it"
-    for found, expected in zip(weights(tmp_path, "best"), seen[1], strict=True):
-        np.testing.assert_array_equal(found, expected)
+    assert len(seen) == 3, "training stops after one epoch without improvement"
+    for actual, expected in zip(weights(tmp_path, "best"), seen[1], strict=True):
+        np.testing.assert_array_equal(actual, expected)
 
 
-def test_the_constraints_rise_over_the_first_epochs(tmp_path):
+def test_the_weights_of_local_global_and_siamese_terms_rise_over_the_first_epochs(tmp_path):
     run(tmp_path, epochs=3, warmup_epochs=2)
     for row, constraints in zip(read_history(tmp_path), [0.0, 0.5, 1.0], strict=True):
         terms = {name: float(value) for name, value in row.items()}
@@ -199,7 +203,7 @@ def test_the_constraints_rise_over_the_first_epochs(tmp_path):
         assert terms["loss"] == pytest.approx(free + constraints * bound, rel=0.02)
 
 
-def test_xla_gives_the_same_to_rounding_and_is_exported(finished, tmp_path):
+def test_xla_gives_the_same_result_up_to_rounding_and_can_be_exported(finished, tmp_path):
     model = run(tmp_path, epochs=1, jit_compile=True)
     row, expected = read_history(tmp_path)[0], read_history(finished)[0]
     assert float(row["loss"]) == pytest.approx(float(expected["loss"]), rel=1e-3)
@@ -222,9 +226,9 @@ def test_xla_gives_the_same_to_rounding_and_is_exported(finished, tmp_path):
     exporting.export(config.Export(workdir=str(tmp_path), export_dir=export_dir, cnn=False))
     served = tf.saved_model.load(str(tmp_path / "models/1")).signatures["serving_default"]
     clip = np.random.default_rng(1).normal(size=(2, 6, 4)).astype(np.float32)
-    found = served(features=tf.constant(clip))
+    outputs = served(features=tf.constant(clip))
     for target, prediction in zip(config.TARGETS, np.moveaxis(model(clip), -1, 0), strict=True):
-        np.testing.assert_allclose(found[target], prediction, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(outputs[target], prediction, rtol=0, atol=1e-5)
 
 
 class Killed(Exception):
@@ -232,7 +236,7 @@ class Killed(Exception):
 
 
 def toy(folder, epochs, scores=(0.0,) * 9, patience=float("inf"), step=None, name="total", first=0):
-    """Runs `fit` on a variable that counts epochs; returns what it is, and when it was saved."""
+    """Runs `fit` on a variable that counts epochs; returns its value and the epochs saved."""
     total, saved = tf.Variable(0.0), []
 
     def count(batch):
@@ -246,30 +250,30 @@ def toy(folder, epochs, scores=(0.0,) * 9, patience=float("inf"), step=None, nam
         measure=lambda: {"dev_cc": scores[int(total) - 1]},
         score=lambda row: row["dev_cc"],
         save=lambda: saved.append(int(total)),
-        first=first,
+        first_candidate=first,
     )
     fit.fit(folder, task, epochs, patience)
     return int(total), saved
 
 
-def test_figures_are_means_over_clips(tmp_path):
+def test_logged_values_are_means_over_clips(tmp_path):
     toy(tmp_path, 1)
     assert history.read(tmp_path / "history.csv")[0]["loss"] == 0.75
 
 
-def test_an_undefined_score_is_worse_than_any_and_the_first_of_equals_is_the_best(tmp_path):
+def test_an_undefined_score_is_the_worst_and_the_first_of_equal_scores_is_the_best(tmp_path):
     nan = float("nan")
     assert toy(tmp_path, 6, [nan, -0.9, nan, 0.1, 0.1, 0.0]) == (6, [1, 2, 4])
 
 
-def test_epochs_before_the_first_whole_one_are_not_chosen(tmp_path):
+def test_epochs_before_the_first_candidate_are_not_chosen(tmp_path):
     scores = [0.9, 0.8, 0.2, 0.3, 0.1, 0.2]
     assert toy(tmp_path / "a", 9, scores, patience=2, first=2) == (6, [1, 2, 3, 4])
-    # Without a whole epoch the last is kept.
+    # Without any candidate the last epoch is kept.
     assert toy(tmp_path / "b", 2, scores, patience=1, first=5) == (2, [1, 2])
 
 
-def test_a_run_goes_on_with_more_epochs_or_more_patience(tmp_path, capsys):
+def test_a_run_continues_with_more_epochs_or_more_patience(tmp_path, capsys):
     scores = [0.1, 0.5, 0.3, 0.2, 0.1, 0.2, 0.6]
     assert toy(tmp_path, 2, scores) == (2, [1, 2])
     assert toy(tmp_path, 9, scores, patience=3) == (5, [])
@@ -288,7 +292,9 @@ def test_a_run_goes_on_with_more_epochs_or_more_patience(tmp_path, capsys):
     ("place", "name"),
     [(history, "write"), (tf.summary, "scalar"), (tf.train.CheckpointManager, "save")],
 )
-def test_killed_between_its_files_it_ends_the_same(place, name, tmp_path, monkeypatch):
+def test_a_run_killed_between_writing_two_files_ends_like_an_uninterrupted_one(
+    place, name, tmp_path, monkeypatch
+):
     scores = [0.1, 0.2, 0.3, 0.0]
     whole = toy(tmp_path / "whole", 4, scores)
     original = getattr(place, name)
@@ -303,12 +309,12 @@ def test_killed_between_its_files_it_ends_the_same(place, name, tmp_path, monkey
         with pytest.raises(Killed):
             toy(tmp_path / "killed", 4, scores)
     total, saved = toy(tmp_path / "killed", 4, scores)
-    assert (total, saved) == (whole[0], [2, 3]), "the second epoch is done again"
+    assert (total, saved) == (whole[0], [2, 3]), "the second epoch is repeated"
     rows = [history.read(tmp_path / folder / "history.csv") for folder in ("whole", "killed")]
     assert [{**row, "seconds": 0} for row in rows[0]] == [{**row, "seconds": 0} for row in rows[1]]
 
 
-def cut(folder):
+def truncate(folder):
     data = folder / "checkpoints/ckpt-3.data-00000-of-00001"
     data.write_bytes(data.read_bytes()[:-5])
 
@@ -318,7 +324,7 @@ def cut(folder):
     [
         (lambda folder: shutil.rmtree(folder / "checkpoints"), {}),
         (lambda folder: (folder / "checkpoints/checkpoint").write_bytes(b"x"), {}),
-        (cut, {}),
+        (truncate, {}),
         (lambda folder: (folder / "history.csv").unlink(), {}),
         (lambda folder: (folder / "history.csv").write_text("epoch,loss\n1,x\n"), {}),
         (lambda folder: (folder / "history.csv").write_bytes(b"\xff\x00"), {}),
@@ -326,7 +332,7 @@ def cut(folder):
         (lambda folder: None, {"name": "other"}),
     ],
 )
-def test_a_damaged_run_is_refused_and_nothing_of_it_overwritten(damage, change, tmp_path):
+def test_a_damaged_run_is_refused_and_not_overwritten(damage, change, tmp_path):
     toy(tmp_path, 3)
     damage(tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
@@ -335,7 +341,7 @@ def test_a_damaged_run_is_refused_and_nothing_of_it_overwritten(damage, change, 
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
 
-def test_a_full_gpu_is_no_full_disk(tmp_path, monkeypatch):
+def test_a_full_gpu_is_not_reported_as_a_full_disk(tmp_path, monkeypatch):
     full = tf.errors.ResourceExhaustedError(None, None, "{{node save}} no room")
 
     def raise_full(*_, **__):
@@ -351,7 +357,7 @@ def test_a_full_gpu_is_no_full_disk(tmp_path, monkeypatch):
     assert caught.value.filename == str(tmp_path / "disk/checkpoints")
 
 
-def test_what_xla_cannot_compile_is_said(tmp_path):
+def test_a_step_that_xla_cannot_compile_is_reported(tmp_path):
     def step(batch):
         return {"loss": tf.strings.to_number(tf.strings.as_string(batch))[0]}
 

@@ -1,4 +1,4 @@
-"""The rows of the paper's Table 1 as runs, folds, and small reproductions with their report."""
+"""The runs of the paper's Table 1, the folds, and small reproductions with their report."""
 
 import csv
 import dataclasses
@@ -48,7 +48,7 @@ def test_rows_have_the_weights_of_table_1():
     assert weights(alone) == (0,) * 5 and alone.loss.ccc == 1
 
 
-def test_a_weight_that_is_given_holds_where_the_row_has_the_term():
+def test_given_weights_apply_to_the_terms_of_a_row():
     loss = config.LossWeights(trend=3.0, siamese=100.0, ccc=0.5, num_intervals=7)
     training = config.Training(seed=4, epochs=9)
     study = dataclasses.replace(STUDY, loss=loss, training=training)
@@ -61,7 +61,7 @@ def test_a_weight_that_is_given_holds_where_the_row_has_the_term():
 
 
 def recordings(subjects):
-    """Recordings a, b, c, ... of these subjects."""
+    """Makes recordings a, b, c, ... of these subjects."""
     return [
         reader.Source(chr(ord("a") + k), pathlib.Path("x"), [], dict, subject=subject)
         for k, subject in enumerate(subjects)
@@ -71,22 +71,22 @@ def recordings(subjects):
 def test_subjects_stay_together_in_folds():
     subjects = ["1", "1", "1", "2", "2", "3", "4", None, None]
     sources = recordings(subjects)
-    folds = reproduction.deal(sources, 3)
+    folds = reproduction.assign_folds(sources, 3)
     assert sorted(name for fold in folds for name in fold) == list("abcdefghi")
     assert sorted(map(len, folds)) == [3, 3, 3]
     place = {name: number for number, fold in enumerate(folds) for name in fold}
     assert place["a"] == place["b"] == place["c"] and place["d"] == place["e"]
-    # Nothing but the recordings decides.
-    assert [set(fold) for fold in reproduction.deal(sources[::-1], 3)] == [
+    # The order of the recordings does not matter.
+    assert [set(fold) for fold in reproduction.assign_folds(sources[::-1], 3)] == [
         set(fold) for fold in folds
     ]
-    # A subject called as a recording is another.
-    assert len(reproduction.deal(recordings(["recording b", None, None]), 3)) == 3
+    # A subject named like a recording is not mistaken for it.
+    assert len(reproduction.assign_folds(recordings(["recording b", None, None]), 3)) == 3
     with pytest.raises(errors.InputError, match="`folds=3`: found 2 subjects"):
-        reproduction.deal(recordings(["1", "1", "2"]), 3)
+        reproduction.assign_folds(recordings(["1", "1", "2"]), 3)
 
 
-def test_rows_that_there_are_not_are_refused():
+def test_unknown_rows_and_too_few_folds_are_refused():
     with pytest.raises(errors.InputError, match="`rows` must be some of La, T, .*found La.Sia"):
         cli.parse("reproduce", ["--rows=La,La+Sia"]).read(config.Reproduction)
     with pytest.raises(errors.InputError, match="`folds` must be at least 3"):
@@ -107,7 +107,7 @@ PARTITIONS = ["--train_recordings=P1,P2,P3,P4", "--dev_recordings=P5,P6"]
 
 
 class InThisProcess:
-    """Stands for a process that runs a verb, and is over when it begins."""
+    """Replaces a process that runs a verb: the verb runs here and is finished at once."""
 
     calls: list[str] = []
     stop_before: int | None = None
@@ -127,16 +127,16 @@ class InThisProcess:
 
 
 def train_at_once(experiment, may_prepare=True):
-    """Leaves what `runs.train_and_evaluate` leaves; the predictions are ratings with noise.
+    """Writes the files of `runs.train_and_evaluate`; the predictions are ratings with noise.
 
-    The noise is another one for each seed, and less of it the more the terms of the loss weigh.
+    The noise depends on the seed, and is smaller the larger the weights of the loss are.
     """
     run = runs.completed(experiment)
     records = store.prepare(run)
     workdir.claim(run.workdir, run)
     noise = 0.3 / (1 + sum(weights(run)) / 1000)
-    delays = run.reaction_delay.each(2)
-    for split in (s for s in ("dev", "test") if runs.rated(records, s)):
+    delays = run.reaction_delay.per_target(2)
+    for split in (s for s in ("dev", "test") if runs.has_ratings(records, s)):
         rng = np.random.default_rng(run.training.seed)
         predictions = [
             scoring.RecordingPrediction(
@@ -149,14 +149,14 @@ def train_at_once(experiment, may_prepare=True):
             for frames in records.frames(split)
         ]
         scores = scoring.score(predictions, run.targets, delays, intervals=False)
-        heads = evaluation.Evaluated(split, 1, "cc", split == "dev", delays)
+        setup = evaluation.EvaluationSetup(split, 1, "cc", split == "dev", delays)
         folder = pathlib.Path(run.workdir, f"evaluation/{run.dataset}_{split}")
-        evaluation.write(folder, predictions, evaluation.document(heads, scores))
+        evaluation.write(folder, predictions, evaluation.metrics_document(setup, scores))
 
 
 @pytest.fixture
 def in_this_process(monkeypatch):
-    """Runs are calls, and train at once."""
+    """Replaces processes by calls, and training by noisy predictions."""
     monkeypatch.setattr(InThisProcess, "calls", [])
     monkeypatch.setattr(InThisProcess, "stop_before", None)
     monkeypatch.setattr(jobs.subprocess, "Popen", InThisProcess)
@@ -174,7 +174,7 @@ def places(folder, tmp_path, name):
     ]
 
 
-def test_a_reproduction_that_was_killed_goes_on_to_the_same_report(
+def test_a_killed_reproduction_continues_to_the_same_report(
     planted_recola, tmp_path, in_this_process, monkeypatch
 ):
     monkeypatch.setattr(comparison_figures, "write", lambda *_: [])
@@ -191,7 +191,7 @@ def test_a_reproduction_that_was_killed_goes_on_to_the_same_report(
             run = workdir.find(root / row / f"seed_{seed}", config.Experiment)
             assert weights(run) == TABLE_1[row] and run.training.seed == seed
             assert (root / "logs" / row / f"seed_{seed}.log").is_file()
-    # The report's figures are those of the runs.
+    # The report gives the scores of the runs.
     metrics = [
         json.loads((root / f"La/seed_{seed}/evaluation/recola_dev/metrics.json").read_text())
         for seed in range(2)
@@ -200,7 +200,7 @@ def test_a_reproduction_that_was_killed_goes_on_to_the_same_report(
     with (root / "table_1.csv").open() as file:
         rows = {(row["target"], row["row"]): row for row in csv.DictReader(file)}
     assert float(rows["valence", "La"]["mean"]) == pytest.approx(expected)
-    # Features are mixtures of the curves: a linear model finds them, and no constant does.
+    # Features are mixtures of the rating curves: a linear model predicts them, a constant cannot.
     assert float(rows["valence", "ridge"]["mean"]) > 0.9
     assert float(rows["valence", "mean"]["mean"]) == 0
     # Stopped before the third run, then called again.
@@ -213,21 +213,20 @@ def test_a_reproduction_that_was_killed_goes_on_to_the_same_report(
     assert call("reproduce", *flags, *places(folder, tmp_path, "killed")).ended == 0
     assert len(in_this_process.calls) == 4, "no run twice"
     assert (tmp_path / "killed/report.md").read_text() == report
-    # Another configuration does not mix with it.
+    # Runs with different settings are refused.
     refused = call("reproduce", *flags, "--learning_rate=0.1", *places(folder, tmp_path, "killed"))
     assert "La/seed_0: this workdir was created with a different configuration" in refused.ended
-    # More seeds are more runs.
+    # With more seeds, only the new runs are trained.
     assert call("reproduce", *flags, "--seeds=3", *places(folder, tmp_path, "killed")).ended == 0
     assert [name.rpartition("/")[2] for name in in_this_process.calls[4:]] == ["seed_2"] * 2
 
 
-def test_each_recording_is_tested_once_in_folds(
+def test_a_cross_validation_tests_each_recording_once(
     planted_recola, tmp_path, in_this_process, monkeypatch
 ):
     monkeypatch.setattr(comparison_figures, "write", lambda *_: [])
     folder = planted_recola("source", {f"P{number}": 0.0 for number in range(1, 7)})
-    pool = "--train_recordings=P1,P2,P3,P4", "--dev_recordings=P5,P6"
-    flags = [*SMALL, *pool, "--folds=3", "--seeds=1", "--rows=La,mean", "--reaction_delay=0"]
+    flags = [*SMALL, *PARTITIONS, "--folds=3", "--seeds=1", "--rows=La,mean", "--reaction_delay=0"]
     done = call("reproduce", *flags, *places(folder, tmp_path, "out"))
     assert done.ended == 0, done
     tested = []
@@ -243,10 +242,10 @@ def test_each_recording_is_tested_once_in_folds(
     assert {row["split"] for row in rows} == {"test"}
     assert sorted({row["recording"] for row in rows}) == sorted(tested)
     text = (tmp_path / "out/report.md").read_text()
-    assert "3-fold cross-validation" in text and "These recordings chose" not in text
+    assert "3-fold cross-validation" in text and "were chosen on these recordings" not in text
 
 
-def test_a_run_that_fails_is_reported_and_the_others_are_kept(
+def test_a_failed_run_is_reported_and_the_others_are_kept(
     planted_recola, tmp_path, in_this_process, monkeypatch
 ):
     monkeypatch.setattr(comparison_figures, "write", lambda *_: [])
@@ -275,7 +274,7 @@ def test_a_run_that_fails_is_reported_and_the_others_are_kept(
     assert "| La | 1 |" in (root / "report.md").read_text()
 
 
-def test_the_whole_way_in_processes(planted_recola, tmp_path, monkeypatch):
+def test_a_complete_reproduction_in_processes(planted_recola, tmp_path, monkeypatch):
     monkeypatch.setattr(evaluation_figures, "write", lambda *_: None)
     folder = planted_recola("source", {f"P{number}": 1.0 for number in range(1, 5)})
     partitions = ["--train_recordings=P1,P2", "--dev_recordings=P3", "--test_recordings=P4"]
@@ -285,16 +284,16 @@ def test_the_whole_way_in_processes(planted_recola, tmp_path, monkeypatch):
     assert done.ended == 0, (tmp_path / "out/logs/La+T+Lo+G+S/seed_0.log").read_text()
     run = tmp_path / "out/La+T+Lo+G+S/seed_0"
     assert (run / "best.weights.h5").is_file() and (run / "history.csv").is_file()
-    # The delay is found once, for all runs.
-    found = workdir.find(run, config.Experiment).reaction_delay
-    assert found.seconds == pytest.approx((1.0, 1.0)) and found.origin == "given"
+    # The delay is found once and given to all runs.
+    delay = workdir.find(run, config.Experiment).reaction_delay
+    assert delay.seconds == pytest.approx((1.0, 1.0)) and delay.origin == "given"
     assert (tmp_path / "out/reaction_delay.csv").is_file()
     text = (tmp_path / "out/report.md").read_text()
     assert "Partition `dev`: 1 recordings" in text and "Partition `test`: 1 recordings" in text
     metrics = json.loads((run / "evaluation/recola_test/metrics.json").read_text())
     mean = metrics["protocols"]["rated"]["valence"]["cc"]["mean"]
-    part = text[text.index("## Table 1: the losses, on recola, test") :]
+    part = text[text.index("## Table 1: the losses (recola, test)") :]
     assert f"| La+T+Lo+G+S | 1 | {mean:.4f} / {mean:.4f} | {mean:.4f} |" in part
-    # By its workdir alone the run goes on.
+    # The same command again trains nothing.
     again = call("reproduce", *flags, *places(folder, tmp_path, "out"))
-    assert again.ended == 0 and "runs to do" not in again.printed
+    assert again.ended == 0 and "to do" not in again.said

@@ -1,4 +1,4 @@
-"""What of a data set a run looks at."""
+"""Which parts of a data set a run uses."""
 
 import numpy as np
 import pytest
@@ -33,22 +33,22 @@ def test_dev_does_not_change_the_reaction_delay(planted_recola):
     np.testing.assert_array_equal(curves[0].cc, curves[1].cc)
 
 
-def test_the_reaction_delay_is_searched_in_train_alone(planted_recola, monkeypatch):
+def test_the_reaction_delay_is_found_on_train_only(planted_recola, monkeypatch):
     run = settings(planted_recola("a", {f"P{number}": 0.8 for number in range(1, 8)}))
     records = store.prepare(run)
-    asked = []
+    requested = []
     read = store.Records.segments
 
     def spy(self, split):
-        asked.append(split)
+        requested.append(split)
         return read(self, split)
 
     monkeypatch.setattr(store.Records, "segments", spy)
     runs.find_reaction_delay(records)
-    assert set(asked) == {"train"}
+    assert set(requested) == {"train"}
 
 
-def test_a_gap_between_ratings_is_bridged_up_to_a_setting(planted_recola):
+def test_gaps_between_ratings_are_bridged_up_to_max_rating_gap(planted_recola):
     folder = planted_recola("a", {f"P{number}": 0.0 for number in range(1, 8)}, gap=(4.0, 6.0))
     unrated, names = {}, set()
     for gap in (1.0, 2.5):
@@ -60,4 +60,4 @@ def test_a_gap_between_ratings_is_bridged_up_to_a_setting(planted_recola):
         unrated[gap] = np.unique(times[np.isnan(labels).any(axis=1)])
     np.testing.assert_allclose(unrated[1.0], np.arange(41, 60) / 10)
     assert len(unrated[2.5]) == 0
-    assert len(names) == 2, "records of two settings never mix"
+    assert len(names) == 2, "records made with different settings are kept apart"

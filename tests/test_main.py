@@ -1,0 +1,387 @@
+"""What a verb's user sees: every line, what becomes of errors, and that libraries keep silent."""
+
+import io
+import logging as std_logging
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+
+import layouts
+import pytest
+import tensorflow as tf
+from absl import logging
+
+from ast_net import cli, config, errors, main, screen
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+def python(*arguments, **options):
+    """Runs Python on the package in a process of its own; gives it with what it wrote."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for name in ("TF_CPP_MIN_LOG_LEVEL", "OPENCV_LOG_LEVEL"):
+        environment.pop(name, None)
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        **options,
+    )
+
+
+class Terminal(io.StringIO):
+    """Stands for a terminal."""
+
+    def isatty(self):
+        return True
+
+    def lines(self):
+        """What stands on it in the end, as a terminal of 80 columns shows it, without empty lines."""
+        rows, row, column = [""], 0, 0
+        for part in re.findall(r"\r|\n|\x1b\[A|[^\r\n\x1b]+", self.getvalue()):
+            if part == "\r":
+                column = 0
+            elif part == "\n":
+                row, column = row + 1, 0
+                rows += [""] * (row == len(rows))
+            elif part == "\x1b[A":
+                row -= 1
+            else:
+                rows[row] = (
+                    rows[row][:column].ljust(column) + part + rows[row][column + len(part) :]
+                )
+                column += len(part)
+        return [line.rstrip() for line in rows if line.strip()]
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """A terminal that is standard error."""
+    shown = Terminal()
+    monkeypatch.setattr(sys, "stderr", shown)
+    return shown
+
+
+def run(monkeypatch, function, *flags, verb="train"):
+    """Runs a function as a verb; gives the code or message it ended with."""
+    monkeypatch.setattr(sys, "argv", [verb, *flags])
+    try:
+        main.run(verb, function)
+    except SystemExit as ended:
+        return ended.code
+    return 0
+
+
+def log(level, message, file=f"/any{os.sep}ast_net{os.sep}faces{os.sep}video.py", name="absl"):
+    """Logs what a module of the package would log, or another of a library."""
+    record = std_logging.LogRecord(name, level, file, 7, message, (), None)
+    std_logging.getLogger(name).handle(record)
+
+
+# What a preparation, a training and an evaluation show, line by line: progress and files on standard
+# error, results on standard output.
+SAID = [
+    r"running on \d+ CPU cores? \(.+\), TensorFlow [\d.]+|running on \d+ GPUs? \(.+\), TensorFlow .*",
+    r"preparing recordings: 2 recordings",
+    r"[\w ]+: [1-9]0 %, .* left",  # on a busy machine
+    r"warning: (anna|ben): 21 ratings end .*|warning: (anna|ben): its ratings go on to 1.60 s, .*",
+    r"wrote data/recordings/compact-[\w.-]+/[\d.]+",
+    r"wrote runs/recordings/best.weights.h5, last.weights.h5, model.json, run.flags, history.csv",
+    r"wrote runs/recordings/evaluation/recordings_dev/metrics.json, recordings.csv, predictions.csv,",
+    r"  figures/, avec/",
+]
+PRINTED = [
+    r"epoch 1/1  loss [\d.]+  dev CC valence -?[\d.]+  dev CC arousal -?[\d.]+  best so far",
+    r"",
+    r"recordings, dev: 1 recording",
+    r" *protocol +target +metric .*",
+    r" *(rated|seen) +(valence|arousal|average) +(cc|ccc|rmse)( +(-?[\d.]+|n/a))+",
+    r" *protocol +target +frames .*",
+    r" *(rated|seen) +(valence|arousal)( +(-?[\d.]+|n/a))+",
+    r"this is the model of the last epoch, 1; no best epoch was chosen",
+    r"epoch 1 was chosen by its CC on dev, so these scores are optimistic: .*",
+]
+
+
+def test_every_line_that_training_shows(tmp_path, face_video, other_face_video):
+    """In a process of its own: what libraries print as they are loaded shows in no other way."""
+    layouts.recordings(tmp_path / "mine", face_video, other_face_video)
+    flags = ["--dataset=recordings", "--manual_dir=mine", "--clip_frames=5", "--clip_stride=2"]
+    flags += ["--clip_hop=2", "--batch_size=8", "--epochs=1", "--warmup_epochs=0"]
+    done = python("-m", "ast_net.train", *flags, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for text, patterns in ((done.stderr, SAID), (done.stdout, PRINTED)):
+        for line in text.splitlines():
+            assert any(re.fullmatch(pattern, line) for pattern in patterns), line
+            assert len(line) <= 100
+    assert "running on" in done.stderr and "wrote runs/recordings/best" in done.stderr
+    assert "epoch 1/1" in done.stdout and "concatenated" in done.stdout
+
+
+# A verb whose C++ libraries write to file descriptor 2 before it ends in some way.
+VERB = """
+import os, sys
+from ast_net import main
+def verb(arguments):
+    os.write(2, b"I0000 00:00:1.2 3 stub.cc:1] no GPU\\n")
+    os.write(2, b"E0000 00:00:1.2 3 cuda.cc:5] failed call to cuInit: no GPU\\n")
+    os.write(2, b"terminate called: reason\\n")
+    print("the user's line", file=sys.stderr)
+    {end}
+sys.argv = ["train", *{flags}]
+main.run("train", verb)
+"""
+NOISE, REASON, OWN = "no GPU", "terminate called: reason", "the user's line"
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "shown"),
+    [
+        ("pass", 0, ""),
+        ("os.abort()", -signal.SIGABRT, REASON),
+        ("os.kill(os.getpid(), 9)", -signal.SIGKILL, REASON),
+        ("os._exit(3)", 3, REASON),
+        ("1 / 0", 1, "ZeroDivisionError: division by zero"),
+        ("sys.exit('error: that')", 1, "error: that"),
+        (
+            "import signal; os.kill(os.getpid(), signal.SIGINT)",
+            130,
+            "interrupted; the same command",
+        ),
+    ],
+)
+def test_libraries_are_silent_until_the_program_dies(end, code, shown):
+    done = python("-c", VERB.format(end=end, flags=[]))
+    assert done.returncode == code
+    assert OWN in done.stderr and shown in done.stderr and NOISE not in done.stderr
+    assert (REASON in done.stderr) == (shown == REASON)
+
+
+def test_verbose_shows_what_libraries_write():
+    done = python("-c", VERB.format(end="pass", flags=["--verbose"]))
+    assert done.returncode == 0
+    assert all(text in done.stderr for text in (NOISE, REASON, OWN))
+
+
+@pytest.mark.parametrize(("closed", "shown"), [("2>&-", "1\n2\n"), (">&- 2>&-", "")])
+def test_standard_streams_may_be_closed(closed, shown):
+    program = """
+import sys
+from ast_net import main, screen
+def verb(arguments):
+    screen.wrote("a folder")
+    for number in screen.counted([1, 2], "counting", 2):
+        print(number)
+sys.argv = ["train"]
+main.run("train", verb)
+"""
+    command = f'exec {sys.executable} -c "$PROGRAM" {closed}'
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PROGRAM": program}
+    done = subprocess.run(command, shell=True, env=environment, stdout=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stdout) == (0, shown)
+
+
+def test_importing_has_no_effect():
+    program = """
+import logging, os, sys, warnings
+before = dict(os.environ), list(warnings.filters), sys.stderr
+import ast_net, ast_net.__main__, ast_net.main, ast_net.noise, ast_net.screen, ast_net.predict
+assert before == (dict(os.environ), warnings.filters, sys.stderr)
+assert not logging.getLogger().handlers
+assert "tensorflow" not in sys.modules and "cv2" not in sys.modules
+"""
+    done = python("-c", program)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_messages_are_sentences(monkeypatch, capsys):
+    def verb(_):
+        log(logging.converter.STANDARD_INFO, "wrote a.csv")
+        log(std_logging.WARNING, "no face: give `video=FILE`")
+        log(std_logging.DEBUG, "hidden")
+        log(std_logging.WARNING, "hidden", "/any/keras/saving.py")
+        log(std_logging.ERROR, "hidden", "/any/h5py/file.py", "h5py")
+
+    handlers = list(std_logging.getLogger().handlers)
+    assert run(monkeypatch, verb) == 0
+    assert capsys.readouterr().err == "wrote a.csv\nwarning: no face: give --video=FILE\n"
+    assert std_logging.getLogger().handlers == handlers
+
+
+def test_verbose_brings_back_libraries_places_and_tracebacks(monkeypatch, capsys):
+    seen = []
+
+    def verb(_):
+        handler = std_logging.getLogger().handlers[-1]
+        seen.append([handler.format(record) for record in made if handler.filter(record)])
+        raise errors.InputError("no `video`")
+
+    own = f"/any{os.sep}ast_net{os.sep}a.py"
+    made = [
+        std_logging.LogRecord("absl", std_logging.DEBUG, own, 7, "own", (), None),
+        std_logging.LogRecord("h5py", std_logging.WARNING, "/any/file.py", 8, "theirs", (), None),
+        std_logging.LogRecord("h5py", std_logging.DEBUG, "/any/file.py", 8, "hidden", (), None),
+    ]
+    assert run(monkeypatch, verb, "--verbose") == "error: no --video"
+    [[first, second]] = seen
+    assert re.match(r"D\d{4} \d\d:\d\d:.* a.py:7\] own$", first)
+    assert re.match(r"W\d{4} \d\d:\d\d:.* file.py:8\] theirs$", second)
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_an_error_that_nobody_expects_has_its_traceback(monkeypatch):
+    def verb(_):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(monkeypatch, verb)
+
+
+@pytest.mark.parametrize(
+    ("verb", "expected"),
+    [("train", "interrupted; the same command goes on from here\n"), ("export", "interrupted\n")],
+)
+def test_who_interrupts_learns_how_to_go_on(verb, expected, monkeypatch, capsys):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    assert run(monkeypatch, interrupted, verb=verb) == 130
+    assert capsys.readouterr().err == expected
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_verbose_belongs_to_every_verb_and_to_no_run(verb, tmp_path):
+    (tmp_path / "a.flags").write_text("--verbose\n")
+    arguments = cli.parse(verb, [f"--flagfile={tmp_path / 'a.flags'}"])
+    assert arguments.read(config.Messages).verbose
+    assert not cli.parse(verb, []).read(config.Messages).verbose
+    for group in cli.VERBS[verb].groups:
+        assert "verbose" not in config.values(arguments.read(group))
+
+
+@pytest.mark.parametrize(
+    ("flag", "expected"),
+    [
+        ("--manul_dir=a", "unknown flag --manul_dir; did you mean --manual_dir?"),
+        ("--noverbos", "unknown flag --noverbos; did you mean --verbose?"),
+        ("--xyzzy", "unknown flag --xyzzy; --help lists the flags"),
+    ],
+)
+def test_a_flag_that_nobody_knows(flag, expected, monkeypatch):
+    assert run(monkeypatch, lambda _: None, flag) == f"error: {expected}"
+
+
+@pytest.mark.parametrize(
+    ("model_name", "expected"),
+    [
+        ("AMD EPYC 7B12", "AMD EPYC 7B12"),
+        ("AMD EPYC 7742 64-Core Processor", "AMD EPYC 7742"),
+        ("Intel(R) Xeon(R) CPU @ 2.20GHz", "Intel Xeon"),
+        ("Intel(R) Core(TM) i7-1165G7 CPU @ 2.80GHz", "Intel Core i7-1165G7"),
+    ],
+)
+def test_it_says_on_which_processor_it_runs(model_name, expected, monkeypatch, caplog):
+    caplog.set_level("INFO", "absl")
+    cpuinfo = f"processor : 0\nmodel name\t: {model_name}\nmodel name\t: {model_name}\n"
+    monkeypatch.setattr(pathlib.Path, "read_text", lambda *_, **__: cpuinfo)
+    monkeypatch.setattr(main.jobs, "cores", lambda: 2)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: [])
+    main.say_what_it_runs_on()
+    assert caplog.messages == [f"running on 2 CPU cores ({expected}), TensorFlow {tf.__version__}"]
+
+
+def test_it_says_on_which_gpus_it_runs(monkeypatch, caplog):
+    caplog.set_level("INFO", "absl")
+    details = {"device_name": "NVIDIA H100"}
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda _: details)
+    main.say_what_it_runs_on()
+    assert caplog.messages == [f"running on 1 GPU (NVIDIA H100), TensorFlow {tf.__version__}"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        # 40 units of so many seconds each: a line every tenth, but at least 30 s apart.
+        (60, [f"{k} %, {40 - 4 * k // 10} min left" for k in range(10, 100, 10)]),
+        (4, ["20 %, 2 min left", "40 %, 2 min left", "60 %, 1 min left", "80 %, 1 min left"]),
+        (0.7, []),
+    ],
+)
+def test_without_a_terminal_progress_is_a_line_every_tenth(seconds, expected, caplog):
+    caplog.set_level("INFO", "absl")
+    now = [0.0]
+    with screen.Progress("tracking a.mp4", 40, clock=lambda: now[0]) as progress:
+        for _ in range(40):
+            now[0] += seconds
+            progress.update()
+    assert caplog.messages == [f"tracking a.mp4: {text}" for text in expected]
+
+
+@pytest.mark.parametrize(("total", "lines"), [(None, True), (0, True), (40, False)])
+def test_there_are_no_lines_where_none_would_help(total, lines, caplog):
+    caplog.set_level("INFO", "absl")
+    now = [0.0]
+    with screen.Progress("epoch 1/9", total, lines=lines, clock=lambda: now[0]) as progress:
+        for _ in range(40):
+            now[0] += 100
+            progress.update()
+    assert progress.done == 40 and not caplog.messages
+
+
+def test_a_terminal_has_a_bar_and_messages_above_it(terminal, monkeypatch):
+    shown = []
+
+    def verb(_):
+        for k in screen.counted(range(3), "tracking a.mp4", 3):
+            log(std_logging.WARNING, f"frame {k} is dark")
+            shown.append(terminal.lines())
+
+    assert run(monkeypatch, verb) == 0
+    for k, lines in enumerate(shown):
+        assert lines[:-1] == [f"warning: frame {j} is dark" for j in range(k + 1)]
+        assert re.match(rf"tracking a.mp4: \d+ %\|.*\| {k} of 3 frames, ", lines[-1])
+    assert terminal.lines() == shown[-1][:-1]
+
+
+def test_an_error_stands_in_a_line_of_its_own(terminal, monkeypatch):
+    def verb(_):
+        for _ in screen.counted(range(3), "tracking a.mp4", 3):
+            raise errors.InputError("too dark")
+
+    assert run(monkeypatch, verb) == "error: too dark"
+    assert terminal.getvalue() and terminal.lines() == []
+
+
+def test_it_says_what_was_written_from_where_its_user_stands(tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO", "absl")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    screen.wrote("out/talk", "predictions.csv", "figure.png")
+    screen.wrote(tmp_path / "here/out")
+    screen.wrote(tmp_path / "there", "a.csv")
+    screen.wrote("f" * 80, "predictions.csv", "figure.png", "annotated.mp4")
+    assert caplog.messages == [
+        "wrote out/talk/predictions.csv, figure.png",
+        "wrote out",
+        f"wrote {tmp_path}/there/a.csv",
+        f"wrote {'f' * 80}/predictions.csv,\n  figure.png, annotated.mp4",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0, "less than a minute left"),
+        (29, "less than a minute left"),
+        (60, "1 min left"),
+        (5900, "98 min left"),
+        (7200, "2 h left"),
+    ],
+)
+def test_time_left(seconds, expected):
+    assert screen.time_left(seconds) == expected
