@@ -5,7 +5,7 @@ import functools
 import gc
 import json
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from unittest import mock
 
 import cv2
@@ -31,8 +31,8 @@ _PORTRAIT = pathlib.Path(__file__).parents[1] / "ast_net/demo/portrait.jpg"
 
 def pytest_collection_modifyitems(items):
     """The files that take longest come first, so that no process waits for another's last one."""
-    longest = ("test_verbs.py", "test_fit.py", "test_expressions.py", "test_client.py")
-    longest += ("test_reproduction.py",)
+    longest = ("test_verbs.py", "test_fit.py", "test_expressions.py", "test_main.py")
+    longest += ("test_reproduction.py", "test_client.py")
     items.sort(key=lambda item: item.path.name not in longest)
     # What was imported stays: to look through it again and again takes a twentieth of the time.
     gc.freeze()
@@ -42,13 +42,6 @@ def pytest_collection_modifyitems(items):
 def rng() -> np.random.Generator:
     """Random numbers, the same in every run and for every test."""
     return np.random.default_rng(20170904)
-
-
-@pytest.fixture
-def untraced() -> Iterator[None]:
-    """Runs what the test calls without tracing graphs; others see that these do the same."""
-    with eagerly():
-        yield
 
 
 @pytest.fixture(scope="session")
@@ -105,7 +98,7 @@ def networks_read_once():
 
 @pytest.fixture(scope="session")
 def drifting_face(portrait) -> Callable[[Sequence[bool]], list[np.ndarray]]:
-    """Makes pictures of 240x320, one for each entry; the portrait, where shown, drifts by (2, 1)."""
+    """Makes pictures of 240x320, one for each entry; the portrait, if shown, drifts by (2, 1)."""
 
     def images(shown: Sequence[bool]) -> list[np.ndarray]:
         made = []
@@ -168,8 +161,8 @@ def whole_way(tmp_path_factory) -> Callable[[str, pathlib.Path, dict[str, tuple[
 def planted_recola(tmp_path, monkeypatch) -> Callable[..., pathlib.Path]:
     """Makes folders in RECOLA's layout, the way from picture to feature being short.
 
-    Videos are stubs of 16 s at 10 frames/s. Features are noisy mixtures of two curves that depend on
-    the recording's name alone. Ratings are these curves, later by `delays`: {recording: seconds}, the
+    Videos are stubs of 16 s at 10 frames/s. Features are noisy mixtures of two curves that depend
+    on the recording's name alone. Ratings are these curves, `delays[recording]` seconds later, the
     same for valence and arousal. Ratings between `gap` = (from, until) seconds are left out.
     """
     times = np.arange(160) / 10.0

@@ -14,7 +14,7 @@ from unittest import mock
 import layouts
 import numpy as np
 import pytest
-from calls import call
+from calls import call, eagerly
 
 from ast_net import cli, config, workdir
 from ast_net.cnn import runtime
@@ -41,9 +41,11 @@ def epochs_in(printed: str) -> list[str]:
 
 
 @pytest.fixture
-def in_short(untraced, monkeypatch):
+def in_short(monkeypatch):
     """Leaves out what takes longest: graphs and figures."""
     monkeypatch.setattr(evaluation_figures, "write", lambda *_: None)
+    with eagerly():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -101,7 +101,6 @@ def test_a_run_from_the_csv_to_the_figures(settings, rng, tmp_path, capsys):
         expressions.finetune(dataclasses.replace(settings, seed=1))
 
 
-@pytest.mark.usefixtures("untraced")
 def test_ends_where_the_uninterrupted_run_ends(settings, rng, tmp_path, monkeypatch):
     train, dev = split(rng, 16), split(rng, 7)
     whole = networks(settings)
@@ -185,7 +184,6 @@ def test_frozen_epochs_train_the_head_alone(settings, rng, tmp_path, watch):
     assert all(changed[1])
 
 
-@pytest.mark.usefixtures("untraced")
 def test_keeps_the_averaged_weights_of_the_epoch_that_is_best_on_dev(
     settings, rng, tmp_path, watch
 ):
@@ -279,7 +277,6 @@ def test_without_public_test_training_pictures_choose_the_best(rng):
     assert not any(image.tobytes() in known for image in dev[0])
 
 
-@pytest.mark.usefixtures("untraced")
 def test_a_run_that_diverges_stops(settings, rng, tmp_path):
     wild = dataclasses.replace(settings, learning_rate=1e30, warmup_epochs=0)
     with pytest.raises(errors.InputError, match="give a lower `learning_rate`"):

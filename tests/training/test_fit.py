@@ -1,6 +1,5 @@
 """The training loop: its files, resuming after a kill, the best epoch, and damaged runs."""
 
-import contextlib
 import csv
 import shutil
 
@@ -8,7 +7,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from calls import eagerly
 
 from ast_net import config, errors, workdir
 from ast_net.records import clips
@@ -49,7 +47,7 @@ def experiment_of(**training):
     return config.Experiment(
         clip=CLIP,
         reaction_delay=config.ReactionDelay((0.0,)),
-        training=config.Training(batch_size=16, clip_hop=3, **training),
+        training=config.Training(batch_size=8, clip_hop=3, **training),
     )
 
 
@@ -61,8 +59,8 @@ def train(model, experiment, batches, scores, folder):
     temporal_step.train(model, training_model, batches, dev_batches, scores, folder, experiment)
 
 
-def run(folder, epochs=3, interrupted_epoch=None, as_graph=False, **settings):
-    settings = {"warmup_epochs": 0, "learning_rate": 0.02, "epochs": epochs, **settings}
+def run(folder, epochs=3, interrupted_epoch=None, **settings):
+    settings = {"warmup_epochs": 0, "learning_rate": 0.01, "epochs": epochs, **settings}
     experiment = experiment_of(**settings)
     segments = make_segments()
 
@@ -87,8 +85,7 @@ def run(folder, epochs=3, interrupted_epoch=None, as_graph=False, **settings):
     keras.utils.set_random_seed(experiment.training.seed)
     model = stacked_lstm.build_stacked_lstm(4, (5,), 2)
     predictor = streaming.StreamingPredictor(model, STEP)
-    with contextlib.nullcontext() if as_graph else eagerly():
-        train(model, experiment, batches, scores, folder)
+    train(model, experiment, batches, scores, folder)
     return model
 
 
@@ -185,21 +182,20 @@ def test_the_best_model_is_the_one_with_the_best_dev_cc(tmp_path):
 
     experiment = experiment_of(epochs=9, patience=1, warmup_epochs=0)
     segments = make_segments()
-    with eagerly():
-        train(
-            model,
-            experiment,
-            lambda epoch: clips.batches(segments, 3, experiment, STEP, epoch),
-            dev_cc,
-            tmp_path,
-        )
+    train(
+        model,
+        experiment,
+        lambda epoch: clips.batches(segments, 3, experiment, STEP, epoch),
+        dev_cc,
+        tmp_path,
+    )
     assert len(seen) == 3, "training stops after one epoch without improvement"
     for actual, expected in zip(weights(tmp_path, "best"), seen[1], strict=True):
         np.testing.assert_array_equal(actual, expected)
 
 
 def test_the_weights_of_local_global_and_siamese_terms_rise_over_the_first_epochs(tmp_path):
-    run(tmp_path, epochs=3, as_graph=True, warmup_epochs=2)
+    run(tmp_path, epochs=3, warmup_epochs=2)
     for row, constraints in zip(read_history(tmp_path), [0.0, 0.5, 1.0], strict=True):
         terms = {name: float(value) for name, value in row.items()}
         free = terms["label_loss"] + 10 * terms["trend_loss"]
@@ -208,7 +204,7 @@ def test_the_weights_of_local_global_and_siamese_terms_rise_over_the_first_epoch
 
 
 def test_xla_gives_the_same_result_up_to_rounding_and_can_be_exported(finished, tmp_path):
-    model = run(tmp_path, epochs=1, as_graph=True, jit_compile=True)
+    model = run(tmp_path, epochs=1, jit_compile=True)
     row, expected = read_history(tmp_path)[0], read_history(finished)[0]
     assert float(row["loss"]) == pytest.approx(float(expected["loss"]), rel=1e-3)
     spec = temporal_model.ModelSpec(
