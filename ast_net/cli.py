@@ -1,9 +1,10 @@
-"""Flags made from the fields of `config`, and back: parse(serialise(x)) == x."""
+"""Makes flags from the fields of `config`, and reads them back: parse(serialise(x)) == x."""
 
 import dataclasses
 import difflib
 import itertools
 import pathlib
+import re
 import textwrap
 import typing
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,10 +19,10 @@ _Settings = TypeVar("_Settings", bound=config.Settings)
 
 @dataclasses.dataclass(frozen=True)
 class Verb:
-    """What a verb does, its groups of settings, and two examples for its --help.
+    """A command: its summary, its groups of settings, and two examples for its --help.
 
     Attributes:
-      resumes: whether the same command goes on where an earlier one was interrupted.
+      resumes: whether the command continues an earlier call that was interrupted.
     """
 
     summary: str
@@ -44,9 +45,9 @@ VERBS = {
         resumes=True,
     ),
     "train": Verb(
-        "Prepares a data set if need be, trains the temporal model, and evaluates it.",
+        "Prepares a data set if necessary, trains the temporal model, and evaluates it.",
         (config.Experiment,),
-        ("--dataset=demo", "--workdir=runs/demo --epochs=200   # goes on with a run"),
+        ("--dataset=demo", "--workdir=runs/demo --epochs=200   # continues a run"),
         resumes=True,
     ),
     "evaluate": Verb(
@@ -58,7 +59,7 @@ VERBS = {
         ),
     ),
     "reproduce": Verb(
-        "Trains each row of the paper's Table 1 with several seeds, and reports beside the paper.",
+        "Trains the losses of Table 1 with several seeds; reports the paper's tables and figures.",
         (config.Reproduction,),
         (
             "--dataset=demo --seeds=3",
@@ -81,7 +82,7 @@ VERBS = {
         (config.Finetuning,),
         (
             "--dataset=fer2013 --manual_dir=FOLDER",
-            "--workdir=runs/fer2013-compact   # goes on with a run",
+            "--workdir=runs/fer2013-compact   # continues a run",
         ),
         resumes=True,
     ),
@@ -89,11 +90,11 @@ VERBS = {
 
 
 class HelpRequest(Exception):
-    """Somebody asks for help; the message is the help."""
+    """The user asked for help; the message is the help text."""
 
 
 class Arguments:
-    """A verb's command line, parsed."""
+    """The parsed command line of a command."""
 
     def __init__(self, verb: str, values: dict[str, Any]) -> None:
         self.verb, self._given = verb, values
@@ -103,35 +104,35 @@ class Arguments:
         return flag in self._given
 
     def read(self, group: type[_Settings]) -> _Settings:
-        """Returns a group of settings, the defaults where no flag was given.
+        """Returns a group of settings, with defaults where no flag was given.
 
         Raises:
-          InputError: the values do not go together.
+          InputError: values contradict each other.
         """
         return self.change(group())
 
     def change(self, settings: _Settings) -> _Settings:
-        """Returns the settings with what was given in place of what they had.
+        """Returns the settings, with the values of the given flags in place of theirs.
 
         Raises:
-          InputError: the values do not go together.
+          InputError: values contradict each other.
         """
         return config.changed(settings, self._given)
 
 
 def parse(verb: str, arguments: Sequence[str]) -> Arguments:
-    """Parses the command line of a verb.
+    """Parses the command line of a command.
 
-    In a flagfile, flags that only other verbs have are passed over, so that one file serves several
-    verbs; on the command line they are refused.
+    On the command line, flags of other commands are refused. In a flagfile they are ignored, so
+    that one file serves several commands.
 
     Args:
-      verb: a key of VERBS.
-      arguments: those after the program's name.
+      verb: the command's name, a key of VERBS.
+      arguments: the words after the program's name.
 
     Raises:
       HelpRequest: --help is among them.
-      InputError: a flag is unknown, a value is wrong, or there is more than flags.
+      InputError: a flag is unknown, a value is wrong, or a word is not a flag.
     """
     if {"--help", "-help", "-h", "--helpfull", "--helpshort"} & set(arguments):
         raise HelpRequest(_help(verb))
@@ -146,15 +147,15 @@ def parse(verb: str, arguments: Sequence[str]) -> Arguments:
 
 
 def serialise(settings: config.Settings) -> str:
-    """The settings as a flagfile, a flag a line; those without a value are left out."""
+    """Returns the settings as a flagfile, one flag a line, without those that have no value."""
     return "".join(f"{line}\n" for line in sorted(_lines(settings)))
 
 
 def deserialise(group: type[_Settings], text: str, source: str | pathlib.Path) -> _Settings:
-    """Reads what `serialise` wrote, strictly: the flags of the group, once each, and nothing else.
+    """Reads what `serialise` wrote. Only the flags of the group are allowed, each once.
 
     Raises:
-      InputError: `source` and the line that is wrong.
+      InputError: a line is wrong; the message names `source` and the line.
     """
     defined = _define([group], derived=True)
     for number, line in enumerate(text.splitlines(), start=1):
@@ -175,7 +176,7 @@ def deserialise(group: type[_Settings], text: str, source: str | pathlib.Path) -
 
 
 def _groups(verb: str) -> tuple[type[config.Settings], ...]:
-    """The groups of a verb's settings, with the one that all verbs have."""
+    """Returns the groups of a command's settings, including the one that all commands share."""
     return *VERBS[verb].groups, config.Messages
 
 
@@ -184,7 +185,7 @@ def _leaves(groups: Sequence[type[config.Settings]]) -> Iterator[config.Leaf]:
 
 
 def _define(groups: Sequence[type[config.Settings]], derived: bool = False) -> flags.FlagValues:
-    """The flags of some groups, none of them given."""
+    """Defines the flags of some groups."""
     defined = flags.FlagValues()
     defined.set_gnu_getopt()
     for leaf in _leaves(groups):
@@ -200,7 +201,7 @@ def _define(groups: Sequence[type[config.Settings]], derived: bool = False) -> f
 
 
 class _Parser(flags.ArgumentParser):
-    """Turns the text of a flag into its setting's value."""
+    """Converts the text of a flag to the value of its setting."""
 
     def __init__(self, leaf: config.Leaf) -> None:
         super().__init__()
@@ -225,7 +226,7 @@ class _Parser(flags.ArgumentParser):
 
 
 def _parse(defined: flags.FlagValues, arguments: Iterable[str]) -> list[str]:
-    """Gives the flags their values, and returns what belongs to none."""
+    """Gives the flags their values; returns the words that are not flags."""
     try:
         return defined(["", *arguments])[1:]
     except flags.UnrecognizedFlagError as error:
@@ -237,13 +238,13 @@ def _parse(defined: flags.FlagValues, arguments: Iterable[str]) -> list[str]:
 
 
 def _given(defined: flags.FlagValues) -> dict[str, Any]:
-    """The values of the flags that were given, by name."""
+    """Returns the values of the flags that were given, by name."""
     values = {name: defined[name].value for name in defined if defined[name].present}
     return {n: tuple(value) if isinstance(value, list) else value for n, value in values.items()}
 
 
 def _lines(settings: config.Settings) -> Iterator[str]:
-    """The settings as flags, in any order."""
+    """Yields the settings as flags, in no particular order."""
     for leaf in config.settings_of(settings):
         name, value, metadata = leaf.name, leaf.value, leaf.field.metadata
         words = [word for word, meaning in metadata["words"].items() if meaning == value]
@@ -258,7 +259,7 @@ def _lines(settings: config.Settings) -> Iterator[str]:
 
 
 def _expanded(defined: flags.FlagValues, verb: str, arguments: Sequence[str]) -> Iterator[str]:
-    """The arguments with the lines of flagfiles in their places, but for flags of other verbs."""
+    """Replaces flagfiles by their lines, and refuses (in flagfiles: ignores) foreign flags."""
     known = {other: _define(_groups(other), derived=True) for other in VERBS}
     rest = iter(arguments)
     for argument in rest:
@@ -271,13 +272,13 @@ def _expanded(defined: flags.FlagValues, verb: str, arguments: Sequence[str]) ->
         users = [other for other in known if _name(known[other], argument)]
         if users and not _name(defined, argument):
             raise errors.InputError(
-                f"{name} is not used by {verb}, but by {', '.join(users)}: leave it out"
+                f"{name} is a flag of {', '.join(users)}, not of {verb}: leave it out"
             )
         yield argument
 
 
 def _name(defined: flags.FlagValues, argument: str) -> str | None:
-    """The flag that an argument gives, if it is one of those defined."""
+    """Returns the name of the flag that an argument sets, if it is a defined one."""
     name = argument.lstrip("-").partition("=")[0] if argument.startswith("-") else ""
     if name in defined:
         return name
@@ -286,7 +287,7 @@ def _name(defined: flags.FlagValues, argument: str) -> str | None:
 
 
 def _help(verb: str) -> str:
-    """The help of a verb: what it does, two examples, and its flags in groups."""
+    """Returns the help of a command: its summary, two examples, and its flags in groups."""
     command = f"python -m ast_net.{verb}"
     parts = [f"{command} [--FLAG=VALUE ...]", VERBS[verb].summary, "Examples:"]
     parts[-1] += "".join(f"\n  {command} {example}" for example in VERBS[verb].examples)
@@ -297,12 +298,12 @@ def _help(verb: str) -> str:
             by_title.setdefault(title, []).append(leaf)
     for title, leaves in by_title.items():
         parts.append("\n".join([f"{title}:", *map(_help_of, leaves)]))
-    parts.append("Others:\n  --flagfile=FILE\n      Reads flags from a file, one a line.")
+    parts.append("Other:\n  --flagfile=FILE\n      Reads flags from a file, one on each line.")
     return "\n\n".join(parts)
 
 
 def _help_of(leaf: config.Leaf) -> str:
-    """A flag's part of the help."""
+    """Returns the help of one flag."""
     metadata = leaf.field.metadata
     kinds = {int: "N", float: "X", tuple[int, ...]: "N", tuple[float, ...]: "X"}
     choices = metadata["choices"] or (kinds.get(leaf.hint, "VALUE"), *metadata["words"])
@@ -310,8 +311,8 @@ def _help_of(leaf: config.Leaf) -> str:
     if typing.get_origin(leaf.hint) is tuple and not metadata["repeated"]:
         value += ",..."
     flag = f"--[no]{leaf.name}" if leaf.hint is bool else f"--{leaf.name}={value}"
-    text = metadata["help"].replace("`", "")
-    if leaf.value not in (None, ()):
+    text = re.sub(r"`(\w+)(=[^`]*)?`", r"--\1\2", metadata["help"])
+    if leaf.value not in (None, (), False):
         text += f" Default: {config.text_of(leaf.value)} {metadata['unit']}".rstrip() + "."
     if metadata["choices"] is config.DATASETS:
         text += " " + "; ".join(f"{name}: {what}" for name, what in config.DATASETS.items()) + "."

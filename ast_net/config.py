@@ -424,11 +424,11 @@ class Preparation(Backbone, DataSource):
 
 
 class Messages(Settings):
-    """What is shown."""
+    """Messages."""
 
     verbose: bool = setting(
         False,
-        "Also show what TensorFlow and the other libraries report, and where an error was raised.",
+        "Also show the messages of TensorFlow and other libraries, and the traceback of an error.",
         identity=False,
     )
 

@@ -1,10 +1,10 @@
-"""python -m ast_net.describe: what is in a data set."""
+"""python -m ast_net.describe: shows what is in a data set."""
 
 from ast_net import cli, config, main
 
 
 def describe(arguments: cli.Arguments) -> None:
-    """Describes the data set of the flags."""
+    """Describes the data set that the flags name."""
     settings, outputs = arguments.read(config.Preparation), arguments.read(config.Description)
     from ast_net.reports import inspection
 

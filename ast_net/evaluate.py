@@ -1,10 +1,10 @@
-"""python -m ast_net.evaluate: tables, predictions and figures of a trained model."""
+"""python -m ast_net.evaluate: evaluates a trained model."""
 
 from ast_net import cli, config, main, workdir
 
 
 def evaluate(arguments: cli.Arguments) -> None:
-    """Evaluates the run in the workdir, on its own data set or on the one that is given."""
+    """Evaluates the run in the workdir, on its own data set or on the one that the flags name."""
     run = workdir.reopen(arguments, config.Experiment)
     settings = arguments.read(config.Evaluation)
     from ast_net.training import runs

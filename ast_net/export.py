@@ -1,4 +1,4 @@
-"""python -m ast_net.export: a model for servers and other runtimes."""
+"""python -m ast_net.export: exports a model for servers and other runtimes."""
 
 from ast_net import cli, config, main
 

@@ -4,7 +4,7 @@ from ast_net import cli, config, main, workdir
 
 
 def finetune(arguments: cli.Arguments) -> None:
-    """Does the whole run that the flags describe, or goes on with the one in the workdir."""
+    """Starts the run that the flags describe, or continues the one in the workdir."""
     if arguments.has("dataset") or not arguments.has("workdir"):
         settings = arguments.read(config.Finetuning)
     else:

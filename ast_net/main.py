@@ -1,4 +1,4 @@
-"""How a verb runs: what it shows of logs, and what becomes of errors and signals."""
+"""Runs a command: shows its messages, and turns errors and signals into exit codes."""
 
 import contextlib
 import logging as std_logging
@@ -15,26 +15,34 @@ from absl import logging
 
 from ast_net import cli, config, errors, jobs, noise, screen
 
-# A library calls a setting by its name, in backquotes; on the command line it has dashes.
+# Libraries write a setting as its name in backquotes; on the command line it has dashes.
 _SETTING = re.compile(r"`(\w+)(=[^`]*)?`")
-# Parts of a processor's name that do not name it.
+# Parts of a processor's name that are not shown.
 _LEGAL = re.compile(r"\((R|TM|tm)\)| CPU| Processor| @.*| \d+-Core")
 
 
 def run(verb: str, function: Callable[[cli.Arguments], None]) -> None:
-    """Runs a verb with the arguments of the command line.
+    """Runs a command with the arguments of the command line.
 
-    What its user can put right is said in a line or two, without a traceback.
+    An error that its user can correct is shown as a sentence, without a traceback.
 
     Args:
-      verb: a key of `cli.VERBS`.
-      function: the verb.
+      verb: the command's name, a key of `cli.VERBS`.
+      function: the command.
     """
-    if sys.stderr is None:  # It was closed; the next file that is opened takes its place.
+    if sys.stderr is None:  # Closed; otherwise the next file to be opened would take its place.
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-    # In a file, too, results and messages stand in the order they were made.
+    # Keeps results and messages in order where both are written to one file.
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(line_buffering=True)
+    try:
+        _run(verb, function)
+    except BrokenPipeError:
+        # The reader of the output has stopped. Without this, Python would report that at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run(verb: str, function: Callable[[cli.Arguments], None]) -> None:
     verbose = False
     with contextlib.ExitStack() as stack:
         try:
@@ -44,6 +52,8 @@ def run(verb: str, function: Callable[[cli.Arguments], None]) -> None:
             function(arguments)
         except cli.HelpRequest as request:
             print(request)
+        except BrokenPipeError:
+            raise
         except (errors.InputError, OSError) as error:
             reason = _reason(error)
             if reason is None:
@@ -54,14 +64,14 @@ def run(verb: str, function: Callable[[cli.Arguments], None]) -> None:
             sys.exit(f"error: {reason}")
         except KeyboardInterrupt as interrupt:
             _end(interrupt)
-            remedy = "; the same command goes on from here" if cli.VERBS[verb].resumes else ""
+            remedy = "; run the same command again to continue" if cli.VERBS[verb].resumes else ""
             print(f"interrupted{remedy}", file=sys.stderr)
             sys.exit(128 + 2)
 
 
 def say_what_it_runs_on() -> None:
-    """Says on which processors a verb computes; to be called once TensorFlow is loaded anyway."""
-    import tensorflow as tf  # Takes seconds, and not all verbs get so far.
+    """Shows which processors a command uses. Call it where TensorFlow is loaded in any case."""
+    import tensorflow as tf  # Takes seconds, and not every command needs it.
 
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
@@ -74,12 +84,12 @@ def say_what_it_runs_on() -> None:
 
 
 def _end(error: BaseException) -> None:
-    """Ends what the error interrupted, so that its bars leave the screen before a message comes."""
+    """Ends the interrupted functions, so that their progress bars disappear before the message."""
     traceback.clear_frames(error.__traceback__)
 
 
 def _reason(error: errors.InputError | OSError) -> str | None:
-    """What an error says on the command line; None if it says nothing."""
+    """Returns the message of an error for the command line, or None if it has none."""
     if isinstance(error, errors.InputError):
         return _with_dashes(str(error))
     place = f"{error.filename}: " if error.filename else ""
@@ -91,7 +101,7 @@ def _with_dashes(message: str) -> str:
 
 
 class _Sentences(std_logging.Handler):
-    """Shows messages on standard error without time and place, above the bars on the screen."""
+    """Shows messages on standard error without time and place, above any progress bar."""
 
     def emit(self, record: std_logging.LogRecord) -> None:
         message = _with_dashes(record.getMessage())
@@ -101,7 +111,7 @@ class _Sentences(std_logging.Handler):
 
 
 def _processor() -> str:
-    """The processor's name."""
+    """Returns the processor's name."""
     name = platform.processor() or platform.machine()
     with contextlib.suppress(OSError):
         lines = pathlib.Path("/proc/cpuinfo").read_text(errors="replace").splitlines()

@@ -1,9 +1,9 @@
-"""What libraries print about themselves, kept away from the screen while a verb runs.
+"""Keeps what libraries print about themselves away from the screen while a command runs.
 
-There are three sources. Python's warnings and logging are filtered. C++ code reads environment
-variables, as far as it has any. What it writes in spite of them, partly before it reads them, goes to
-file descriptor 2; another process takes that, forgets it when the verb ends, and shows the end of it
-when the verb's process dies: the reason of an abort stands there.
+There are three sources. Python's warnings and logging are filtered. C++ libraries are told by
+environment variables to be quiet. What they write nevertheless, some of it before they read these
+variables, goes to file descriptor 2. Another process collects that. It forgets it when the command
+ends, and shows the last lines if the process dies: they say why it was aborted.
 """
 
 import contextlib
@@ -23,30 +23,31 @@ _VARIABLES = {
     "OPENCV_LOG_LEVEL": "SILENT",
     "OPENCV_FFMPEG_LOGLEVEL": "-8",
 }
-# They print what they log themselves, so that a handler of ours does not see it.
+# These loggers have handlers of their own, so filtering ours would not silence them.
 _LOGGERS = ("tensorflow", "nncf", "tf2onnx")
 # The last bytes that are kept of what libraries write.
 _KEPT = 10_000
 _END = b"\0"
-# What is no reason of a crash. Without a GPU, TensorFlow calls that an error.
+# Lines that do not explain a crash. TensorFlow logs an error if there is no GPU.
 _UNIMPORTANT = re.compile(
-    rb"(?m)^(WARNING: All log messages before |[IW]\d{4} |INFO: |E\d{4} .* failed call to cuInit).*\n?"
+    rb"(?m)^(WARNING: All log messages before |[IW]\d{4} |INFO: |E\d{4} .* failed call to cuInit)"
+    rb".*\n?"
 )
 
 
 @contextlib.contextmanager
 def reduced(handler: std_logging.Handler) -> Iterator[None]:
-    """Shows the package's own messages alone, by a handler; everything is as before at the end.
+    """Shows only the package's own messages while the block runs.
 
-    To be entered before TensorFlow is imported: it logs as it is loaded.
+    Enter it before TensorFlow is imported, which logs while it is being loaded.
 
     Args:
-      handler: gets the package's messages, from information on.
+      handler: shows the package's messages of level INFO and above.
     """
     for name, value in _VARIABLES.items():
         os.environ.setdefault(name, value)
     with contextlib.ExitStack() as stack:
-        # A process that has threads cannot be copied safely, and TensorFlow has said its part.
+        # After TensorFlow is loaded there are threads, and forking would not be safe.
         if "tensorflow" not in sys.modules and hasattr(os, "fork"):
             stack.enter_context(_held_back())
         stack.enter_context(warnings.catch_warnings())
@@ -61,7 +62,7 @@ def reduced(handler: std_logging.Handler) -> Iterator[None]:
 
 @contextlib.contextmanager
 def whole() -> Iterator[None]:
-    """Shows what the package and all libraries log, with time and place."""
+    """Shows everything that the package and libraries log, with times and places."""
     with _logging(logging.get_absl_handler(), logging.DEBUG, _is_own_or_information):
         yield
 
@@ -96,7 +97,7 @@ def _logging(
 
 @contextlib.contextmanager
 def _held_back() -> Iterator[None]:
-    """Sends file descriptor 2 to another process; Python's standard error goes on to the screen."""
+    """Sends file descriptor 2 to another process, while sys.stderr still reaches the screen."""
     try:
         screen = os.dup(2)
     except OSError:  # It is closed.
@@ -123,7 +124,7 @@ def _held_back() -> Iterator[None]:
 
 
 def _keep(receiving: int, screen: int) -> NoReturn:
-    """Reads to the end; if it comes without _END, the writer was killed, and the last lines are shown."""
+    """Reads to the end. Without _END the writer was killed, so the last lines are shown."""
     kept = b""
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

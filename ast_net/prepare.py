@@ -1,10 +1,10 @@
-"""python -m ast_net.prepare: videos and ratings to records, without training."""
+"""python -m ast_net.prepare: turns videos and ratings into records, without training."""
 
 from ast_net import cli, config, main, screen
 
 
 def prepare(arguments: cli.Arguments) -> None:
-    """Prepares the data set of the flags."""
+    """Prepares the data set that the flags name."""
     settings, beam = arguments.read(config.Preparation), arguments.read(config.BeamOptions)
     from ast_net.records import store
 

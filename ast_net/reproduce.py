@@ -1,10 +1,10 @@
-"""python -m ast_net.reproduce: the paper's tables and figures on one's own data."""
+"""python -m ast_net.reproduce: makes the paper's tables and figures from your data."""
 
 from ast_net import cli, config, main
 
 
 def reproduce(arguments: cli.Arguments) -> None:
-    """Trains all rows with all seeds, or goes on where that was stopped, and writes the report."""
+    """Trains all rows with all seeds, continuing an interrupted call, and writes the report."""
     settings = arguments.read(config.Reproduction)
     from ast_net.training import reproduction
 

@@ -1,7 +1,7 @@
-"""What a verb shows while it works: how far a task is, and which files it wrote.
+"""Shows the progress of a task, and which files a command wrote.
 
-Sentences go through absl's logging, which `main` shows on standard error; in a program of one's own
-they appear as that program has set its logging.
+Messages go through absl's logging. `main` shows them on standard error; in other programs they
+appear as these have configured logging.
 """
 
 import os
@@ -13,7 +13,7 @@ from typing import Self, TypeVar
 import tqdm
 from absl import logging
 
-# Seconds that pass at least before a line of progress and between two of them.
+# Minimum seconds before the first line of progress and between two lines.
 _INTERVAL = 30.0
 _COLUMNS = 100
 _BAR = "{desc}: {percentage:.0f} %|{bar}| {n_fmt} of {total_fmt}{unit}, {remaining} left"
@@ -22,7 +22,7 @@ _Item = TypeVar("_Item")
 
 
 class Progress:
-    """Shows how far a task is: a bar on a terminal, elsewhere a line every tenth of the way.
+    """Shows the progress of a task: a bar on a terminal, elsewhere a line for every tenth.
 
     Lines are at least half a minute apart. The bar disappears at the end of the block:
 
@@ -46,12 +46,11 @@ class Progress:
         """Shows the bar, empty.
 
         Args:
-          task: what is done, "tracking talk.mp4".
-          total: about how many units there are; None if nobody knows, then there are no lines.
-          units: what is counted.
-          lines: whether lines are shown where there is no terminal; False for a task that prints
-            lines of its own.
-          clock: gives the time in seconds.
+          task: the task, such as "tracking talk.mp4".
+          total: the approximate number of units; None, if it is unknown, shows no lines.
+          units: the name of the units.
+          lines: whether lines are shown without a terminal; False for a task that prints its own.
+          clock: returns the time in seconds.
         """
         self._task, self._total, self._lines, self._clock = task, total, lines, clock
         self._bar = tqdm.tqdm(
@@ -88,7 +87,7 @@ class Progress:
 def counted(
     items: Iterable[_Item], task: str, total: int | None = None, units: str = "frames"
 ) -> Iterator[_Item]:
-    """Yields the items, and shows how many are done. The arguments are those of `Progress`."""
+    """Yields the items and shows how many are done; the arguments are those of `Progress`."""
     with Progress(task, total, units) as progress:
         for item in items:
             yield item
@@ -96,7 +95,7 @@ def counted(
 
 
 def wrote(folder: str | os.PathLike[str], *names: str) -> None:
-    """Says which files of a folder were written, or that the whole folder was, without names."""
+    """Reports which files of a folder were written; without names, that the whole folder was."""
     lines = [f"wrote {shown(pathlib.Path(folder, *names[:1]))}"]
     for name in names[1:]:
         lines[-1] += ","
@@ -108,19 +107,19 @@ def wrote(folder: str | os.PathLike[str], *names: str) -> None:
 
 
 def shown(path: str | os.PathLike[str]) -> pathlib.Path:
-    """Returns a path as people read it: relative to the current folder if it is below that."""
+    """Returns a path for display, relative to the current folder if it lies in it."""
     path = pathlib.Path(path)
     absolute, here = pathlib.Path(os.path.abspath(path)), pathlib.Path.cwd()
     return absolute.relative_to(here) if absolute.is_relative_to(here) else path
 
 
 def number(count: int, name: str) -> str:
-    """Returns a number of things: "1 face", "2 faces"."""
+    """Returns a count with its noun, such as "1 face" or "2 faces"."""
     return f"{count:,} {name}{'' if count == 1 else 's'}"
 
 
 def time_left(seconds: float) -> str:
-    """Says how much longer a task takes, such as "3 min left"."""
+    """Returns how much longer a task takes, such as "3 min left"."""
     minutes = round(seconds / 60)
     if minutes < 1:
         return "less than a minute left"

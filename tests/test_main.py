@@ -39,7 +39,7 @@ class Terminal(io.StringIO):
         return True
 
     def lines(self):
-        """What stands on it in the end, as a terminal of 80 columns shows it, without empty lines."""
+        """The lines on it in the end, as a terminal of 80 columns shows them, but empty ones."""
         rows, row, column = [""], 0, 0
         for part in re.findall(r"\r|\n|\x1b\[A|[^\r\n\x1b]+", self.getvalue()):
             if part == "\r":
@@ -83,20 +83,21 @@ def log(level, message, file=f"/any{os.sep}ast_net{os.sep}faces{os.sep}video.py"
         logger.handle(record)
 
 
-# What a preparation, a training and an evaluation show, line by line: progress and files on standard
-# error, results on standard output.
+# What a preparation, a training and an evaluation show, line by line: progress and files on
+# standard error, results on standard output.
 SAID = [
-    r"running on \d+ CPU cores? \(.+\), TensorFlow [\d.]+|running on \d+ GPUs? \(.+\), TensorFlow .*",
+    r"running on \d+ (CPU core|GPU)s? \(.+\), TensorFlow [\d.]+",
     r"preparing recordings: 2 recordings",
     r"[\w ]+: [1-9]0 %, .* left",  # on a busy machine
     r"warning: (anna|ben): 21 ratings end .*|warning: (anna|ben): its ratings go on to 1.60 s, .*",
     r"wrote data/recordings/compact-[\w.-]+/[\d.]+",
     r"wrote runs/recordings/best.weights.h5, last.weights.h5, model.json, run.flags, history.csv",
-    r"wrote runs/recordings/evaluation/recordings_dev/metrics.json, recordings.csv, predictions.csv,",
+    r"wrote runs/recordings/evaluation/recordings_dev/metrics.json, recordings.csv, "
+    r"predictions.csv,",
     r"  figures/, avec/",
 ]
 PRINTED = [
-    r"epoch 1/1  loss [\d.]+  dev CC valence -?[\d.]+  dev CC arousal -?[\d.]+  best so far",
+    r"epoch 1/1  loss [\d.]+  dev CC valence -?[\d.]+  dev CC arousal -?[\d.]+  warm-up",
     r"",
     r"recordings, dev: 1 recording",
     r" *protocol +target +metric .*",
@@ -244,7 +245,10 @@ def test_an_error_that_nobody_expects_has_its_traceback(monkeypatch):
 
 @pytest.mark.parametrize(
     ("verb", "expected"),
-    [("train", "interrupted; the same command goes on from here\n"), ("export", "interrupted\n")],
+    [
+        ("train", "interrupted; run the same command again to continue\n"),
+        ("export", "interrupted\n"),
+    ],
 )
 def test_who_interrupts_learns_how_to_go_on(verb, expected, monkeypatch, capsys):
     def interrupted(_):

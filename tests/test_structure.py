@@ -117,7 +117,7 @@ def test_no_flag_of_a_verb_is_ignored(verb):
 
 
 def test_the_losses_are_at_most_three_imports_from_train():
-    chain = measure_structure.hops("ast_net.train", measure_structure.LOSSES, MODULES)
+    chain = measure_structure.import_chain("ast_net.train", measure_structure.LOSSES, MODULES)
     assert len(chain) - 1 <= 3, chain
 
 

@@ -87,7 +87,7 @@ def fit(folder: pathlib.Path, task: Task, epochs: int, patience: float = math.in
             rows.append(_epoch(task, len(rows), progress))
         batches = progress.done
         is_best = _best(task, rows) == len(rows) - 1
-        print(_progress_line(rows, epochs, is_best, task.shown), flush=True)
+        print(_progress_line(task, rows, epochs, is_best), flush=True)
         # The checkpoint is last: if the run is killed before it is complete, the epoch is
         # repeated and its files are written again.
         if is_best:
@@ -187,14 +187,18 @@ def _finished(task: Task, rows: history.History, epochs: int, patience: float) -
     return len(rows) >= epochs or len(rows) - 1 - _best(task, rows) >= patience
 
 
-def _progress_line(rows: history.History, epochs: int, is_best: bool, shown: Sequence[str]) -> str:
+def _progress_line(task: Task, rows: history.History, epochs: int, is_best: bool) -> str:
     """Formats the line that is printed after an epoch, the last of `rows`."""
     row = rows[-1]
     parts = [f"epoch {len(rows)}/{epochs}"]
-    for name in shown:
+    for name in task.shown:
         words = [word.upper() if word in ("cc", "ccc") else word for word in name.split("_")]
         parts.append(f"{' '.join(words)} {row[name]:#.3g}")
     if len(rows) < epochs:
         minutes = (epochs - len(rows)) * row["seconds"] / 60
         parts.append(f"at most {math.ceil(minutes)} min left")
-    return "  ".join(parts) + ("  best so far" if is_best else "")
+    if len(rows) <= task.first_candidate:
+        parts.append("warm-up")
+    elif is_best:
+        parts.append("best so far")
+    return "  ".join(parts)

@@ -266,9 +266,14 @@ def test_an_undefined_score_is_the_worst_and_the_first_of_equal_scores_is_the_be
     assert toy(tmp_path, 6, [nan, -0.9, nan, 0.1, 0.1, 0.0]) == (6, [1, 2, 4])
 
 
-def test_epochs_before_the_first_candidate_are_not_chosen(tmp_path):
+def test_epochs_before_the_first_candidate_are_not_chosen(tmp_path, capsys):
     scores = [0.9, 0.8, 0.2, 0.3, 0.1, 0.2]
     assert toy(tmp_path / "a", 9, scores, patience=2, first=2) == (6, [1, 2, 3, 4])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.endswith("warm-up") for line in lines] == [True] * 2 + [False] * 4
+    assert [line.endswith("best so far") for line in lines] == [False] * 2 + [True] * 2 + [
+        False
+    ] * 2
     # Without any candidate the last epoch is kept.
     assert toy(tmp_path / "b", 2, scores, patience=1, first=5) == (2, [1, 2])
 
