@@ -41,9 +41,13 @@ def epochs_in(printed: str) -> list[str]:
 
 
 @pytest.fixture
-def in_short(monkeypatch):
-    """Leaves out what takes longest: graphs and figures."""
+def without_figures(monkeypatch):
     monkeypatch.setattr(evaluation_figures, "write", lambda *_: None)
+
+
+@pytest.fixture
+def in_short(without_figures):
+    """Without figures, and without graphs, which pay after a few steps."""
     with eagerly():
         yield
 
@@ -308,7 +312,7 @@ PLANTED = [
 ]
 
 
-@pytest.mark.usefixtures("in_short")
+@pytest.mark.usefixtures("without_figures")
 def test_a_run_finds_its_reaction_delay_once_and_keeps_it(planted_recola, tmp_path):
     folder = planted_recola("source", {"P1": 2.0, "P2": 2.0, "P3": 2.0, "P4": 2.0, "P5": 0.0})
     workdir = tmp_path / "run"
