@@ -97,7 +97,7 @@ SAID = [
     r"  figures/, avec/",
 ]
 PRINTED = [
-    r"epoch 1/1  loss [\d.]+  dev CC valence -?[\d.]+  dev CC arousal -?[\d.]+  warm-up",
+    r"epoch 1/1  loss [\d.]+  dev CC valence -?[\d.]+  dev CC arousal -?[\d.]+  best so far",
     r"",
     r"recordings, dev: 1 recording",
     r" *protocol +target +metric .*",
