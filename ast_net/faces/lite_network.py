@@ -33,8 +33,7 @@ class LiteNetwork:
         # weights.
         converter.experimental_lower_to_saved_model = False
         with warnings.catch_warnings():
-            # It announces the package that replaces it; setup.cfg pins a TensorFlow that still has
-            # it.
+            # It announces ai_edge_litert as its successor, but even nightly builds of 2.23 have it.
             warnings.simplefilter("ignore", UserWarning)
             content = converter.convert()
             self._interpreter = tf.lite.Interpreter(model_content=content, num_threads=1)
