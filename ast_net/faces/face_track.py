@@ -77,7 +77,7 @@ def track_video(
 def save_track(path: pathlib.Path, track: Track) -> None:
     """Writes a track as npz, whole or not at all."""
     with files.whole(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, allow_pickle=False, **vars(track))
+        np.savez(file, **vars(track))
 
 
 def load_track(path: pathlib.Path) -> Track:

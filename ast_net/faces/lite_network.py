@@ -33,8 +33,7 @@ class LiteNetwork:
         # weights.
         converter.experimental_lower_to_saved_model = False
         with warnings.catch_warnings():
-            # tf.lite warns that another package will replace it. The TensorFlow versions that
-            # setup.cfg allows still have it.
+            # tf.lite warns that ai_edge_litert will replace it. TensorFlow 2.23 still has it.
             warnings.simplefilter("ignore", UserWarning)
             content = converter.convert()
             self._interpreter = tf.lite.Interpreter(model_content=content, num_threads=1)
