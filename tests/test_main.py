@@ -89,7 +89,6 @@ SAID = [
     r"running on \d+ CPU cores? \(.+\), TensorFlow [\d.]+|running on \d+ GPUs? \(.+\), TensorFlow .*",
     r"preparing recordings: 2 recordings",
     r"[\w ]+: [1-9]0 %, .* left",  # on a busy machine
-    r"warning: (anna|ben): 21 ratings end .*|warning: (anna|ben): its ratings go on to 1.60 s, .*",
     r"wrote data/recordings/compact-[\w.-]+/[\d.]+",
     r"wrote runs/recordings/best.weights.h5, last.weights.h5, model.json, run.flags, history.csv",
     r"wrote runs/recordings/evaluation/recordings_dev/metrics.json, recordings.csv, predictions.csv,",
@@ -103,7 +102,6 @@ PRINTED = [
     r" *(rated|seen) +(valence|arousal|average) +(cc|ccc|rmse)( +(-?[\d.]+|n/a))+",
     r" *protocol +target +frames .*",
     r" *(rated|seen) +(valence|arousal)( +(-?[\d.]+|n/a))+",
-    r"the model is that of the last epoch, 1: nothing chose it",
     r"dev chose the epoch \(1, by its CC\), so these scores are optimistic: .*",
 ]
 
