@@ -227,7 +227,7 @@ def test_verbose_brings_back_libraries_places_and_tracebacks(monkeypatch, capsys
     ]
     assert run(monkeypatch, verb, "--verbose") == "error: no --video"
     [[first, second]] = seen
-    assert re.match(r"D\d{4} \d\d:\d\d:.* a.py:7\] own$", first)
+    assert re.match(r"I\d{4} \d\d:\d\d:.* a.py:7\] own$", first)
     assert re.match(r"W\d{4} \d\d:\d\d:.* file.py:8\] theirs$", second)
     assert "Traceback" in capsys.readouterr().err
 
