@@ -1,9 +1,9 @@
 """What libraries print about themselves, kept away from the screen while a verb runs.
 
 There are three sources. Python's warnings and logging are filtered. C++ code reads environment
-variables, as far as it has any. What it writes in spite of them, partly before it reads them, goes to
-file descriptor 2; another process takes that, forgets it when the verb ends, and shows the end of it
-when the verb's process dies: the reason of an abort stands there.
+variables, as far as it has any. What it writes in spite of them, partly before it reads them, goes
+to file descriptor 2; another process takes that, forgets it when the verb ends, and shows the end
+of it when the verb's process dies: the reason of an abort stands there.
 """
 
 import contextlib
@@ -30,7 +30,8 @@ _KEPT = 10_000
 _END = b"\0"
 # What is no reason of a crash. Without a GPU, TensorFlow calls that an error.
 _UNIMPORTANT = re.compile(
-    rb"(?m)^(WARNING: All log messages before |[IW]\d{4} |INFO: |E\d{4} .* failed call to cuInit).*\n?"
+    rb"(?m)^(WARNING: All log messages before |INFO: |[IW]\d{4} |E\d{4} .* failed call to cuInit)"
+    rb".*\n?"
 )
 
 
@@ -123,7 +124,7 @@ def _held_back() -> Iterator[None]:
 
 
 def _keep(receiving: int, screen: int) -> NoReturn:
-    """Reads to the end; if it comes without _END, the writer was killed, and the last lines are shown."""
+    """Reads to the end; without _END the writer was killed, and the last lines are shown."""
     kept = b""
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -39,7 +39,7 @@ class Terminal(io.StringIO):
         return True
 
     def lines(self):
-        """What stands on it in the end, as a terminal of 80 columns shows it, without empty lines."""
+        """The lines that stand on it in the end, without empty ones."""
         rows, row, column = [""], 0, 0
         for part in re.findall(r"\r|\n|\x1b\[A|[^\r\n\x1b]+", self.getvalue()):
             if part == "\r":
@@ -57,12 +57,11 @@ class Terminal(io.StringIO):
         return [line.rstrip() for line in rows if line.strip()]
 
 
-@pytest.fixture
-def terminal(monkeypatch):
-    """A terminal that is standard error."""
-    shown = Terminal()
-    monkeypatch.setattr(sys, "stderr", shown)
-    return shown
+def open_terminal(monkeypatch):
+    """Makes a terminal of standard error; in the test, as pytest exchanges it before each."""
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    return terminal
 
 
 def run(monkeypatch, function, *flags, verb="train"):
@@ -83,15 +82,15 @@ def log(level, message, file=f"/any{os.sep}ast_net{os.sep}faces{os.sep}video.py"
         logger.handle(record)
 
 
-# What a preparation, a training and an evaluation show, line by line: progress and files on standard
-# error, results on standard output.
+# What a preparation, a training and an evaluation show, line by line: progress and files on
+# standard error, results on standard output.
 SAID = [
-    r"running on \d+ CPU cores? \(.+\), TensorFlow [\d.]+|running on \d+ GPUs? \(.+\), TensorFlow .*",
+    r"running on \d+ (CPU core|GPU)s? \(.+\), TensorFlow [\d.]+",
     r"preparing recordings: 2 recordings",
     r"[\w ]+: [1-9]0 %, .* left",  # on a busy machine
     r"wrote data/recordings/compact-[\w.-]+/[\d.]+",
     r"wrote runs/recordings/best.weights.h5, last.weights.h5, model.json, run.flags, history.csv",
-    r"wrote runs/recordings/evaluation/recordings_dev/metrics.json, recordings.csv, predictions.csv,",
+    r"wrote runs/recordings/evaluation/recordings_dev/metrics.json, .*",
     r"  figures/, avec/",
 ]
 PRINTED = [
@@ -332,8 +331,8 @@ def test_there_are_no_lines_where_none_would_help(total, lines, caplog):
     assert progress.done == 40 and not caplog.messages
 
 
-def test_a_terminal_has_a_bar_and_messages_above_it(terminal, monkeypatch):
-    shown = []
+def test_a_terminal_has_a_bar_and_messages_above_it(monkeypatch):
+    terminal, shown = open_terminal(monkeypatch), []
 
     def verb(_):
         for k in screen.counted(range(3), "tracking a.mp4", 3):
@@ -347,7 +346,9 @@ def test_a_terminal_has_a_bar_and_messages_above_it(terminal, monkeypatch):
     assert terminal.lines() == shown[-1][:-1]
 
 
-def test_an_error_stands_in_a_line_of_its_own(terminal, monkeypatch):
+def test_an_error_stands_in_a_line_of_its_own(monkeypatch):
+    terminal = open_terminal(monkeypatch)
+
     def verb(_):
         for _ in screen.counted(range(3), "tracking a.mp4", 3):
             raise errors.InputError("too dark")
