@@ -39,7 +39,7 @@ class Terminal(io.StringIO):
         return True
 
     def lines(self):
-        """The lines on it in the end, as a terminal of 80 columns shows them, but empty ones."""
+        """The lines that stand on it in the end, without empty ones."""
         rows, row, column = [""], 0, 0
         for part in re.findall(r"\r|\n|\x1b\[A|[^\r\n\x1b]+", self.getvalue()):
             if part == "\r":
@@ -57,12 +57,11 @@ class Terminal(io.StringIO):
         return [line.rstrip() for line in rows if line.strip()]
 
 
-@pytest.fixture
-def terminal(monkeypatch):
-    """A terminal that is standard error."""
-    shown = Terminal()
-    monkeypatch.setattr(sys, "stderr", shown)
-    return shown
+def open_terminal(monkeypatch):
+    """Makes a terminal of standard error; in the test, as pytest exchanges it before each."""
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    return terminal
 
 
 def run(monkeypatch, function, *flags, verb="train"):
@@ -89,7 +88,6 @@ SAID = [
     r"running on \d+ (CPU core|GPU)s? \(.+\), TensorFlow [\d.]+",
     r"preparing recordings: 2 recordings",
     r"[\w ]+: [1-9]0 %, .* left",  # on a busy machine
-    r"warning: (anna|ben): 21 ratings end .*|warning: (anna|ben): its ratings go on to 1.60 s, .*",
     r"wrote data/recordings/compact-[\w.-]+/[\d.]+",
     r"wrote runs/recordings/best.weights.h5, last.weights.h5, model.json, run.flags, history.csv",
     r"wrote runs/recordings/evaluation/recordings_dev/metrics.json, recordings.csv, "
@@ -230,7 +228,7 @@ def test_verbose_brings_back_libraries_places_and_tracebacks(monkeypatch, capsys
     ]
     assert run(monkeypatch, verb, "--verbose") == "error: no --video"
     [[first, second]] = seen
-    assert re.match(r"D\d{4} \d\d:\d\d:.* a.py:7\] own$", first)
+    assert re.match(r"I\d{4} \d\d:\d\d:.* a.py:7\] own$", first)
     assert re.match(r"W\d{4} \d\d:\d\d:.* file.py:8\] theirs$", second)
     assert "Traceback" in capsys.readouterr().err
 
@@ -338,8 +336,8 @@ def test_there_are_no_lines_where_none_would_help(total, lines, caplog):
     assert progress.done == 40 and not caplog.messages
 
 
-def test_a_terminal_has_a_bar_and_messages_above_it(terminal, monkeypatch):
-    shown = []
+def test_a_terminal_has_a_bar_and_messages_above_it(monkeypatch):
+    terminal, shown = open_terminal(monkeypatch), []
 
     def verb(_):
         for k in screen.counted(range(3), "tracking a.mp4", 3):
@@ -353,7 +351,9 @@ def test_a_terminal_has_a_bar_and_messages_above_it(terminal, monkeypatch):
     assert terminal.lines() == shown[-1][:-1]
 
 
-def test_an_error_stands_in_a_line_of_its_own(terminal, monkeypatch):
+def test_an_error_stands_in_a_line_of_its_own(monkeypatch):
+    terminal = open_terminal(monkeypatch)
+
     def verb(_):
         for _ in screen.counted(range(3), "tracking a.mp4", 3):
             raise errors.InputError("too dark")
