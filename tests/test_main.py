@@ -150,7 +150,7 @@ NOISE, REASON, OWN = "no GPU", "terminate called: reason", "the user's line"
         (
             "import signal; os.kill(os.getpid(), signal.SIGINT)",
             130,
-            "interrupted; the same command",
+            "interrupted; run the same command",
         ),
     ],
 )
