@@ -70,8 +70,8 @@ VERBS = {
         "Trains the CNN on discrete expressions.",
         (config.Finetuning,),
         (
-            "--dataset=fer2013 --manual_dir=FOLDER",
-            "--workdir=runs/fer2013-compact   # goes on with a run",
+            "--dataset=ferplus --manual_dir=FOLDER",
+            "--workdir=runs/ferplus-compact   # goes on with a run",
         ),
     ),
 }

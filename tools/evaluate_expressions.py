@@ -1,8 +1,10 @@
-"""Measures trained weights on a split of FER2013 and prints accuracy, F1 and the confusion matrix.
+"""Measures trained weights on FER2013 or FER+ and prints accuracy, F1 and recall.
 
     tools/run tools/evaluate_expressions.py --manual_dir=FOLDER_OF_fer2013.csv
 
 The default is the weights that come with the package; --weights=FOLDER takes those of a run.
+--dataset=ferplus counts the pictures that the FER+ paper counts: those in which one expression has
+more than half of the votes that are left when single ones are dropped.
 """
 
 import argparse
@@ -10,9 +12,8 @@ import pathlib
 import sys
 
 from ast_net import errors
-from ast_net.records import expression_pictures
 from ast_net.reports import confusion
-from ast_net.training import expressions
+from ast_net.training import expression_examples, expressions
 
 
 def main() -> None:
@@ -23,6 +24,9 @@ def main() -> None:
     parser.add_argument(
         "--backbone", choices=("compact", "vgg16"), default="compact", help="Which CNN it is."
     )
+    parser.add_argument(
+        "--dataset", choices=("fer2013", "ferplus"), default="fer2013", help="What to measure on."
+    )
     parser.add_argument("--data_dir", default="data", help="Where prepared data sets are kept.")
     parser.add_argument("--manual_dir", help="The folder of fer2013.csv; not needed once prepared.")
     parser.add_argument("--split", default="private_test", help="The split to measure on.")
@@ -30,12 +34,15 @@ def main() -> None:
     folder = arguments.weights
     weights = str(folder / expressions.BACKBONE_WEIGHTS) if folder else None
     try:
-        splits = expression_pictures.load(arguments.data_dir, arguments.manual_dir)
-        if arguments.split not in splits:
+        examples = expression_examples.load(
+            arguments.dataset, arguments.data_dir, arguments.manual_dir
+        )
+        if arguments.split not in examples.splits:
             raise errors.InputError(
-                f"FER2013 has no split {arguments.split} here: expected one of {sorted(splits)}"
+                f"{arguments.dataset} has no split {arguments.split} here: "
+                f"expected one of {sorted(examples.splits)}"
             )
-        table = expressions.measure(arguments.backbone, weights, splits[arguments.split])
+        table = expressions.measure(arguments.backbone, weights, examples, arguments.split)
     except errors.InputError as error:
         sys.exit(f"error: {error}")
     print(confusion.format_table(table))

@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=2000)
     arguments = parser.parse_args()
     try:
-        images, _ = expression_pictures.load(arguments.data_dir, arguments.manual_dir)["train"]
+        images, _ = expression_pictures.load("fer2013", arguments.data_dir, arguments.manual_dir)["train"]
     except errors.InputError as error:
         sys.exit(f"error: {error}")
     detector = detection.FaceDetector()

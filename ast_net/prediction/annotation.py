@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ast_net import config
-from ast_net.cnn import expression_head
 from ast_net.faces import detection, identities
 from ast_net.prediction import frames
 
@@ -50,9 +49,9 @@ def colour(face_id: int) -> Colour:
 class Annotator:
     """Draws the predictions of a recording, frame after frame."""
 
-    def __init__(self, targets: Sequence[str]) -> None:
-        """Takes the names of the predicted values; two of them have the plane."""
-        self._targets = tuple(targets)
+    def __init__(self, targets: Sequence[str], expressions: Sequence[str] = ()) -> None:
+        """Takes the names of the predicted values, two of which have the plane, and posteriors."""
+        self._targets, self._expressions = tuple(targets), tuple(expressions)
         self._on_plane = set(config.TARGETS) <= set(targets)
         self._trails: dict[int, collections.deque] = collections.defaultdict(collections.deque)
         self._corner = 0
@@ -117,7 +116,7 @@ class Annotator:
         heading = f"face {face.face_id}  {place.confidence:.0%}"
         if face.posteriors is not None:
             best = int(np.argmax(face.posteriors))
-            expression = expression_head.EXPRESSIONS[best]
+            expression = self._expressions[best]
             heading = f"face {face.face_id}  {expression} {face.posteriors[best]:.2f}"
         margin, base = 6 * size, top + 0.82 * line
         _write(image, heading, (left + margin, base), 11 * size, colour(face.face_id))

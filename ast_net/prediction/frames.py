@@ -19,8 +19,8 @@ class FacePrediction:
       face: where it is, in pixels of the upright picture; None where it was not seen, so that its
         values are held from frames before.
       values: one for each target, in [-1, 1] as a rule, float32 [D]; NaN if there is none to give.
-      posteriors: probabilities of `expression_head.EXPRESSIONS`, float32 [7]; None if not asked for
-        or not seen.
+      posteriors: probabilities of the model's expressions, float32 [K]; None if not asked for or
+        not seen.
       features: what the values are predicted from: the aligned face, uint8 [224, 224, 3], then fc6,
         [F]; empty when they are predicted.
     """

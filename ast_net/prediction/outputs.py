@@ -55,6 +55,7 @@ def write(
     frame_count: int | None,
     settings: config.Outputs,
     targets: tuple[str, ...],
+    expressions: tuple[str, ...],
     summary: Summary,
     stop: threading.Event,
 ) -> None:
@@ -65,13 +66,14 @@ def write(
       frame_count: about how many there are, for the progress bar; None if nobody knows.
       settings: which outputs to write; the recording has a folder of its name in `output_dir`.
       targets: the names of the predicted values.
+      expressions: the names of the posteriors.
       summary: has the recording's name.
       stop: ends the recording when set; the window sets it, too.
     """
     folder = pathlib.Path(settings.output_dir) / summary.name
     paths = {name: folder / file for name, file in config.OUTPUTS.items()}
-    columns = targets, settings.posteriors
-    series, annotator = timeline.Series(*columns), annotation.Annotator(targets)
+    columns = targets, expressions if settings.posteriors else ()
+    series, annotator = timeline.Series(*columns), annotation.Annotator(targets, expressions)
     face_ids: set[int] = set()
     with contextlib.ExitStack() as stack:
         enter = stack.enter_context

@@ -2,7 +2,8 @@
 
 None of them holds several functions in one file as a SavedModel does, so there are up to three:
 - temporal and step: the graphs of `temporal_graphs`.
-- cnn: faces [B, 224, 224, 3] uint8 RGB -> fc6 [B, F], and posteriors [B, 7] where there is a head.
+- cnn: faces [B, 224, 224, 3] uint8 RGB -> fc6 [B, F], and posteriors [B, K] where there is a head;
+  their names are in expressions.json.
 B is free, and N except in LiteRT. Everything is float32. A row of zeros in features is a frame
 without a face. Converting to ONNX takes fifty times the memory of the weights: 24 GB for VGG-16.
 """
@@ -14,7 +15,7 @@ import keras
 import numpy as np
 
 from ast_net import errors
-from ast_net.cnn import runtime
+from ast_net.cnn import expression_head, runtime
 from ast_net.serving import served_model, temporal_graphs
 
 # What converting takes beside TensorFlow, and how the files end.
@@ -62,7 +63,7 @@ def write(folder: pathlib.Path, model: served_model.ServedModel, format_name: st
         network.export(str(path), format=format_name, verbose=False)
 
 
-def _cnn(cnn: keras.Model, head: keras.Model | None) -> keras.Model:
+def _cnn(cnn: keras.Model, head: expression_head.ExpressionHead | None) -> keras.Model:
     faces = keras.Input((224, 224, 3), dtype="uint8", name="faces")
     outputs = {"fc6": cnn(faces)}
     if head is not None:

@@ -1,11 +1,15 @@
-"""Writes the papers of an exported model: its card, its specification, its run's flags."""
+"""Writes the papers of an exported model: card, specification, expressions, the run's flags."""
 
+import json
 import pathlib
 import shutil
 
 from ast_net import errors, shipped, workdir
+from ast_net.serving import served_model
 from ast_net.temporal import temporal_model
 
+# The names of the posteriors, in their order.
+EXPRESSIONS = "expressions.json"
 # For a run that has no card; the values are those of its specification.
 _RUN_CARD = pathlib.Path(__file__).with_name("RUN_CARD.md")
 
@@ -24,15 +28,18 @@ def check(run: str | None) -> None:
         )
 
 
-def write(folder: pathlib.Path, spec: temporal_model.ModelSpec, run: str | None) -> None:
-    """Writes model.json, MODEL_CARD.md, and run.flags of a run.
+def write(folder: pathlib.Path, model: served_model.ServedModel, run: str | None) -> None:
+    """Writes model.json, MODEL_CARD.md, expressions.json if it has any, and run.flags of a run.
 
     Args:
       folder: is made if need be.
-      spec: of the model.
+      model: what is exported.
       run: its folder; None for the package's own model.
     """
     folder.mkdir(exist_ok=True)
+    spec = model.temporal.spec
+    if model.head is not None:
+        (folder / EXPRESSIONS).write_text(json.dumps(model.head.expressions))
     temporal_model.save_spec(folder / workdir.MODEL_SPEC, spec)
     card = shipped.MODEL_CARD.read_text()
     if run is not None:

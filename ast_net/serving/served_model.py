@@ -17,12 +17,12 @@ class ServedModel:
     Attributes:
       temporal: fc6 of a face over time -> the targets.
       cnn: faces -> fc6; None to leave it out.
-      head: fc6 -> logits of the expressions; None to leave it out, or where there is none.
+      head: fc6 -> logits of its expressions; None to leave it out, or where there is none.
     """
 
     temporal: temporal_model.TemporalModel
     cnn: keras.Model | None = None
-    head: keras.Model | None = None
+    head: expression_head.ExpressionHead | None = None
 
 
 def load(settings: config.Export) -> ServedModel:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 
 import tensorflow as tf
 
-from ast_net.cnn import expression_head
 from ast_net.serving import encoded_faces, input_checks, served_model, temporal_graphs
 
 # Type of an input, how many there may be in all rows of a request together, so that none takes all
@@ -39,8 +38,8 @@ def build(model: served_model.ServedModel) -> Functions:
     - timing: target [B], each string the name of a target -> time_step and reaction_delay [B]
       float64, seconds: a frame's states go on from those of the frame nearest to one time_step
       before it; its prediction is the rating that would be made reaction_delay later.
-    - emotion: faces [B, 224, 224, 3] uint8 RGB -> posteriors [B, 7], zeros without a face, and the
-      names of their columns, expressions [B, 7].
+    - emotion: faces [B, 224, 224, 3] uint8 RGB -> posteriors [B, K], zeros without a face, and the
+      names of their columns, expressions [B, K].
 
     Those that take pictures need model.cnn, and emotion needs model.head as well. A function raises
     tf.errors.InvalidArgumentError for what is empty, too large, not finite, or not such a picture.
@@ -135,5 +134,5 @@ class _Functions:
         features, shown = encoded_faces.fc6(self._model.cnn, faces)
         posteriors = tf.where(shown[:, tf.newaxis], tf.nn.softmax(self._model.head(features)), 0.0)
         # With a row for each face, as servers that put requests together want it.
-        names = tf.tile([expression_head.EXPRESSIONS], (tf.shape(faces)[0], 1))
+        names = tf.tile([self._model.head.expressions], (tf.shape(faces)[0], 1))
         return {"posteriors": posteriors, "expressions": names}

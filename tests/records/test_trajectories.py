@@ -7,14 +7,15 @@ import pytest
 from scipy import spatial
 
 from ast_net import config, errors
-from ast_net.cnn import backbone, expression_head
+from ast_net.cnn import backbone
+from ast_net.datasets import fer2013
 from ast_net.records import expression_pictures, store, trajectories
 
 TIMES = np.arange(3000) / 25
 
 
 def test_neutral_is_the_origin_and_only_happy_and_surprise_are_pleasant():
-    places = dict(zip(expression_head.EXPRESSIONS, trajectories.COORDINATES.tolist(), strict=True))
+    places = dict(zip(fer2013.EXPRESSIONS, trajectories.COORDINATES.tolist(), strict=True))
     assert places["neutral"] == [0, 0]
     assert {name for name, (valence, _) in places.items() if valence > 0} == {"happy", "surprise"}
     assert {name for name, (_, arousal) in places.items() if arousal < 0} == {"sad"}
@@ -37,10 +38,10 @@ def test_the_nearer_an_expression_the_likelier_it_is_drawn():
     for row, (valence, arousal) in zip(found, place, strict=True):
         weights = [
             np.exp(-((valence - v) ** 2 + (arousal - a) ** 2) / (2 * 0.2**2))
-            for v, a in trajectories.CIRCUMPLEX.values()
+            for v, a in (trajectories.CIRCUMPLEX[name] for name in fer2013.EXPRESSIONS)
         ]
         np.testing.assert_allclose(row, np.array(weights) / sum(weights), rtol=1e-9)
-    names = [expression_head.EXPRESSIONS[number] for number in found.argmax(axis=1)]
+    names = [fer2013.EXPRESSIONS[number] for number in found.argmax(axis=1)]
     assert names == ["happy", "sad"]
 
 
@@ -54,7 +55,7 @@ def test_faces_stay_for_a_while_and_follow_the_course(rng):
         assert frames.sum() == 3000 and frames.min() > 0
         stays.append(3000 / len(rows))
         drawn = np.repeat(labels[rows], frames)
-        neutral, happy = (expression_head.EXPRESSIONS.index(name) for name in ("neutral", "happy"))
+        neutral, happy = (fer2013.EXPRESSIONS.index(name) for name in ("neutral", "happy"))
         # A face from before the jump may stay for a while after it.
         assert np.mean(drawn[:1500] == neutral) > 0.6 and np.mean(drawn[1800:] == happy) > 0.6
     # From 0.2 to 1 second on average, so from 5 to 25 frames.

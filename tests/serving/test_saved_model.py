@@ -14,7 +14,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.tools import saved_model_cli
 
 from ast_net import config, errors, shipped
-from ast_net.cnn import expression_head, runtime
+from ast_net.cnn import runtime
 from ast_net.serving import exporting, served_model
 
 # Loads the model where ast_net cannot be imported, calls each function, and once a frame `step`, its state
@@ -122,7 +122,7 @@ def test_posteriors_are_the_heads(answers, small_model, faces):
     np.testing.assert_allclose(answers["emotion/posteriors"], expected, rtol=0, atol=1e-5)
     assert (
         answers["emotion/expressions"].tolist()
-        == [[name.encode() for name in expression_head.EXPRESSIONS]] * 3
+        == [[name.encode() for name in small_model.head.expressions]] * 3
     )
 
 
@@ -141,6 +141,8 @@ def test_papers_lie_beside_it(exported):
     spec = json.loads((assets / "model.json").read_text())
     assert (spec["time_step"], spec["reaction_delay"]) == (0.4, [2.0, 1.5])
     assert (assets / "run.flags").read_text() == "--dataset=demo\n"
+    expressions = json.loads((assets / "expressions.json").read_text())
+    assert expressions == ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
     card = (assets / "MODEL_CARD.md").read_text()
     assert "clips of 7 frames, 0.4 s from one to" in card
     assert "What they must not be used for" in card
