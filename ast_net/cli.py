@@ -81,8 +81,8 @@ VERBS = {
         "Trains the CNN on discrete expressions.",
         (config.Finetuning,),
         (
-            "--dataset=fer2013 --manual_dir=FOLDER",
-            "--workdir=runs/fer2013-compact   # continues a run",
+            "--dataset=ferplus --manual_dir=FOLDER",
+            "--workdir=runs/ferplus-compact   # continues a run",
         ),
         resumes=True,
     ),

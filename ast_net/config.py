@@ -711,20 +711,37 @@ class Evaluation(WholeModel):
 class Finetuning(Arithmetic, Backbone, DataFolders):
     """Training of the CNN on discrete expressions. The paper gives no numbers; these are ours."""
 
-    dataset: str | None = setting(None, "The data set.", choices=("fer2013",))
+    dataset: str | None = setting(
+        None,
+        "Data set: FER2013 with its own labels, or with ten people's votes (FER+).",
+        choices=("fer2013", "ferplus"),
+    )
     workdir: str | None = setting(
         None, "Folder of the run. Default: runs/DATASET-BACKBONE.", identity=False
     )
     epochs: int = setting(40, "Number of epochs; the weights of the best are kept.", _NATURAL)
     batch_size: int = setting(64, "Pictures in a batch.", _NATURAL)
-    learning_rate: float = setting(0.05, "Highest rate of SGD's cosine schedule.", _POSITIVE)
-    warmup_epochs: int = setting(2, "Epochs over which the rate rises from 0.", _NOT_NEGATIVE)
-    frozen_epochs: int = setting(0, "First epochs, which train the head alone.", _NOT_NEGATIVE)
+    learning_rate: float = setting(
+        0.05, "Highest learning rate of SGD's cosine schedule.", _POSITIVE
+    )
+    warmup_epochs: int = setting(
+        2, "Number of first epochs over which the learning rate rises from 0.", _NOT_NEGATIVE
+    )
+    frozen_epochs: int = setting(
+        0, "Number of first epochs that train only the head.", _NOT_NEGATIVE
+    )
+    frozen_stages: int = setting(
+        0,
+        "Number of first stages of the CNN that keep their weights; pooling ends a stage.",
+        _NOT_NEGATIVE,
+    )
     weight_decay: float = setting(5e-3, "Decoupled weight decay.", _NOT_NEGATIVE)
-    label_smoothing: float = setting(0.1, "Part of a label that is spread over all classes.", _PART)
+    label_smoothing: float = setting(
+        0.1, "Fraction of each label that is spread over all classes.", _PART
+    )
     dropout: float = setting(0.5, "Dropout between the features and the head.", _PART)
     ema: float = setting(0.999, "Decay of the weights' moving average; 0 for none.", _PART)
-    class_weights: bool = setting(False, "Whether rare classes weigh more.")
+    class_weights: bool = setting(False, "Whether rare expressions weigh more in the loss.")
     seed: int = setting(0, "Seed of the initial weights and the pictures' order.", _SEED)
 
     def check(self) -> None:
@@ -776,7 +793,7 @@ class Outputs(Settings):
         "object for each frame on standard output (jsonl), or a window on the screen.",
         choices=OUTPUTS,
     )
-    posteriors: bool = setting(False, "Also write the probabilities of the seven expressions.")
+    posteriors: bool = setting(False, "Also write the probabilities of the expressions.")
 
     def check(self) -> None:
         _require(bool(self.outputs), f"`outputs` must be some of {', '.join(OUTPUTS)}, found none")

@@ -225,4 +225,4 @@ def shipped_model(detector) -> prediction_model.PredictionModel:
 @pytest.fixture(scope="session")
 def shipped_model_with_head(shipped_model) -> prediction_model.PredictionModel:
     """The same with it."""
-    return dataclasses.replace(shipped_model, head=expression_head.load_head())
+    return dataclasses.replace(shipped_model, head=expression_head.load())

@@ -61,8 +61,7 @@ def make_inputs(folder: pathlib.Path) -> None:
     # Here, so that tests which only read the commands need not wait for TensorFlow.
     import numpy as np
 
-    from ast_net.cnn import expression_head
-    from ast_net.datasets import recola_layouts
+    from ast_net.datasets import fer2013, recola_layouts
     from ast_net.demo import synthesis
 
     folder.mkdir(parents=True)
@@ -91,7 +90,7 @@ def make_inputs(folder: pathlib.Path) -> None:
     (folder / "FER2013").mkdir()
     pixels = np.random.default_rng(0).integers(0, 255, (210, 48 * 48))
     usages = ["Training"] * 140 + ["PublicTest"] * 35 + ["PrivateTest"] * 35
-    classes = len(expression_head.EXPRESSIONS)
+    classes = len(fer2013.EXPRESSIONS)
     rows = [[k % classes, " ".join(map(str, pixels[k])), usage] for k, usage in enumerate(usages)]
     _write(folder / "FER2013/fer2013.csv", ["emotion", "pixels", "Usage"], *rows)
 

@@ -25,8 +25,9 @@ def test_the_weights_take_at_most_20_megabytes():
 
 
 def test_a_smile_is_classified_as_happy(features):
-    logits = expression_head.load_head()(features.astype(np.float32)).numpy()[0]
-    assert expression_head.EXPRESSIONS[logits.argmax()] == "happy"
+    head = expression_head.load()
+    logits = head(features.astype(np.float32)).numpy()[0]
+    assert head.expressions[logits.argmax()] == "happy"
 
 
 def test_a_lasting_smile_has_the_valence_of_happiness(features):

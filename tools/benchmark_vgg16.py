@@ -17,8 +17,7 @@ import numpy as np
 
 from ast_net import config, workdir
 from ast_net.cnn import backbone, expression_head, runtime, vgg16
-from ast_net.records import expression_pictures
-from ast_net.training import expressions, history
+from ast_net.training import expression_examples, expressions, history
 
 FACES = 64
 BATCH = 8
@@ -51,8 +50,10 @@ def load_and_extract(path: pathlib.Path) -> None:
 
 def finetune(path: pathlib.Path, arguments: argparse.Namespace) -> None:
     """Fine-tunes on a few real pictures, and prints memory and speed."""
-    images, labels = expression_pictures.load(arguments.data_dir, arguments.manual_dir)["train"]
+    examples = expression_examples.load("fer2013", arguments.data_dir, arguments.manual_dir)
+    images, labels = examples.splits[examples.dev]
     pictures = images[: arguments.pictures], labels[: arguments.pictures]
+    targets = np.eye(len(examples.expressions), dtype=np.float32)[pictures[1]]
     cnn = backbone.load("vgg16", str(path), "mixed_bfloat16")
     folder = path.parent / "run"
     settings = config.Finetuning(
@@ -66,8 +67,8 @@ def finetune(path: pathlib.Path, arguments: argparse.Namespace) -> None:
         ema=0.0,
         mixed_precision=True,
     )
-    head = expression_head.build_head(vgg16.FEATURES)
-    expressions.train(cnn, head, pictures, pictures, folder, settings)
+    head = expression_head.build(vgg16.FEATURES, examples.expressions)
+    expressions.train(cnn, head, (pictures[0], targets), pictures, folder, settings)
     rows = history.read(folder / workdir.HISTORY)
     steps = len(pictures[1]) // BATCH
     # Includes the evaluation at the end of each epoch, here on the same pictures.

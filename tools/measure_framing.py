@@ -50,9 +50,10 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=2000, help="number of pictures to measure")
     arguments = parser.parse_args()
     try:
-        images, _ = expression_pictures.load(arguments.data_dir, arguments.manual_dir)["train"]
+        splits = expression_pictures.load("fer2013", arguments.data_dir, arguments.manual_dir)
     except errors.InputError as error:
         sys.exit(f"error: {error}")
+    images, _ = splits["train"]
     detector = detection.FaceDetector()
     results = [eyes(detector, image) for image in tqdm.tqdm(images[: arguments.pictures])]
     positions = np.stack([position for position in results if position is not None])

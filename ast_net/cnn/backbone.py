@@ -73,6 +73,13 @@ def enlarge(pictures):
     return keras.ops.cast(keras.ops.round(255 * keras.ops.repeat(faces, 3, axis=3)), "uint8")
 
 
+def first_stages(model: keras.Model, number: int) -> list[keras.layers.Layer]:
+    """Returns the layers with weights of the first stages; each stage ends with a pooling layer."""
+    layers = model.get_layer("trunk").layers if model.name == "compact" else model.layers
+    names = tuple(f"{kind}{stage}_" for stage in range(1, number + 1) for kind in ("conv", "norm"))
+    return [layer for layer in layers if layer.name.startswith(names)] if names else []
+
+
 def in_batches(network: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
     """Builds a call of the network on any number of pictures as FER2013 has them.
 

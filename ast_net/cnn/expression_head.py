@@ -1,45 +1,82 @@
-"""The seven discrete expressions that the CNN learns to tell apart (section 3.2)."""
+"""Classifies discrete expressions from the CNN's features (section 3.2)."""
 
+import dataclasses
 import pathlib
 
+import h5py
 import keras
+import numpy as np
 
-from ast_net import shipped
+from ast_net import files, shipped
 from ast_net.cnn import compact, weight_files
 
-# In the order of FER2013's codes.
-EXPRESSIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 FILE = "head.weights.h5"
+# The attribute of the file that holds the names of the logits.
+_NAMES = "expressions"
 
 
-def build_head(feature_size: int) -> keras.Model:
-    """Builds fc6 [B, F] -> logits of EXPRESSIONS [B, 7], in float32 whatever the policy.
+@dataclasses.dataclass(frozen=True, eq=False)
+class ExpressionHead:
+    """A dense layer on fc6 with the names of its outputs.
 
-    It starts from zeros: all classes are equally likely, and the first gradients do not shake the
-    features.
+    Attributes:
+      network: fc6 [B, F] -> logits [B, K], in float32 whatever the policy.
+      expressions: names of the K logits.
+    """
+
+    network: keras.Model
+    expressions: tuple[str, ...]
+
+    def __call__(self, features):
+        """Computes fc6 [B, F] -> logits [B, K]."""
+        return self.network(features)
+
+
+def build(feature_size: int, expressions: tuple[str, ...]) -> ExpressionHead:
+    """Builds a head whose weights are zeros.
+
+    All expressions are equally likely at first, and the first gradients do not disturb the CNN.
+
+    Args:
+      feature_size: number of the CNN's features, F.
+      expressions: names of the K logits.
     """
     features = keras.Input((feature_size,), name="fc6")
     logits = keras.layers.Dense(
-        len(EXPRESSIONS), kernel_initializer="zeros", dtype="float32", name="logits"
+        len(expressions), kernel_initializer="zeros", dtype="float32", name="logits"
     )(features)
-    return keras.Model(features, logits, name="head")
+    return ExpressionHead(keras.Model(features, logits, name="head"), tuple(expressions))
 
 
-def load_head(
+def save(head: ExpressionHead, path: pathlib.Path) -> None:
+    """Writes the head's weights and the names of its expressions to a .weights.h5 file."""
+    with files.whole(path) as temporary:
+        head.network.save_weights(temporary)
+        with h5py.File(temporary, "a") as file:
+            file.attrs[_NAMES] = list(head.expressions)
+
+
+def load(
     feature_size: int = compact.FEATURES, weights: str | pathlib.Path = shipped.COMPACT_HEAD
-) -> keras.Model:
+) -> ExpressionHead:
     """Loads a fine-tuned head, by default that of the package's `compact`.
 
     Args:
-      feature_size: F, of the CNN that it was fine-tuned with.
-      weights: the head.weights.h5 that `finetune` left.
+      feature_size: number of features of the CNN that it was fine-tuned with, F.
+      weights: the head.weights.h5 that `finetune` wrote; it has the expressions' names.
 
     Raises:
-      InputError: the file is missing, damaged, or not the weights of such a head.
+      InputError: the file is missing or damaged, or has other weights.
     """
-    head = build_head(feature_size)
-    expected = f"the {FILE} that finetune leaves, for {feature_size} features"
-    weight_files.load(head, weights, expected)
+    expected = f"the {FILE} that finetune writes, for {feature_size} features"
+    with files.reading(weights, "the weights of head", f"expected {expected}"):
+        with h5py.File(weights) as file:
+            names = np.atleast_1d(file.attrs[_NAMES])
+        expressions = tuple(str(name) for name in names)
+        if len(set(expressions)) != len(expressions) or not all(map(str.isidentifier, expressions)):
+            raise ValueError(f"found {_NAMES} {expressions}, expected distinct words")
+    head = build(feature_size, expressions)
+    weight_files.load(head.network, weights, expected)
     return head
 
 

@@ -112,8 +112,8 @@ def _quantise(name: str, weights: str | None, folder: pathlib.Path) -> None:
     logging.info(f"calibrating {name} for int8 on {len(faces)} faces, once")
     nncf.set_log_level(std_logging.ERROR)
     options = nncf.AdvancedQuantizationParameters(
-        # Weights of 7 bits: processors without VNNI add pairs of products in 16 bits, which overflow
-        # with 8 bits, so that features would be worse there, and different.
+        # Weights of 7 bits: processors without VNNI add pairs of products in 16 bits, which
+        # overflow with 8 bits, so that features would be worse there, and different.
         overflow_fix=nncf.OverflowFix.ENABLE,
         # The faces are few and alike. Their mean range, NNCF's default, clips other faces.
         activations_range_estimator_params=range_estimator.RangeEstimatorParametersSet.MINMAX,

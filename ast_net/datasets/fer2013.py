@@ -12,9 +12,10 @@ import numpy as np
 from absl import logging
 
 from ast_net import errors, files
-from ast_net.cnn import expression_head
 
 SIZE = 48
+# In the order of the csv file's codes.
+EXPRESSIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 CSV_NAMES = ("fer2013.csv", "fer2013.csv.gz")
 HEADER = "emotion,pixels,Usage"
 SPLITS = {"Training": "train", "PublicTest": "public_test", "PrivateTest": "private_test"}
@@ -23,7 +24,7 @@ PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 # The sizes of the release.
 COUNTS = {"train": 28_709, "public_test": 3_589, "private_test": 3_589}
 _IN_CLASSES = (4_953, 547, 5_121, 8_989, 6_077, 4_002, 6_198)
-CLASS_COUNTS = dict(zip(expression_head.EXPRESSIONS, _IN_CLASSES, strict=True))
+CLASS_COUNTS = dict(zip(EXPRESSIONS, _IN_CLASSES, strict=True))
 # In some copies single labels differ from the release.
 _CLASS_TOLERANCE = 10
 _ERRORS_SHOWN = 5
@@ -63,15 +64,31 @@ def source_id(source: pathlib.Path) -> str:
 
 
 def read_csv(path: pathlib.Path) -> dict[str, Split]:
+    """Reads fer2013.csv: for each split pictures, uint8 [n, 48, 48, 1], and labels, int64 [n].
+
+    Raises:
+      InputError: see `read_rows`.
+    """
+    images, labels, splits = read_rows(path)
+    return by_split(splits, images, labels)
+
+
+def by_split(splits: np.ndarray, images: np.ndarray, values: np.ndarray) -> dict[str, Split]:
+    """Groups pictures and their labels or votes, [n, ...], by the names of their splits, [n]."""
+    rows = {name: splits == name for name in SPLITS.values()}
+    return {name: (images[mask], values[mask]) for name, mask in rows.items() if mask.any()}
+
+
+def read_rows(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Reads fer2013.csv, plain or compressed with gzip, whatever its name says.
 
     Returns:
-      For each split its pictures uint8 [n, 48, 48, 1] and labels int64 [n].
+      Pictures uint8 [n, 48, 48, 1], labels int64 [n] and splits [n], in the order of the rows.
 
     Raises:
       InputError: it is not FER2013's csv file, or rows are malformed (the first ones are listed).
     """
-    rows: dict[str, list[tuple[np.ndarray, int]]] = {split: [] for split in SPLITS.values()}
+    rows: list[tuple[int, np.ndarray, str]] = []
     wrong: list[str] = []
     with files.reading(path, "a table of pictures"), path.open("rb") as file:
         content = gzip.GzipFile(fileobj=file) if file.peek(2)[:2] == b"\x1f\x8b" else file
@@ -81,8 +98,7 @@ def read_csv(path: pathlib.Path) -> dict[str, Split]:
             raise ValueError(f"line 1: found {header[:80]!r}, expected the header {HEADER!r}")
         for row in lines:
             try:
-                label, image, split = parse_row(row)
-                rows[split].append((image, label))
+                rows.append(parse_row(row))
             except ValueError as error:
                 wrong.append(f"line {lines.line_num}: {error}")
     if wrong:
@@ -91,7 +107,25 @@ def read_csv(path: pathlib.Path) -> dict[str, Split]:
             f"{path}: {len(wrong)} rows are malformed:\n  {listed}\n"
             "Fix or delete these rows, or download the file again"
         )
-    return {split: _stack(pairs) for split, pairs in rows.items() if pairs}
+    labels, images, splits = zip(*rows, strict=True) if rows else ([], [], [])
+    return np.array(images, np.uint8), np.array(labels, np.int64), np.array(splits)
+
+
+def read(folder: pathlib.Path) -> dict[str, Split]:
+    """Reads FER2013 from a folder that holds the csv file or folders of pictures.
+
+    Returns:
+      For each split its pictures uint8 [n, 48, 48, 1] and labels int64 [n].
+
+    Raises:
+      InputError: the folder has neither of them, or it is damaged.
+    """
+    source = find_source(folder)
+    if source.is_dir():
+        return read_folders(source)
+    splits = read_csv(source)
+    check_counts(source, splits)
+    return splits
 
 
 def _stack(pairs: list[tuple[np.ndarray, int]]) -> Split:
@@ -128,7 +162,9 @@ def check_counts(path: pathlib.Path, splits: dict[str, Split]) -> None:
         logging.warning(f"{path}: found {counts} pictures, but the release has {COUNTS}")
         return
     labels = np.concatenate([labels for _, labels in splits.values()])
-    classes = dict(zip(CLASS_COUNTS, np.bincount(labels, minlength=7).tolist(), strict=True))
+    classes = dict(
+        zip(CLASS_COUNTS, np.bincount(labels, minlength=len(EXPRESSIONS)).tolist(), strict=True)
+    )
     if any(abs(classes[name] - CLASS_COUNTS[name]) > _CLASS_TOLERANCE for name in classes):
         logging.warning(
             f"{path}: found {classes} pictures of each class, but the release has {CLASS_COUNTS}: "
@@ -148,13 +184,13 @@ def read_folders(folder: pathlib.Path) -> dict[str, Split]:
     splits = {}
     for split in FOLDER_SPLITS:
         pairs = []
-        for label, name in enumerate(expression_head.EXPRESSIONS):
+        for label, name in enumerate(EXPRESSIONS):
             paths = (folder / split / name).glob("*")
             pictures = sorted(p for p in paths if p.suffix.lower() in PICTURE_SUFFIXES)
             if not pictures:
                 raise errors.InputError(
                     f"{folder / split / name}: found no pictures ({', '.join(PICTURE_SUFFIXES)}), "
-                    f"expected some of each of {', '.join(expression_head.EXPRESSIONS)}"
+                    f"expected some of each of {', '.join(EXPRESSIONS)}"
                 )
             pairs += [(_read_picture(path), label) for path in pictures]
         splits[split] = _stack(pairs)

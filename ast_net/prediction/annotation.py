@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ast_net import config
-from ast_net.cnn import expression_head
 from ast_net.faces import detection, identities
 from ast_net.prediction import frames
 
@@ -52,9 +51,12 @@ def colour(face_id: int) -> Colour:
 class Annotator:
     """Draws the predictions of a recording, frame after frame."""
 
-    def __init__(self, targets: Sequence[str]) -> None:
-        """Takes the targets' names; the plane is drawn if valence and arousal are among them."""
-        self._targets = tuple(targets)
+    def __init__(self, targets: Sequence[str], expressions: Sequence[str] = ()) -> None:
+        """Takes the names of the targets and of the posteriors' expressions.
+
+        The plane is drawn if valence and arousal are among the targets.
+        """
+        self._targets, self._expressions = tuple(targets), tuple(expressions)
         self._has_plane = set(config.TARGETS) <= set(targets)
         self._trails: dict[int, collections.deque] = collections.defaultdict(collections.deque)
         self._corner = 0
@@ -123,7 +125,7 @@ class Annotator:
         heading = f"face {face.face_id}  {detected.confidence:.0%}"
         if face.posteriors is not None:
             best = int(np.argmax(face.posteriors))
-            expression = expression_head.EXPRESSIONS[best]
+            expression = self._expressions[best]
             heading = f"face {face.face_id}  {expression} {face.posteriors[best]:.2f}"
         margin, baseline = 6 * size, top + 0.82 * line
         number_left = left + panel_width - 31 * size

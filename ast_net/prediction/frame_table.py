@@ -9,12 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TextIO
 
 from ast_net import errors, files
-from ast_net.cnn import expression_head
 from ast_net.prediction import frames
 from ast_net.reports import tables
 
 _BOX = ("x", "y", "width", "height", "confidence")
-_POSTERIORS = tuple(f"p_{name}" for name in expression_head.EXPRESSIONS)
 # Digits after the decimal point: _DIGITS, except for the columns in _FEWER_DIGITS.
 _DIGITS = 6
 _FEWER_DIGITS = {"x": 2, "y": 2, "width": 2, "height": 2, "confidence": 4}
@@ -22,21 +20,21 @@ _FEWER_DIGITS = {"x": 2, "y": 2, "width": 2, "height": 2, "confidence": 4}
 _ROW_GROUP = 8192
 
 
-def columns(targets: Sequence[str], posteriors: bool = False) -> list[str]:
-    """Returns the names of the table's columns, on request with the seven posteriors."""
+def columns(targets: Sequence[str], expressions: Sequence[str] = ()) -> list[str]:
+    """Returns the names of the table's columns, with the posteriors of these expressions."""
     names = ["frame", "timestamp_s", "face_id", *_BOX, "valid", *targets]
-    return [*names, *_POSTERIORS] if posteriors else names
+    return names + _posteriors(expressions)
 
 
 def rows(
-    frame: frames.FramePrediction, targets: Sequence[str], posteriors: bool = False
+    frame: frames.FramePrediction, targets: Sequence[str], expressions: Sequence[str] = ()
 ) -> list[tables.Row]:
     """Returns a row for each face of a frame, or one row if it has no face; None is an empty cell.
 
     A face that has just left the picture has the values of its last frame, but no box and no
     confidence, and its row is not valid.
     """
-    empty: tables.Row = dict.fromkeys(columns(targets, posteriors))
+    empty: tables.Row = dict.fromkeys(columns(targets, expressions))
     empty |= {"frame": frame.index, "timestamp_s": round(frame.timestamp, _DIGITS), "valid": False}
     result = []
     for face in frame.faces:
@@ -44,23 +42,23 @@ def rows(
         row |= _numbers(targets, face.values)
         if face.face is not None:
             row |= _numbers(_BOX, (*face.face.box, face.face.confidence))
-        if posteriors and face.posteriors is not None:
-            row |= _numbers(_POSTERIORS, face.posteriors)
+        if expressions and face.posteriors is not None:
+            row |= _numbers(_posteriors(expressions), face.posteriors)
         result.append(row)
     return result or [empty]
 
 
 @contextlib.contextmanager
 def csv_writer(
-    path: str | pathlib.Path, targets: Sequence[str], posteriors: bool = False
+    path: str | pathlib.Path, targets: Sequence[str], expressions: Sequence[str] = ()
 ) -> Iterator[Callable[[frames.FramePrediction], None]]:
     """Yields a function that adds the rows of a frame to a CSV file; see `tables.csv_writer`."""
-    names = columns(targets, posteriors)
+    names = columns(targets, expressions)
     digits = dict.fromkeys(names, _DIGITS) | _FEWER_DIGITS
     with tables.csv_writer(path, names, digits) as write_row:
 
         def write(frame: frames.FramePrediction) -> None:
-            for row in rows(frame, targets, posteriors):
+            for row in rows(frame, targets, expressions):
                 write_row(row)
 
         yield write
@@ -68,7 +66,7 @@ def csv_writer(
 
 @contextlib.contextmanager
 def parquet_writer(
-    path: str | os.PathLike, targets: Sequence[str], posteriors: bool = False
+    path: str | os.PathLike, targets: Sequence[str], expressions: Sequence[str] = ()
 ) -> Iterator[Callable[[frames.FramePrediction], None]]:
     """Yields a function that adds the rows of a frame to a Parquet file, with null for None.
 
@@ -87,7 +85,7 @@ def parquet_writer(
             "`outputs=csv`"
         ) from error
     types = {"frame": "int64", "timestamp_s": "float64", "face_id": "int32", "valid": "bool"}
-    names = columns(targets, posteriors)
+    names = columns(targets, expressions)
     schema = pyarrow.schema((name, types.get(name, "float32")) for name in names)
     group: list[tables.Row] = []
     with (
@@ -96,7 +94,7 @@ def parquet_writer(
     ):
 
         def write(frame: frames.FramePrediction) -> None:
-            group.extend(rows(frame, targets, posteriors))
+            group.extend(rows(frame, targets, expressions))
             if len(group) >= _ROW_GROUP:
                 write_group()
 
@@ -110,7 +108,7 @@ def parquet_writer(
 
 
 def json_lines_writer(
-    stream: TextIO, targets: Sequence[str], posteriors: bool = False
+    stream: TextIO, targets: Sequence[str], expressions: Sequence[str] = ()
 ) -> Callable[[frames.FramePrediction], None]:
     """Returns a function that writes a frame as a line: {"frame", "timestamp_s", "faces": [...]}.
 
@@ -119,7 +117,7 @@ def json_lines_writer(
     """
 
     def write(frame: frames.FramePrediction) -> None:
-        faces = rows(frame, targets, posteriors)
+        faces = rows(frame, targets, expressions)
         for row in faces:
             line = {name: row.pop(name) for name in ("frame", "timestamp_s")}
         line["faces"] = faces if frame.faces else []
@@ -127,6 +125,10 @@ def json_lines_writer(
         stream.flush()
 
     return write
+
+
+def _posteriors(expressions: Sequence[str]) -> list[str]:
+    return [f"p_{name}" for name in expressions]
 
 
 def _numbers(names: Sequence[str], values: Iterable) -> tables.Row:

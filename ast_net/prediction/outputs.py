@@ -55,6 +55,7 @@ def write(
     frame_count: int | None,
     settings: config.Outputs,
     targets: tuple[str, ...],
+    expressions: tuple[str, ...],
     summary: Summary,
     stop: threading.Event,
 ) -> None:
@@ -67,13 +68,14 @@ def write(
       frame_count: approximate number of frames, for the progress bar; None if unknown.
       settings: which outputs to write; they go to a folder `summary.name` in `output_dir`.
       targets: names of the predicted targets.
+      expressions: names of the posteriors' expressions; may be empty.
       summary: has the name; its counts are filled in.
       stop: ends the recording when set; pressing q in the window sets it, too.
     """
     folder = pathlib.Path(settings.output_dir) / summary.name
     paths = {name: folder / file for name, file in config.OUTPUTS.items()}
-    columns = targets, settings.posteriors
-    series, annotator = timeline.Series(*columns), annotation.Annotator(targets)
+    columns = targets, expressions if settings.posteriors else ()
+    series, annotator = timeline.Series(*columns), annotation.Annotator(targets, expressions)
     face_ids: set[int] = set()
     with contextlib.ExitStack() as stack:
         enter = stack.enter_context

@@ -21,6 +21,7 @@ class Pipeline:
 
     Attributes:
       targets: names of the predicted targets.
+      expressions: names of the posteriors' expressions; empty without an expression head.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Pipeline:
         self._settings = settings
         spec = model.temporal.spec
         self.targets = spec.targets
+        self.expressions = model.head.expressions if model.head is not None else ()
         clip_frames = spec.clip_frames if settings.inference == "clip" else None
         self._predictor = streaming.StreamingPredictor(
             model.temporal.network, spec.time_step, clip_frames

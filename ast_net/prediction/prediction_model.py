@@ -2,8 +2,6 @@
 
 import dataclasses
 
-import keras
-
 from ast_net import config, errors, shipped
 from ast_net.cnn import backbone, expression_head, runtime
 from ast_net.faces import detection
@@ -17,13 +15,13 @@ class PredictionModel:
     Attributes:
       detector: detects faces.
       extractor: aligned faces -> fc6.
-      head: fc6 -> logits of the expressions; None to predict no posteriors.
+      head: fc6 -> logits of its expressions; None to predict no posteriors.
       temporal: fc6 of a face over time -> the targets.
     """
 
     detector: detection.FaceDetector
     extractor: runtime.Extractor
-    head: keras.Model | None
+    head: expression_head.ExpressionHead | None
     temporal: temporal_model.TemporalModel
 
 
@@ -65,7 +63,9 @@ def cnn_weights(spec: temporal_model.ModelSpec, backbone_weights: str | None) ->
     return weights
 
 
-def load_head(spec: temporal_model.ModelSpec, weights: str | None) -> keras.Model:
+def load_head(
+    spec: temporal_model.ModelSpec, weights: str | None
+) -> expression_head.ExpressionHead:
     """Loads the expression head that belongs to the CNN's weights.
 
     Args:
@@ -81,4 +81,4 @@ def load_head(spec: temporal_model.ModelSpec, weights: str | None) -> keras.Mode
             f"{path}: no such file; the posteriors need it. finetune writes it beside "
             "backbone.weights.h5: copy it there, or leave out `posteriors`"
         )
-    return expression_head.load_head(backbone.FEATURE_SIZE[spec.backbone], path)
+    return expression_head.load(backbone.FEATURE_SIZE[spec.backbone], path)

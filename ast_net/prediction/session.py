@@ -64,9 +64,8 @@ def predict_files(
         try:
             source = video.open_video(path)
             predictions = predictor.predict(source.frames(), settings.images)
-            outputs.write(
-                predictions, source.frame_count, settings, predictor.targets, summary, stop
-            )
+            names = predictor.targets, predictor.expressions
+            outputs.write(predictions, source.frame_count, settings, *names, summary, stop)
         except errors.InputError as error:
             summary.error = str(error)
         # Any other error is reported with the input, too, and the other inputs go on.
@@ -113,7 +112,8 @@ def predict_camera(
             contextlib.closing(camera.newest_frames(capture, stop, max_seconds)) as recording,
         ):
             predictions = predictor.predict(recording, settings.images, live=True)
-            outputs.write(predictions, None, settings, predictor.targets, summary, stop)
+            names = predictor.targets, predictor.expressions
+            outputs.write(predictions, None, settings, *names, summary, stop)
     finally:
         capture.release()
     summary.seconds = _seconds_since(start)

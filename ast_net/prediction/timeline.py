@@ -9,14 +9,21 @@ import matplotlib.axes
 import matplotlib.figure
 import numpy as np
 
-from ast_net.cnn import expression_head
 from ast_net.prediction import annotation, frames
 from ast_net.reports import figures
 
 # Longer legends would hide the curves, and more panels would make the page too long.
 _MAX_LEGEND, _MAX_POSTERIOR_PANELS = 12, 4
-_POSTERIOR_COLOURS = ("#d65f5f", "#8c9440", "#956cb4", "#eec643", "#4878cf", "#ee854a", "#d9d9d9")
-_NO_POSTERIORS = [np.nan] * len(expression_head.EXPRESSIONS)
+_POSTERIOR_COLOURS = (
+    "#d65f5f",
+    "#8c9440",
+    "#956cb4",
+    "#eec643",
+    "#4878cf",
+    "#ee854a",
+    "#d9d9d9",
+    "#8c613c",
+)
 _LEGEND: Any = dict(loc="lower right", bbox_to_anchor=(1, 1), fontsize=8, frameon=False)
 
 
@@ -26,7 +33,7 @@ class _Curve(NamedTuple):
     Attributes:
       times: seconds, [T].
       raw, filtered: predicted targets, and the same median-filtered, [T, D].
-      posteriors: probabilities of the expressions, [T, 7]; [T, 0] if not requested.
+      posteriors: probabilities of the expressions, [T, K]; [T, 0] if not requested.
     """
 
     times: np.ndarray
@@ -38,8 +45,8 @@ class _Curve(NamedTuple):
 class Series:
     """Collects predictions frame by frame (about 40 bytes per face and frame) and draws them."""
 
-    def __init__(self, targets: Sequence[str], posteriors: bool = False) -> None:
-        self._targets, self._posteriors = tuple(targets), posteriors
+    def __init__(self, targets: Sequence[str], expressions: Sequence[str] = ()) -> None:
+        self._targets, self._expressions = tuple(targets), tuple(expressions)
         self._times = array.array("d")
         # For each face its rows, one after the other: frame number, valid, values, posteriors.
         self._rows: dict[int, array.array] = collections.defaultdict(lambda: array.array("d"))
@@ -50,8 +57,9 @@ class Series:
             return
         for face in frame.faces:
             row = [len(self._times), face.valid, *face.values]
-            if self._posteriors:
-                row += _NO_POSTERIORS if face.posteriors is None else face.posteriors.tolist()
+            if self._expressions:
+                nothing = np.full(len(self._expressions), np.nan)
+                row += (nothing if face.posteriors is None else face.posteriors).tolist()
             self._rows[face.face_id].extend(row)
         self._times.append(frame.timestamp)
 
@@ -65,13 +73,13 @@ class Series:
         curves = {face_id: self._curve(rows) for face_id, rows in sorted(self._rows.items())}
         curves = {k: curve for k, curve in curves.items() if np.isfinite(curve.raw).any()}
         by_duration = sorted(curves, key=lambda k: -np.isfinite(curves[k].raw).any(axis=1).sum())
-        face_ids = sorted(by_duration[:_MAX_POSTERIOR_PANELS]) if self._posteriors else []
+        face_ids = sorted(by_duration[:_MAX_POSTERIOR_PANELS]) if self._expressions else []
         expressions = ["expression" if len(curves) == 1 else f"face {k}" for k in face_ids]
         figure, panels = figures.time_panels(title, [*self._targets, *expressions])
         for column in range(len(self._targets)):
             _draw_target(panels[column], curves, column)
         for axes, face_id in zip(panels[len(self._targets) :], face_ids, strict=True):
-            _draw_posteriors(axes, curves[face_id])
+            _draw_posteriors(axes, curves[face_id], self._expressions)
         if curves:
             panels[0].legend(ncols=6, **_LEGEND)
         if len(self._times) > 1:
@@ -79,7 +87,7 @@ class Series:
         return figure
 
     def _curve(self, rows: array.array) -> _Curve:
-        width = 2 + len(self._targets) + self._posteriors * len(_NO_POSTERIORS)
+        width = 2 + len(self._targets) + len(self._expressions)
         table = np.array(rows).reshape(-1, width)
         numbers = table[:, 0].astype(int)
         first, end = numbers[0], numbers[-1] + 1
@@ -120,17 +128,17 @@ def _draw_target(axes: matplotlib.axes.Axes, curves: dict[int, _Curve], column: 
     axes.axhline(0, color="0.7", lw=0.8, zorder=0)
 
 
-def _draw_posteriors(axes: matplotlib.axes.Axes, curve: _Curve) -> None:
+def _draw_posteriors(axes: matplotlib.axes.Axes, curve: _Curve, expressions: Sequence[str]) -> None:
     # NaN becomes 0, so that the stack is empty in frames that do not show the face.
     axes.stackplot(
         curve.times,
         np.nan_to_num(curve.posteriors).T,
-        labels=expression_head.EXPRESSIONS,
+        labels=expressions,
         colors=_POSTERIOR_COLOURS,
         lw=0,
     )
     axes.set_ylim(0, 1)
-    axes.legend(ncols=7, **_LEGEND)
+    axes.legend(ncols=len(expressions), **_LEGEND)
 
 
 def _isolated(series: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import interpolate, special
 
 from ast_net import config, errors
-from ast_net.cnn import augmentation, backbone, expression_head
+from ast_net.cnn import augmentation, backbone
 from ast_net.datasets import fer2013, reader
 from ast_net.records import example_format, expression_pictures, making
 
@@ -27,8 +27,9 @@ CIRCUMPLEX = {
     "sad": (-0.63, -0.27),
     "surprise": (0.40, 0.67),
     "neutral": (0.0, 0.0),
+    "contempt": (-0.23, 0.31),
 }
-COORDINATES = np.array([CIRCUMPLEX[name] for name in expression_head.EXPRESSIONS])
+COORDINATES = np.array([CIRCUMPLEX[name] for name in fer2013.EXPRESSIONS])
 
 SECONDS = 120
 FRAME_RATE = 25
@@ -84,7 +85,7 @@ class TrajectoryMaker:
           InputError: FER2013 or the CNN's weights cannot be read.
         """
         self._settings = settings
-        self._faces = expression_pictures.load(settings.data_dir, settings.manual_dir)
+        self._faces = expression_pictures.load("fer2013", settings.data_dir, settings.manual_dir)
         self._cnn = backbone.load(settings.backbone, settings.backbone_weights)
 
     def make(self, job: making.Job) -> None:

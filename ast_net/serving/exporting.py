@@ -21,14 +21,14 @@ def export(settings: config.Export) -> None:
     if not is_saved_model:
         formats.check(settings.format, settings.precision)
     exported = served_model.load(settings)
-    spec = exported.temporal.spec
     model_card.check(settings.workdir)
     with version.new(export_dir) as folder:
         if is_saved_model:
             saved_model.write(folder, exported)
         else:
             formats.write(folder, exported, settings.format)
-        model_card.write(folder / "assets" if is_saved_model else folder, spec, settings.workdir)
+        documents = folder / "assets" if is_saved_model else folder
+        model_card.write(documents, exported, settings.workdir)
     size = sum(file.stat().st_size for file in pathlib.Path(export_dir).rglob("*"))
-    print(f"{spec.backbone}, {size / 1e6:.0f} MB")
+    print(f"{exported.temporal.spec.backbone}, {size / 1e6:.0f} MB")
     screen.wrote(export_dir)

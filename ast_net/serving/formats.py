@@ -2,7 +2,8 @@
 
 A SavedModel holds several functions, a file of these formats only one. So there are up to three:
 - temporal and step: the graphs of `temporal_graphs`.
-- cnn: faces [B, 224, 224, 3] uint8 RGB -> fc6 [B, F], and posteriors [B, 7] if there is a head.
+- cnn: faces [B, 224, 224, 3] uint8 RGB -> fc6 [B, F], and posteriors [B, K] if there is a head;
+  expressions.json names them.
 Everything is float32. B may be any number, and so may N except in LiteRT. A row of zeros in the
 features is a frame without a face. Converting to ONNX takes fifty times the memory of the weights:
 24 GB for VGG-16.
@@ -15,7 +16,7 @@ import keras
 import numpy as np
 
 from ast_net import errors
-from ast_net.cnn import runtime
+from ast_net.cnn import expression_head, runtime
 from ast_net.serving import served_model, temporal_graphs
 
 # Packages that the conversion needs beside TensorFlow, and the suffixes of the files.
@@ -64,7 +65,7 @@ def write(folder: pathlib.Path, model: served_model.ServedModel, format_name: st
         network.export(str(path), format=format_name, verbose=False)
 
 
-def _cnn(cnn: keras.Model, head: keras.Model | None) -> keras.Model:
+def _cnn(cnn: keras.Model, head: expression_head.ExpressionHead | None) -> keras.Model:
     faces = keras.Input((224, 224, 3), dtype="uint8", name="faces")
     outputs = {"fc6": cnn(faces)}
     if head is not None:

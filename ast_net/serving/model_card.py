@@ -1,11 +1,15 @@
-"""Writes an exported model's documents: model card, specification, and its run's flags."""
+"""Writes an exported model's documents: card, specification, expressions, its run's flags."""
 
+import json
 import pathlib
 import shutil
 
 from ast_net import errors, shipped, workdir
+from ast_net.serving import served_model
 from ast_net.temporal import temporal_model
 
+# The names of the posteriors, in their order.
+EXPRESSIONS = "expressions.json"
 # Template for a run without a MODEL_CARD.md; filled in from its specification.
 _RUN_CARD = pathlib.Path(__file__).with_name("RUN_CARD.md")
 
@@ -27,15 +31,18 @@ def check(run: str | None) -> None:
         )
 
 
-def write(folder: pathlib.Path, spec: temporal_model.ModelSpec, run: str | None) -> None:
-    """Writes model.json and MODEL_CARD.md, and run.flags if the model is of a run.
+def write(folder: pathlib.Path, model: served_model.ServedModel, run: str | None) -> None:
+    """Writes model.json, MODEL_CARD.md, expressions.json if it has a head, and its run's run.flags.
 
     Args:
       folder: where to write; created if it does not exist.
-      spec: specification of the model.
+      model: the exported model.
       run: the run's folder; None for the package's own model.
     """
     folder.mkdir(exist_ok=True)
+    spec = model.temporal.spec
+    if model.head is not None:
+        (folder / EXPRESSIONS).write_text(json.dumps(model.head.expressions))
     temporal_model.save_spec(folder / workdir.MODEL_SPEC, spec)
     card = shipped.MODEL_CARD.read_text()
     if run is not None:

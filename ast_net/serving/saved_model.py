@@ -26,7 +26,8 @@ def write(folder: pathlib.Path, model: served_model.ServedModel) -> None:
     """
     functions = signatures.build(model)
     module = tf.Module()
-    networks = [n for n in (model.temporal.network, model.cnn, model.head) if n is not None]
+    head = model.head.network if model.head is not None else None
+    networks = [n for n in (model.temporal.network, model.cnn, head) if n is not None]
     module.variables_of_networks = [v.value for network in networks for v in network.variables]
     with files.tensorflow_output(folder):
         tf.saved_model.save(module, str(folder), signatures=functions)

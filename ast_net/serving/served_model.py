@@ -18,12 +18,12 @@ class ServedModel:
     Attributes:
       temporal: fc6 of a face over time -> the targets.
       cnn: faces -> fc6; None if it is left out.
-      head: fc6 -> logits of the expressions; None if it is left out, or if there is none.
+      head: fc6 -> logits of its expressions; None if it is left out, or if there is none.
     """
 
     temporal: temporal_model.TemporalModel
     cnn: keras.Model | None = None
-    head: keras.Model | None = None
+    head: expression_head.ExpressionHead | None = None
 
 
 def load(settings: config.Export) -> ServedModel:

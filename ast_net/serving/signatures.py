@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 
 import tensorflow as tf
 
-from ast_net.cnn import expression_head
 from ast_net.serving import encoded_faces, input_checks, served_model, temporal_graphs
 
 # For each input its type, the largest number of items in a request, so that a request cannot use up
@@ -39,8 +38,8 @@ def build(model: served_model.ServedModel) -> Functions:
     - timing: target [B] strings, names of targets -> time_step and reaction_delay [B] float64,
       seconds. A frame continues the states of the frame nearest to one time_step before it. Its
       prediction is the rating that would be made reaction_delay later.
-    - emotion: faces [B, 224, 224, 3] uint8 RGB -> posteriors [B, 7], zeros without a face, and
-      expressions [B, 7], the names of their columns.
+    - emotion: faces [B, 224, 224, 3] uint8 RGB -> posteriors [B, K], zeros without a face, and
+      expressions [B, K], the names of their columns.
 
     Functions that take pictures need model.cnn, and emotion needs model.head, too. The functions
     raise tf.errors.InvalidArgumentError for inputs that are empty, too large or not finite, or of
@@ -140,5 +139,5 @@ class _Functions:
         probabilities = tf.nn.softmax(self._model.head(features))
         posteriors = tf.where(has_face[:, tf.newaxis], probabilities, 0.0)
         # The names have a row for each face, as servers that batch requests split outputs by rows.
-        names = tf.tile([expression_head.EXPRESSIONS], (tf.shape(faces)[0], 1))
+        names = tf.tile([self._model.head.expressions], (tf.shape(faces)[0], 1))
         return {"posteriors": posteriors, "expressions": names}

@@ -8,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 from ast_net import config
-from ast_net.cnn import expression_head
 from ast_net.training import fit
 
 
@@ -39,10 +38,15 @@ def build_optimizer(
     return optimizer
 
 
-def class_weights(labels: np.ndarray) -> np.ndarray:
-    """Computes how much each class counts, [7]: the inverse of its share, mean 1 over labels."""
-    counts = np.bincount(labels, minlength=len(expression_head.EXPRESSIONS))
-    return (len(labels) / np.count_nonzero(counts) / np.maximum(counts, 1)).astype(np.float32)
+def class_weights(targets: np.ndarray) -> np.ndarray:
+    """Computes the weight of each class, [K]: the inverse of its share, with mean 1 over pictures.
+
+    Args:
+      targets: probabilities of the classes in each picture, [n, K].
+    """
+    shares = targets.mean(axis=0, dtype=np.float64)
+    inverse = np.divide(1.0, shares, out=np.zeros_like(shares), where=shares > 0)
+    return (inverse / np.count_nonzero(shares)).astype(np.float32)
 
 
 def training_step(
@@ -52,29 +56,29 @@ def training_step(
     weights: np.ndarray | None,
     settings: config.Finetuning,
 ) -> fit.Step:
-    """Builds the step on a batch of pictures float32 [B, 48, 48, 1] and labels int64 [B].
+    """Builds the step on a batch of pictures float32 [B, 48, 48, 1] and targets float32 [B, K].
 
-    It returns the loss and the accuracy. What of the network is trainable is decided here, once.
+    The step returns the loss and the accuracy, which is how often the most probable class is that
+    of the target. It trains the variables that are trainable when it is built.
 
     Args:
-      network: pictures -> logits [B, 7].
+      network: pictures -> logits [B, K].
       optimizer: from `build_optimizer`.
       averages: the moving averages of the network's weights, updated by the step; may be empty.
-      weights: how much each class counts, [7]; None for the same.
+      weights: the weight of each class, [K]; None to weigh all classes equally.
       settings: label smoothing, ema, and whether XLA compiles the step.
     """
     variables = network.trainable_variables
-    classes = len(expression_head.EXPRESSIONS)
     smoothing = settings.label_smoothing
 
     def step(batch: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
-        pictures, labels = batch
-        targets = tf.one_hot(labels, classes) * (1 - smoothing) + smoothing / classes
+        pictures, targets = batch
+        smooth = targets * (1 - smoothing) + smoothing / targets.shape[1]
         with tf.GradientTape() as tape:
             logits = network(pictures, training=True)
-            losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
+            losses = tf.nn.softmax_cross_entropy_with_logits(smooth, logits)
             if weights is not None:
-                losses *= tf.gather(weights, labels)
+                losses *= tf.linalg.matvec(targets, weights)
             loss = tf.reduce_mean(losses)
         optimizer.apply(tape.gradient(loss, variables), variables)
         # Young averages forget sooner, so that the random first weights leave no trace.
@@ -82,7 +86,7 @@ def training_step(
         keep = tf.minimum(settings.ema, (1 + age) / (10 + age))
         for average, weight in zip(averages, network.weights, strict=bool(averages)):
             average.assign(keep * average + (1 - keep) * weight.value)
-        correct = tf.argmax(logits, axis=1) == labels
+        correct = tf.argmax(logits, axis=1) == tf.argmax(targets, axis=1)
         return {"loss": loss, "accuracy": tf.reduce_mean(tf.cast(correct, tf.float32))}
 
     return fit.compiled(step, settings.jit_compile)

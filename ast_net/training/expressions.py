@@ -7,18 +7,14 @@ import pathlib
 import keras
 import numpy as np
 import tensorflow as tf
-from absl import logging
 
 from ast_net import config, errors, files, screen, workdir
 from ast_net.cnn import augmentation, backbone, compact, expression_head
 from ast_net.datasets import fer2013
-from ast_net.records import expression_pictures
 from ast_net.reports import confusion
-from ast_net.training import expression_step, fit
+from ast_net.training import expression_examples, expression_step, fit
 
 BACKBONE_WEIGHTS = "backbone.weights.h5"
-# Without a split to choose the best epoch by, this part of the training pictures is kept for that.
-HELD_OUT = 0.1
 # Every epoch has its own pipeline; this is traced once for all of them.
 _augment = tf.function(augmentation.augment, reduce_retracing=True)
 
@@ -32,30 +28,29 @@ def finetune(settings: config.Finetuning) -> None:
     Raises:
       InputError: the data or the weights cannot be used, or the workdir belongs to another run.
     """
-    if settings.dataset is None:
-        raise errors.InputError("no data set: give `dataset=fer2013`")
-    folder = pathlib.Path(settings.workdir or f"runs/{settings.dataset}-{settings.backbone}")
+    dataset = settings.dataset
+    if dataset is None:
+        raise errors.InputError("no data set: give `dataset=ferplus` or `dataset=fer2013`")
+    folder = pathlib.Path(settings.workdir or f"runs/{dataset}-{settings.backbone}")
     settings = dataclasses.replace(settings, workdir=str(folder))
     workdir.check(folder, settings)
-    train_split, dev_split, (test_name, test_split) = _splits(
-        expression_pictures.load(settings.data_dir, settings.manual_dir)
-    )
-    if len(train_split[1]) < settings.batch_size:
+    examples = expression_examples.load(dataset, settings.data_dir, settings.manual_dir)
+    if len(examples.train[1]) < settings.batch_size:
         raise errors.InputError(
-            f"{len(train_split[1])} training pictures do not fill a batch of "
+            f"{len(examples.train[1])} training pictures do not fill a batch of "
             f"{settings.batch_size}: give a smaller `batch_size`"
         )
     keras.utils.set_random_seed(settings.seed)
     cnn = _initial(settings)
-    head = expression_head.build_head(cnn.output.shape[-1])
+    head = expression_head.build(cnn.output.shape[-1], examples.expressions)
     # Only now: a run that cannot begin must not keep the folder from one with other settings.
     workdir.claim(folder, settings)
-    train(cnn, head, train_split, dev_split, folder, settings)
+    train(cnn, head, examples.train, examples.splits[examples.dev], folder, settings)
     del cnn, head
-    table = measure(settings.backbone, str(folder / BACKBONE_WEIGHTS), test_split)
-    title = f"{settings.backbone} on FER2013, {test_name}"
+    table = measure(settings.backbone, str(folder / BACKBONE_WEIGHTS), examples, examples.test)
+    title = f"{settings.backbone} on {dataset}, {examples.test}"
     confusion.write(folder / workdir.EVALUATION, table, title)
-    print(f"{screen.number(table['pictures'], 'picture')} of {test_name}:")
+    print(f"{screen.number(table['pictures'], 'picture')} of {examples.test}:")
     print(confusion.format_table(table))
     screen.wrote(folder, BACKBONE_WEIGHTS, expression_head.FILE, workdir.HISTORY)
     screen.wrote(folder / workdir.EVALUATION, "metrics.json", "figures/confusion.png")
@@ -69,22 +64,18 @@ def _initial(settings: config.Finetuning) -> keras.Model:
     return backbone.load(settings.backbone, settings.backbone_weights, policy)
 
 
-def _splits(splits: dict[str, fer2013.Split]) -> tuple[fer2013.Split, fer2013.Split, tuple]:
-    """Returns what to train on, what to choose the best epoch by, and the test's name and split."""
-    if "public_test" in splits:
-        return splits["train"], splits["public_test"], ("private_test", splits["private_test"])
-    images, labels = splits["train"]
-    held = np.random.default_rng(0).permutation(len(labels)) < HELD_OUT * len(labels)
-    logging.info(f"no public_test here: {held.sum()} training pictures choose the best epoch")
-    return (images[~held], labels[~held]), (images[held], labels[held]), ("test", splits["test"])
-
-
-def measure(name: str, weights: str | None, split: fer2013.Split) -> dict:
+def measure(
+    name: str, weights: str | None, examples: expression_examples.Examples, split: str
+) -> dict:
     """Measures a trained CNN and the expression head beside it, in float32 and with one crop.
 
+    The prediction is the most probable of the data set's expressions. Expressions that only the
+    head has are ignored, and those that the head does not have are never predicted.
+
     Args:
-      name, weights: the CNN, as of `backbone.load`.
-      split: pictures and labels.
+      name, weights: the CNN; see `backbone.load`.
+      examples: the data set.
+      split: name of one of its splits.
 
     Returns:
       The table of `confusion.tabulate`.
@@ -93,14 +84,18 @@ def measure(name: str, weights: str | None, split: fer2013.Split) -> dict:
       InputError: a file is missing, or holds other weights.
     """
     cnn = backbone.load(name, weights)
-    head = expression_head.load_head(cnn.output.shape[-1], expression_head.file_beside(weights))
-    images, labels = split
-    predicted = backbone.in_batches(_network(cnn, head, 0.0))(images).argmax(axis=1)
-    return confusion.tabulate(labels, predicted, expression_head.EXPRESSIONS)
+    head = expression_head.load(cnn.output.shape[-1], expression_head.file_beside(weights))
+    images, labels = examples.splits[split]
+    logits = backbone.in_batches(_network(cnn, head, 0.0))(images)
+    scores = np.full((len(images), len(examples.expressions)), -np.inf)
+    for column, expression in enumerate(examples.expressions):
+        if expression in head.expressions:
+            scores[:, column] = logits[:, head.expressions.index(expression)]
+    return confusion.tabulate(labels, scores.argmax(axis=1), examples.expressions)
 
 
-def _network(cnn: keras.Model, head: keras.Model, dropout: float) -> keras.Model:
-    """Builds pictures float32 [B, 48, 48, 1] in [0, 1] -> logits [B, 7]."""
+def _network(cnn: keras.Model, head: expression_head.ExpressionHead, dropout: float) -> keras.Model:
+    """Builds pictures float32 [B, 48, 48, 1] in [0, 1] -> logits [B, K]."""
     pictures = keras.Input((fer2013.SIZE, fer2013.SIZE, 1), name="pictures")
     features = backbone.on_pictures(cnn)(pictures)
     return keras.Model(pictures, head(keras.layers.Dropout(dropout, name="dropout")(features)))
@@ -112,23 +107,23 @@ def batches(split: fer2013.Split, batch_size: int, seed: int, epoch: int) -> tf.
     The last, smaller batch of an epoch is left out: its batch statistics would be noisy.
 
     Returns:
-      Batches of pictures float32 [B, 48, 48, 1] in [0, 1] and labels int64 [B].
+      Batches of pictures float32 [B, 48, 48, 1] in [0, 1] and targets float32 [B, K].
     """
-    images, labels = tf.constant(split[0]), tf.constant(split[1])
+    images, targets = tf.constant(split[0]), tf.constant(split[1])
     order = np.random.default_rng((seed, epoch)).permutation(len(split[1]))
     dataset = tf.data.Dataset.from_tensor_slices(order).batch(batch_size, drop_remainder=True)
 
     def prepare(number: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         pictures = tf.cast(tf.gather(images, rows), tf.float32) / 255
         chance = tf.stack([tf.constant(seed * 100_003 + epoch, tf.int64), number])
-        return _augment(pictures, chance), tf.gather(labels, rows)
+        return _augment(pictures, chance), tf.gather(targets, rows)
 
     return dataset.enumerate().map(prepare, num_parallel_calls=1).prefetch(2)
 
 
 def train(
     cnn: keras.Model,
-    head: keras.Model,
+    head: expression_head.ExpressionHead,
     train_split: fer2013.Split,
     dev_split: fer2013.Split,
     folder: pathlib.Path,
@@ -139,8 +134,8 @@ def train(
     Args:
       cnn: the network to train, with its initial weights.
       head: its expression head.
-      train_split: pictures and labels, at least one batch of them.
-      dev_split: those whose accuracy decides which epoch is the best.
+      train_split: pictures and targets [n, K], at least one batch.
+      dev_split: pictures and labels [n], whose accuracy decides which epoch is the best.
       folder: the run's workdir.
       settings: the run.
     """
@@ -154,6 +149,8 @@ def train(
     @functools.cache
     def build_step(frozen: bool) -> fit.Step:
         cnn.trainable = not frozen
+        for layer in backbone.first_stages(cnn, settings.frozen_stages):
+            layer.trainable = False
         return expression_step.training_step(network, optimizer, averages, weights, settings)
 
     def step(epoch: int) -> fit.Step:
@@ -168,9 +165,9 @@ def train(
 
     def save() -> None:
         with expression_step.averaged(network, averages):
-            for model, name in ((cnn, BACKBONE_WEIGHTS), (head, expression_head.FILE)):
-                with files.whole(folder / name) as temporary:
-                    model.save_weights(temporary)
+            with files.whole(folder / BACKBONE_WEIGHTS) as temporary:
+                cnn.save_weights(temporary)
+            expression_head.save(head, folder / expression_head.FILE)
 
     task = fit.Task(
         state={"network": network, "optimizer": optimizer, "averages": averages},

@@ -61,15 +61,15 @@ def test_csv_equals_a_table_written_by_hand(tmp_path):
 
 
 def test_columns_follow_the_targets_and_posteriors(tmp_path):
-    seen = prediction(0, (1, 2, 3, 4), (0.5,), [0.7] + 6 * [0.05])
-    with frame_table.csv_writer(tmp_path / "a.csv", ("arousal",), posteriors=True) as write:
+    seen = prediction(0, (1, 2, 3, 4), (0.5,), [0.7, 0.25, 0.05])
+    expressions = ("happy", "sad", "contempt")
+    with frame_table.csv_writer(tmp_path / "a.csv", ("arousal",), expressions) as write:
         write(frames.FramePrediction(0, 0.0, [seen]))
         write(frames.FramePrediction(1, 0.1, [prediction(0, None, (0.5,))]))
     header, first, second = (tmp_path / "a.csv").read_text().splitlines()
-    names = "p_angry,p_disgust,p_fear,p_happy,p_sad,p_surprise,p_neutral"
-    assert header.endswith(f"confidence,valid,arousal,{names}")
-    assert first.endswith("0.9900,1,0.500000,0.700000" + 6 * ",0.050000")
-    assert second.endswith(",0,0.500000,,,,,,,")
+    assert header.endswith("confidence,valid,arousal,p_happy,p_sad,p_contempt")
+    assert first.endswith("0.9900,1,0.500000,0.700000,0.250000,0.050000")
+    assert second.endswith(",0,0.500000,,,")
 
 
 def test_every_frame_has_a_row():

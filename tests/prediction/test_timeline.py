@@ -10,12 +10,13 @@ from ast_net.prediction import frames, timeline
 from ast_net.reports import figures
 
 TARGETS = ("valence", "arousal")
+EXPRESSIONS = tuple("abcdefgh")
 FACE = detection.Face(np.zeros(4, np.float32), 1.0, np.zeros((5, 2), np.float32))
 
 
 def drawn(values, posteriors=None, rate=10.0):
     """Draws faces' values [K, T, 2]; where they are NaN the face has left and is not valid."""
-    series = timeline.Series(TARGETS, posteriors is not None)
+    series = timeline.Series(TARGETS, () if posteriors is None else EXPRESSIONS)
     for number in range(values.shape[1]):
         faces = []
         for face_id, row in enumerate(values[:, number]):
@@ -62,8 +63,10 @@ def test_each_face_has_its_curve(values):
 
 
 def test_posteriors_have_a_panel(values):
-    page = drawn(values, np.full(7, 1 / 7, np.float32))
+    page = drawn(values, np.full(8, 1 / 8, np.float32))
     assert [axes.get_ylabel() for axes in page.axes] == [*TARGETS, "expression"]
+    legend = [text.get_text() for text in page.axes[-1].get_legend().texts]
+    assert legend == list(EXPRESSIONS)
 
 
 @pytest.mark.parametrize("shape", [(0, 5, 2), (1, 1, 2), (12, 20, 2)])

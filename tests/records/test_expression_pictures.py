@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from ast_net import errors
-from ast_net.cnn import expression_head
 from ast_net.datasets import fer2013
 from ast_net.records import expression_pictures
 
@@ -52,8 +51,8 @@ def test_reads_the_csv_whatever_its_name(name, compressed, lines, images, tmp_pa
 
 def test_prepares_once_and_reads_again(lines, images, tmp_path):
     write(tmp_path / "source" / "fer2013.csv", lines)
-    first = expression_pictures.load(str(tmp_path / "data"), str(tmp_path / "source"))
-    again = expression_pictures.load(str(tmp_path / "data"), None)
+    first = expression_pictures.load("fer2013", str(tmp_path / "data"), str(tmp_path / "source"))
+    again = expression_pictures.load("fer2013", str(tmp_path / "data"), None)
     for split, number in (("train", 6), ("public_test", 3), ("private_test", 2)):
         assert first[split][0].shape == (number, 48, 48, 1)
         assert first[split][0].dtype == np.uint8
@@ -67,19 +66,19 @@ def test_prepares_once_and_reads_again(lines, images, tmp_path):
 
 def test_refuses_another_source_than_was_prepared(lines, tmp_path):
     write(tmp_path / "source" / "fer2013.csv", lines)
-    expression_pictures.load(str(tmp_path / "data"), str(tmp_path / "source"))
+    expression_pictures.load("fer2013", str(tmp_path / "data"), str(tmp_path / "source"))
     write(tmp_path / "source" / "fer2013.csv", lines[:-1])
     with pytest.raises(errors.InputError, match="prepared from other files"):
-        expression_pictures.load(str(tmp_path / "data"), str(tmp_path / "source"))
+        expression_pictures.load("fer2013", str(tmp_path / "data"), str(tmp_path / "source"))
 
 
 def test_says_where_to_get_it(tmp_path):
     with pytest.raises(errors.InputError, match="not given: give `manual_dir=FOLDER`"):
-        expression_pictures.load(str(tmp_path), None)
+        expression_pictures.load("fer2013", str(tmp_path), None)
     with pytest.raises(errors.InputError, match="missing: .*nowhere"):
-        expression_pictures.load(str(tmp_path), str(tmp_path / "nowhere"))
+        expression_pictures.load("fer2013", str(tmp_path), str(tmp_path / "nowhere"))
     with pytest.raises(errors.InputError, match="found neither fer2013.csv nor fer2013.csv.gz"):
-        expression_pictures.load(str(tmp_path / "data"), str(tmp_path))
+        expression_pictures.load("fer2013", str(tmp_path / "data"), str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -153,7 +152,7 @@ def test_warns_of_other_counts(caplog, tmp_path):
 def write_folders(folder, rng, size=(48, 48)):
     pictures = {}
     for split in ("train", "test"):
-        for name in expression_head.EXPRESSIONS:
+        for name in fer2013.EXPRESSIONS:
             path = folder / split / name / "1.png"
             path.parent.mkdir(parents=True)
             pictures[split, name] = rng.integers(0, 256, size, np.uint8)
@@ -164,11 +163,11 @@ def write_folders(folder, rng, size=(48, 48)):
 def test_reads_folders(rng, tmp_path):
     pictures = write_folders(tmp_path / "source", rng)
     (tmp_path / "source" / "train" / "angry" / "readme.txt").write_text("not a picture")
-    splits = expression_pictures.load(str(tmp_path / "data"), str(tmp_path / "source"))
+    splits = expression_pictures.load("fer2013", str(tmp_path / "data"), str(tmp_path / "source"))
     assert list(splits) == ["test", "train"] or list(splits) == ["train", "test"]
     for split, (images, labels) in splits.items():
         for image, label in zip(images, labels, strict=True):
-            expected = pictures[split, expression_head.EXPRESSIONS[label]]
+            expected = pictures[split, fer2013.EXPRESSIONS[label]]
             np.testing.assert_array_equal(image[..., 0], expected)
         assert sorted(labels) == list(range(7))
 

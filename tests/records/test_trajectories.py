@@ -7,14 +7,15 @@ import pytest
 from scipy import spatial
 
 from ast_net import config, errors
-from ast_net.cnn import backbone, expression_head
+from ast_net.cnn import backbone
+from ast_net.datasets import fer2013
 from ast_net.records import expression_pictures, store, trajectories
 
 TIMES = np.arange(3000) / 25
 
 
 def test_neutral_is_the_origin_and_only_happy_and_surprise_are_pleasant():
-    points = dict(zip(expression_head.EXPRESSIONS, trajectories.COORDINATES.tolist(), strict=True))
+    points = dict(zip(fer2013.EXPRESSIONS, trajectories.COORDINATES.tolist(), strict=True))
     assert points["neutral"] == [0, 0]
     assert {name for name, (valence, _) in points.items() if valence > 0} == {"happy", "surprise"}
     assert {name for name, (_, arousal) in points.items() if arousal < 0} == {"sad"}
@@ -38,10 +39,10 @@ def test_near_expressions_are_drawn_more_often():
     for row, (valence, arousal) in zip(probabilities, points, strict=True):
         weights = [
             np.exp(-((valence - v) ** 2 + (arousal - a) ** 2) / (2 * 0.2**2))
-            for v, a in trajectories.CIRCUMPLEX.values()
+            for v, a in (trajectories.CIRCUMPLEX[name] for name in fer2013.EXPRESSIONS)
         ]
         np.testing.assert_allclose(row, np.array(weights) / sum(weights), rtol=1e-9)
-    names = [expression_head.EXPRESSIONS[number] for number in probabilities.argmax(axis=1)]
+    names = [fer2013.EXPRESSIONS[number] for number in probabilities.argmax(axis=1)]
     assert names == ["happy", "sad"]
 
 
@@ -56,7 +57,7 @@ def test_faces_are_shown_for_a_while_and_follow_the_trajectory(rng):
         assert frames.sum() == 3000 and frames.min() > 0
         durations.append(3000 / len(rows))
         drawn = np.repeat(labels[rows], frames)
-        neutral, happy = (expression_head.EXPRESSIONS.index(name) for name in ("neutral", "happy"))
+        neutral, happy = (fer2013.EXPRESSIONS.index(name) for name in ("neutral", "happy"))
         # A face from before the jump may still be shown for a while after it.
         assert np.mean(drawn[:1500] == neutral) > 0.6 and np.mean(drawn[1800:] == happy) > 0.6
     # Mean durations are between 0.2 and 1 second: 5 to 25 frames.

@@ -103,7 +103,7 @@ def test_the_cnn(runtime, small_model, faces):
 
 def test_the_documents_are_beside_the_networks(runtime):
     names = {path.name for path in runtime[0].iterdir()}
-    assert names > {"model.json", "run.flags", "MODEL_CARD.md"}
+    assert names > {"model.json", "run.flags", "expressions.json", "MODEL_CARD.md"}
     assert {name.partition(".")[0] for name in names} >= {"temporal", "step", "cnn"}
 
 

@@ -14,7 +14,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.tools import saved_model_cli
 
 from ast_net import config, errors, shipped
-from ast_net.cnn import expression_head, runtime
+from ast_net.cnn import runtime
 from ast_net.serving import exporting, served_model
 
 # Loads the model where ast_net and Keras cannot be imported, and calls each function. `step` is
@@ -123,7 +123,7 @@ def test_posteriors_are_those_of_the_head(answers, small_model, faces):
     np.testing.assert_allclose(answers["emotion/posteriors"], expected, rtol=0, atol=1e-5)
     assert (
         answers["emotion/expressions"].tolist()
-        == [[name.encode() for name in expression_head.EXPRESSIONS]] * 3
+        == [[name.encode() for name in small_model.head.expressions]] * 3
     )
 
 
@@ -142,6 +142,8 @@ def test_the_documents_are_among_the_assets(exported):
     spec = json.loads((assets / "model.json").read_text())
     assert (spec["time_step"], spec["reaction_delay"]) == (0.4, [2.0, 1.5])
     assert (assets / "run.flags").read_text() == "--dataset=demo\n"
+    expressions = json.loads((assets / "expressions.json").read_text())
+    assert expressions == ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
     card = (assets / "MODEL_CARD.md").read_text()
     assert "clips of\n7 frames, 0.4 s apart" in card
     assert "What they must not be used for" in card

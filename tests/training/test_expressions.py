@@ -10,8 +10,9 @@ import tensorflow as tf
 
 from ast_net import config, errors
 from ast_net.cnn import backbone, compact, expression_head
+from ast_net.datasets import fer2013, ferplus
 from ast_net.records import expression_pictures
-from ast_net.training import expression_step, expressions, history
+from ast_net.training import expression_examples, expression_step, expressions, history
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +47,11 @@ def split(rng, count):
     return images, labels
 
 
+def targets(pictures):
+    """The same pictures with probabilities instead of labels."""
+    return pictures[0], np.eye(7, dtype=np.float32)[pictures[1]]
+
+
 def write_csv(folder, rng, counts):
     folder.mkdir()
     lines = ["emotion,pixels,Usage"]
@@ -55,14 +61,14 @@ def write_csv(folder, rng, counts):
     (folder / "fer2013.csv").write_text("\n".join(lines))
 
 
-def networks(settings) -> tuple[keras.Model, keras.Model]:
+def networks(settings) -> tuple[keras.Model, expression_head.ExpressionHead]:
     keras.utils.set_random_seed(settings.seed)
     cnn = compact.build_compact(settings.seed)
-    return cnn, expression_head.build_head(cnn.output.shape[-1])
+    return cnn, expression_head.build(cnn.output.shape[-1], fer2013.EXPRESSIONS)
 
 
 def weights_of(cnn, head):
-    return [weight.numpy() for weight in cnn.weights + head.weights]
+    return [weight.numpy() for weight in cnn.weights + head.network.weights]
 
 
 def test_a_run_from_the_csv_to_the_figures(settings, rng, tmp_path, capsys):
@@ -84,11 +90,11 @@ def test_a_run_from_the_csv_to_the_figures(settings, rng, tmp_path, capsys):
 
     # What the run left is what the other verbs read, and gives the figure again.
     cnn = backbone.load("compact", str(run / expressions.BACKBONE_WEIGHTS))
-    head = expression_head.load_head(cnn.output.shape[-1], str(run / expression_head.FILE))
+    head = expression_head.load(cnn.output.shape[-1], str(run / expression_head.FILE))
     for features, name in ((4096, expression_head.FILE), (512, "missing.weights.h5")):
         with pytest.raises(errors.InputError, match="cannot be read as the weights of head"):
-            expression_head.load_head(features, str(run / name))
-    images, labels = expression_pictures.load(settings.data_dir, None)["private_test"]
+            expression_head.load(features, str(run / name))
+    images, labels = expression_pictures.load("fer2013", settings.data_dir, None)["private_test"]
     faces = np.pad(images.repeat(4, 1).repeat(4, 2), ((0, 0), (16, 16), (16, 16), (0, 0)))
     predicted = head(cnn(faces.repeat(3, axis=3))).numpy().argmax(axis=1)
     assert (predicted == labels).mean() == pytest.approx(table["accuracy"])
@@ -102,7 +108,7 @@ def test_a_run_from_the_csv_to_the_figures(settings, rng, tmp_path, capsys):
 
 
 def test_ends_where_the_uninterrupted_run_ends(settings, rng, tmp_path, monkeypatch):
-    train, dev = split(rng, 16), split(rng, 7)
+    train, dev = targets(split(rng, 16)), split(rng, 7)
     whole = networks(settings)
     expressions.train(*whole, train, dev, tmp_path / "whole", settings)
 
@@ -172,10 +178,10 @@ def watch(monkeypatch):
 def test_frozen_epochs_train_the_head_alone(settings, rng, tmp_path, watch):
     settings = dataclasses.replace(settings, epochs=2, frozen_epochs=1, warmup_epochs=0)
     cnn, head = networks(settings)
-    before = weights_of(cnn, expression_head.build_head(512))
+    before = weights_of(cnn, expression_head.build(512, fer2013.EXPRESSIONS))
     dev = split(rng, 7)
     seen = watch(cnn, head, dev[1], [0.0, 0.0])
-    expressions.train(cnn, head, split(rng, 16), dev, tmp_path / "run", settings)
+    expressions.train(cnn, head, targets(split(rng, 16)), dev, tmp_path / "run", settings)
     changed = [
         [not np.allclose(old, new, atol=1e-7) for old, new in zip(before, after, strict=True)]
         for after in seen
@@ -184,17 +190,84 @@ def test_frozen_epochs_train_the_head_alone(settings, rng, tmp_path, watch):
     assert all(changed[1])
 
 
+def test_frozen_stages_keep_their_weights(settings, rng, tmp_path):
+    settings = dataclasses.replace(settings, epochs=2, frozen_stages=1, ema=0.0)
+    cnn, head = networks(settings)
+    before = [weight.numpy() for weight in cnn.weights]
+    expressions.train(cnn, head, targets(split(rng, 16)), split(rng, 7), tmp_path, settings)
+    changed = {
+        weight.path.split("/")[-2]: not np.array_equal(old, weight.numpy())
+        for old, weight in zip(before, cnn.weights, strict=True)
+    }
+    frozen = {name for name, differs in changed.items() if not differs}
+    assert frozen == {"conv1_1", "norm1_1", "conv1_2", "norm1_2"}
+    assert len(changed) > 10
+
+
+def test_a_run_on_votes_has_eight_expressions(settings, rng, tmp_path):
+    source = tmp_path / "source"
+    counts = {"Training": 21, "PublicTest": 7, "PrivateTest": 14}
+    write_csv(source, rng, counts)
+    columns = "neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
+    lines = [f"Usage,Image name,{columns}"]
+    for usage, count in counts.items():
+        for number in range(count):
+            # Every seventh picture has no majority; the others are contempt and neutral in turn.
+            votes = (5, 0, 0, 0, 0, 0, 0, 5, 0, 0)
+            if number % 7:
+                votes = (
+                    (0, 1, 0, 0, 0, 0, 0, 9, 0, 0) if number % 2 else (8, 2, 0, 0, 0, 0, 0, 0, 0, 0)
+                )
+            lines.append(",".join([usage, "a.png", *map(str, votes)]))
+    (source / ferplus.FILE).write_text("\n".join(lines))
+    run = tmp_path / "run"
+    expressions.finetune(
+        dataclasses.replace(settings, dataset="ferplus", manual_dir=str(source), epochs=2)
+    )
+    table = json.loads((run / "evaluation" / "metrics.json").read_text())
+    assert table["classes"] == list(ferplus.EXPRESSIONS)
+    assert [sum(row) for row in table["confusion"]] == [0, 0, 0, 0, 0, 0, 6, 6]
+    cnn = backbone.load("compact", str(run / expressions.BACKBONE_WEIGHTS))
+    head = expression_head.load(cnn.output.shape[-1], run / expression_head.FILE)
+    assert head.expressions == ferplus.EXPRESSIONS
+
+    # The same weights on FER2013's own labels: contempt is never predicted.
+    labelled = expression_examples.from_labels(
+        expression_pictures.load("fer2013", settings.data_dir, str(source))
+    )
+    weights = str(run / expressions.BACKBONE_WEIGHTS)
+    table = expressions.measure("compact", weights, labelled, "private_test")
+    assert table["classes"] == list(fer2013.EXPRESSIONS) and table["pictures"] == 14
+
+
+def test_measures_by_the_names_of_the_expressions(rng, tmp_path):
+    # The head has another order of the expressions, and one that the data set does not have.
+    cnn = compact.build_compact()
+    names = ("contempt", *reversed(fer2013.EXPRESSIONS))
+    head = expression_head.build(512, names)
+    bias = np.zeros(8)
+    bias[[0, names.index("fear")]] = 2, 1
+    head.network.layers[-1].bias.assign(bias)
+    cnn.save_weights(tmp_path / expressions.BACKBONE_WEIGHTS)
+    expression_head.save(head, tmp_path / expression_head.FILE)
+    weights = str(tmp_path / expressions.BACKBONE_WEIGHTS)
+    examples = expression_examples.from_labels({"train": split(rng, 70), "test": split(rng, 14)})
+    table = expressions.measure("compact", weights, examples, "test")
+    fear = fer2013.EXPRESSIONS.index("fear")
+    assert [row[fear] for row in table["confusion"]] == [2] * 7
+
+
 def test_keeps_the_averaged_weights_of_the_epoch_that_is_best_on_dev(
     settings, rng, tmp_path, watch
 ):
     cnn, head = networks(settings)
     dev = split(rng, 10)
     seen = watch(cnn, head, dev[1], [0.3, 0.5, 0.5])
-    expressions.train(cnn, head, split(rng, 16), dev, tmp_path, settings)
+    expressions.train(cnn, head, targets(split(rng, 16)), dev, tmp_path, settings)
     rows = history.read(tmp_path / "history.csv")
     assert [row["dev_accuracy"] for row in rows] == [0.3, 0.5, 0.5]
     kept = backbone.load("compact", str(tmp_path / expressions.BACKBONE_WEIGHTS))
-    kept_head = expression_head.load_head(512, tmp_path / expression_head.FILE)
+    kept_head = expression_head.load(512, tmp_path / expression_head.FILE)
     for found, expected in zip(weights_of(kept, kept_head), seen[1], strict=True):
         np.testing.assert_array_equal(found, expected)
 
@@ -210,7 +283,7 @@ def test_averaged_weights_are_put_away_whatever_happens():
 
 
 def test_batches_are_decided_by_seed_and_epoch(rng):
-    pictures = split(rng, 20)
+    pictures = targets(split(rng, 20))
 
     def labels(*arguments):
         return np.concatenate([y for _, y in expressions.batches(pictures, 6, *arguments)])
@@ -258,29 +331,42 @@ def test_loss_of_a_step_by_hand(settings, rng):
     for given, factor in ((None, 1.0), (weights, weights[labels])):
         optimizer = expression_step.build_optimizer(network, settings, steps=10)
         step = expression_step.training_step(network, optimizer, [], given, settings)
-        figures = step((pictures, labels))
+        figures = step((pictures, np.eye(7, dtype=np.float32)[labels]))
         assert float(figures["loss"]) == pytest.approx((expected * factor).mean(), rel=1e-5)
         accuracy = (logits.argmax(axis=1) == labels).mean()
         assert float(figures["accuracy"]) == pytest.approx(accuracy)
 
 
 def test_class_weights():
-    found = expression_step.class_weights(np.array([0] * 6 + [2] * 2))
+    found = expression_step.class_weights(np.eye(3)[[0] * 6 + [2] * 2])
     # Two classes of eight pictures: each class counts as four.
-    np.testing.assert_allclose(found[[0, 2]], [4 / 6, 4 / 2])
+    np.testing.assert_allclose(found, [4 / 6, 0, 4 / 2])
+    # Probabilities count as fractions of a picture.
+    found = expression_step.class_weights(np.array([[0.5, 0.5], [1.0, 0.0]]))
+    np.testing.assert_allclose(found, [2 / 3, 2.0], rtol=1e-6)
 
 
 def test_without_public_test_training_pictures_choose_the_best(rng):
-    train, dev, (name, test) = expressions._splits({"train": split(rng, 70), "test": split(rng, 7)})
-    assert (len(train[1]), len(dev[1]), name, len(test[1])) == (63, 7, "test", 7)
-    known = {image.tobytes() for image in train[0]}
-    assert not any(image.tobytes() in known for image in dev[0])
+    examples = expression_examples.from_labels({"train": split(rng, 70), "test": split(rng, 7)})
+    assert (examples.test, sorted(examples.splits)) == ("test", ["held_out", "test"])
+    dev_images, dev_labels = examples.splits[examples.dev]
+    assert (len(examples.train[1]), len(dev_labels)) == (63, 7)
+    train_images = {image.tobytes() for image in examples.train[0]}
+    assert not any(image.tobytes() in train_images for image in dev_images)
+
+
+def test_a_release_without_a_split_is_refused(settings, rng, tmp_path):
+    write_csv(tmp_path / "source", rng, {"Training": 21, "PrivateTest": 7})
+    with pytest.raises(
+        errors.InputError, match="found pictures of private_test and train, expected"
+    ):
+        expressions.finetune(dataclasses.replace(settings, manual_dir=str(tmp_path / "source")))
 
 
 def test_a_run_that_diverges_stops(settings, rng, tmp_path):
     wild = dataclasses.replace(settings, learning_rate=1e30, warmup_epochs=0)
     with pytest.raises(errors.InputError, match="give a lower `learning_rate`"):
-        expressions.train(*networks(wild), split(rng, 32), split(rng, 5), tmp_path, wild)
+        expressions.train(*networks(wild), targets(split(rng, 32)), split(rng, 5), tmp_path, wild)
 
 
 def test_a_run_that_cannot_begin_leaves_its_folder_to_another(settings, rng, tmp_path):
@@ -305,6 +391,7 @@ def test_a_run_that_cannot_begin_leaves_its_folder_to_another(settings, rng, tmp
         {"learning_rate": 0.0},
         {"warmup_epochs": 3},
         {"frozen_epochs": -1},
+        {"frozen_stages": -1},
         {"label_smoothing": 1.0},
         {"dropout": -0.1},
         {"ema": 1.0},
