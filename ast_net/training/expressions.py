@@ -42,7 +42,7 @@ def finetune(settings: config.Finetuning) -> None:
         )
     keras.utils.set_random_seed(settings.seed)
     cnn = _initial(settings)
-    head = expression_head.build(cnn.output.shape[-1], examples.expressions)
+    head = _initial_head(settings, cnn.output.shape[-1], examples.expressions)
     # Only now: a run that cannot begin must not keep the folder from one with other settings.
     workdir.claim(folder, settings)
     train(cnn, head, examples.train, examples.splits[examples.dev], folder, settings)
@@ -62,6 +62,19 @@ def _initial(settings: config.Finetuning) -> keras.Model:
     if settings.backbone == "compact" and settings.backbone_weights is None:
         return compact.build_compact(settings.seed, policy)
     return backbone.load(settings.backbone, settings.backbone_weights, policy)
+
+
+def _initial_head(
+    settings: config.Finetuning, feature_size: int, names: tuple[str, ...]
+) -> expression_head.ExpressionHead:
+    """Loads the head beside the CNN's weights, or builds one if none has these expressions."""
+    if settings.backbone_weights is not None:
+        path = expression_head.file_beside(settings.backbone_weights)
+        if path.is_file():
+            head = expression_head.load(feature_size, path)
+            if head.expressions == names:
+                return head
+    return expression_head.build(feature_size, names)
 
 
 def measure(

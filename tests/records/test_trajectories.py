@@ -71,7 +71,7 @@ def faces(monkeypatch, rng):
         name: (rng.integers(0, 256, (70, 48, 48, 1), np.uint8), np.arange(70) % 7)
         for name in ("train", "public_test", "private_test")
     }
-    monkeypatch.setattr(expression_pictures, "load", lambda data_dir, manual_dir: splits)
+    monkeypatch.setattr(expression_pictures, "load", lambda dataset, data_dir, manual_dir: splits)
     return splits
 
 

@@ -204,6 +204,23 @@ def test_frozen_stages_keep_their_weights(settings, rng, tmp_path):
     assert len(changed) > 10
 
 
+def test_begins_with_the_head_beside_the_weights(settings, tmp_path):
+    settings = dataclasses.replace(settings, backbone_weights=str(tmp_path / "a.weights.h5"))
+
+    def initial(names):
+        return expressions._initial_head(settings, 3, names).network.get_weights()[1]
+
+    head = expression_head.build(3, ("glad", "sad"))
+    head.network.set_weights([np.zeros((3, 2)), np.array([1.0, 2.0])])
+    np.testing.assert_array_equal(initial(("glad", "sad")), 0)
+    expression_head.save(head, tmp_path / expression_head.FILE)
+    np.testing.assert_array_equal(initial(("glad", "sad")), [1, 2])
+    # Other expressions, or no weights at all, have a new head.
+    np.testing.assert_array_equal(initial(("sad", "glad")), 0)
+    settings = dataclasses.replace(settings, backbone_weights=None)
+    np.testing.assert_array_equal(initial(("glad", "sad")), 0)
+
+
 def test_a_run_on_votes_has_eight_expressions(settings, rng, tmp_path):
     source = tmp_path / "source"
     counts = {"Training": 21, "PublicTest": 7, "PrivateTest": 14}
