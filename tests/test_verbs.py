@@ -36,8 +36,8 @@ TINY = [
 
 
 def epochs_in(printed: str) -> list[str]:
-    """Which epochs were trained, as their lines say."""
-    return [line.split()[1] for line in printed.splitlines() if line.startswith("epoch ")]
+    """The epochs that were trained, by their lines."""
+    return re.findall(r"^epoch (\d+/\d+) ", printed, re.MULTILINE)
 
 
 @pytest.fixture
@@ -371,7 +371,7 @@ def test_describe_without_the_source_says_what_it_leaves_out(places, trained, tm
     without = [flag for flag in places if not flag.startswith("--manual_dir")]
     done = call("describe", *without, f"--output_dir={tmp_path}")
     assert done.ended == 0
-    assert "they need the folder of the videos, --manual_dir" in done.said
+    assert "give the folder of the videos as --manual_dir" in done.said
     assert {path.name for path in tmp_path.iterdir()} == {
         "recordings.csv",
         "splits.csv",
@@ -421,8 +421,12 @@ def test_predict_with_a_run_of_one_s_own(face_video, trained, tmp_path):
             ["--video=a.mp4", "--hold_seconds=9"],
             "--hold_seconds must be at most --identity_seconds",
         ),
-        (["--video=a.mp4", "--workdir=nowhere"], "no such model; train first"),
     ],
 )
 def test_predict_says_what_is_wrong(flags, expected, tmp_path):
     assert expected in call("predict", *flags, f"--output_dir={tmp_path}").ended
+
+
+def test_predict_needs_a_trained_model(face_video, tmp_path):
+    flags = [f"--video={face_video}", f"--workdir={tmp_path / 'run'}", f"--output_dir={tmp_path}"]
+    assert "no such model; train first" in call("predict", *flags).ended

@@ -425,5 +425,5 @@ def test_the_verb_says_what_is_missing(tmp_path):
     command = [sys.executable, "-m", "ast_net.finetune", f"--workdir={tmp_path}"]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     assert found.returncode == 1
-    assert "run.flags: no such file" in found.stderr and "with --dataset" in found.stderr
+    assert "run.flags: no such file; expected the workdir of a run" in found.stderr
     assert "Traceback" not in found.stderr
