@@ -67,7 +67,7 @@ def _initial(settings: config.Finetuning) -> keras.Model:
 def _initial_head(
     settings: config.Finetuning, feature_size: int, names: tuple[str, ...]
 ) -> expression_head.ExpressionHead:
-    """Loads the head beside the CNN's weights, or builds one if none has these expressions."""
+    """Loads the head beside the CNN's weights if it has these expressions, or builds a new one."""
     if settings.backbone_weights is not None:
         path = expression_head.file_beside(settings.backbone_weights)
         if path.is_file():

@@ -204,7 +204,7 @@ def test_frozen_stages_keep_their_weights(settings, rng, tmp_path):
     assert len(changed) > 10
 
 
-def test_begins_with_the_head_beside_the_weights(settings, tmp_path):
+def test_starts_with_the_head_beside_the_weights(settings, tmp_path):
     settings = dataclasses.replace(settings, backbone_weights=str(tmp_path / "a.weights.h5"))
 
     def initial(names):
@@ -215,7 +215,7 @@ def test_begins_with_the_head_beside_the_weights(settings, tmp_path):
     np.testing.assert_array_equal(initial(("glad", "sad")), 0)
     expression_head.save(head, tmp_path / expression_head.FILE)
     np.testing.assert_array_equal(initial(("glad", "sad")), [1, 2])
-    # Other expressions, or no weights at all, have a new head.
+    # For other expressions, or without weights, the head is new.
     np.testing.assert_array_equal(initial(("sad", "glad")), 0)
     settings = dataclasses.replace(settings, backbone_weights=None)
     np.testing.assert_array_equal(initial(("glad", "sad")), 0)
