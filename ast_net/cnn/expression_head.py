@@ -74,7 +74,8 @@ def load(
         with h5py.File(weights) as file:
             names = np.atleast_1d(file.attrs[_NAMES])
         expressions = tuple(str(name) for name in names)
-        if len(set(expressions)) != len(expressions) or not all(map(str.isidentifier, expressions)):
+        words = {name for name in expressions if name.isidentifier()}
+        if not words or len(words) != len(expressions):
             raise ValueError(f"found {_NAMES} {expressions}, expected different words")
     head = build(feature_size, expressions)
     weight_files.load(head.network, weights, expected)
