@@ -47,7 +47,10 @@ VERBS = {
     "train": Verb(
         "Prepares a data set if necessary, trains the temporal model, and evaluates it.",
         (config.Experiment,),
-        ("--dataset=demo", "--workdir=runs/demo --epochs=200   # continues a run"),
+        (
+            "--dataset=recordings --manual_dir=FOLDER",
+            "--workdir=runs/recordings --epochs=200   # continues a run",
+        ),
         resumes=True,
     ),
     "evaluate": Verb(
@@ -68,7 +71,7 @@ VERBS = {
         resumes=True,
     ),
     "predict": Verb(
-        "Predicts valence and arousal of every face in every frame.",
+        "Predicts valence and arousal of the faces in videos, frame by frame.",
         (config.Inputs, config.Outputs, config.Prediction, config.Networks),
         ("--video=talk.mp4", "--camera=0 --outputs=csv,window"),
     ),
@@ -139,9 +142,10 @@ def parse(verb: str, arguments: Sequence[str]) -> Arguments:
     defined = _define(_groups(verb))
     rest = _parse(defined, _expanded(defined, verb, arguments))
     if rest:
+        files = "; give several files as --video=A --video=B, or as '*.mp4' in quotes"
         raise errors.InputError(
-            f"unexpected arguments: {' '.join(rest)}; separate the values of a list by commas, and "
-            "begin every flag with --"
+            f"unexpected arguments: {' '.join(rest)}; begin every flag with --, and separate the "
+            f"values of a list by commas{files if verb == 'predict' else ''}"
         )
     return Arguments(verb, _given(defined))
 
@@ -312,7 +316,7 @@ def _help_of(leaf: config.Leaf) -> str:
         value += ",..."
     flag = f"--[no]{leaf.name}" if leaf.hint is bool else f"--{leaf.name}={value}"
     text = re.sub(r"`(\w+)(=[^`]*)?`", r"--\1\2", metadata["help"])
-    if leaf.value not in (None, (), False):
+    if leaf.value is not None and leaf.value is not False and leaf.value != ():
         text += f" Default: {config.text_of(leaf.value)} {metadata['unit']}".rstrip() + "."
     if metadata["choices"] is config.DATASETS:
         text += " " + "; ".join(f"{name}: {what}" for name, what in config.DATASETS.items()) + "."

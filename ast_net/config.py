@@ -300,7 +300,8 @@ class DataFolders(Cache):
 
     manual_dir: str | None = setting(
         None,
-        "Folder of the data set as its owners distribute it. Not needed for demo.",
+        "Folder of your recordings, or of the data set as its owners distribute it. Not needed for "
+        "demo.",
         identity=False,
     )
 
@@ -351,7 +352,7 @@ class Runtime(Settings, kw_only=False):
     precision: str = setting(
         "auto",
         "Numerical precision of the CNN. auto selects the fastest one for this machine, but "
-        "float32 for the records of compact. int8 needs `runtime=openvino`.",
+        "float32 to prepare data with compact. int8 needs `runtime=openvino`.",
         choices=PRECISIONS,
     )
 
@@ -684,8 +685,8 @@ class RunModel(Settings):
 
     workdir: str | None = setting(
         None,
-        "Folder of the run whose model is used; evaluate needs it. Default: the model that comes "
-        "with the package.",
+        "Folder of the run whose model is used. Default: the model that comes with the package; "
+        "evaluate needs a run.",
     )
     model: str = setting(
         "best",

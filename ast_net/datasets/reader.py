@@ -75,6 +75,7 @@ class Reader(abc.ABC):
         differs between recordings.
       RATING_FILE: path of a rating file, with the fields {recording} and {target}. Predictions
         are written under the same names (`challenge_format`).
+      MISSING_REMEDY: what users can do if files are missing.
     """
 
     TARGETS: tuple[str, ...] = config.TARGETS
@@ -84,6 +85,10 @@ class Reader(abc.ABC):
     OF_VIDEOS = True
     RATING_STEP: float | None = None
     RATING_FILE = "{target}/{recording}.csv"
+    MISSING_REMEDY = (
+        "Give the folder of the whole data set with `manual_dir`, or list the recordings that you "
+        "have with `train_recordings`, `dev_recordings` and `test_recordings`"
+    )
 
     def __init__(self, settings: config.Preparation) -> None:
         """Checks the settings against the data set.
@@ -175,11 +180,18 @@ class Reader(abc.ABC):
                 sources["test"] = _without_missing_ratings(sources["test"])
             _refuse_unrated(folder, sources["train"] + sources["dev"])
         all_sources = [source for part in sources.values() for source in part]
-        _refuse_missing(folder, all_sources)
+        self._refuse_missing(folder, all_sources)
         if self.OF_VIDEOS:
             _refuse_shared_files(all_sources)
         _warn_of_shared_subjects(sources)
         return sources
+
+    def _refuse_missing(self, folder: pathlib.Path, sources: Sequence[Source]) -> None:
+        paths = [path for source in sources for path in (source.video, *source.ratings)]
+        missing = [str(path) for path in paths if not path.exists()]
+        if missing:
+            listed = "\n  ".join([f"{folder}: missing files: {len(missing)}", *missing])
+            raise errors.InputError(f"{listed}\n{self.MISSING_REMEDY}")
 
 
 def _without_missing_ratings(test: list[Source]) -> list[Source]:
@@ -202,17 +214,6 @@ def _refuse_unrated(folder: pathlib.Path, sources: Sequence[Source]) -> None:
             f"{folder}: recordings in train or dev without ratings: {', '.join(unrated)}; only "
             "test recordings may lack ratings: choose others with `train_recordings` and "
             "`dev_recordings`"
-        )
-
-
-def _refuse_missing(folder: pathlib.Path, sources: Sequence[Source]) -> None:
-    paths = [path for source in sources for path in (source.video, *source.ratings)]
-    missing = [str(path) for path in paths if not path.exists()]
-    if missing:
-        raise errors.InputError(
-            "\n  ".join([f"{folder}: missing files: {len(missing)}", *missing])
-            + "\nGive the folder of the whole data set with `manual_dir`, or list the recordings "
-            "that you have with `train_recordings`, `dev_recordings` and `test_recordings`"
         )
 
 

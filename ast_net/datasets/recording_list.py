@@ -29,6 +29,7 @@ class RecordingList(reader.Reader):
     """
 
     TARGETS = config.ALL_TARGETS
+    MISSING_REMEDY = f"Correct the paths in {LIST}, or delete the lines of these recordings"
 
     def partitions(self, folder: pathlib.Path) -> reader.Partitions:
         splits: dict[str, list[str]] = {}

@@ -246,7 +246,8 @@ def find(
       settings: as for `prepare`.
       backbone_digest: digest of the CNN's weights (`backbone.weights_id`); needed if the weights
         file is not available.
-      digest: the digest of the records (`Records.digest`); None for the newest records.
+      digest: the digest of the records (`Records.digest`); None for the newest records that were
+        made from `settings.manual_dir`, if that is given.
 
     Returns:
       The records, or None if there are none.
@@ -256,10 +257,11 @@ def find(
     """
     settings = resolved(settings)
     weights = backbone_digest or backbone.weights_id(settings.backbone, settings.backbone_weights)
+    source = settings.manual_dir and str(pathlib.Path(settings.manual_dir).resolve())
     candidates = [
         (time, document["source"], path)
         for time, document, path in _existing(settings, weights)
-        if digest in (None, document["digest"])
+        if (document["digest"] == digest if digest else source in (None, document["source"]))
     ]
     sources = sorted({source for _, source, _ in candidates})
     if len(sources) > 1 and digest is None:

@@ -55,7 +55,7 @@ def median_filtered(times: np.ndarray, series: np.ndarray) -> np.ndarray:
     step = np.median(np.diff(times)) if len(times) > 1 else 1.0
     # An odd number of frames, so that the window is centred on its frame.
     window = max(1, round(MEDIAN_SECONDS / step)) // 2 * 2 + 1
-    return scipy.ndimage.median_filter(series, window, mode="nearest")
+    return scipy.ndimage.median_filter(series, window, mode="reflect")
 
 
 def save(figure: matplotlib.figure.Figure, path: pathlib.Path) -> None:

@@ -30,11 +30,13 @@ def check(records: store.Records, experiment: config.Experiment) -> None:
         for column, target in enumerate(records.targets):
             total = seconds[:, column].sum()
             if total < clip_seconds:
+                delay = delays[column]
+                later = f" {delay:g} s later" if delay else ""
                 raise errors.InputError(
-                    f"{split}: {total:.1f} s of frames have a face and a rating of {target} "
-                    f"{delays[column]:g} s later, but one clip lasts {clip_seconds:.1f} s: check "
-                    "the ratings with describe, or give a shorter `reaction_delay` or fewer "
-                    "`clip_frames`"
+                    f"{split}: only {total:.1f} s have a face and a rating of {target}{later}, but "
+                    f"one clip lasts {clip_seconds:.1f} s: use longer videos or fewer "
+                    f"`clip_frames`{', or a shorter `reaction_delay`' if delay else ''}; describe "
+                    "shows where faces and ratings are"
                 )
             constant = np.flatnonzero(deviation[:, column] < scoring.CONSTANT)
             if len(constant):
@@ -82,9 +84,9 @@ def _check_duplicates(records: store.Records) -> None:
             other_split, other = seen.setdefault(content, (split, name))
             if other_split != split:
                 raise errors.InputError(
-                    f"{other} in {other_split} and {name} in {split} are the same recording, but "
+                    f"{other} in {other_split} and {name} in {split} show the same video, but "
                     "partitions must not overlap: leave one of them out with `train_recordings`, "
                     "`dev_recordings` and `test_recordings`"
                 )
             if other != name:
-                logging.warning(f"{split}: {other} and {name} are the same recording")
+                logging.warning(f"{split}: {other} and {name} show the same video")

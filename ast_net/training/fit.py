@@ -69,6 +69,8 @@ def fit(folder: pathlib.Path, task: Task, epochs: int, patience: float = math.in
     checkpoint = tf.train.Checkpoint(**task.state)
     manager = tf.train.CheckpointManager(checkpoint, folder / workdir.CHECKPOINTS, max_to_keep=2)
     rows = _resume(task, checkpoint, manager.latest_checkpoint, folder)
+    if rows:
+        logging.info(f"continuing the run in {screen.shown(folder)} after epoch {len(rows)}")
     if _finished(task, rows, epochs, patience):
         return
     logs = folder / workdir.TENSORBOARD
@@ -153,7 +155,6 @@ def _resume(
         _best(task, rows[:done])
         if latest:
             checkpoint.restore(latest).assert_consumed()
-            logging.info(f"resuming after epoch {done}")
     return rows[:done]
 
 

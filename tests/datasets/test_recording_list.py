@@ -188,7 +188,7 @@ def test_listed_recordings_are_prepared_trained_on_and_evaluated(
 
 def test_one_video_under_two_names_is_not_trained_and_scored_on(tmp_path, whole_way, face_video):
     layouts.recordings(tmp_path / "source", face_video)
-    with pytest.raises(errors.InputError, match="anna in train and ben in dev are the same"):
+    with pytest.raises(errors.InputError, match="anna in train and ben in dev show the same video"):
         whole_way("recordings", tmp_path / "source", {})
     assert not (tmp_path / "run").exists()
 

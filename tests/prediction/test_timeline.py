@@ -50,7 +50,7 @@ def test_raw_and_median_filtered_with_gaps(values):
         assert np.isnan(filtered[30:40]).all()
         window = round(figures.MEDIAN_SECONDS * 10) // 2 * 2 + 1
         start = values[0, :20, column]
-        expected = scipy.ndimage.median_filter(start, window, mode="nearest")[:9]
+        expected = scipy.ndimage.median_filter(start, window, mode="reflect")[:9]
         np.testing.assert_allclose(filtered[:9], expected, atol=1e-6)
 
 

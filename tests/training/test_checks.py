@@ -66,7 +66,7 @@ def test_the_same_recording_in_two_partitions_is_refused(partitions, caplog):
         contents[split][f"{split}9"] = recording(9)
     one, two = partitions
     with pytest.raises(
-        errors.InputError, match=f"{one}9 in {one} and {two}9 in {two} are the same"
+        errors.InputError, match=f"{one}9 in {one} and {two}9 in {two} show the same video"
     ):
         check(contents, caplog)
 
@@ -74,7 +74,7 @@ def test_the_same_recording_in_two_partitions_is_refused(partitions, caplog):
 def test_the_same_recording_twice_in_a_partition_causes_a_warning(caplog):
     train = {"P1": recording(1), "P2": recording(8), "P3": recording(1)}
     warnings = check({"train": train, "dev": {"P4": recording(4)}}, caplog)
-    assert warnings == ["train: P1 and P3 are the same recording"]
+    assert warnings == ["train: P1 and P3 show the same video"]
 
 
 def test_recordings_without_a_face_are_not_duplicates(caplog):
@@ -96,13 +96,15 @@ def test_less_than_one_clip_of_rated_faces_is_refused(split, caplog):
         return {"train": {"P1": recording(1)}, "dev": {"P2": recording(2)}, split: cut}
 
     assert check(contents(21), caplog) == []
-    with pytest.raises(errors.InputError, match=f"^{split}: 1.4 s of .* valence 0 s later.*1.6 s"):
+    with pytest.raises(errors.InputError, match=f"^{split}: only 1.4 s .* valence, but .* 1.6 s"):
         check(contents(18), caplog)
 
 
 def test_a_delay_as_long_as_the_recordings_is_refused(caplog):
     contents = {"train": {"P1": recording(1)}, "dev": {"P2": recording(2)}}
-    with pytest.raises(errors.InputError, match="train: 0.0 s .* rating of arousal 9.5 s later"):
+    with pytest.raises(
+        errors.InputError, match="train: only 0.0 s .* rating of arousal 9.5 s later"
+    ):
         check(contents, caplog, (0.0, 9.5))
     # The last frame is at 3.96 s, so 41 frames (to 1.60 s) have a later rating, then 38 (1.48 s).
     assert check(contents, caplog, (2.36,)) == []
@@ -114,7 +116,7 @@ def test_each_target_is_checked_separately(caplog):
     half = recording(1)[1].copy()
     half[:, 1] = np.nan
     contents = {"train": {"P1": recording(1, half)}, "dev": {"P2": recording(2)}}
-    with pytest.raises(errors.InputError, match="train: 0.0 s of frames .* rating of arousal"):
+    with pytest.raises(errors.InputError, match="train: only 0.0 s .* rating of arousal"):
         check(contents, caplog)
 
 
