@@ -28,7 +28,7 @@ SKIPPED = {
     "cd ast-net": "for the repository's own folder",
     "-m pytest": "the tests are run by .ci/run",
     "-m venv": "environments are made by .ci/run",
-    "source .venv": "environments are made by .ci/run",
+    "source env": "environments are made by .ci/run",
     "pip install": "environments are made by .ci/run",
     "--camera": "a camera is needed",
     "fetch_vgg_face": "it downloads 500 MB",
