@@ -720,6 +720,13 @@ class Finetuning(Arithmetic, Backbone, DataFolders):
     workdir: str | None = setting(
         None, "Folder of the run. Default: runs/DATASET-BACKBONE.", identity=False
     )
+    backbone_weights: str | None = setting(
+        None,
+        "Weights file of the CNN to begin with: what finetune left, whose head goes on as well if "
+        "it has the same expressions, or one of VGG-Face's files. Default: random weights, for "
+        "compact only.",
+        identity=False,
+    )
     epochs: int = setting(40, "Number of epochs; the weights of the best are kept.", _NATURAL)
     batch_size: int = setting(64, "Pictures in a batch.", _NATURAL)
     learning_rate: float = setting(
