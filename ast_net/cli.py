@@ -238,7 +238,7 @@ def _parse(defined: flags.FlagValues, arguments: Iterable[str]) -> list[str]:
         remedy = f"did you mean --{others[0]}?" if others else "--help lists the flags"
         raise errors.InputError(f"unknown flag --{name}; {remedy}") from error
     except flags.Error as error:
-        raise errors.InputError(str(error)) from error
+        raise errors.InputError(str(error).removeprefix("ERROR:: ")) from error
 
 
 def _given(defined: flags.FlagValues) -> dict[str, Any]:

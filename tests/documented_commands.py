@@ -40,7 +40,6 @@ SKIPPED = {
 REPLACED = {
     "tools/run ": f"{ROOT}/tools/run ",
     " tools/": f" {ROOT}/tools/",
-    "=flags/": f"={ROOT}/flags/",
     " --backbone_weights=runs/fer2013-vgg16/backbone.weights.h5": " --backbone=compact",
     "=RECOLA": "=RECOLA --train_recordings=P16 --dev_recordings=P19",
     "--seeds=5": "--seeds=1 --rows=La,mean --epochs=1",
@@ -57,7 +56,7 @@ def commands(page: pathlib.Path) -> list[str]:
 
 
 def make_inputs(folder: pathlib.Path) -> None:
-    """Makes what the commands name: talk.mp4, talks/, and FOLDER, RECOLA and FER2013."""
+    """Makes what the commands name: talk.mp4, talks/, FOLDER, OTHER, RECOLA and FER2013."""
     # Here, so that tests which only read the commands need not wait for TensorFlow.
     import numpy as np
 
@@ -72,6 +71,7 @@ def make_inputs(folder: pathlib.Path) -> None:
         folder / "RECOLA" / recola_layouts.RELEASE.videos[0] / f"{name}.mp4" for name in names
     ]
     shutil.copyfile(videos[0], folder / "talk.mp4")
+    (folder / "flags").symlink_to(ROOT / "flags")
     for place in ("talks", "FOLDER/videos"):
         (folder / place).mkdir(parents=True)
         for name, video in zip(("anna", "ben"), videos, strict=True):
@@ -87,6 +87,7 @@ def make_inputs(folder: pathlib.Path) -> None:
     for name in ("anna", "ben"):
         rated = [[f"{t:.2f}", f"{np.sin(t) / 2:.3f}", f"{np.cos(t) / 2:.3f}"] for t in times]
         _write(folder / f"FOLDER/ratings/{name}.csv", ["time", "valence", "arousal"], *rated)
+    shutil.copytree(folder / "FOLDER", folder / "OTHER")
     (folder / "FER2013").mkdir()
     pixels = np.random.default_rng(0).integers(0, 255, (210, 48 * 48))
     usages = ["Training"] * 140 + ["PublicTest"] * 35 + ["PrivateTest"] * 35
