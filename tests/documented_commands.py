@@ -30,6 +30,7 @@ SKIPPED = {
     "-m venv": "environments are made by .ci/run",
     "source env": "environments are made by .ci/run",
     "pip install": "environments are made by .ci/run",
+    "pip uninstall": "it would change the environment of the machine",
     "--camera": "a camera is needed",
     "fetch_vgg_face": "it downloads 500 MB",
     "fer2013_vgg16": "it trains VGG-16 for a day",
