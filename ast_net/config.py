@@ -749,7 +749,12 @@ class Finetuning(Arithmetic, Backbone, DataFolders):
     )
     dropout: float = setting(0.5, "Dropout between the features and the head.", _PART)
     ema: float = setting(0.999, "Decay of the weights' moving average; 0 for none.", _PART)
-    class_weights: bool = setting(False, "Whether rare expressions weigh more in the loss.")
+    logit_adjustment: float = setting(
+        0.0,
+        "Strength of the adjustment for unequal classes: 0 learns their shares of the training "
+        "pictures, 1 counts all as equally frequent, so that rare ones are found more often.",
+        _NOT_NEGATIVE,
+    )
     seed: int = setting(0, "Seed of the initial weights and the pictures' order.", _SEED)
 
     def check(self) -> None:

@@ -5,6 +5,7 @@ import functools
 import gc
 import json
 import pathlib
+import signal
 from collections.abc import Callable, Sequence
 from unittest import mock
 
@@ -27,6 +28,15 @@ from ast_net.training import runs
 # The real ones, whatever tests put in their places.
 _FaceDetector, _load = detection.FaceDetector, runtime.load
 _PORTRAIT = pathlib.Path(__file__).parents[1] / "ast_net/demo/portrait.jpg"
+
+
+def pytest_configure():
+    """Heeds what a script's background jobs or nohup ignore, in the tests' programs as well."""
+    for name in ("SIGINT", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP.
+        if number and signal.getsignal(number) is signal.SIG_IGN:
+            handler = signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL
+            signal.signal(number, handler)
 
 
 def pytest_collection_modifyitems(items):

@@ -38,22 +38,21 @@ def build_optimizer(
     return optimizer
 
 
-def class_weights(targets: np.ndarray) -> np.ndarray:
-    """Computes the weight of each class, [K]: the inverse of its share, with mean 1 over pictures.
+def log_shares(targets: np.ndarray) -> np.ndarray:
+    """Computes the logarithm of each class's share of the pictures, [K]; absent ones count as one.
 
     Args:
       targets: probabilities of the classes in each picture, [n, K].
     """
-    shares = targets.mean(axis=0, dtype=np.float64)
-    inverse = np.divide(1.0, shares, out=np.zeros_like(shares), where=shares > 0)
-    return (inverse / np.count_nonzero(shares)).astype(np.float32)
+    pictures = targets.sum(axis=0, dtype=np.float64)
+    return np.log(np.maximum(pictures, 1) / len(targets)).astype(np.float32)
 
 
 def training_step(
     network: keras.Model,
     optimizer: keras.optimizers.Optimizer,
     averages: list[tf.Variable],
-    weights: np.ndarray | None,
+    shares: np.ndarray,
     settings: config.Finetuning,
 ) -> fit.Step:
     """Builds the step on a batch of pictures float32 [B, 48, 48, 1] and targets float32 [B, K].
@@ -65,8 +64,9 @@ def training_step(
       network: pictures -> logits [B, K].
       optimizer: from `build_optimizer`.
       averages: the moving averages of the network's weights, updated by the step; may be empty.
-      weights: the weight of each class, [K]; None to weigh all classes equally.
-      settings: label smoothing, ema, and whether XLA compiles the step.
+      shares: of `log_shares`. In the loss they are added to the logits, times the strength of the
+        adjustment, so that the logits need not hold them (Menon et al., ICLR 2021).
+      settings: label smoothing, logit adjustment, ema, and whether XLA compiles the step.
     """
     variables = network.trainable_variables
     smoothing = settings.label_smoothing
@@ -76,9 +76,8 @@ def training_step(
         smooth = targets * (1 - smoothing) + smoothing / targets.shape[1]
         with tf.GradientTape() as tape:
             logits = network(pictures, training=True)
-            losses = tf.nn.softmax_cross_entropy_with_logits(smooth, logits)
-            if weights is not None:
-                losses *= tf.linalg.matvec(targets, weights)
+            adjusted = logits + settings.logit_adjustment * shares
+            losses = tf.nn.softmax_cross_entropy_with_logits(smooth, adjusted)
             loss = tf.reduce_mean(losses)
         optimizer.apply(tape.gradient(loss, variables), variables)
         # Young averages forget sooner, so that the random first weights leave no trace.

@@ -157,14 +157,14 @@ def train(
     steps = len(train_split[1]) // settings.batch_size
     optimizer = expression_step.build_optimizer(network, settings, steps)
     averages = [tf.Variable(weight.value) for weight in network.weights] if settings.ema else []
-    weights = expression_step.class_weights(train_split[1]) if settings.class_weights else None
+    shares = expression_step.log_shares(train_split[1])
 
     @functools.cache
     def build_step(frozen: bool) -> fit.Step:
         cnn.trainable = not frozen
         for layer in backbone.first_stages(cnn, settings.frozen_stages):
             layer.trainable = False
-        return expression_step.training_step(network, optimizer, averages, weights, settings)
+        return expression_step.training_step(network, optimizer, averages, shares, settings)
 
     def step(epoch: int) -> fit.Step:
         if settings.dropout:  # Checkpoints do not hold the state of its random numbers.

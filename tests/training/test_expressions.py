@@ -74,7 +74,7 @@ def weights_of(cnn, head):
 def test_a_run_from_the_csv_to_the_figures(settings, rng, tmp_path, capsys):
     write_csv(tmp_path / "source", rng, {"Training": 84, "PublicTest": 14, "PrivateTest": 21})
     settings = dataclasses.replace(
-        settings, manual_dir=str(tmp_path / "source"), epochs=4, class_weights=True
+        settings, manual_dir=str(tmp_path / "source"), epochs=4, logit_adjustment=0.5
     )
     expressions.finetune(settings)
     run = tmp_path / "run"
@@ -339,28 +339,29 @@ def test_loss_of_a_step_by_hand(settings, rng):
     )
     pictures = rng.uniform(size=(5, 48, 48, 1)).astype(np.float32)
     labels = np.array([0, 1, 1, 6, 3])
-    weights = np.arange(1, 8).astype(np.float32)
+    shares = np.log(np.arange(1, 8) / 28).astype(np.float32)
     logits = network(pictures).numpy().astype(np.float64)
-    log_posterior = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     targets = np.full((5, 7), 0.1 / 7)
     targets[np.arange(5), labels] += 0.9
-    expected = -(targets * log_posterior).sum(axis=1)
-    for given, factor in ((None, 1.0), (weights, weights[labels])):
-        optimizer = expression_step.build_optimizer(network, settings, steps=10)
-        step = expression_step.training_step(network, optimizer, [], given, settings)
+    for strength in (0.0, 0.5):
+        adjusted = np.exp(logits) * (np.arange(1, 8) / 28) ** strength
+        posterior = adjusted / adjusted.sum(axis=1, keepdims=True)
+        expected = -(targets * np.log(posterior)).sum(axis=1).mean()
+        adjusting = dataclasses.replace(settings, logit_adjustment=strength)
+        optimizer = expression_step.build_optimizer(network, adjusting, steps=10)
+        step = expression_step.training_step(network, optimizer, [], shares, adjusting)
         figures = step((pictures, np.eye(7, dtype=np.float32)[labels]))
-        assert float(figures["loss"]) == pytest.approx((expected * factor).mean(), rel=1e-5)
+        assert float(figures["loss"]) == pytest.approx(expected, rel=1e-5)
         accuracy = (logits.argmax(axis=1) == labels).mean()
         assert float(figures["accuracy"]) == pytest.approx(accuracy)
 
 
-def test_class_weights():
-    found = expression_step.class_weights(np.eye(3)[[0] * 6 + [2] * 2])
-    # Two classes of eight pictures: each class counts as four.
-    np.testing.assert_allclose(found, [4 / 6, 0, 4 / 2])
+def test_log_shares():
+    found = expression_step.log_shares(np.eye(3)[[0] * 6 + [2] * 2])
+    np.testing.assert_allclose(found, np.log([6 / 8, 1 / 8, 2 / 8]), rtol=1e-6)
     # Probabilities count as fractions of a picture.
-    found = expression_step.class_weights(np.array([[0.5, 0.5], [1.0, 0.0]]))
-    np.testing.assert_allclose(found, [2 / 3, 2.0], rtol=1e-6)
+    found = expression_step.log_shares(np.array([[0.5, 1.5], [1.5, 0.5]]))
+    np.testing.assert_allclose(found, np.log([1.0, 1.0]), atol=1e-6)
 
 
 def test_without_public_test_training_pictures_choose_the_best(rng):
@@ -410,6 +411,7 @@ def test_a_run_that_cannot_begin_leaves_its_folder_to_another(settings, rng, tmp
         {"frozen_epochs": -1},
         {"frozen_stages": -1},
         {"label_smoothing": 1.0},
+        {"logit_adjustment": -0.5},
         {"dropout": -0.1},
         {"ema": 1.0},
         {"weight_decay": -1.0},
