@@ -19,7 +19,7 @@ import tqdm
 
 from ast_net import config, errors
 from ast_net.faces import detection, video
-from ast_net.prediction import background, frame_table, pipeline, streams
+from ast_net.prediction import background, frame_table, pipeline, smoothing, streams
 from ast_net.serving import remote, transports
 
 
@@ -50,11 +50,12 @@ def predict(
         frame_table.csv_writer(output, predictor.targets) as write,
         tqdm.tqdm(None, path.name, source.frame_count, unit="frame", leave=False) as progress,
     ):
-        while chunk := list(itertools.islice(recording, settings.batch_faces)):
-            for frame in face_streams.predict(chunk):
-                write(frame)
-            progress.update(len(chunk))
-            count += len(chunk)
+        chunks = iter(lambda: list(itertools.islice(recording, settings.batch_faces)), [])
+        predicted = (frame for chunk in chunks for frame in face_streams.predict(chunk))
+        for frame in smoothing.smoothed(predicted, predictor.time_step):
+            write(frame)
+            progress.update()
+            count += 1
     return count
 
 

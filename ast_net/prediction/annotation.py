@@ -1,4 +1,4 @@
-"""Draws predictions into frames: boxes, bars, and trails on the valence-arousal plane."""
+"""Draws smooth predictions into frames: boxes, bars, trails on the valence-arousal plane."""
 
 import collections
 import functools
@@ -91,7 +91,7 @@ class Annotator:
         columns = [self._targets.index(name) for name in config.TARGETS]
         for face in frame.faces:
             if face.valid:
-                self._trails[face.face_id].append((frame.timestamp, face.values[columns]))
+                self._trails[face.face_id].append((frame.timestamp, face.smooth[columns]))
         for face_id, trail in list(self._trails.items()):
             while trail and trail[0][0] < frame.timestamp - TRAIL_SECONDS:
                 trail.popleft()
@@ -130,7 +130,7 @@ class Annotator:
         margin, baseline = 6 * size, top + 0.82 * line
         number_left = left + panel_width - 31 * size
         _write(image, heading, (left + margin, baseline), 11 * size, colour(face.face_id))
-        for target, value in zip(self._targets, face.values, strict=True):
+        for target, value in zip(self._targets, face.smooth, strict=True):
             baseline += line
             _write(image, target, (left + margin, baseline), 10 * size, _LIGHT)
             _write(image, f"{value:+.2f}", (number_left, baseline), 10 * size, _LIGHT)

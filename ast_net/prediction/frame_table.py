@@ -22,7 +22,7 @@ _ROW_GROUP = 8192
 
 def columns(targets: Sequence[str], expressions: Sequence[str] = ()) -> list[str]:
     """Returns the names of the table's columns, with the posteriors of these expressions."""
-    names = ["frame", "timestamp_s", "face_id", *_BOX, "valid", *targets]
+    names = ["frame", "timestamp_s", "face_id", *_BOX, "valid", *targets, *_smooth(targets)]
     return names + _posteriors(expressions)
 
 
@@ -39,7 +39,7 @@ def rows(
     result = []
     for face in frame.faces:
         row = empty | {"face_id": face.face_id, "valid": face.valid}
-        row |= _numbers(targets, face.values)
+        row |= _numbers(targets, face.values) | _numbers(_smooth(targets), face.smooth)
         if face.face is not None:
             row |= _numbers(_BOX, (*face.face.box, face.face.confidence))
         if expressions and face.posteriors is not None:
@@ -125,6 +125,10 @@ def json_lines_writer(
         stream.flush()
 
     return write
+
+
+def _smooth(targets: Sequence[str]) -> list[str]:
+    return [f"{target}_smooth" for target in targets]
 
 
 def _posteriors(expressions: Sequence[str]) -> list[str]:

@@ -19,6 +19,7 @@ class FacePrediction:
       face: the face's box and landmarks, in pixels of the upright frame; None if this frame does
         not show the face, so that `values` are those of its last frame.
       values: predicted targets, float32 [D], usually in [-1, 1]; NaN if there are none.
+      smooth: the values' mean over one time step, float32 [D]; see `smoothing.smoothed`.
       posteriors: probabilities of the model's expressions, float32 [K]; None if they were not
         requested, or if this frame does not show the face.
       features: input of the next stage: the aligned face, uint8 [224, 224, 3], then fc6, [F]; empty
@@ -28,6 +29,7 @@ class FacePrediction:
     face_id: int
     face: detection.Face | None
     values: np.ndarray = dataclasses.field(default_factory=lambda: EMPTY)
+    smooth: np.ndarray = dataclasses.field(default_factory=lambda: EMPTY)
     posteriors: np.ndarray | None = None
     features: np.ndarray = dataclasses.field(default_factory=lambda: EMPTY)
 

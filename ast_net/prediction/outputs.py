@@ -11,7 +11,7 @@ import numpy as np
 
 from ast_net import config, screen
 from ast_net.faces import video_writer
-from ast_net.prediction import annotation, frame_table, frames, timeline, window
+from ast_net.prediction import annotation, frame_table, frames, pipeline, timeline, window
 from ast_net.reports import figures
 
 
@@ -54,8 +54,7 @@ def write(
     predictions: Generator[frames.FramePrediction, None, None],
     frame_count: int | None,
     settings: config.Outputs,
-    targets: tuple[str, ...],
-    expressions: tuple[str, ...],
+    predictor: pipeline.Pipeline,
     summary: Summary,
     stop: threading.Event,
 ) -> None:
@@ -67,15 +66,15 @@ def write(
       predictions: the predicted frames; closed at the end.
       frame_count: approximate number of frames, for the progress bar; None if unknown.
       settings: which outputs to write; they go to a folder `summary.name` in `output_dir`.
-      targets: names of the predicted targets.
-      expressions: names of the posteriors' expressions; may be empty.
+      predictor: what predicts the frames; it has the names of the targets and expressions.
       summary: has the name; its counts are filled in.
       stop: ends the recording when set; pressing q in the window sets it, too.
     """
     folder = pathlib.Path(settings.output_dir) / summary.name
     paths = {name: folder / file for name, file in config.OUTPUTS.items()}
-    columns = targets, expressions if settings.posteriors else ()
-    series, annotator = timeline.Series(*columns), annotation.Annotator(targets, expressions)
+    columns = predictor.targets, predictor.expressions if settings.posteriors else ()
+    series = timeline.Series(predictor.time_step, *columns)
+    annotator = annotation.Annotator(predictor.targets, predictor.expressions)
     face_ids: set[int] = set()
     with contextlib.ExitStack() as stack:
         enter = stack.enter_context

@@ -7,7 +7,7 @@ import scipy.special
 
 from ast_net import config
 from ast_net.faces import alignment, detection, tracking, video_frame
-from ast_net.prediction import background, frames, prediction_model, streams
+from ast_net.prediction import background, frames, prediction_model, smoothing, streams
 from ast_net.temporal import streaming
 
 # Length of the queue between two stages, in frames; a frame in 4K takes 25 MB.
@@ -22,6 +22,7 @@ class Pipeline:
     Attributes:
       targets: names of the predicted targets.
       expressions: names of the posteriors' expressions; empty without an expression head.
+      time_step: the model's time step, in seconds.
     """
 
     def __init__(
@@ -30,7 +31,7 @@ class Pipeline:
         self._model = model
         self._settings = settings
         spec = model.temporal.spec
-        self.targets = spec.targets
+        self.targets, self.time_step = spec.targets, spec.time_step
         self.expressions = model.head.expressions if model.head is not None else ()
         clip_frames = spec.clip_frames if settings.inference == "clip" else None
         self._predictor = streaming.StreamingPredictor(
@@ -48,9 +49,9 @@ class Pipeline:
         Args:
           recording: frames in order; a frame with an empty image was dropped, and has no face.
           keep_images: whether the predictions keep the frames' images.
-          live: if true, each frame is predicted before the next one is read. Otherwise decoding,
-            tracking and the CNN work in parallel, the CNN on batches, and predictions come some
-            frames later.
+          live: if true, each frame is predicted before the next one is read, and smoothed with
+            earlier ones only. Otherwise decoding, tracking and the CNN work in parallel, the CNN on
+            batches, and predictions come some frames later.
         """
         face_streams = streams.FaceStreams(self._predictor, self._settings)
         ahead, batch_ahead, size = (0, 0, 1) if live else (_AHEAD, 1, self._settings.batch_faces)
@@ -58,8 +59,9 @@ class Pipeline:
         tracked = background.run(track(decoded, self._model.detector, self._settings), ahead)
         # The next batch is complete before the CNN has finished with this one.
         batches = background.run(_batches(align(tracked, keep_images), size), batch_ahead)
-        for batch in background.run(self._extract(batches), batch_ahead):
-            yield from face_streams.predict(batch)
+        extracted = background.run(self._extract(batches), batch_ahead)
+        predicted = (frame for batch in extracted for frame in face_streams.predict(batch))
+        yield from smoothing.smoothed(predicted, self.time_step, live)
 
     def _extract(
         self, batches: Iterable[list[frames.FramePrediction]]

@@ -64,8 +64,7 @@ def predict_files(
         try:
             source = video.open_video(path)
             predictions = predictor.predict(source.frames(), settings.images)
-            names = predictor.targets, predictor.expressions
-            outputs.write(predictions, source.frame_count, settings, *names, summary, stop)
+            outputs.write(predictions, source.frame_count, settings, predictor, summary, stop)
         except errors.InputError as error:
             summary.error = str(error)
         # Any other error is reported with the input, too, and the other inputs go on.
@@ -112,8 +111,7 @@ def predict_camera(
             contextlib.closing(camera.newest_frames(capture, stop, max_seconds)) as recording,
         ):
             predictions = predictor.predict(recording, settings.images, live=True)
-            names = predictor.targets, predictor.expressions
-            outputs.write(predictions, None, settings, *names, summary, stop)
+            outputs.write(predictions, None, settings, predictor, summary, stop)
     finally:
         capture.release()
     summary.seconds = _seconds_since(start)

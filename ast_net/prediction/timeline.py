@@ -1,4 +1,4 @@
-"""Draws a recording's predictions over time, raw and median-filtered."""
+"""Draws a recording's predictions over time, raw and smooth."""
 
 import array
 import collections
@@ -14,6 +14,8 @@ from ast_net.reports import figures
 
 # Longer legends would hide the curves, and more panels would make the page too long.
 _MAX_LEGEND, _MAX_POSTERIOR_PANELS = 12, 4
+# Opacity of the raw curves of several faces, which have the same colours as the smooth ones.
+_RAW_OPACITY = 0.4
 _POSTERIOR_COLOURS = (
     "#d65f5f",
     "#8c9440",
@@ -32,23 +34,28 @@ class _Curve(NamedTuple):
 
     Attributes:
       times: seconds, [T].
-      raw, filtered: predicted targets, and the same median-filtered, [T, D].
+      raw, smooth: predicted targets, and their means over one time step, [T, D].
       posteriors: probabilities of the expressions, [T, K]; [T, 0] if not requested.
     """
 
     times: np.ndarray
     raw: np.ndarray
-    filtered: np.ndarray
+    smooth: np.ndarray
     posteriors: np.ndarray
 
 
 class Series:
-    """Collects predictions frame by frame (about 40 bytes per face and frame) and draws them."""
+    """Collects predictions frame by frame (about 56 bytes per face and frame) and draws them."""
 
-    def __init__(self, targets: Sequence[str], expressions: Sequence[str] = ()) -> None:
+    def __init__(
+        self, time_step: float, targets: Sequence[str], expressions: Sequence[str] = ()
+    ) -> None:
+        """Takes the model's time step in seconds, and the names of the targets and expressions."""
+        self._labels = "each frame", f"mean over {time_step:g} s"
         self._targets, self._expressions = tuple(targets), tuple(expressions)
         self._times = array.array("d")
-        # For each face its rows, one after the other: frame number, valid, values, posteriors.
+        # For each face its rows, one after the other: frame number, valid, values, smooth,
+        # posteriors.
         self._rows: dict[int, array.array] = collections.defaultdict(lambda: array.array("d"))
 
     def write(self, frame: frames.FramePrediction) -> None:
@@ -56,7 +63,7 @@ class Series:
         if frame.dropped:
             return
         for face in frame.faces:
-            row = [len(self._times), face.valid, *face.values]
+            row = [len(self._times), face.valid, *face.values, *face.smooth]
             if self._expressions:
                 nothing = np.full(len(self._expressions), np.nan)
                 row += (nothing if face.posteriors is None else face.posteriors).tolist()
@@ -77,7 +84,7 @@ class Series:
         expressions = ["expression" if len(curves) == 1 else f"face {k}" for k in face_ids]
         figure, panels = figures.time_panels(title, [*self._targets, *expressions])
         for column in range(len(self._targets)):
-            _draw_target(panels[column], curves, column)
+            _draw_target(panels[column], curves, column, self._labels)
         for axes, face_id in zip(panels[len(self._targets) :], face_ids, strict=True):
             _draw_posteriors(axes, curves[face_id], self._expressions)
         if curves:
@@ -87,37 +94,35 @@ class Series:
         return figure
 
     def _curve(self, rows: array.array) -> _Curve:
-        width = 2 + len(self._targets) + len(self._expressions)
+        count = len(self._targets)
+        width = 2 + 2 * count + len(self._expressions)
         table = np.array(rows).reshape(-1, width)
         numbers = table[:, 0].astype(int)
         first, end = numbers[0], numbers[-1] + 1
         series = np.full((end - first, width - 1), np.nan)
         series[numbers - first] = table[:, 1:]
-        valid, raw, posteriors = np.split(series, [1, 1 + len(self._targets)], axis=1)
-        times, filtered = np.array(self._times[first:end]), np.full_like(raw, np.nan)
-        # Each stretch is filtered by itself, so that no value crosses a gap.
-        missing = np.isnan(raw).any(axis=1)
-        for stretch in np.ma.clump_unmasked(np.ma.array(times, mask=missing)):
-            for column, values in enumerate(raw[stretch].T):
-                filtered[stretch, column] = figures.median_filtered(times[stretch], values)
-        # Frames that do not show the face are left out only now, so that the values held after it
-        # left still count for the filter.
-        invalid = valid[:, 0] != 1
-        raw[invalid] = filtered[invalid] = posteriors[invalid] = np.nan
-        return _Curve(times, raw, filtered, posteriors)
+        series[series[:, 0] != 1] = np.nan
+        _, raw, smooth, posteriors = np.split(series, [1, 1 + count, 1 + 2 * count], axis=1)
+        return _Curve(np.array(self._times[first:end]), raw, smooth, posteriors)
 
 
-def _draw_target(axes: matplotlib.axes.Axes, curves: dict[int, _Curve], column: int) -> None:
+def _draw_target(
+    axes: matplotlib.axes.Axes, curves: dict[int, _Curve], column: int, labels: tuple[str, str]
+) -> None:
+    if len(curves) > 1:
+        # Only for the legend, which also names each face's colour.
+        nothing = np.zeros(0)
+        figures.draw_series(axes, nothing, nothing, nothing, ("0.3", "0.3"), _RAW_OPACITY, labels)
     for number, (face_id, curve) in enumerate(curves.items()):
-        raw, filtered = curve.raw[:, column], curve.filtered[:, column]
+        raw, smooth = curve.raw[:, column], curve.smooth[:, column]
         colour: Any = figures.RAW_COLOUR
-        style: Any = ()
+        style: Any = dict(labels=labels)
         if len(curves) > 1:
             # The annotation's colours, darkened for a white page.
             colour = tuple(0.8 * channel / 255 for channel in annotation.colour(face_id))
             label = f"face {face_id}" if number < _MAX_LEGEND else None
-            style = (colour, colour), 0.4, (None, label)
-        figures.draw_series(axes, curve.times, raw, filtered, *style)
+            style = dict(colours=(colour, colour), alpha=_RAW_OPACITY, labels=(None, label))
+        figures.draw_series(axes, curve.times, raw, smooth, **style)
         isolated = _isolated(raw)
         axes.plot(curve.times[isolated], raw[isolated], ".", color=colour, ms=5)
     if not curves:

@@ -14,6 +14,8 @@ def prediction(*boxes, timestamp=0.0, values=(0.5, -0.5), held=False):
         frames.FacePrediction(
             face_id,
             None if held else detection.Face(np.array(box, np.float32), 0.98, np.zeros((5, 2))),
+            # The raw values are not shown.
+            np.full(len(values), 0.123, np.float32),
             np.array(values, np.float32),
         )
         for face_id, box in enumerate(boxes)

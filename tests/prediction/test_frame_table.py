@@ -21,6 +21,8 @@ def prediction(face_id, box, values, posteriors=None) -> frames.FacePrediction:
         face_id,
         face,
         np.array(values, np.float32),
+        # Stands for the mean over a time step.
+        np.array(values, np.float32) / 2,
         None if posteriors is None else np.array(posteriors, np.float32),
     )
 
@@ -35,12 +37,13 @@ RECORDING = [
     frames.FramePrediction(3, 7200.1, [prediction(0, None, NO_VALUES)]),
 ]
 CSV = """\
-frame,timestamp_s,face_id,x,y,width,height,confidence,valid,valence,arousal
-0,0.000000,,,,,,,0,,
-1,0.033333,0,10.13,-3.50,100.00,120.00,0.9900,1,0.100000,0.000000
-2,0.066667,0,,,,,,0,0.333333,-0.666667
-2,0.066667,3,0.00,0.00,9.00,9.00,0.9900,1,,
-3,7200.100000,0,,,,,,0,,
+frame,timestamp_s,face_id,x,y,width,height,confidence,valid,valence,arousal,\
+valence_smooth,arousal_smooth
+0,0.000000,,,,,,,0,,,,
+1,0.033333,0,10.13,-3.50,100.00,120.00,0.9900,1,0.100000,0.000000,0.050000,0.000000
+2,0.066667,0,,,,,,0,0.333333,-0.666667,0.166667,-0.333333
+2,0.066667,3,0.00,0.00,9.00,9.00,0.9900,1,,,,
+3,7200.100000,0,,,,,,0,,,,
 """
 
 
@@ -67,9 +70,9 @@ def test_columns_follow_the_targets_and_posteriors(tmp_path):
         write(frames.FramePrediction(0, 0.0, [seen]))
         write(frames.FramePrediction(1, 0.1, [prediction(0, None, (0.5,))]))
     header, first, second = (tmp_path / "a.csv").read_text().splitlines()
-    assert header.endswith("confidence,valid,arousal,p_happy,p_sad,p_contempt")
-    assert first.endswith("0.9900,1,0.500000,0.700000,0.250000,0.050000")
-    assert second.endswith(",0,0.500000,,,")
+    assert header.endswith("confidence,valid,arousal,arousal_smooth,p_happy,p_sad,p_contempt")
+    assert first.endswith("0.9900,1,0.500000,0.250000,0.700000,0.250000,0.050000")
+    assert second.endswith(",0,0.500000,0.250000,,,")
 
 
 def test_every_frame_has_a_row():
@@ -88,6 +91,7 @@ def test_nan_becomes_none():
     frame = frames.FramePrediction(0, 0.0, [prediction(0, None, (np.nan, 0.5))])
     (row,) = frame_table.rows(frame, config.TARGETS)
     assert row["valence"] is None and row["arousal"] == 0.5
+    assert row["valence_smooth"] is None and row["arousal_smooth"] == 0.25
 
 
 def test_each_frame_is_a_json_line():
@@ -105,9 +109,10 @@ def test_each_frame_is_a_json_line():
     ]
     assert lines[0] == {"frame": 0, "timestamp_s": 0.0, "faces": []}
     box = {"x": 10.13, "y": -3.5, "width": 100.0, "height": 120.0, "confidence": 0.99}
-    values = {"valence": 0.1, "arousal": 0.0}
+    values = {"valence": 0.1, "arousal": 0.0, "valence_smooth": 0.05, "arousal_smooth": 0.0}
     assert lines[1]["faces"] == [{"face_id": 0, **box, "valid": True, **values}]
     held = {"valid": False, "valence": 0.333333, "arousal": -0.666667}
+    held |= {"valence_smooth": 0.166667, "arousal_smooth": -0.333333}
     assert lines[2]["faces"][0] == {"face_id": 0, **dict.fromkeys(box), **held}
 
 

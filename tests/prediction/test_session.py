@@ -43,6 +43,12 @@ def test_a_video_gives_a_table_a_figure_and_a_video(predictor, face_video, tmp_p
     table = rows(folder / "predictions.csv")
     assert [row["frame"] for row in table] == [str(number) for number in range(20)]
     assert all(row["valid"] == "1" and -1 < float(row["valence"]) < 1 for row in table)
+    for target in predictor.targets:
+        raw = [float(row[target]) for row in table]
+        # The face video has 25 frames/s, and the model a time step of ten frames.
+        means = [np.mean(raw[max(0, k - 4) : k + 6]) for k in range(20)]
+        smooth = [float(row[f"{target}_smooth"]) for row in table]
+        np.testing.assert_allclose(smooth, means, rtol=0, atol=2e-6)
     before, after = (
         list(video.Video(face_video).frames()),
         list(video.Video(folder / "annotated.mp4").frames()),
@@ -117,6 +123,9 @@ def test_json_lines_with_posteriors(predictor, face_video, tmp_path, capsys):
     )
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["frame"] for line in lines] == list(range(20))
+    [face] = lines[0]["faces"]
+    first = [line["faces"][0]["valence"] for line in lines[:6]]
+    assert face["valence_smooth"] == pytest.approx(np.mean(first), abs=2e-6)
     names = [name for name in lines[0]["faces"][0] if name.startswith("p_")]
     assert names == [f"p_{name}" for name in predictor.expressions]
 
@@ -162,3 +171,12 @@ def test_ctrl_c_stops_the_camera_and_keeps_the_predictions(
     assert [int(row["frame"]) for row in table] == list(range(summary.frames))
     assert summary.dropped_frames == sum(row["valid"] == "0" for row in table) > 0
     assert (folder / "annotated.mp4").exists()
+    for number, row in enumerate(table):
+        window = [
+            float(before["valence"])
+            for before in table[: number + 1]
+            if before["valid"] == "1"
+            and float(before["timestamp_s"]) > float(row["timestamp_s"]) - 0.4
+        ]
+        if row["valid"] == "1":
+            assert float(row["valence_smooth"]) == pytest.approx(np.mean(window), abs=2e-6)
