@@ -26,7 +26,7 @@ DATASETS = {
     "semaine": "SEMAINE, sessions rated with FeelTrace",
     "afew_va": "AFEW-VA, short clips from films",
     "recordings": "your own videos and ratings, listed in recordings.csv",
-    "fer2013_trajectories": "synthetic recordings made of FER2013's faces",
+    "ferplus_trajectories": "synthetic recordings made of FER2013's faces and FER+'s votes",
 }
 BACKBONES = ("compact", "vgg16")
 RUNTIMES = ("tensorflow", "openvino")

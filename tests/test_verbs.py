@@ -258,7 +258,7 @@ def test_a_run_states_the_precision_it_found(monkeypatch):
         (["--dataset=recola", "--backbone=compact"], "float32"),
         (["--dataset=recola", "--backbone=vgg16", "--precision=float32"], "float32"),
         (["--dataset=recola", "--backbone=compact", "--runtime=openvino"], "int8"),
-        (["--dataset=fer2013_trajectories", "--backbone=vgg16"], "float32"),
+        (["--dataset=ferplus_trajectories", "--backbone=vgg16"], "float32"),
     ):
         run = runs.completed(cli.parse("train", given).read(config.Experiment))
         assert run.runtime.precision == precision

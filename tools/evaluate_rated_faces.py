@@ -26,9 +26,9 @@ import scipy.special
 
 from ast_net import config, errors, files
 from ast_net.cnn import backbone, expression_head, runtime
+from ast_net.datasets import ferplus
 from ast_net.faces import alignment, detection, tracking
 from ast_net.prediction import prediction_model
-from ast_net.records import trajectories
 from ast_net.reports import confusion, rated_faces, tables
 from ast_net.training import expressions
 
@@ -80,7 +80,7 @@ def load_expressions(folder: pathlib.Path, name: str) -> Model:
     extractor = runtime.load(name, weights, config.FLOAT32, folder)
     path = expression_head.file_beside(weights)
     head = expression_head.load(backbone.FEATURE_SIZE[name], path)
-    coordinates = np.array([trajectories.CIRCUMPLEX[expression] for expression in head.expressions])
+    coordinates = np.array([ferplus.CIRCUMPLEX[expression] for expression in head.expressions])
     return Model(extractor, head, lambda features: posteriors(head, features) @ coordinates, 1)
 
 

@@ -27,6 +27,19 @@ _COLUMNS = (
     "NF",
 )
 _PEOPLE = 10
+# Valence and arousal of "happy", "surprised" and so on, as students rated these terms (Russell and
+# Mehrabian 1977, "Evidence for a three-factor theory of emotions", Table 1). A neutral face is the
+# origin.
+CIRCUMPLEX = {
+    "angry": (-0.51, 0.59),
+    "disgust": (-0.60, 0.35),
+    "fear": (-0.64, 0.60),
+    "happy": (0.81, 0.51),
+    "sad": (-0.63, -0.27),
+    "surprise": (0.40, 0.67),
+    "neutral": (0.0, 0.0),
+    "contempt": (-0.23, 0.31),
+}
 _ERRORS_SHOWN = 5
 
 
@@ -165,3 +178,12 @@ def majorities(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     winner = counts.argmax(axis=1)
     included = (2 * counts.max(axis=1) > counts.sum(axis=1)) & (winner < len(EXPRESSIONS))
     return included, winner[included]
+
+
+def places(probabilities: np.ndarray) -> np.ndarray:
+    """Computes places on the circumplex: the mean of the expressions' valence and arousal, [n, 2].
+
+    Args:
+      probabilities: of EXPRESSIONS, [n, 8], such as those of `distributions`.
+    """
+    return probabilities @ np.array([CIRCUMPLEX[name] for name in EXPRESSIONS])

@@ -29,7 +29,7 @@ DATA_SETS = {
     "semaine": DataSet(semaine.Semaine),
     "afew_va": DataSet(afew_va.AfewVa),
     "recordings": DataSet(recording_list.RecordingList),
-    "fer2013_trajectories": DataSet(trajectories.TrajectoryReader, trajectories.TrajectoryMaker),
+    "ferplus_trajectories": DataSet(trajectories.TrajectoryReader, trajectories.TrajectoryMaker),
 }
 
 

@@ -147,3 +147,13 @@ def test_majorities_by_hand():
     counted, labels = ferplus.majorities(table)
     np.testing.assert_array_equal(counted, [True, False, True, False, False, False, False])
     assert [ferplus.EXPRESSIONS[label] for label in labels] == ["contempt", "happy"]
+
+
+def test_places_are_means_of_the_expressions_places():
+    points = dict(zip(ferplus.EXPRESSIONS, ferplus.places(np.eye(8)).tolist(), strict=True))
+    assert points["neutral"] == [0, 0]
+    assert {name for name, (valence, _) in points.items() if valence > 0} == {"happy", "surprise"}
+    assert {name for name, (_, arousal) in points.items() if arousal < 0} == {"sad"}
+    _, probabilities = ferplus.distributions(np.array([votes(happy=6, neutral=3, sad=1)]))
+    # The single vote does not count; the others give two thirds of happiness: 0.81 and 0.51.
+    np.testing.assert_allclose(ferplus.places(probabilities), [[0.54, 0.34]], atol=1e-6)

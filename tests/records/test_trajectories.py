@@ -1,74 +1,82 @@
-"""FER2013's faces along trajectories: the trajectories, the faces drawn, and the records."""
+"""FER2013's faces in synthetic recordings: which are drawn, how they change, and the records."""
 
 import dataclasses
 
 import numpy as np
 import pytest
-from scipy import spatial
+from scipy import stats
 
 from ast_net import config, errors
 from ast_net.cnn import backbone
-from ast_net.datasets import fer2013
+from ast_net.datasets import ferplus
 from ast_net.records import expression_pictures, store, trajectories
 
 TIMES = np.arange(3000) / 25
 
 
-def test_neutral_is_the_origin_and_only_happy_and_surprise_are_pleasant():
-    points = dict(zip(fer2013.EXPRESSIONS, trajectories.COORDINATES.tolist(), strict=True))
-    assert points["neutral"] == [0, 0]
-    assert {name for name, (valence, _) in points.items() if valence > 0} == {"happy", "surprise"}
-    assert {name for name, (_, arousal) in points.items() if arousal < 0} == {"sad"}
+@pytest.fixture
+def places(rng):
+    """Places of 400 faces: a tenth is neutral, and the others lie all over the square."""
+    places = rng.uniform(-1, 1, (400, 2))
+    places[:40] = 0
+    return places
 
 
-def test_a_trajectory_is_smooth_and_stays_near_the_expressions(rng):
-    trajectory = trajectories.draw_trajectory(rng, TIMES)
-    assert trajectory.shape == (3000, 2)
-    # The fastest move is across the whole circumplex in the shortest time; its highest speed is 1.5
-    # times the mean.
-    assert np.abs(np.diff(trajectory, axis=0)).max() < 1.5 * 1.45 / (0.5 * 25)
-    hull = spatial.ConvexHull(trajectories.COORDINATES)
-    outside = trajectory @ hull.equations[:, :2].T + hull.equations[:, 2]
-    assert outside.max() < 0.15
-    assert (np.ptp(trajectory, axis=0) > 0.5).all()
+def test_rare_expressions_are_drawn_more_often(monkeypatch):
+    # 80 of 100 faces are neutral, 15 happy, and 5 are both to the same degree.
+    probabilities = np.repeat([[1, 0, 0], [0, 1, 0], [0.5, 0.5, 0]], [80, 15, 5], axis=0)
+    for balance in (0.0, 0.5, 1.0):
+        monkeypatch.setattr(trajectories, "BALANCE", balance)
+        chances = trajectories.rest_chances(probabilities)
+        assert chances.sum() == pytest.approx(1)
+        neutral, happy = 0.825**-balance, 0.175**-balance
+        expected = np.repeat([neutral, happy, (neutral + happy) / 2], [80, 15, 5])
+        np.testing.assert_allclose(chances, expected / expected.sum())
 
 
-def test_near_expressions_are_drawn_more_often():
-    points = np.array([[0.7, 0.4], [-0.6, -0.2]])
-    probabilities = trajectories.expression_probabilities(points)
-    for row, (valence, arousal) in zip(probabilities, points, strict=True):
-        weights = [
-            np.exp(-((valence - v) ** 2 + (arousal - a) ** 2) / (2 * 0.2**2))
-            for v, a in (trajectories.CIRCUMPLEX[name] for name in fer2013.EXPRESSIONS)
-        ]
-        np.testing.assert_allclose(row, np.array(weights) / sum(weights), rtol=1e-9)
-    names = [fer2013.EXPRESSIONS[number] for number in probabilities.argmax(axis=1)]
-    assert names == ["happy", "sad"]
+def test_all_frames_show_a_face_that_rests_or_lies_on_the_way(rng, places, monkeypatch):
+    monkeypatch.setattr(trajectories, "REST", (2.0, 2.0))
+    monkeypatch.setattr(trajectories, "MOVE", (1.0, 1.0))
+    monkeypatch.setattr(trajectories, "NEAREST", 3)
+    monkeypatch.setattr(trajectories, "JUMPS", 0.0)
+    rows, frames = trajectories.draw_faces(rng, TIMES, places, np.full(400, 1 / 400))
+    assert frames.sum() == 3000 and frames.min() > 0
+    shown = np.repeat(rows, frames).reshape(40, 75)
+    resting, moving = shown[:, :50], shown[:, 50:]
+    assert (resting == resting[:, :1]).all()
+    for begin, faces, end in zip(resting[:-1, 0], moving[:-1], resting[1:, 0], strict=True):
+        line = np.linspace(places[begin], places[end], 200)
+        distances = np.linalg.norm(places[faces][:, np.newaxis] - line, axis=2).min(axis=1)
+        # Three of 400 faces in a square of area 4 lie within about 0.1 of any point.
+        assert distances.max() < 0.25
+        # They come nearer to the end of the way.
+        left = np.linalg.norm(places[faces] - places[end], axis=1)
+        assert left[-1] <= left[0] + 0.25
 
 
-def test_faces_are_shown_for_a_while_and_follow_the_trajectory(rng):
-    labels = rng.integers(0, 7, 500)
-    trajectory = np.zeros((3000, 2))
-    trajectory[1500:] = trajectories.CIRCUMPLEX["happy"]
-    durations = []
-    for seed in range(20):
-        draw_rng = np.random.default_rng(seed)
-        rows, frames = trajectories.draw_faces(draw_rng, TIMES, trajectory, labels)
-        assert frames.sum() == 3000 and frames.min() > 0
-        durations.append(3000 / len(rows))
-        drawn = np.repeat(labels[rows], frames)
-        neutral, happy = (fer2013.EXPRESSIONS.index(name) for name in ("neutral", "happy"))
-        # A face from before the jump may still be shown for a while after it.
-        assert np.mean(drawn[:1500] == neutral) > 0.6 and np.mean(drawn[1800:] == happy) > 0.6
-    # Mean durations are between 0.2 and 1 second: 5 to 25 frames.
-    assert 4 < min(durations) < 9 < 15 < max(durations) < 35
+def test_faces_jump_as_often_as_they_should_and_rest_by_their_chances(rng, places, monkeypatch):
+    monkeypatch.setattr(trajectories, "REST", (1.0, 1.0))
+    monkeypatch.setattr(trajectories, "JUMPS", 1.0)
+    chances = np.full(400, 0.1 / 360)
+    chances[:40] = 0.9 / 40
+    times = np.arange(25 * 2000) / 25
+    rows, frames = trajectories.draw_faces(rng, times, places, chances)
+    resting = np.repeat(rows, frames).reshape(2000, 25)
+    assert (resting == resting[:, :1]).all()
+    neutral = int((resting[:, 0] < 40).sum())
+    assert stats.binomtest(neutral, 2000, 0.9).pvalue > 1e-4
+    # A resting face is shown anew every STAY seconds on average: 1 + 1 / STAY times a second.
+    pictures = len(rows) / 2000
+    assert pictures == pytest.approx(1 + 1 / trajectories.STAY, rel=0.1)
 
 
 @pytest.fixture
 def faces(monkeypatch, rng):
-    """Replaces FER2013 by 70 random pictures in each split."""
+    """Replaces FER+ by 80 random pictures in each split; all agree on the expressions of 72."""
+    votes = np.repeat(10 * np.eye(10, dtype=np.uint8), 8, axis=0)[:72]
+    votes = np.concatenate([votes, np.full((8, 10), 1, np.uint8)])
     splits = {
-        name: (rng.integers(0, 256, (70, 48, 48, 1), np.uint8), np.arange(70) % 7)
+        name: (rng.integers(0, 256, (80, 48, 48, 1), np.uint8), votes)
         for name in ("train", "public_test", "private_test")
     }
     monkeypatch.setattr(expression_pictures, "load", lambda dataset, data_dir, manual_dir: splits)
@@ -79,12 +87,13 @@ def faces(monkeypatch, rng):
 def folder(tmp_path):
     (tmp_path / "source").mkdir()
     (tmp_path / "source/fer2013.csv").write_text("emotion,pixels,Usage\n")
+    (tmp_path / "source/fer2013new.csv").write_text("Usage\n")
     return tmp_path / "source"
 
 
 def settings(folder, **changes):
     return config.Preparation(
-        dataset="fer2013_trajectories",
+        dataset="ferplus_trajectories",
         data_dir=str(folder.parent / "data"),
         manual_dir=str(folder),
         train_recordings=("train1",),
@@ -98,12 +107,24 @@ def test_dev_records_have_the_features_of_public_test_s_faces(faces, folder):
     records = store.prepare(settings(folder))
     cnn = backbone.load("compact", None)
     expected = backbone.extract_pictures(cnn, faces["public_test"][0]).astype(np.float32)
-    examples = list(records.segments("dev").as_numpy_iterator())
-    first = examples[0]
-    assert first["mask"].all() and np.abs(first["labels"]).max() <= 0.81
-    distances = np.abs(first["features"][:, np.newaxis] - expected).max(axis=2)
-    assert distances.min(axis=1).max() < 0.01
-    assert max(example["first_frame"] + len(example["mask"]) for example in examples) == 3000
+    for example in records.segments("dev").as_numpy_iterator():
+        assert example["mask"].all()
+        distances = np.abs(example["features"][:, np.newaxis] - expected).max(axis=2)
+        assert distances.min(axis=1).max() < 0.01
+        # Each frame has the place of its own face; pictures without an expression never occur.
+        numbers = distances.argmin(axis=1)
+        assert numbers.max() < 64
+        names = [ferplus.EXPRESSIONS[number // 8] for number in numbers]
+        gold = np.array([ferplus.CIRCUMPLEX[name] for name in names])
+        np.testing.assert_allclose(example["labels"], gold, atol=1e-6)
+        last = example["first_frame"] + len(numbers)
+    assert last == 3000
+
+
+def test_missing_votes_are_reported_first(folder):
+    (folder / "fer2013new.csv").unlink()
+    with pytest.raises(errors.InputError, match="found no fer2013new.csv"):
+        store.prepare(settings(folder))
 
 
 def test_a_recording_does_not_depend_on_the_others(faces, folder):
