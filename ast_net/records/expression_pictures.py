@@ -1,5 +1,6 @@
 """Prepares FER2013 (Goodfellow et al., ICONIP 2013) and FER+ with TFDS and loads them."""
 
+import abc
 import contextlib
 import io
 import os
@@ -36,14 +37,14 @@ class _Pictures(  # type: ignore[call-arg]
         )
 
     @classmethod
+    @abc.abstractmethod
     def source_id(cls, folder: pathlib.Path) -> str:
         """Identifies the files in a folder by their digests."""
-        raise NotImplementedError
 
     @classmethod
+    @abc.abstractmethod
     def read(cls, folder: pathlib.Path) -> dict[str, fer2013.Split]:
         """Reads a folder: for each split the pictures, and their labels or votes."""
-        raise NotImplementedError
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
         folder = pathlib.Path(dl_manager.manual_dir)

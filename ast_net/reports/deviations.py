@@ -91,8 +91,8 @@ def deviations(study: config.Study, delays: list[float]) -> Iterator[Deviation]:
         yield Deviation(
             "3.2",
             "VGG-16, pre-trained on VGG-Face, fine-tuned on FER2013, 4096 features",
-            f"`{study.backbone}`, a small CNN trained on FER2013 alone (`--backbone=vgg16` is the "
-            "paper's CNN)",
+            f"`{study.backbone}`, a small CNN trained on FER2013's pictures alone "
+            "(`--backbone=vgg16` is the paper's CNN)",
         )
     if study.dataset != "avec2012":
         yield Deviation("4.1", "AVEC2012 and RECOLA", f"`--dataset={study.dataset}`")

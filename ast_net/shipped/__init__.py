@@ -3,7 +3,7 @@
 import pathlib
 
 _FOLDER = pathlib.Path(__file__).parent
-# The CNN `compact`, its head for seven expressions, the stacked LSTM on its features, and the
+# The CNN `compact`, its head for eight expressions, the stacked LSTM on its features, and the
 # specification of that LSTM.
 COMPACT = _FOLDER / "compact.weights.h5"
 COMPACT_HEAD = _FOLDER / "compact_head.weights.h5"
