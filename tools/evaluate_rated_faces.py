@@ -185,7 +185,8 @@ def evaluate_smiles(folder: pathlib.Path, model: Model) -> dict:
     print(f"{folder.name}: a face in {seen.sum()} of {len(seen)} pictures")
     print(tables.text(rows, digits=3))
     print(f"neutral faces: valence {resting['valence']:.3f}, arousal {resting['arousal']:.3f}")
-    print(f"80 % of a smile's valence, smoothed, after {response} s")
+    waited = "never" if response is None else f"after {response:.2f} s"
+    print(f"80 % of a smile's valence, smoothed: {waited}")
     return {
         "pictures": len(seen),
         "faces": int(seen.sum()),
