@@ -218,12 +218,17 @@ def prepare(settings: config.Preparation, beam_pipeline_options: str | None = No
     if records_folder.is_dir():
         return Records(records_folder)
     make_all = _beam(beam_pipeline_options) if beam_pipeline_options else making.make_all
-    # Read all ratings before the first video, so that errors in them show at once.
-    jobs = [
-        making.Job(source.name, source.video, source.read_gold(), file, key["time_step"])
+    unfinished = {
+        file: source
         for split, part in sources.items()
         for source, file in zip(part, paths[split])
         if shards.sizes(file) is None
+    }
+    # All ratings are checked before the first video, so that errors in them show at once.
+    gold = making.read_all_gold(list(unfinished.values()), settings.targets)
+    jobs = [
+        making.Job(source.name, source.video, gold[source.name], file, key["time_step"])
+        for file, source in unfinished.items()
     ]
     count = sum(map(len, splits.values()))
     finished = f", {count - len(jobs)} of them finished" if len(jobs) < count else ""
@@ -344,6 +349,7 @@ def _key(settings: config.Preparation, backbone_digest: str, time_step: float) -
         "targets": settings.targets,
         "partitions": settings.partitions,
         "video_pattern": settings.video_pattern,
+        "rating_scale": settings.rating_scale,
         "max_rating_gap": settings.max_rating_gap,
         "clip_frames": settings.clip.frames,
         "time_step": round(time_step, 6),
@@ -364,9 +370,11 @@ def _file(
 ) -> pathlib.Path:
     """Returns the file of a recording's records, with a digest of all they depend on in its name.
 
-    The partitions are left out, so that the same recording can be used in several splits.
+    The partitions are left out, so that the same recording can be used in several splits. The
+    scale is that of the recording.
     """
-    content: list = [key | {"partitions": {}}, source.name]
+    own = {"partitions": {}, "rating_scale": source.rating_scale}
+    content: list = [key | own, source.name]
     if settings.runtime.precision == "int8":
         content.append(_int8_digest(settings))
     content.append([_relative(source.video, folder), *video.open_video(source.video).fingerprint])
