@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from absl import flags
 
-from ast_net import config, errors
+from ast_net import config, errors, files
 
 _Settings = TypeVar("_Settings", bound=config.Settings)
 
@@ -269,7 +269,10 @@ def _expanded(defined: flags.FlagValues, verb: str, arguments: Sequence[str]) ->
     for argument in rest:
         name, _, file = argument.partition("=")
         if name in ("--flagfile", "-flagfile"):
-            for line in defined.read_flags_from_files([f"--flagfile={file or next(rest, '')}"]):
+            path = file or next(rest, "")
+            with files.reading(path, "flags"):
+                lines = defined.read_flags_from_files([f"--flagfile={path}"])
+            for line in lines:
                 if _name(defined, line) or not any(_name(other, line) for other in known.values()):
                     yield line
             continue

@@ -19,6 +19,8 @@ TARGETS = ("valence", "arousal")
 # Some data sets also rate expectancy and power. Targets are always in this order.
 ALL_TARGETS = (*TARGETS, "expectancy", "power")
 SPLITS = ("train", "dev", "test")
+# The lowest and the highest rating; 0 is neutral.
+RATING_SCALE = (-1.0, 1.0)
 DATASETS = {
     "demo": "generated recordings, nothing to download",
     "recola": "RECOLA, as released by its authors or for the AVEC challenges of 2015 to 2018",
@@ -324,6 +326,12 @@ class DataSource(DataFolders):
         "Path pattern of the video files, for data sets that do not fix their names (avec2012, "
         "semaine), such as **/{split}*{number}.avi.",
     )
+    rating_scale: tuple[float, ...] = setting(
+        RATING_SCALE,
+        "Lowest and highest rating that your raters could give, such as 1,9. The ratings are "
+        "mapped to the range from -1 to 1, and the middle of the scale, 5, to 0. Only for "
+        "recordings.",
+    )
     max_rating_gap: float = setting(
         1.0,
         "Longest gap between two ratings that is interpolated. In longer gaps a rating holds for "
@@ -332,6 +340,14 @@ class DataSource(DataFolders):
         _POSITIVE,
         "seconds",
     )
+
+    def check(self) -> None:
+        scale = self.rating_scale
+        _require(
+            len(scale) == 2 and -math.inf < scale[0] < scale[1] < math.inf,
+            "`rating_scale` must be the lowest and the highest rating, such as 1,9, found "
+            f"{text_of(scale) or 'nothing'}",
+        )
 
     @property
     def partitions(self) -> dict[str, tuple[str, ...]]:
@@ -416,6 +432,7 @@ class Preparation(Backbone, DataSource):
     runtime: Runtime = Runtime()
 
     def check(self) -> None:
+        super().check()
         in_order = tuple(target for target in ALL_TARGETS if target in self.targets)
         _require(
             bool(self.targets) and self.targets == in_order,

@@ -6,10 +6,18 @@ import os
 import pathlib
 import secrets
 import shutil
+import sys
 import textwrap
 from collections.abc import Iterator
 
+from absl import logging
+
 from ast_net import errors
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 # After one of these errors, other files cannot be written either.
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
@@ -56,6 +64,37 @@ def whole_folder(path: str | pathlib.Path, exist_ok: bool = True) -> Iterator[pa
 
 
 @contextlib.contextmanager
+def alone(folder: str | pathlib.Path, task: str) -> Iterator[None]:
+    """Runs a block in one process at a time; the others wait for it.
+
+    The folder is locked, and created if necessary. The lock ends with the process, however that
+    ends, and leaves no file. On systems that cannot lock a folder nobody waits.
+
+    Args:
+      folder: the processes that use this folder wait for each other.
+      task: what is done, such as "preparing recola", for the message to those who wait.
+    """
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = None if fcntl is None else os.open(folder, os.O_RDONLY)
+    try:
+        if descriptor is not None:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                logging.info(f"waiting for another process that is {task}")
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            except OSError:
+                pass  # The file system has no locks for folders.
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # if nothing was written to it
+
+
+@contextlib.contextmanager
 def reading(
     path: str | pathlib.Path, content: str, remedy: str = "check the path, or copy it again"
 ) -> Iterator[None]:
@@ -77,9 +116,9 @@ def reading(
     except MemoryError:
         raise
     except Exception as error:
-        import tensorflow as tf  # Importing takes seconds, and most callers do not need it.
-
-        if isinstance(error, tf.errors.ResourceExhaustedError):
+        # Importing it takes seconds, and only TensorFlow itself raises this error.
+        tensorflow = sys.modules.get("tensorflow")
+        if tensorflow and isinstance(error, tensorflow.errors.ResourceExhaustedError):
             raise
         reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
         # Keras adds many lines about numbers and layers.

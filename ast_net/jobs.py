@@ -151,13 +151,13 @@ def _record(folder: pathlib.Path, command: Command) -> pathlib.Path:
 
 def _duration(folder: pathlib.Path, command: Command) -> float | None:
     """Returns how long a finished command took, in seconds; None if it is unfinished."""
-    try:
-        record = json.loads(_record(folder, command).read_text())
+    path = _record(folder, command)
+    # If the record is missing or damaged, the command runs again.
+    with contextlib.suppress(errors.InputError), files.reading(path, "JSON"):
+        record = json.loads(path.read_text())
         same = record["arguments"] == list(command.arguments)
         if same and all(path.exists() for path in command.outputs):
             return float(record["seconds"])
-    except (OSError, ValueError, LookupError, TypeError):
-        pass  # The record is missing or damaged: the command runs again.
     return None
 
 

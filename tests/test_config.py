@@ -61,6 +61,8 @@ def values_of(leaf) -> st.SearchStrategy:
         return subsets.map(lambda chosen: tuple(t for t in order if t in chosen))
     if leaf.name == "reaction_delay":
         return st.one_of(st.sampled_from([None, "auto"]), st.tuples(st.floats(0, 10)))
+    if leaf.name == "rating_scale":
+        return st.tuples(st.floats(-1000, 0), st.floats(0.5, 1000))
     if leaf.name == "lstm_units":
         return st.lists(st.integers(1, 10**6), min_size=1, max_size=4).map(tuple)
     if choices is not None:
@@ -156,6 +158,8 @@ def test_wrong_arguments_are_refused(verb, flag, message):
             "`learning_rate` must be more than 0",
         ),
         ("train", config.Experiment, ["--reaction_delay=nan"], "at most 10 seconds"),
+        ("train", config.Experiment, ["--rating_scale=9,1"], "the lowest and the highest rating"),
+        ("prepare", config.Preparation, ["--rating_scale=nan,1"], "such as 1,9, found nan,1.0"),
         ("train", config.Experiment, ["--reaction_delay=1,2,3"], "or one for each of valence, aro"),
         ("train", config.Experiment, ["--clip_frames=4"], "lower `local_intervals`"),
         ("train", config.Experiment, ["--lstm_units="], "must name at least one layer"),

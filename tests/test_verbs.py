@@ -230,7 +230,7 @@ def test_damaged_records_are_named(places, tmp_path):
     path.write_bytes(content)
     ended = str(call("train", *flags).ended)
     assert f"error: {path.parent}: records are damaged" in ended
-    assert "Delete this folder" in ended
+    assert f"delete {path.parent} and " in ended
 
 
 def test_damage_to_what_a_run_left_is_named(trained, tmp_path):

@@ -53,7 +53,8 @@ def save(head: ExpressionHead, path: pathlib.Path) -> None:
     with files.whole(path) as temporary:
         head.network.save_weights(temporary)
         with h5py.File(temporary, "a") as file:
-            file.attrs[_NAMES] = list(head.expressions)
+            # Strings of a fixed length: HDF5 can loop forever in a damaged heap of variable ones.
+            file.attrs[_NAMES] = np.array([name.encode() for name in head.expressions])
 
 
 def load(
@@ -72,7 +73,8 @@ def load(
     with files.reading(weights, "the weights of head", f"expected {expected}"):
         with h5py.File(weights) as file:
             names = np.atleast_1d(file.attrs[_NAMES])
-        expressions = tuple(str(name) for name in names)
+        # Older files have strings of variable length, which are not bytes.
+        expressions = tuple(n.decode() if isinstance(n, bytes) else str(n) for n in names)
         words = set(filter(str.isidentifier, expressions))
         if not words or len(words) < len(expressions):
             raise ValueError(f"found {_NAMES} {expressions}, expected distinct words")

@@ -21,17 +21,32 @@ def load(model: keras.Model, path: str | pathlib.Path, expected: str) -> None:
       InputError: the file is missing, damaged or another model's, or a value is not finite.
     """
     with files.reading(path, f"the weights of {model.name}", f"expected {expected}"):
-        items: list = []
-        with h5py.File(path) as file:
-            file.visititems(lambda _, item: items.append(item))
-            arrays = sum(isinstance(item, h5py.Dataset) for item in items)
-        # Keras does not mind layers that it has no use for.
-        if arrays != len(model.weights):
-            raise ValueError(f"found {arrays} arrays, expected {len(model.weights)}")
+        # Keras does not mind layers that it has no use for, and reads arrays of any size.
+        shapes = sorted(_shapes(path))
+        if len(shapes) != len(model.weights):
+            raise ValueError(f"found {len(shapes)} arrays, expected {len(model.weights)}")
+        expected_shapes = sorted(tuple(weights.shape) for weights in model.weights)
+        if shapes != expected_shapes:
+            raise ValueError(f"found arrays of the shapes {shapes}, expected {expected_shapes}")
         model.load_weights(path)
         for layer in model.layers:
             for variable in layer.weights:
                 finite(variable, layer.name)
+
+
+def _shapes(path: str | pathlib.Path) -> list[tuple[int, ...]]:
+    """Returns the shapes of all arrays in an HDF5 file.
+
+    Raises:
+      ValueError: an array's numbers are in another file.
+    """
+    items: list = []
+    with h5py.File(path) as file:
+        file.visititems(lambda _, item: items.append(item))
+        arrays = [item for item in items if isinstance(item, h5py.Dataset)]
+        if any(array.external or array.is_virtual for array in arrays):
+            raise ValueError("found arrays that are stored in other files")
+        return [array.shape for array in arrays]
 
 
 def finite(values, layer: str) -> np.ndarray:

@@ -2,12 +2,13 @@
 
 import dataclasses
 import pathlib
+import re
 from collections.abc import Sequence
 
 import numpy as np
 from absl import logging
 
-from ast_net import errors
+from ast_net import config, errors
 from ast_net.datasets import separated_text
 
 # Decimal times such as 0.12 are not exact in binary: 0.12 - 0.08 > 0.04. A microsecond is below any
@@ -17,6 +18,21 @@ _TIME_TOLERANCE = 1e-6
 _VALUE_TOLERANCE = 1e-6
 # If the median step between ratings is longer than this, the times are not in seconds.
 _MAX_STEP = 10.0
+# The columns that may have the times, by name in lower case, and their units in seconds. If a file
+# has several, the first of these is read.
+TIME_UNITS = {
+    "time": 1.0,
+    "seconds": 1.0,
+    "time_s": 1.0,
+    "timestamp": 1.0,
+    "timestamp_s": 1.0,
+    "hh:mm:ss": 1.0,
+    "time_ms": 1e-3,
+    "milliseconds": 1e-3,
+    "timestamp_ms": 1e-3,
+}
+_FRAME_COLUMNS = ("frame", "frames", "frame_number", "frame number")
+_CLOCK = re.compile(r"(\d+):([0-5]\d):([0-5]\d(?:[.,]\d+)?)", re.ASCII)
 # No recording lasts a day: a later time, in seconds, is damaged or in another unit.
 _MAX_TIME = 24 * 3600.0
 
@@ -37,28 +53,61 @@ class Ratings:
 
 
 def read_ratings(path: pathlib.Path) -> Ratings:
-    """Reads a file with the ratings of one target: a column `time` and one column for each rater.
+    """Reads a file with the ratings of one target: the times, and one column for each rater.
 
-    The columns may be in any order; `separated_text.read` describes the text format. An empty cell
-    or "NaN" is a missing rating; a time may not be missing. Rows after the end of the video are
-    kept. Repeated rows are dropped, with a warning.
+    The columns may be in any order. Times are in seconds or milliseconds, as the column's name says
+    (`TIME_UNITS`), or are written as hours, minutes and seconds, 0:01:02.5. `separated_text.read`
+    describes the text format. An empty cell or "NaN" is a missing rating; a time may not be
+    missing. Rows after the end of the video are kept. Repeated rows are dropped, with a warning.
 
     Raises:
       InputError: the file is missing or malformed, has no rater, or has a cell that is not a
         number, a rating outside [-1, 1], or a time that is not later than the one before.
     """
-    table = separated_text.read(path, ("time",))
-    time = table.column("time")
+    table, time = read_timed(path)
     return from_table(table, time, [k for k in range(len(table.names)) if k != time])
 
 
-def from_table(table: separated_text.Table, time: int, raters: Sequence[int]) -> Ratings:
+def read_timed(
+    path: pathlib.Path, headerless: Sequence[str] = ()
+) -> tuple[separated_text.Table, int]:
+    """Reads a table that has times; returns it with the index of the column of times.
+
+    Args:
+      path, headerless: as in `separated_text.read`.
+
+    Raises:
+      InputError: as `separated_text.read`, or there are two columns of times of the same name, or
+        frame numbers in place of times.
+    """
+    table = separated_text.read(path, (), headerless, (*TIME_UNITS, *_FRAME_COLUMNS))
+    lowered = [name.lower() for name in table.names]
+    name = next((name for name in TIME_UNITS if name in lowered), None)
+    if name is None:
+        raise errors.InputError(
+            f"{path}: found the columns {', '.join(table.names)}; expected a column time, in "
+            "seconds: divide the frame numbers, counted from 0, by the video's frame rate"
+        )
+    if lowered.count(name) > 1:
+        raise errors.InputError(
+            f"{path}: {lowered.count(name)} columns are named {name}; expected one"
+        )
+    return table, lowered.index(name)
+
+
+def from_table(
+    table: separated_text.Table,
+    time: int,
+    raters: Sequence[int],
+    scale: Sequence[float] = config.RATING_SCALE,
+) -> Ratings:
     """Makes ratings of some columns of a table.
 
     Args:
       table: the content of a file.
-      time: index of the column of times in seconds.
+      time: index of the column of times.
       raters: indices of the raters' columns.
+      scale: the lowest and the highest rating that the raters could give.
 
     Raises:
       InputError: as `read_ratings`.
@@ -71,7 +120,8 @@ def from_table(table: separated_text.Table, time: int, raters: Sequence[int]) ->
             f"{path}: the raters' columns are named {', '.join(map(repr, names))}; expected a "
             "different name for each rater"
         )
-    numbers = separated_text.numbers(table, [time, *raters])
+    numbers = separated_text.numbers(_in_seconds(table, time), [time, *raters])
+    numbers[:, 0] *= TIME_UNITS.get(table.names[time].lower(), 1.0)
     # A row equals the one before if each cell has the same number, or is missing in both.
     same = (numbers[1:] == numbers[:-1]) | (np.isnan(numbers[1:]) & np.isnan(numbers[:-1]))
     kept = np.flatnonzero(np.append(True, ~same.all(axis=1)))
@@ -83,16 +133,52 @@ def from_table(table: separated_text.Table, time: int, raters: Sequence[int]) ->
     step = _step(times)
     if step > _MAX_STEP:
         raise errors.InputError(
-            f"{path}: the ratings are {step:g} apart; expected times in seconds"
+            f"{path}: the ratings are {step:g} apart; expected times in seconds: if these are "
+            "milliseconds, call the column time_ms"
         )
-    outside = np.argwhere(np.abs(values) > 1 + _VALUE_TOLERANCE)
+    rescaled = to_unit_range(values, scale)
+    outside = np.argwhere(np.abs(rescaled) > 1 + _VALUE_TOLERANCE)
     if len(outside):
         row, column = outside[0]
         raise errors.InputError(
             f"{path}, line {lines[row]}, column {names[column]}: found "
-            f"{values[row, column]:g}, expected a rating in [-1, 1]; rescale the ratings"
+            f"{values[row, column]:g}, expected a rating in [{scale[0]:g}, {scale[1]:g}]; the "
+            f"ratings of this file are from {np.nanmin(values):g} to {np.nanmax(values):g}: check "
+            "them, or map the scale that they were given on to [-1, 1] so that its middle becomes "
+            "0. For your own recordings, `rating_scale=LOWEST,HIGHEST` does this"
         )
-    return Ratings(times, np.clip(values, -1, 1), names)
+    return Ratings(times, np.clip(rescaled, -1, 1), names)
+
+
+def to_unit_range(values: np.ndarray, scale: Sequence[float]) -> np.ndarray:
+    """Maps ratings linearly from their scale, lowest and highest, to [-1, 1]."""
+    lowest, highest = scale
+    return (values - (lowest + highest) / 2) / ((highest - lowest) / 2)
+
+
+def _in_seconds(table: separated_text.Table, time: int) -> separated_text.Table:
+    """Returns the table with seconds in place of times such as 0:01:02.5.
+
+    Raises:
+      InputError: some of the times are written in this way, and others are not.
+    """
+    if not any(":" in cells[time] for _, cells in table.rows):
+        return table
+    rows = []
+    for line, cells in table.rows:
+        clock = _CLOCK.fullmatch(cells[time])
+        if clock is None:
+            raise errors.InputError(
+                f"{table.path}, line {line}, column {table.names[time]}: found {cells[time]!r}, "
+                "expected hours, minutes and seconds, such as 0:01:02.5, in all lines; or name the "
+                "column time and give seconds"
+            )
+        mark = "," if "," in clock[3] else "."
+        whole, _, fraction = clock[3].partition(mark)
+        seconds = 3600 * int(clock[1]) + 60 * int(clock[2]) + int(whole)
+        text = f"{seconds}{mark}{fraction}" if fraction else str(seconds)
+        rows.append((line, [*cells[:time], text, *cells[time + 1 :]]))
+    return dataclasses.replace(table, rows=rows)
 
 
 def check_times(path: pathlib.Path, lines: Sequence[int], times: np.ndarray) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from absl import logging
 
 from ast_net import errors
-from ast_net.datasets import separated_text
+from ast_net.datasets import annotations, separated_text
 
 # Traces run from -1 to 1. Values up to this one are clipped; larger ones are on another scale.
 _CLIPPED = 1.1
@@ -62,7 +62,7 @@ def to_unit_range(path: pathlib.Path, target: str, values: np.ndarray) -> np.nda
         return np.clip(values, -1, 1)
     if target == "expectancy" and 2 < rated.max() <= _PERCENT and rated.min() >= 0:
         logging.info(f"{path}: values up to {rated.max():g}; assuming a scale from 0 to 100")
-        return values / (_PERCENT / 2) - 1
+        return annotations.to_unit_range(values, (0, _PERCENT))
     raise errors.InputError(
         f"{path}: {target} ranges from {rated.min():g} to {rated.max():g}; expected ratings from "
         "-1 to 1" + (" or from 0 to 100" if target == "expectancy" else "")

@@ -34,6 +34,8 @@ class Source:
       read_raters: reads the individual raters' ratings of each target; None if the data set has
         only a gold standard. Raises InputError.
       subject: an id of the person in the video, if the data set has one.
+      rating_scale: the lowest and the highest rating on the scale from which `read` maps the
+        ratings to [-1, 1], if the user named it.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Source:
     read: Callable[[], dict[str, annotations.Ratings]]
     read_raters: Callable[[], dict[str, annotations.Ratings]] | None = None
     subject: str | None = None
+    rating_scale: Sequence[float] = config.RATING_SCALE
 
     def read_gold(self) -> Gold:
         """Reads the gold standard of all targets.
@@ -70,6 +73,7 @@ class Reader(abc.ABC):
       FRAME_RATE: the usual frame rate, in frames a second; it turns the clip stride into a time.
         None if it differs from copy to copy; the training videos then decide.
       VIDEO_PATTERN: default of the setting `video_pattern`; empty if the data set does not use it.
+      HAS_OWN_SCALE: whether the ratings' scale is fixed, so that `rating_scale` is not used.
       OF_VIDEOS: whether the recordings are made from videos.
       RATING_STEP: seconds between two released ratings; None if there is one a frame, or if it
         differs between recordings.
@@ -82,6 +86,7 @@ class Reader(abc.ABC):
     REACTION_DELAY = 0.0
     FRAME_RATE: float | None = None
     VIDEO_PATTERN = ""
+    HAS_OWN_SCALE = True
     OF_VIDEOS = True
     RATING_STEP: float | None = None
     RATING_FILE = "{target}/{recording}.csv"
@@ -94,7 +99,8 @@ class Reader(abc.ABC):
         """Checks the settings against the data set.
 
         Raises:
-          InputError: the data set has no ratings of a target, or does not use `video_pattern`.
+          InputError: the data set has no ratings of a target, or does not use `video_pattern` or
+            `rating_scale`.
         """
         self.settings = settings
         unrated = [target for target in settings.targets if target not in self.TARGETS]
@@ -107,6 +113,11 @@ class Reader(abc.ABC):
             raise errors.InputError(
                 f"{settings.dataset} has fixed file names and does not use `video_pattern`; leave "
                 "it out"
+            )
+        if settings.rating_scale != config.RATING_SCALE and self.HAS_OWN_SCALE:
+            raise errors.InputError(
+                f"{settings.dataset} has a fixed scale of ratings and does not use `rating_scale`; "
+                "leave it out"
             )
         self.video_pattern = settings.video_pattern or self.VIDEO_PATTERN
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from ast_net import config, errors
-from ast_net.datasets import annotations, arff, separated_text
+from ast_net.datasets import annotations, arff
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv")
 _INDIVIDUAL = "individual"
@@ -84,13 +84,12 @@ def read_gold(path: pathlib.Path) -> annotations.Ratings:
     Raises:
       InputError: as `annotations.read_ratings`, or there are more columns.
     """
-    table = separated_text.read(path, ("time",), headerless=("time", "gold standard"))
+    table, time = annotations.read_timed(path, headerless=("time", "gold standard"))
     if len(table.names) != 2:
         raise errors.InputError(
             f"{path}: found the columns {', '.join(table.names)}; expected only time and the gold "
             "standard"
         )
-    time = table.column("time")
     return annotations.from_table(table, time, [1 - time])
 
 

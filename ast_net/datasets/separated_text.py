@@ -36,10 +36,15 @@ class Table:
         return [title.lower() for title in self.names].index(name)
 
 
-def read(path: pathlib.Path, required: Sequence[str], headerless: Sequence[str] = ()) -> Table:
+def read(
+    path: pathlib.Path,
+    required: Sequence[str],
+    headerless: Sequence[str] = (),
+    one_of: Sequence[str] = (),
+) -> Table:
     """Reads a table with a header.
 
-    The delimiter is the one of `;`, `,` and tab with which the header has the required columns.
+    The delimiter is the one of `;`, `,` and tab with which the header has the expected columns.
     Byte order marks, any line ending, quotes, blank lines, whitespace around cells, and empty cells
     after the last column are accepted.
 
@@ -48,6 +53,7 @@ def read(path: pathlib.Path, required: Sequence[str], headerless: Sequence[str] 
       required: columns that the header must have, once each, in lower case.
       headerless: the names of the columns if the first line has only numbers; if empty, the file
         must have a header.
+      one_of: columns of which the header must have at least one, in lower case.
 
     Raises:
       InputError: the file is missing, empty or not text, has no such header or no rows, or a line
@@ -59,13 +65,15 @@ def read(path: pathlib.Path, required: Sequence[str], headerless: Sequence[str] 
         raise errors.InputError(f"{path}: the file is empty; expected a header and rows")
     for delimiter in (";", ",", "\t"):
         names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter))]
-        if set(required) <= {name.lower() for name in names}:
+        lowered = {name.lower() for name in names}
+        if set(required) <= lowered and (not one_of or lowered & set(one_of)):
             return make_table(path, text, delimiter, required)
         if headerless and len(names) > 1 and all(_NUMBER.fullmatch(name) for name in names):
             return make_table(path, text, delimiter, required, headerless)
     raise errors.InputError(
-        f"{path}: found the header {header[:100]!r}; expected a header with {', '.join(required)}; "
-        "columns are separated by commas, semicolons or tabs"
+        f"{path}: found the header {header[:100]!r}; expected a header with "
+        f"{', '.join([*required, *one_of[:1]])}; columns are separated by commas, semicolons or "
+        "tabs"
     )
 
 

@@ -79,17 +79,21 @@ def generate(
     """
     folder = pathlib.Path(folder)
     try:
-        _claim(folder, settings)
-        for name, target in itertools.product(recordings, config.TARGETS):
-            path = layout.rating_file(folder, target, name)
-            if not path.exists():
-                _write_ratings(path, rating_times(settings), rate(name, target, settings))
-        missing = [name for name in recordings if not layout.video(folder, name).exists()]
-        frames = len(missing) * len(_frame_times(settings))
-        with screen.Progress("generating videos", frames) as progress:
-            for name in missing:
-                images = _counted(film(name, settings), progress)
-                video_writer.write_video(layout.video(folder, name), images, settings.frame_rate)
+        # A second process would replace videos by equal ones, and records made of the first would
+        # count as those of an older file.
+        with files.alone(folder, "generating recordings"):
+            _claim(folder, settings)
+            for name, target in itertools.product(recordings, config.TARGETS):
+                path = layout.rating_file(folder, target, name)
+                if not path.exists():
+                    _write_ratings(path, rating_times(settings), rate(name, target, settings))
+            missing = [name for name in recordings if not layout.video(folder, name).exists()]
+            frames = len(missing) * len(_frame_times(settings))
+            with screen.Progress("generating videos", frames) as progress:
+                for name in missing:
+                    images = _counted(film(name, settings), progress)
+                    path = layout.video(folder, name)
+                    video_writer.write_video(path, images, settings.frame_rate)
     except OSError as error:
         raise errors.InputError(
             f"{folder}: cannot be written ({error}); choose a folder with free space and write "

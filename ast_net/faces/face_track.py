@@ -86,7 +86,8 @@ def load_track(path: pathlib.Path) -> Track:
     Raises:
       InputError: the file is missing, damaged or not a track.
     """
-    try:
+    # A damaged zip file raises many kinds of errors: wrong checksum, unknown compression, ...
+    with files.reading(path, "a face track", "track the video again"):
         with np.load(path, allow_pickle=False) as stored:
             track = Track(*(stored[name] for name, _, _ in _LAYOUT))
         for name, dtype, shape in _LAYOUT:
@@ -95,10 +96,6 @@ def load_track(path: pathlib.Path) -> Track:
                 actual = f"{name} is {array.dtype} {array.shape}"
                 raise ValueError(f"{actual}, expected {np.dtype(dtype)} {expected}")
         return track
-    # A damaged zip file raises many kinds of errors: wrong checksum, unknown compression, ...
-    except Exception as error:
-        problem = f"{path}: not a readable face track ({type(error).__name__}: {error})"
-        raise errors.InputError(f"{problem}; track the video again") from error
 
 
 def cached_track(

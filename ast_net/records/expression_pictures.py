@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
 
-from ast_net import errors, screen
+from ast_net import errors, files, screen
 from ast_net.datasets import fer2013, ferplus
 
 _IMAGE = tfds.features.Image(shape=(fer2013.SIZE, fer2013.SIZE, 1), encoding_format="png")
@@ -101,6 +101,7 @@ class Ferplus(_Pictures):
         return ferplus.read(folder)
 
 
+_REMEDY = "delete this folder, and prepare again"
 BUILDERS = {"fer2013": Fer2013, "ferplus": Ferplus}
 
 
@@ -119,10 +120,9 @@ def load(dataset: str, data_dir: str, manual_dir: str | None) -> dict[str, fer20
     Raises:
       InputError: the release is missing or damaged, or the prepared data are of other files.
     """
-    builder = BUILDERS[dataset](data_dir=data_dir)
+    builder, expected = _open(dataset, data_dir)
     folder = pathlib.Path(manual_dir) if manual_dir and os.path.isdir(manual_dir) else None
-    if builder.is_prepared():
-        expected = builder.info.metadata["source"]
+    if expected is not None:
         found = builder.source_id(folder) if folder else expected
         if found != expected:
             raise errors.InputError(
@@ -137,10 +137,26 @@ def load(dataset: str, data_dir: str, manual_dir: str | None) -> dict[str, fer20
             f"\n{builder.MANUAL_DOWNLOAD_INSTRUCTIONS.rstrip()}"
         )
     else:
-        logging.info(f"preparing {dataset}")
-        tfds.disable_progress_bar()
-        download = tfds.download.DownloadConfig(manual_dir=manual_dir)
-        with contextlib.redirect_stdout(io.StringIO()):  # TFDS speaks of a download.
-            builder.download_and_prepare(download_config=download)
-        screen.wrote(builder.data_dir)
-    return tfds.as_numpy(builder.as_dataset(batch_size=-1, as_supervised=True))
+        with files.alone(pathlib.Path(data_dir) / dataset, f"preparing {dataset}"):
+            builder, expected = _open(dataset, data_dir)
+            if expected is None:
+                logging.info(f"preparing {dataset}")
+                tfds.disable_progress_bar()
+                download = tfds.download.DownloadConfig(manual_dir=manual_dir)
+                with contextlib.redirect_stdout(io.StringIO()):  # TFDS speaks of a download.
+                    builder.download_and_prepare(download_config=download)
+                screen.wrote(builder.data_dir)
+    with files.reading(builder.data_dir, "prepared pictures", _REMEDY):
+        return tfds.as_numpy(builder.as_dataset(batch_size=-1, as_supervised=True))
+
+
+def _open(dataset: str, data_dir: str) -> tuple[_Pictures, str | None]:
+    """Returns the data set, and the digest of its source if it is prepared.
+
+    Raises:
+      InputError: TFDS's metadata are damaged.
+    """
+    folder = pathlib.Path(data_dir) / dataset
+    with files.reading(folder, "prepared pictures", _REMEDY):
+        builder = BUILDERS[dataset](data_dir=data_dir)
+        return builder, str(builder.info.metadata["source"]) if builder.is_prepared() else None

@@ -165,6 +165,46 @@ def attempt(maker: VideoMaker, job: Job) -> str | None:
     return problem
 
 
+def read_all_gold(
+    sources: Sequence[reader.Source], targets: Sequence[str]
+) -> dict[str, reader.Gold]:
+    """Reads the gold standard of all recordings, and compares it with the videos' lengths.
+
+    A warning names each target that is never rated below 0, as such ratings are often on another
+    scale.
+
+    Returns:
+      The times of the ratings and the gold standard of each recording, by name.
+
+    Raises:
+      InputError: ratings are malformed, or their times cannot be in seconds; the message has all
+        recordings for which this is so.
+    """
+    gold: dict[str, reader.Gold] = {}
+    problems = []
+    for source in sources:
+        try:
+            gold[source.name] = source.read_gold()
+            end = _stated_end(source.video)
+            if source.ratings and end is not None:
+                _check_length(source.video, source.name, gold[source.name][0], end)
+        except errors.InputError as error:
+            problems.append(str(error))
+    if problems:
+        raise errors.InputError("\n".join(dict.fromkeys(problems)))
+    rated = [values for times, values in gold.values() if len(times)]
+    for target, values in zip(targets, np.concatenate(rated).T if rated else ()):
+        values = values[~np.isnan(values)]
+        if len(values) and values.min() >= 0:
+            logging.warning(
+                f"none of the ratings of {target} is negative (they are from {values.min():.3g} to "
+                f"{values.max():.3g}, in {screen.number(len(rated), 'recording')}), but 0 is "
+                "neutral: check the scale on which it was rated. For your own recordings, "
+                "`rating_scale=LOWEST,HIGHEST` maps another scale to the range from -1 to 1"
+            )
+    return gold
+
+
 def make_all(make_maker: Callable[[], VideoMaker], jobs: Sequence[Job]) -> dict[str, str]:
     """Makes the records of all recordings; returns the errors of those that failed, by name."""
     maker = make_maker()
@@ -176,11 +216,7 @@ def make_all(make_maker: Callable[[], VideoMaker], jobs: Sequence[Job]) -> dict[
 def _check_ratings(job: Job, faces: face_track.Track, labels: np.ndarray) -> None:
     """Refuses ratings whose times cannot be in seconds; warns if ratings and video do not match."""
     video_end, first_rating, last_rating = faces.timestamps[-1], job.gold[0][0], job.gold[0][-1]
-    if last_rating > _MAX_LENGTH_RATIO * (video_end + 1):
-        raise errors.InputError(
-            f"{job.video}: the video ends at {video_end:.2f} s, but the ratings of {job.name} at "
-            f"{last_rating:.2f} s; expected rating times in seconds, and a complete video"
-        )
+    _check_length(job.video, job.name, job.gold[0], video_end)
     if last_rating > video_end + _END_TOLERANCE:
         logging.warning(
             f"{job.name}: the ratings end at {last_rating:.2f} s, but the video at {video_end:.2f} "
@@ -192,6 +228,24 @@ def _check_ratings(job: Job, faces: face_track.Track, labels: np.ndarray) -> Non
             f"{job.name}: {unrated} of {len(labels)} frames lack a rating of at least one target ("
             f"the ratings are from {first_rating:.2f} s to {last_rating:.2f} s, the video ends at "
             f"{video_end:.2f} s)"
+        )
+
+
+def _stated_end(path: pathlib.Path) -> float | None:
+    try:
+        return video.open_video(path).duration
+    except errors.InputError:
+        return None  # A video that cannot be read is reported with the others that fail.
+
+
+def _check_length(film: pathlib.Path, name: str, times: np.ndarray, video_end: float) -> None:
+    """Refuses ratings whose times cannot be in seconds, because they last far longer."""
+    if times[-1] > _MAX_LENGTH_RATIO * (video_end + 1):
+        raise errors.InputError(
+            f"{film}: the video ends at {video_end:.2f} s, but the ratings of {name} at "
+            f"{times[-1]:.2f} s; expected rating times in seconds, and a complete video. If the "
+            "times are milliseconds, call their column time_ms; if they are frame numbers, divide "
+            "them by the video's frame rate"
         )
 
 

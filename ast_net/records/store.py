@@ -6,6 +6,7 @@ DATA_DIR/DATASET/CONFIGURATION/VERSION, whose shards are links to the files of i
 change to one recording affects only that recording, and several studies can share a DATA_DIR.
 """
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -55,24 +56,46 @@ class Records:
           InputError: the records are damaged.
         """
         self.folder = folder
-        try:
+        with files.reading(folder, "records", _remedy(folder)):
             document = json.loads((folder / _DOCUMENT).read_text())
-            self.dataset: str = document["settings"]["dataset"]
-            self.targets = tuple(document["settings"]["targets"])
-            self.splits: dict[str, list[str]] = document["splits"]
-            self.time_step: float = document["settings"]["time_step"]
-            self.frame_rate: float = document["frame_rate"]
-            self.digest: str = document["digest"]
-            self._files: dict[str, list[str]] = document["files"]
+            self.dataset = str(document["settings"]["dataset"])
+            self.targets = tuple(map(str, document["settings"]["targets"]))
+            self.splits = _names(document["splits"])
+            self.time_step = float(document["settings"]["time_step"])
+            self.frame_rate = float(document["frame_rate"])
+            self.digest = str(document["digest"])
+            self._files = _names(document["files"])
             self._builder = tfds.builder_from_directory(folder)
-        except Exception as error:  # damaged JSON or TFDS metadata can raise almost anything
-            raise self._damage(f"{type(error).__name__}: {error}") from error
-        for split in self._builder.info.splits.values():
+            self._check(backbone.FEATURE_SIZE[document["settings"]["backbone"]])
+
+    def _check(self, size: int) -> None:
+        """Compares the document with TFDS's metadata, and these with the files.
+
+        Args:
+          size: number of features of a frame, F.
+
+        Raises:
+          ValueError: they do not agree, or a number is out of range.
+        """
+        infos = self._builder.info.splits
+        shard_counts = {split.name: len(split.shard_lengths) for split in infos.values()}
+        for names in (self.splits, self._files):
+            if {split: len(part) for split, part in names.items()} != shard_counts:
+                raise ValueError(f"found recordings {names}, expected {shard_counts}")
+        if not (0 < self.time_step < math.inf and 0 < self.frame_rate < math.inf):
+            raise ValueError(
+                f"found the time step {self.time_step} and the frame rate {self.frame_rate}"
+            )
+        layout = self._builder.info.features
+        expected_layout = example_format.features_dict(size, len(self.targets))
+        if (layout.shape, layout.np_dtype) != (expected_layout.shape, expected_layout.np_dtype):
+            raise ValueError(f"found examples of the shapes {layout.shape}")
+        for split in infos.values():
             expected = split.num_bytes + shards.FRAMING * split.num_examples
             paths = [pathlib.Path(path) for path in split.filepaths]
             size = sum(path.stat().st_size for path in paths if path.is_file())
             if size != expected:
-                raise self._damage(
+                raise ValueError(
                     f"the {split.name} split has {size:,} bytes, expected {expected:,}"
                 )
 
@@ -98,8 +121,8 @@ class Records:
     def frames(self, split: str) -> Iterator[example_format.RecordingFrames]:
         """Yields the frames of each recording in a split, without their features."""
         for number, name in enumerate(self.splits[split]):
-            with np.load(self.folder / _sidecar(split, number)) as stored:
-                arrays = [stored[key] for key in ("timestamps", "valid", "labels")]
+            stored = self._arrays(split, number)
+            arrays = [stored[key] for key in ("timestamps", "valid", "labels")]
             yield example_format.RecordingFrames(name, *arrays)
 
     def sums(self, split: str) -> Iterator[dict[str, np.ndarray]]:
@@ -108,8 +131,28 @@ class Records:
         These are the sum of each feature, `total`, and of its square, `squares`, float64 [F].
         """
         for number in range(len(self.splits[split])):
-            with np.load(self.folder / _sidecar(split, number)) as stored:
-                yield {key: stored[key] for key in ("total", "squares")}
+            stored = self._arrays(split, number)
+            yield {key: stored[key] for key in ("total", "squares")}
+
+    def _arrays(self, split: str, number: int) -> dict[str, np.ndarray]:
+        """Reads the .npz file that belongs to a shard (`making.write`).
+
+        Raises:
+          InputError: the file is missing or damaged.
+        """
+        features = self._builder.info.features["features"].shape[-1]
+        path = self.folder / _sidecar(split, number)
+        remedy = _remedy(self.folder, self._files[split][number])
+        with files.reading(path, "records", remedy), np.load(path, allow_pickle=False) as stored:
+            arrays = {key: stored[key] for key in stored.files}
+            frames = len(arrays["timestamps"])
+            expected: dict[str, tuple[int, ...]] = {"timestamps": (frames,), "valid": (frames,)}
+            expected |= {"labels": (frames, len(self.targets))}
+            expected |= {"total": (features,), "squares": (features,)}
+            shapes = {key: array.shape for key, array in arrays.items()}
+            if shapes != expected or not frames:
+                raise ValueError(f"found arrays of the shapes {shapes}, expected {expected}")
+        return arrays
 
     def shuffled(self, split: str, seed: Sequence[int]) -> tuple[tf.data.Dataset, int]:
         """Returns the examples of a split in random order, and how many of them to interleave.
@@ -168,18 +211,18 @@ class Records:
                     for _ in tf.data.TFRecordDataset(str(path)):
                         pass
                 except tf.errors.DataLossError:
-                    return self._damage(error.message, f" and {file}")
+                    return self._damage(error.message, file)
         return self._damage(error.message)
 
-    def _damage(self, problem: str, also: str = "") -> errors.InputError:
-        return errors.InputError(
-            f"{self.folder}: records are damaged ({problem}). Delete this folder{also} and prepare "
-            "again (the face tracks are kept)"
-        )
+    def _damage(self, problem: str, *files: str) -> errors.InputError:
+        remedy = _remedy(self.folder, *files)
+        return errors.InputError(f"{self.folder}: records are damaged ({problem}); {remedy}")
 
 
 def prepare(settings: config.Preparation, beam_pipeline_options: str | None = None) -> Records:
     """Makes the records of a data set, except for recordings whose records exist already.
+
+    If another process is preparing the same, this one waits for it, and makes what is then missing.
 
     Args:
       settings: the data set, and everything else that the records depend on.
@@ -218,23 +261,48 @@ def prepare(settings: config.Preparation, beam_pipeline_options: str | None = No
     if records_folder.is_dir():
         return Records(records_folder)
     make_all = _beam(beam_pipeline_options) if beam_pipeline_options else making.make_all
-    # Read all ratings before the first video, so that errors in them show at once.
-    jobs = [
-        making.Job(source.name, source.video, source.read_gold(), file, key["time_step"])
+    with files.alone(records_folder.parent, f"preparing {settings.dataset}"):
+        # Another process may just have made them.
+        if not records_folder.is_dir():
+            jobs = _unfinished(sources, paths, settings, key["time_step"])
+            count = sum(map(len, splits.values()))
+            finished = f", {count - len(jobs)} of them finished" if len(jobs) < count else ""
+            logging.info(
+                f"preparing {settings.dataset}: {screen.number(count, 'recording')}{finished}"
+            )
+            problems = make_all(functools.partial(entry.maker, settings), jobs) if jobs else {}
+            if problems:
+                raise errors.InputError(_failures(problems, splits))
+            document = {"settings": key, "frame_rate": rate, "source": str(folder.resolve())}
+            document |= {"splits": splits, "digest": _digest(names)}
+            _write(records_folder, settings, document, paths)
+            screen.wrote(records_folder)
+    return Records(records_folder)
+
+
+def _unfinished(
+    sources: Mapping[str, Sequence[reader.Source]],
+    paths: Mapping[str, Sequence[pathlib.Path]],
+    settings: config.Preparation,
+    time_step: float,
+) -> list[making.Job]:
+    """Returns the recordings whose records are missing. Their ratings are all read and checked.
+
+    Raises:
+      InputError: ratings are malformed.
+    """
+    unfinished = {
+        file: source
         for split, part in sources.items()
         for source, file in zip(part, paths[split])
         if shards.sizes(file) is None
+    }
+    # All of them before the first video, so that errors in them show at once.
+    gold = making.read_all_gold(list(unfinished.values()), settings.targets)
+    return [
+        making.Job(source.name, source.video, gold[source.name], file, time_step)
+        for file, source in unfinished.items()
     ]
-    count = sum(map(len, splits.values()))
-    finished = f", {count - len(jobs)} of them finished" if len(jobs) < count else ""
-    logging.info(f"preparing {settings.dataset}: {screen.number(count, 'recording')}{finished}")
-    problems = make_all(functools.partial(entry.maker, settings), jobs) if jobs else {}
-    if problems:
-        raise errors.InputError(_failures(problems, splits))
-    document = {"settings": key, "frame_rate": rate, "source": str(folder.resolve())}
-    _write(records_folder, settings, document | {"splits": splits, "digest": _digest(names)}, paths)
-    screen.wrote(records_folder)
-    return Records(records_folder)
 
 
 def find(
@@ -282,13 +350,15 @@ def _existing(
     rate = catalogue.data_set(settings).reader.FRAME_RATE
     key = _key(settings, backbone_digest, settings.clip.stride / rate if rate else math.nan)
     for path in (pathlib.Path(settings.data_dir) / str(settings.dataset)).glob(f"*/*/{_DOCUMENT}"):
-        try:
-            document = json.loads(path.read_text())
-            step = {} if rate else {"time_step": document["settings"]["time_step"]}
-            if document["settings"] == key | step:
-                yield path.stat().st_mtime_ns, document, path.parent
-        except (ValueError, LookupError, TypeError):
-            continue  # ignore damaged documents
+        # Damaged documents are ignored.
+        with contextlib.suppress(errors.InputError):
+            with files.reading(path, "JSON"):
+                document = json.loads(path.read_text())
+                step = {} if rate else {"time_step": document["settings"]["time_step"]}
+                same = document["settings"] == key | step
+                found = {name: document[name] for name in ("source", "digest", "frame_rate")}
+            if same:
+                yield path.stat().st_mtime_ns, found, path.parent
 
 
 def _usual_rate(
@@ -344,6 +414,7 @@ def _key(settings: config.Preparation, backbone_digest: str, time_step: float) -
         "targets": settings.targets,
         "partitions": settings.partitions,
         "video_pattern": settings.video_pattern,
+        "rating_scale": settings.rating_scale,
         "max_rating_gap": settings.max_rating_gap,
         "clip_frames": settings.clip.frames,
         "time_step": round(time_step, 6),
@@ -364,9 +435,11 @@ def _file(
 ) -> pathlib.Path:
     """Returns the file of a recording's records, with a digest of all they depend on in its name.
 
-    The partitions are left out, so that the same recording can be used in several splits.
+    The partitions are left out, so that the same recording can be used in several splits. The
+    scale is that of the recording.
     """
-    content: list = [key | {"partitions": {}}, source.name]
+    own = {"partitions": {}, "rating_scale": source.rating_scale}
+    content: list = [key | own, source.name]
     if settings.runtime.precision == "int8":
         content.append(_int8_digest(settings))
     content.append([_relative(source.video, folder), *video.open_video(source.video).fingerprint])
@@ -426,6 +499,22 @@ def _write(
             for number, path in enumerate(part):
                 shards.link(path.with_suffix(".npz"), temporary / _sidecar(split, number))
         (temporary / _DOCUMENT).write_text(json.dumps(document, indent=2) + "\n")
+
+
+def _remedy(folder: pathlib.Path, *files: str) -> str:
+    paths = " and ".join([str(folder), *files])
+    return f"delete {paths} and prepare again (the face tracks are kept)"
+
+
+def _names(document: Any) -> dict[str, list[str]]:
+    """Returns a part of the document that has a list of names for each split.
+
+    Raises:
+      ValueError: it is something else.
+    """
+    if not all(isinstance(part, list) for part in document.values()):
+        raise ValueError(f"found {document}, expected a list for each split")
+    return {split: list(map(str, part)) for split, part in document.items()}
 
 
 def _sidecar(split: str, number: int) -> str:

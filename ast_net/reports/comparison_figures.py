@@ -98,12 +98,13 @@ def _read(
     scores: reproduction_scores.Scores, row: str, recordings: Sequence[str]
 ) -> dict[str, _Series]:
     """Reads the predictions of a row's first seed for the chosen recordings."""
-    columns: dict[str, dict[str, list[float]]] = {}
+    result: dict[str, _Series] = {}
     first = next(e.seed for e in scores.evaluations if e.row == row)
     for evaluation in scores.evaluations:
         if (evaluation.row, evaluation.seed) != (row, first):
             continue
         path = evaluation.folder / "predictions.csv"
+        columns: dict[str, dict[str, list[float]]] = {}
         with files.reading(path, "a table"), path.open(newline="") as file:
             for line in csv.DictReader(file):
                 if line["recording"] in recordings:
@@ -111,15 +112,18 @@ def _read(
                     for name, cell in line.items():
                         if name not in ("recording", "frame", "face"):
                             recording.setdefault(name, []).append(float(cell or "nan"))
-    result = {}
-    for name, recording in columns.items():
-        arrays = {column: np.array(values) for column, values in recording.items()}
-        labels, predictions = (
-            {target: arrays[f"{target}_{kind}"] for target in scores.targets[:-1]}
-            for kind in ("label", "prediction")
-        )
-        result[name] = _Series(arrays["timestamp_s"], labels, predictions)
+            for name, recording in columns.items():
+                result[name] = _series(recording, scores.targets[:-1])
     return result
+
+
+def _series(columns: Mapping[str, Sequence[float]], targets: Sequence[str]) -> _Series:
+    arrays = {name: np.array(values, np.float64) for name, values in columns.items()}
+    labels, predictions = (
+        {target: arrays[f"{target}_{kind}"] for target in targets}
+        for kind in ("label", "prediction")
+    )
+    return _Series(arrays["timestamp_s"], labels, predictions)
 
 
 def _loss_figures(

@@ -61,14 +61,15 @@ class Scores:
             path = evaluation.folder / "metrics.json"
             with files.reading(path, "JSON"):
                 document = json.loads(path.read_text())
-                recordings = {
-                    name: protocols[PROTOCOL] for name, protocols in document["recordings"].items()
-                }
-                self.split: str = document["split"]
+                self.split = str(document["split"])
                 self.chose_epoch |= bool(document["chose_epoch"])
                 self.targets = list(document["protocols"][PROTOCOL])
+                recordings = {
+                    name: {target: _checked(protocols[PROTOCOL][target]) for target in self.targets}
+                    for name, protocols in document["recordings"].items()
+                }
                 if not self._by_run:
-                    self.reaction_delay: list[float] = document["reaction_delay"]
+                    self.reaction_delay = list(map(float, document["reaction_delay"]))
                 self._epochs.setdefault(evaluation.row, []).append(int(document["epoch"]))
             key = evaluation.row, evaluation.seed
             self._by_run.setdefault(key, {}).update(recordings)
@@ -168,6 +169,20 @@ class Scores:
                         "prediction_step": smoothness["predictions"],
                         "label_step": smoothness["labels"],
                     }
+
+
+def _checked(scores: dict[str, Any]) -> dict[str, Any]:
+    """Returns the numbers of a recording's scores that are used here; None where undefined.
+
+    Raises:
+      ValueError, LookupError, TypeError: a number is missing, or is something else.
+    """
+    steps = {kind: _number(scores["smoothness"][kind]) for kind in ("predictions", "labels")}
+    return {metric: _number(scores[metric]) for metric in scoring.METRICS} | {"smoothness": steps}
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

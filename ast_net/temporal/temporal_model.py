@@ -2,7 +2,10 @@
 
 import dataclasses
 import json
+import math
 import pathlib
+import types
+import typing
 
 import keras
 
@@ -43,6 +46,9 @@ class ModelSpec:
     records: str | None = None
 
     def __post_init__(self) -> None:
+        for name, hint in typing.get_type_hints(ModelSpec).items():
+            if not _is_of_type(getattr(self, name), hint):
+                raise ValueError(f"{name}: found {getattr(self, name)!r}, expected {hint}")
         config.Clip(self.clip_frames)
         config.StackedLSTM(self.units)
         config.ReactionDelay(self.reaction_delay)
@@ -109,5 +115,22 @@ def load_spec(path: pathlib.Path) -> ModelSpec:
     remedy = "expected the file that train wrote; train again in another folder"
     with files.reading(path, "the specification of a model", remedy):
         values = json.loads(path.read_text())
-        values |= {name: tuple(values[name]) for name in ("targets", "units", "reaction_delay")}
+        for name in ("targets", "units", "reaction_delay"):
+            if not isinstance(values[name], list):
+                raise ValueError(f"{name}: found {values[name]!r}, expected a list")
+            values[name] = tuple(values[name])
         return ModelSpec(**values)
+
+
+def _is_of_type(value: object, hint: typing.Any) -> bool:
+    """Returns whether a value has the type of a hint; a float must be finite."""
+    if isinstance(hint, types.UnionType):
+        return any(_is_of_type(value, member) for member in typing.get_args(hint))
+    if typing.get_origin(hint) is tuple:
+        element = typing.get_args(hint)[0]
+        return isinstance(value, tuple) and all(_is_of_type(part, element) for part in value)
+    if isinstance(value, bool):
+        return hint is bool
+    if hint is float:
+        return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, hint)

@@ -14,6 +14,8 @@ from absl import logging
 from ast_net import errors, files, screen, workdir
 from ast_net.training import history, selection
 
+_NEW_WORKDIR = "give another `workdir` to start a new run"
+
 Step = Callable[[Any], dict[str, tf.Tensor]]
 
 
@@ -67,7 +69,10 @@ def fit(folder: pathlib.Path, task: Task, epochs: int, patience: float = math.in
       OSError: a file cannot be written.
     """
     checkpoint = tf.train.Checkpoint(**task.state)
-    manager = tf.train.CheckpointManager(checkpoint, folder / workdir.CHECKPOINTS, max_to_keep=2)
+    with files.reading(folder / workdir.CHECKPOINTS, "checkpoints", _NEW_WORKDIR):
+        manager = tf.train.CheckpointManager(
+            checkpoint, folder / workdir.CHECKPOINTS, max_to_keep=2
+        )
     rows = _resume(task, checkpoint, manager.latest_checkpoint, folder)
     if rows:
         logging.info(f"continuing the run in {screen.shown(folder)} after epoch {len(rows)}")
@@ -87,6 +92,11 @@ def fit(folder: pathlib.Path, task: Task, epochs: int, patience: float = math.in
         name = f"epoch {len(rows) + 1}/{epochs}"
         with screen.Progress(name, batches, "batches", lines=False) as progress:
             rows.append(_epoch(task, len(rows), progress))
+        if rows[0].keys() != rows[-1].keys():
+            raise errors.InputError(
+                f"{folder / workdir.HISTORY}: found the columns {', '.join(rows[0])}, expected "
+                f"{', '.join(rows[-1])}; {_NEW_WORKDIR}"
+            )
         batches = progress.done
         is_best = _best(task, rows) == len(rows) - 1
         print(_progress_line(task, rows, epochs, is_best), flush=True)
@@ -143,7 +153,8 @@ def _resume(
     """Restores the latest checkpoint and returns the rows of history.csv up to it."""
     path = folder / workdir.HISTORY
     rows = history.read(path) if path.is_file() else []
-    done = int(latest.rpartition("-")[2]) if latest else 0
+    with files.reading(folder / workdir.CHECKPOINTS, "checkpoints", _NEW_WORKDIR):
+        done = int(latest.rpartition("-")[2]) if latest else 0
     # A run killed just before its checkpoint was complete has one row more.
     if not done <= len(rows) <= done + 1:
         raise errors.InputError(
@@ -151,7 +162,7 @@ def _resume(
             "missing, and training would overwrite the others; give another `workdir`"
         )
     content = f"the last checkpoint and {workdir.HISTORY} of this network"
-    with files.reading(folder, content, "give another `workdir` to start a new run"):
+    with files.reading(folder, content, _NEW_WORKDIR):
         _best(task, rows[:done])
         if latest:
             checkpoint.restore(latest).assert_consumed()

@@ -53,3 +53,25 @@ def test_refuses_other_names(path, names, message):
 def test_refuses_other_features(path):
     with pytest.raises(errors.InputError, match="cannot be read as the weights of head"):
         expression_head.load(4, path)
+
+
+def test_weights_of_other_shapes_or_in_other_files_are_refused(path, tmp_path):
+    with h5py.File(path, "a") as file:
+        kernel = file["layers/dense/vars"]["0"][()]
+        del file["layers/dense/vars"]["0"]
+        file["layers/dense/vars"]["0"] = kernel.T
+    with pytest.raises(errors.InputError, match="found arrays of the shapes .*3, 5"):
+        expression_head.load(5, path)
+    kernel.tofile(tmp_path / "secret")
+    with h5py.File(path, "a") as file:
+        del file["layers/dense/vars"]["0"]
+        external = [(str(tmp_path / "secret"), 0, kernel.nbytes)]
+        file["layers/dense/vars"].create_dataset("0", kernel.shape, kernel.dtype, external=external)
+    with pytest.raises(errors.InputError, match="arrays that are stored in other files"):
+        expression_head.load(5, path)
+
+
+def test_names_are_not_in_hdf5_s_heap_in_which_a_damaged_file_can_hang(path):
+    with h5py.File(path) as file:
+        dtype = file.attrs.get_id("expressions").dtype
+        assert dtype.kind == "S" and dtype.itemsize == len("glad")

@@ -99,7 +99,15 @@ def test_unambiguous_variants_of_the_format_are_read(tmp_path, text):
         ("time;FM1\n0;1\n;1\n", "line 3: time nan follows 0"),
         ("time;FM1\n-1;1\n", "line 2: time -1; expected seconds since the start"),
         ("FM1;time\n0;1\n0.04;0.9\n0.08;0.9\n", "line 3: time 0.9 follows 1"),
-        ("time;FM1\n0;1\n40;1\n80;1\n", "ratings are 40 apart; expected times in seconds"),
+        ("time;FM1\n0;1\n40;1\n80;1\n", "ratings are 40 apart; expected times in seconds: if"),
+        ("frame;FM1\n0;1\n1;1\n", "expected a column time, in seconds: divide the frame numbers"),
+        ("time_ms;time_ms;FM1\n0;0;1\n", "2 columns are named time_ms"),
+        (
+            "time;FM1\n0:00:00;1\n0:00:75;1\n",
+            "line 3, column time: found '0:00:75', expected hours",
+        ),
+        ("time;FM1\n0:00:00;1\n0.04;1\n", "line 3, column time: found '0.04', expected hours"),
+        ("time;FM1\n00:00;1\n00:01;1\n", "line 2, column time: found '00:00', expected hours"),
         ("time;FM1\n0;1;2\n", "line 2: 3 cells; expected 2"),
         ("time;FM1;FM2\n0;1;1\n0.04;1\n", "line 3: 2 cells; expected 3"),
         ("time;FM1\n0;1\n0.08;1\n0.04;1\n", "line 4: time 0.04 follows 0.08"),
@@ -128,6 +136,33 @@ def test_errors_name_a_file_that_is_missing_or_not_text(tmp_path):
         path.write_bytes(content)
         with pytest.raises(errors.InputError, match="P16.csv: cannot be read as UTF-8 text"):
             annotations.read_ratings(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "times"),
+    [
+        ("Seconds", ("3599.5", "3600", "3601.25")),
+        ("time_s", ("3599.5", "3600", "3601.25")),
+        ("timestamp", ("3599.5", "3600", "3601.25")),
+        ("Time_ms", ("3599500", "3600000", "3601250")),
+        ("milliseconds", ("3599500", "3600000", "3601250")),
+        ("hh:mm:ss", ("0:59:59.5", "1:00:00", "1:00:01.25")),
+        ("time", ("00:59:59.500", "01:00:00.000", "01:00:01.250")),
+        ("time", ("0:59:59,5", "1:00:00", "1:00:01,25")),
+    ],
+)
+def test_times_are_read_in_the_unit_of_their_column(tmp_path, name, times):
+    rows = [f"{time};{value}" for time, value in zip(times, ("-1", "0", "1"))]
+    path = write(tmp_path / "P16.csv", "\n".join([f"{name};FM1", *rows]))
+    ratings = annotations.read_ratings(path)
+    np.testing.assert_allclose(ratings.times, [3599.5, 3600, 3601.25], rtol=0, atol=1e-9)
+    np.testing.assert_array_equal(ratings.values[:, 0], [-1, 0, 1])
+
+
+def test_of_several_columns_of_times_seconds_are_read_first(tmp_path):
+    path = write(tmp_path / "anna.csv", "frame,time_ms,time,valence\n0,0,0,1\n1,40,0.04,0\n")
+    table, time = annotations.read_timed(path)
+    assert (table.names[time], time) == ("time", 2)
 
 
 def test_warns_of_repeated_rows(tmp_path):

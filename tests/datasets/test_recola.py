@@ -207,7 +207,7 @@ def test_truncated_records_are_refused(prepared, tmp_path):
     data_dir = shutil.copytree(prepared.folder.parents[2], tmp_path / "data")
     file = next(data_dir.rglob("*.tfrecord-*"))
     file.write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(errors.InputError, match="records are damaged"):
+    with pytest.raises(errors.InputError, match="cannot be read as records"):
         store.prepare(settings(None, data_dir))
 
 

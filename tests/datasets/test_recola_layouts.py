@@ -246,6 +246,6 @@ def test_ratings_in_other_units_than_seconds_stop_preparation(face_video, tmp_pa
         manual_dir=str(tmp_path / "source"),
     )
     with pytest.raises(
-        errors.InputError, match=r"ends at 0\.76 s, but the ratings of P16 at 40\.00 s"
+        errors.InputError, match=r"ends at 0\.80 s, but the ratings of P16 at 40\.00 s"
     ):
         store.prepare(settings)

@@ -5,9 +5,10 @@ from unittest import mock
 import layouts
 import numpy as np
 import pytest
+from absl import logging
 
 from ast_net import errors
-from ast_net.datasets import recording_list
+from ast_net.datasets import recola, recording_list
 from ast_net.records import making, store
 
 
@@ -138,7 +139,8 @@ def test_without_a_list_the_error_shows_an_example(tmp_path):
             "expected either one column named arousal, or one for each rater",
         ),
         ("time,valence,arousal,valence_kim", "expected either one column named valence"),
-        ("seconds,valence,arousal,comment", "expected a header with time"),
+        ("onset,valence,arousal,comment", "expected a header with time"),
+        ("frame,valence,arousal,comment", "divide the frame numbers, counted from 0"),
         ("arousal,valence,time,comment", "line 3: time"),
         ("time,valence,comment,arousal", "line 2, column arousal: found 'x'"),
     ],
@@ -149,6 +151,95 @@ def test_an_error_in_a_rating_file_is_named(folder, header, message):
     with pytest.raises(errors.InputError) as raised:
         recording_list.read_targets(path, layouts.TARGETS)
     assert message in str(raised.value) and str(path) in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("scale", "middle", "half"),
+    [((1, 9), 5, 4), ((0, 100), 50, 50), ((-1000, 1000), 0, 1000), ((1, 5), 3, 2)],
+)
+def test_ratings_on_another_scale_are_mapped_with_its_middle_to_0(folder, scale, middle, half):
+    """The same gold standard is read from ratings on each scale, named by the flag or the list."""
+    for name in ("anna", "ben"):
+        columns = (layouts.TIMES, *(middle + half * expected(name)).T)
+        rows = [",".join(map(repr, map(float, row))) for row in zip(*columns)]
+        (folder / f"ratings/{name}.csv").write_text("\n".join(["time,valence,arousal", *rows]))
+    with pytest.raises(errors.InputError, match=r"in \[-1, 1\]; the ratings of.*`rating_scale=LOW"):
+        sources(folder)["train"][0].read_gold()
+    by_flag = sources(folder, rating_scale=tuple(map(float, scale)))
+    edit(folder / "recordings.csv", "camera", "camera,rating_scale")
+    edit(folder / "recordings.csv", ",left", f",left,{scale[0]} {scale[1]}")
+    for split_sources in (by_flag, sources(folder), sources(folder, rating_scale=(-7.0, 7.0))):
+        for source in (*split_sources["train"], *split_sources["dev"]):
+            assert source.rating_scale == scale
+            gold = source.read_gold()[1]
+            np.testing.assert_allclose(gold, expected(source.name), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("cell", ["9 1", "1", "one nine", "1 5 9", "nan 1", "1 inf"])
+def test_a_wrong_scale_in_the_list_is_named(folder, cell):
+    edit(folder / "recordings.csv", "camera", "rating_scale")
+    edit(folder / "recordings.csv", "anna.csv,left", f"anna.csv,{cell}")
+    edit(folder / "recordings.csv", "ben.csv,left", "ben.csv,")
+    with pytest.raises(errors.InputError, match="recordings.csv, line 2: found the rating_scale"):
+        sources(folder)
+
+
+def test_other_data_sets_have_their_own_scale():
+    settings = layouts.preparation("recola", rating_scale=(0.0, 1.0))
+    with pytest.raises(errors.InputError, match="recola .* does not use `rating_scale`"):
+        recola.Recola(settings)
+
+
+def test_another_scale_costs_only_the_recordings_that_have_it(folder, face_video, tmp_path):
+    layouts.recordings(folder, face_video)
+
+    def files(**changes):
+        settings = {"data_dir": str(tmp_path / "data"), "manual_dir": str(folder), **changes}
+        with (
+            mock.patch.object(making, "make_all", return_value={"anna": "failed"}) as make_all,
+            pytest.raises(errors.InputError, match="anna: failed"),
+        ):
+            store.prepare(layouts.preparation("recordings", **settings))
+        return {job.name: job.file for job in make_all.call_args.args[1]}
+
+    edit(folder / "recordings.csv", "camera", "rating_scale")
+    edit(folder / "recordings.csv", "ben.csv,left", "ben.csv,")
+    edit(folder / "recordings.csv", ",left", ",-2 2")
+    first, by_flag = files(), files(rating_scale=(-3.0, 3.0))
+    edit(folder / "recordings.csv", ",-2 2", ",-4 4")
+    by_list = files()
+    assert first["anna"] == by_flag["anna"] != by_list["anna"]
+    assert by_flag["ben"] != first["ben"] == by_list["ben"]
+
+
+def test_all_rating_files_are_checked_before_the_first_video(folder, face_video, tmp_path):
+    layouts.recordings(folder, face_video)
+    edit(folder / "ratings/anna.csv", "time,", "hours,")
+    lines = (folder / "ratings/ben.csv").read_text().splitlines()
+    rows = [f"{8 * k};{line.partition(';')[2]}" for k, line in enumerate(lines[1:])]
+    (folder / "ratings/ben.csv").write_text("\n".join([lines[0], *rows]))
+    settings = layouts.preparation(
+        "recordings", data_dir=str(tmp_path / "data"), manual_dir=str(folder)
+    )
+    with (
+        mock.patch.object(making, "make_all", side_effect=AssertionError("a video was begun")),
+        pytest.raises(errors.InputError) as raised,
+    ):
+        store.prepare(settings)
+    message = str(raised.value)
+    assert "anna.csv: found the header 'hours,valence" in message
+    assert "ben.mp4: the video ends at 0.80 s, but the ratings of ben at 320.00 s" in message
+    assert "call their column time_ms" in message
+
+
+def test_ratings_that_are_never_negative_are_warned_of(folder):
+    (folder / "ratings/anna.csv").write_text("time,valence,arousal\n0,0.2,0.5\n1,0.9,-0.1\n")
+    (folder / "ratings/ben.csv").write_text("time,valence,arousal\n0,0,0\n1,1,1\n")
+    part = sources(folder)
+    with mock.patch.object(logging, "warning") as warning:
+        making.read_all_gold(part["train"] + part["dev"], layouts.TARGETS)
+    (message,) = [call.args[0] for call in warning.call_args_list]
+    assert "of valence is negative (they are from 0 to 1, in 2 recordings)" in message
 
 
 def test_raters_may_start_late_and_end_early(folder):

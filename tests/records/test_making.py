@@ -8,11 +8,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+from concurrent import futures
 from unittest import mock
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from absl import logging
 
 import ast_net.records
 from ast_net import config, errors
@@ -251,6 +254,40 @@ def test_only_complete_files_from_unchanged_sources_are_kept(folder, tmp_path):
     with cheap_networks() as started:
         prepare(folder, data_dir)
     assert started == ["P1", "P2", "P3", "P4"]
+
+
+def test_a_second_preparation_of_the_same_waits_for_the_first(source, complete, tmp_path):
+    begun, waiting = threading.Event(), threading.Event()
+
+    def pause(name, frame):
+        if (name, frame) == ("P1", 0):
+            begun.set()
+            assert waiting.wait(30), "the second preparation does not wait"
+
+    def info(message, *_):
+        if message == "waiting for another process that is preparing recola":
+            waiting.set()
+
+    with (
+        cheap_networks(pause) as started,
+        mock.patch.object(logging, "info", info),
+        futures.ThreadPoolExecutor(2) as pool,
+    ):
+        first = pool.submit(prepare, source, tmp_path)
+        assert begun.wait(30)
+        second = pool.submit(prepare, source, tmp_path)
+        assert contents(first.result()) == contents(second.result()) == complete
+    assert started == [*NAMES]
+    assert len([*(tmp_path / "segments/recola").iterdir()]) == 2 * len(NAMES)
+    assert [path.name for path in (tmp_path / "recola").glob("*/*")] == [store.VERSION]
+
+
+def test_a_preparation_that_fails_leaves_no_folder_of_records(folder, tmp_path):
+    ratings = folder / recola_layouts.RELEASE.ratings / "arousal/P2.csv"
+    ratings.write_text("time;FM1\n0;high\n")
+    with pytest.raises(errors.InputError, match="P2.csv, line 2"):
+        prepare(folder, tmp_path / "data")
+    assert not list(tmp_path.glob("data/recola/*"))
 
 
 def test_files_of_another_preparation_are_kept(folder, tmp_path):
