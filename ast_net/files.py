@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import pathlib
+import re
 import secrets
 import shutil
 import textwrap
@@ -11,25 +12,31 @@ from collections.abc import Iterator
 
 from ast_net import errors
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 # After one of these errors, other files cannot be written either.
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+# How the names of folders for unfinished files begin.
+_PARTIAL = ".partial-"
 
 
 @contextlib.contextmanager
 def whole(path: str | pathlib.Path) -> Iterator[pathlib.Path]:
     """Yields a temporary path and moves that file to `path` at the end; deletes it on an error.
 
-    The temporary file lies in the same folder, which is created if necessary. It has the same
-    suffix, because some writers choose the format by the suffix.
+    The temporary file has the same name, because some writers choose the format by the suffix. It
+    lies in a temporary folder beside `path`; what killed processes left of such folders is deleted.
+    Folders that are missing are created. A finished file survives a power cut.
     """
     path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
-    try:
+    with _partial(path) as temporary:
         yield temporary
+        sync(temporary)
         os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        sync(path.parent)
 
 
 @contextlib.contextmanager
@@ -42,17 +49,110 @@ def whole_folder(path: str | pathlib.Path, exist_ok: bool = True) -> Iterator[pa
       OSError: the folder exists and `exist_ok` is false, or it cannot be written.
     """
     path = pathlib.Path(path)
-    temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
-    temporary.mkdir(parents=True)
-    try:
+    with _partial(path) as temporary:
+        temporary.mkdir()
         yield temporary
+        for part in (*temporary.rglob("*"), temporary):
+            sync(part)
         try:
             os.rename(temporary, path)
         except OSError:
             if not (exist_ok and path.is_dir()):
                 raise
+        sync(path.parent)
+
+
+def is_empty(folder: str | pathlib.Path) -> bool:
+    """Returns whether a folder has no files; unfinished ones of `whole` do not count."""
+    return all(path.name.startswith(_PARTIAL) for path in pathlib.Path(folder).iterdir())
+
+
+def sync(path: pathlib.Path) -> None:
+    """Waits until a file, or the list of a folder's files, is on the disk.
+
+    Raises:
+      OSError: the disk is full or broken.
+    """
+    if fcntl is None:
+        return  # Windows cannot do it for folders.
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # The file system does not offer it.
+            raise
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _partial(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields a path of the same name in a new folder beside `path`; deletes the folder at the end.
+
+    Errors that name the temporary path are changed to name `path`.
+    """
+    folder, lock = None, None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path.parent)
+        folder, lock = _new_partial_folder(path.parent)
+        yield folder / path.name
+    except OSError as error:
+        if isinstance(error.filename, str):
+            error.filename = re.sub(rf"[/\\]{re.escape(_PARTIAL)}\w+", "", error.filename)
+        raise
+    finally:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def _new_partial_folder(parent: pathlib.Path) -> tuple[pathlib.Path, int | None]:
+    """Creates a folder for an unfinished file; a lock shows other processes that it is in use.
+
+    Returns:
+      The folder, and the lock's file descriptor or None (`_lock`).
+    """
+    while True:
+        folder = parent / f"{_PARTIAL}{secrets.token_hex(4)}"
+        folder.mkdir()
+        lock = _lock(folder, wait=True)
+        if folder.exists():
+            return folder, lock
+        # Another process has swept it before it was locked.
+        if lock is not None:
+            os.close(lock)
+
+
+def _sweep(parent: pathlib.Path) -> None:
+    """Deletes what killed processes left in a folder: unfinished files that nobody has locked."""
+    for folder in parent.glob(f"{_PARTIAL}*"):
+        lock = _lock(folder, wait=False)
+        if lock is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(lock)
+
+
+def _lock(folder: pathlib.Path, wait: bool) -> int | None:
+    """Locks a folder until the returned descriptor is closed or the process ends.
+
+    Returns:
+      None if another process has the lock (without `wait`), the folder is gone, or the system has
+      no locks for folders (Windows, some network file systems).
+    """
+    if fcntl is None:
+        return None
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 @contextlib.contextmanager

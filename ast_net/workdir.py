@@ -83,7 +83,7 @@ def check(folder: str | pathlib.Path, settings: _Run) -> _Run | None:
     folder = pathlib.Path(folder)
     run = find(folder, type(settings))
     if run is None:
-        if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        if folder.is_file() or (folder.is_dir() and not files.is_empty(folder)):
             raise errors.InputError(
                 f"{folder}: is a file, or a folder with files but no {RUN_FLAGS}; expected a new "
                 "folder or the workdir of an earlier run: give another `workdir`"
