@@ -1,5 +1,6 @@
-"""Writes files and folders so that they appear whole or not at all, and reports damaged ones."""
+"""Names files, writes them so that they appear whole or not at all, and reports damaged ones."""
 
+import collections
 import contextlib
 import errno
 import os
@@ -8,7 +9,9 @@ import re
 import secrets
 import shutil
 import textwrap
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from ast_net import errors
 
@@ -21,6 +24,51 @@ except ImportError:  # Windows
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 # How the names of folders for unfinished files begin.
 _PARTIAL = ".partial-"
+# Names of files may contain bytes that are not UTF-8. Text files keep them as they are.
+ENCODING: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape"}
+# Separators, control characters, bytes that are not UTF-8, and what Windows does not allow.
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f\ud800-\udfff/\\:*?"<>|]')
+_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+# Longest safe name, in bytes of UTF-8. File systems allow 255; suffixes need the rest.
+_MAX_NAME = 200
+
+
+def safe_name(name: str) -> str:
+    """Returns a name that a file or folder can have on every system, for any text.
+
+    Characters that are not safe become _, also a dot at the beginning: the result is neither hidden
+    nor another folder. Long names are cut.
+    """
+    name = _UNSAFE.sub("_", name).encode()[:_MAX_NAME].decode(errors="ignore").rstrip(". ")
+    if name.startswith("."):
+        name = f"_{name[1:]}"
+    return f"_{name}" if not name or _DEVICE.fullmatch(name) else name
+
+
+def safe_names(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
+    """Returns a safe name for each name, all different; the second `talk` becomes talk_2.
+
+    They also differ where upper and lower case count as the same.
+
+    Args:
+      names: any texts, such as names of recordings.
+      taken: names that other files in the same folder have.
+    """
+    used = {_folded(name) for name in taken}
+    numbers: collections.Counter[str] = collections.Counter()
+    result = []
+    for first in map(safe_name, names):
+        name = first
+        while _folded(name) in used:
+            numbers[first] += 1
+            name = f"{first}_{numbers[first] + 1}"
+        used.add(_folded(name))
+        result.append(name)
+    return result
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 @contextlib.contextmanager

@@ -38,9 +38,10 @@ def run(verb: str, function: Callable[[cli.Arguments], None]) -> None:
     """
     if sys.stderr is None:  # Closed; otherwise the next file to be opened would take its place.
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-    # Keeps results and messages in order where both are written to one file.
+    # Keeps results and messages in order where both are written to one file, and shows names that
+    # the terminal's encoding does not have.
     if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(line_buffering=True)
+        sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     try:
         with _interrupting():
             _run(verb, function)

@@ -36,7 +36,7 @@ def find(folder: str | pathlib.Path, group: type[_Run]) -> _Run | None:
     if not path.is_file():
         return None
     with files.reading(path, "text", "restore it, or give another `workdir`"):
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(**files.ENCODING)
     return cli.deserialise(group, text, path)
 
 
@@ -120,6 +120,6 @@ def claim(folder: str | pathlib.Path, settings: _Run) -> None:
         larger = {name: max(old[name], new[name]) for name in _MAY_GROW if name in new}
         settings = config.changed(run, larger)
     text = cli.serialise(settings)
-    if run is None or path.read_text(encoding="utf-8") != text:
+    if run is None or path.read_text(**files.ENCODING) != text:
         with files.whole(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(text, **files.ENCODING)

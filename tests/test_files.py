@@ -111,3 +111,45 @@ def test_errors_name_the_file_and_not_the_temporary_one(tmp_path):
         temporary.mkdir()
         temporary.write_text("rows")
     assert raised.value.filename == str(tmp_path / "table.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("talk", "talk"),
+        ("$5_to_$10", "$5_to_$10"),
+        ("Zoë, 日本 [1] (2)", "Zoë, 日本 [1] (2)"),
+        ("..", "_"),
+        ("", "_"),
+        ("...hidden", "_..hidden"),
+        ("dots. . ", "dots"),
+        ("a/b\\c:d*e?f", "a_b_c_d_e_f"),
+        ("new\nline\x7f", "new_line_"),
+        ("\udcff\udce9", "__"),
+        ("CON", "_CON"),
+        ("nul.csv", "_nul.csv"),
+        ("日" * 99, "日" * 66),
+        ("a" * 300, "a" * 200),
+    ],
+)
+def test_safe_names(tmp_path, name, safe):
+    assert files.safe_name(name) == safe
+    assert files.safe_name(safe) == safe
+    (tmp_path / f"{safe}-0123456789abcdef.tfrecord").touch()
+    (tmp_path / safe).mkdir()
+    assert (tmp_path / safe).resolve().parent == tmp_path.resolve()
+
+
+def test_safe_names_differ():
+    names = ["talk", "a/b", "Talk", "a_b", "talk", "talk_2", "summary.csv", "é", "e\u0301"]
+    assert files.safe_names(names, taken=["summary.csv"]) == [
+        "talk",
+        "a_b",
+        "Talk_2",
+        "a_b_2",
+        "talk_3",
+        "talk_2_2",
+        "summary.csv_2",
+        "é",
+        "e\u0301_2",
+    ]
