@@ -44,8 +44,7 @@ def reopen(arguments: cli.Arguments, group: type[_Run]) -> _Run:
     """Returns the settings of the run in `workdir`, replaced by the flags that were given.
 
     The paths in run.flags are dropped, since the workdir may come from somebody else and must not
-    decide which files are opened. The exception is `data_dir`, which may be read, but not written
-    to (`may_write`).
+    decide which files are read or written.
 
     Raises:
       InputError: the workdir holds no run, or its run.flags is damaged.
@@ -59,7 +58,8 @@ def reopen(arguments: cli.Arguments, group: type[_Run]) -> _Run:
             f"{pathlib.Path(folder) / RUN_FLAGS}: no such file; expected the workdir of a run: "
             "train one first, or check the path"
         )
-    paths = {"workdir": folder, "manual_dir": None, "backbone_weights": None}
+    paths = config.values(config.Cache()) | {"manual_dir": None, "backbone_weights": None}
+    paths["workdir"] = folder
     run = config.changed(run, paths)
     given = arguments.change(run)
     if given.dataset == run.dataset:
@@ -67,11 +67,6 @@ def reopen(arguments: cli.Arguments, group: type[_Run]) -> _Run:
     # Settings that describe the run's data set do not apply to another one.
     defaults = config.values(config.DataSource()) | config.values(config.ReactionDelay())
     return arguments.change(config.changed(run, defaults))
-
-
-def may_write(arguments: cli.Arguments, run: config.Cache) -> bool:
-    """Returns whether `data_dir` may be written to: it was given as a flag, or is the default."""
-    return arguments.has("data_dir") or run.data_dir == config.Cache().data_dir
 
 
 def check(folder: str | pathlib.Path, settings: _Run) -> _Run | None:
