@@ -21,7 +21,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 # After one of these errors, other files cannot be written either.
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 # How the names of folders for unfinished files begin.
 _PARTIAL = ".partial-"
 # Names of files may contain bytes that are not UTF-8. Text files keep them as they are.
@@ -113,6 +113,12 @@ def whole_folder(path: str | pathlib.Path, exist_ok: bool = True) -> Iterator[pa
 def is_empty(folder: str | pathlib.Path) -> bool:
     """Returns whether a folder has no files; unfinished ones of `whole` do not count."""
     return all(path.name.startswith(_PARTIAL) for path in pathlib.Path(folder).iterdir())
+
+
+def is_final(error: BaseException) -> bool:
+    """Returns whether nothing else can be written after this error: the disk or a pipe failed."""
+    disk_error = isinstance(error, OSError) and error.errno in _DISK_ERRORS
+    return disk_error or isinstance(error, BrokenPipeError)
 
 
 def sync(path: pathlib.Path) -> None:

@@ -93,10 +93,13 @@ def _digits_of(digits: Digits, column: str) -> int | None:
     return digits.get(column) if isinstance(digits, Mapping) else digits
 
 
+def escaped(text: str) -> str:
+    """Returns a text as a CSV file has it: with an apostrophe if it would become a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
 def _csv_cell(value: Any, digits: int | None) -> str:
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return _cell(value, digits, "")
+    return escaped(value) if isinstance(value, str) else _cell(value, digits, "")
 
 
 def _cell(value: Any, digits: int | None, missing: str) -> str:
