@@ -74,6 +74,7 @@ VERBS = {
         "Predicts valence and arousal of the faces in videos, frame by frame.",
         (config.Inputs, config.Outputs, config.Prediction, config.Networks),
         ("--video=talk.mp4", "--camera=0 --outputs=csv,window"),
+        resumes=True,
     ),
     "export": Verb(
         "Exports a model for TensorFlow Serving and other runtimes.",

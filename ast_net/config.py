@@ -42,6 +42,8 @@ OUTPUTS = {
     "jsonl": "",
     "window": "",
 }
+# The file that `predict` writes with a row for each input.
+SUMMARY = "summary.csv"
 # The losses that the paper's Table 1 compares, in its order, as sums of terms.
 TABLE_1 = (
     "La",
@@ -824,9 +826,23 @@ class Outputs(Settings):
         choices=OUTPUTS,
     )
     posteriors: bool = setting(False, "Also write the probabilities of the expressions.")
+    overwrite: bool = setting(
+        False,
+        "Predict again what is finished, and replace results of another input with the same name.",
+    )
 
     def check(self) -> None:
         _require(bool(self.outputs), f"`outputs` must be some of {', '.join(OUTPUTS)}, found none")
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of the files to write for each input."""
+        return tuple(file for name, file in OUTPUTS.items() if file and name in self.outputs)
+
+    @property
+    def only_files(self) -> bool:
+        """Whether all outputs are files, which an earlier call may have written."""
+        return all(OUTPUTS[name] for name in self.outputs)
 
     @property
     def images(self) -> bool:

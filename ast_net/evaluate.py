@@ -10,7 +10,7 @@ def evaluate(arguments: cli.Arguments) -> None:
     from ast_net.training import runs
 
     main.say_what_it_runs_on()
-    runs.evaluate(run, settings, may_prepare=workdir.may_write(arguments, run))
+    runs.evaluate(run, settings)
 
 
 if __name__ == "__main__":

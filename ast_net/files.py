@@ -1,14 +1,18 @@
-"""Writes files and folders so that they appear whole or not at all, and reports damaged ones."""
+"""Names files, writes them so that they appear whole or not at all, and reports damaged ones."""
 
+import collections
 import contextlib
 import errno
 import os
 import pathlib
+import re
 import secrets
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from absl import logging
 
@@ -20,24 +24,70 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 # After one of these errors, other files cannot be written either.
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+# How the names of folders for unfinished files begin.
+_PARTIAL = ".partial-"
+# Names of files may contain bytes that are not UTF-8. Text files keep them as they are.
+ENCODING: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape"}
+# Separators, control characters, bytes that are not UTF-8, and what Windows does not allow.
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f\ud800-\udfff/\\:*?"<>|]')
+_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+# Longest safe name, in bytes of UTF-8. File systems allow 255; suffixes need the rest.
+_MAX_NAME = 200
+
+
+def safe_name(name: str) -> str:
+    """Returns a name that a file or folder can have on every system, for any text.
+
+    Characters that are not safe become _, also a dot at the beginning: the result is neither hidden
+    nor another folder. Long names are cut.
+    """
+    name = _UNSAFE.sub("_", name).encode()[:_MAX_NAME].decode(errors="ignore").rstrip(". ")
+    if name.startswith("."):
+        name = f"_{name[1:]}"
+    return f"_{name}" if not name or _DEVICE.fullmatch(name) else name
+
+
+def safe_names(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
+    """Returns a safe name for each name, all different; the second `talk` becomes talk_2.
+
+    They also differ where upper and lower case count as the same.
+
+    Args:
+      names: any texts, such as names of recordings.
+      taken: names that other files in the same folder have.
+    """
+    used = {_folded(name) for name in taken}
+    numbers: collections.Counter[str] = collections.Counter()
+    result = []
+    for first in map(safe_name, names):
+        name = first
+        while _folded(name) in used:
+            numbers[first] += 1
+            name = f"{first}_{numbers[first] + 1}"
+        used.add(_folded(name))
+        result.append(name)
+    return result
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 @contextlib.contextmanager
 def whole(path: str | pathlib.Path) -> Iterator[pathlib.Path]:
     """Yields a temporary path and moves that file to `path` at the end; deletes it on an error.
 
-    The temporary file lies in the same folder, which is created if necessary. It has the same
-    suffix, because some writers choose the format by the suffix.
+    The temporary file has the same name, because some writers choose the format by the suffix. It
+    lies in a temporary folder beside `path`; what killed processes left of such folders is deleted.
+    Folders that are missing are created. A finished file survives a power cut.
     """
     path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
-    try:
+    with _partial(path) as temporary:
         yield temporary
+        sync(temporary)
         os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        sync(path.parent)
 
 
 @contextlib.contextmanager
@@ -50,17 +100,17 @@ def whole_folder(path: str | pathlib.Path, exist_ok: bool = True) -> Iterator[pa
       OSError: the folder exists and `exist_ok` is false, or it cannot be written.
     """
     path = pathlib.Path(path)
-    temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
-    temporary.mkdir(parents=True)
-    try:
+    with _partial(path) as temporary:
+        temporary.mkdir()
         yield temporary
+        for part in (*temporary.rglob("*"), temporary):
+            sync(part)
         try:
             os.rename(temporary, path)
         except OSError:
             if not (exist_ok and path.is_dir()):
                 raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        sync(path.parent)
 
 
 @contextlib.contextmanager
@@ -76,22 +126,123 @@ def alone(folder: str | pathlib.Path, task: str) -> Iterator[None]:
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    descriptor = None if fcntl is None else os.open(folder, os.O_RDONLY)
     try:
-        if descriptor is not None:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                logging.info(f"waiting for another process that is {task}")
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            except OSError:
-                pass  # The file system has no locks for folders.
+        lock = _lock(folder, wait=False)
+    except BlockingIOError:
+        logging.info(f"waiting for another process that is {task}")
+        lock = _lock(folder, wait=True)
+    try:
         yield
     finally:
-        if descriptor is not None:
-            os.close(descriptor)
+        if lock is not None:
+            os.close(lock)
         with contextlib.suppress(OSError):
             folder.rmdir()  # if nothing was written to it
+
+
+def is_empty(folder: str | pathlib.Path) -> bool:
+    """Returns whether a folder has no files; unfinished ones of `whole` do not count."""
+    return all(path.name.startswith(_PARTIAL) for path in pathlib.Path(folder).iterdir())
+
+
+def is_final(error: BaseException) -> bool:
+    """Returns whether nothing else can be written after this error: the disk or a pipe failed."""
+    disk_error = isinstance(error, OSError) and error.errno in _DISK_ERRORS
+    return disk_error or isinstance(error, BrokenPipeError)
+
+
+def sync(path: pathlib.Path) -> None:
+    """Waits until a file, or the list of a folder's files, is on the disk.
+
+    Raises:
+      OSError: the disk is full or broken.
+    """
+    if fcntl is None:
+        return  # Windows cannot do it for folders.
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # The file system does not offer it.
+            raise
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _partial(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields a path of the same name in a new folder beside `path`; deletes the folder at the end.
+
+    Errors that name the temporary path are changed to name `path`.
+    """
+    folder, lock = None, None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path.parent)
+        folder, lock = _new_partial_folder(path.parent)
+        yield folder / path.name
+    except OSError as error:
+        if isinstance(error.filename, str):
+            error.filename = re.sub(rf"[/\\]{re.escape(_PARTIAL)}\w+", "", error.filename)
+        raise
+    finally:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def _new_partial_folder(parent: pathlib.Path) -> tuple[pathlib.Path, int | None]:
+    """Creates a folder for an unfinished file; a lock shows other processes that it is in use.
+
+    Returns:
+      The folder, and the lock's file descriptor or None (`_lock`).
+    """
+    while True:
+        folder = parent / f"{_PARTIAL}{secrets.token_hex(4)}"
+        folder.mkdir()
+        lock = _lock(folder, wait=True)
+        if folder.exists():
+            return folder, lock
+        # Another process has swept it before it was locked.
+        if lock is not None:
+            os.close(lock)
+
+
+def _sweep(parent: pathlib.Path) -> None:
+    """Deletes what killed processes left in a folder: unfinished files that nobody has locked."""
+    for folder in parent.glob(f"{_PARTIAL}*"):
+        with contextlib.suppress(BlockingIOError):
+            lock = _lock(folder, wait=False)
+            if lock is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(lock)
+
+
+def _lock(folder: pathlib.Path, wait: bool) -> int | None:
+    """Locks a folder until the returned descriptor is closed or the process ends.
+
+    Returns:
+      None if the folder is gone, or the system has no locks for folders (Windows, some network file
+      systems).
+
+    Raises:
+      BlockingIOError: another process has the lock, and `wait` is false.
+    """
+    if fcntl is None:
+        return None
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            raise
+        return None
+    return descriptor
 
 
 @contextlib.contextmanager

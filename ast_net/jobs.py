@@ -16,7 +16,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 
@@ -223,14 +222,7 @@ def _time_left(
 
 @contextlib.contextmanager
 def _terminating(running: list[_RunningCommand]) -> Iterator[None]:
-    """Terminates the running commands when this process ends, unless SIGKILL ends it."""
-
-    def end(number: int, _) -> None:
-        raise SystemExit(128 + number)
-
-    handlers = {}
-    if threading.current_thread() is threading.main_thread():
-        handlers = {s: signal.signal(s, end) for s in (signal.SIGTERM, signal.SIGHUP)}
+    """Terminates the running commands if an error or a signal (`main.run`) ends this one."""
     try:
         yield
     finally:
@@ -241,5 +233,3 @@ def _terminating(running: list[_RunningCommand]) -> Iterator[None]:
             for job in running:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     job.process.wait(_GRACE_PERIOD)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)

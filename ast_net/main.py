@@ -6,9 +6,11 @@ import os
 import pathlib
 import platform
 import re
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import tqdm
 from absl import logging
@@ -19,12 +21,16 @@ from ast_net import cli, config, errors, jobs, noise, screen
 _SETTING = re.compile(r"`(\w+)(=[^`]*)?`")
 # Parts of a processor's name that are not shown.
 _LEGAL = re.compile(r"\((R|TM|tm)\)| CPU| Processor| @.*| \d+-Core")
+# What ends a command: Ctrl-C, `kill` or `docker stop`, and a terminal that is closed.
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 def run(verb: str, function: Callable[[cli.Arguments], None]) -> None:
     """Runs a command with the arguments of the command line.
 
-    An error that its user can correct is shown as a sentence, without a traceback.
+    An error that its user can correct is shown as a sentence, without a traceback. SIGTERM and
+    SIGHUP end the command as Ctrl-C does: what it has begun is tidied up. A second signal ends the
+    process at once.
 
     Args:
       verb: the command's name, a key of `cli.VERBS`.
@@ -32,11 +38,13 @@ def run(verb: str, function: Callable[[cli.Arguments], None]) -> None:
     """
     if sys.stderr is None:  # Closed; otherwise the next file to be opened would take its place.
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-    # Keeps results and messages in order where both are written to one file.
+    # Keeps results and messages in order where both are written to one file, and shows names that
+    # the terminal's encoding does not have.
     if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(line_buffering=True)
+        sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     try:
-        _run(verb, function)
+        with _interrupting():
+            _run(verb, function)
     except BrokenPipeError:
         # The reader of the output has stopped. Without this, Python would report that at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -66,7 +74,32 @@ def _run(verb: str, function: Callable[[cli.Arguments], None]) -> None:
             _end(interrupt)
             remedy = "; run the same command again to continue" if cli.VERBS[verb].resumes else ""
             print(f"interrupted{remedy}", file=sys.stderr)
-            sys.exit(128 + 2)
+            number = interrupt.args[0] if interrupt.args else signal.SIGINT
+            sys.exit(128 + number)
+
+
+@contextlib.contextmanager
+def _interrupting() -> Iterator[None]:
+    """Lets each of _SIGNALS raise a KeyboardInterrupt with its number, and a second one kill."""
+
+    def interrupt(number: int, _) -> None:
+        for other in handlers:
+            signal.signal(other, signal.SIG_DFL)
+        raise KeyboardInterrupt(number)
+
+    # Ignored signals stay so: nohup ignores SIGHUP. Windows has no SIGHUP.
+    numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    handlers = {number: old for number, old in handlers.items() if old != signal.SIG_IGN}
+    if threading.current_thread() is not threading.main_thread():
+        handlers = {}
+    try:
+        for number in handlers:
+            signal.signal(number, interrupt)
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def say_what_it_runs_on() -> None:

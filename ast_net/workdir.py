@@ -36,7 +36,7 @@ def find(folder: str | pathlib.Path, group: type[_Run]) -> _Run | None:
     if not path.is_file():
         return None
     with files.reading(path, "text", "restore it, or give another `workdir`"):
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(**files.ENCODING)
     return cli.deserialise(group, text, path)
 
 
@@ -44,8 +44,7 @@ def reopen(arguments: cli.Arguments, group: type[_Run]) -> _Run:
     """Returns the settings of the run in `workdir`, replaced by the flags that were given.
 
     The paths in run.flags are dropped, since the workdir may come from somebody else and must not
-    decide which files are opened. The exception is `data_dir`, which may be read, but not written
-    to (`may_write`).
+    decide which files are read or written.
 
     Raises:
       InputError: the workdir holds no run, or its run.flags is damaged.
@@ -59,7 +58,8 @@ def reopen(arguments: cli.Arguments, group: type[_Run]) -> _Run:
             f"{pathlib.Path(folder) / RUN_FLAGS}: no such file; expected the workdir of a run: "
             "train one first, or check the path"
         )
-    paths = {"workdir": folder, "manual_dir": None, "backbone_weights": None}
+    paths = config.values(config.Cache()) | {"manual_dir": None, "backbone_weights": None}
+    paths["workdir"] = folder
     run = config.changed(run, paths)
     given = arguments.change(run)
     if given.dataset == run.dataset:
@@ -67,11 +67,6 @@ def reopen(arguments: cli.Arguments, group: type[_Run]) -> _Run:
     # Settings that describe the run's data set do not apply to another one.
     defaults = config.values(config.DataSource()) | config.values(config.ReactionDelay())
     return arguments.change(config.changed(run, defaults))
-
-
-def may_write(arguments: cli.Arguments, run: config.Cache) -> bool:
-    """Returns whether `data_dir` may be written to: it was given as a flag, or is the default."""
-    return arguments.has("data_dir") or run.data_dir == config.Cache().data_dir
 
 
 def check(folder: str | pathlib.Path, settings: _Run) -> _Run | None:
@@ -83,7 +78,7 @@ def check(folder: str | pathlib.Path, settings: _Run) -> _Run | None:
     folder = pathlib.Path(folder)
     run = find(folder, type(settings))
     if run is None:
-        if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        if folder.is_file() or (folder.is_dir() and not files.is_empty(folder)):
             raise errors.InputError(
                 f"{folder}: is a file, or a folder with files but no {RUN_FLAGS}; expected a new "
                 "folder or the workdir of an earlier run: give another `workdir`"
@@ -120,6 +115,6 @@ def claim(folder: str | pathlib.Path, settings: _Run) -> None:
         larger = {name: max(old[name], new[name]) for name in _MAY_GROW if name in new}
         settings = config.changed(run, larger)
     text = cli.serialise(settings)
-    if run is None or path.read_text(encoding="utf-8") != text:
+    if run is None or path.read_text(**files.ENCODING) != text:
         with files.whole(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(text, **files.ENCODING)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from calls import eagerly
 
-from ast_net import config
+from ast_net import config, files
 from ast_net.cnn import backbone, expression_head, runtime
 from ast_net.datasets import recola_layouts
 from ast_net.demo import synthesis, synthetic_face
@@ -103,6 +103,14 @@ def networks_read_once():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(detection, "FaceDetector", _detector_once)
         patch.setattr(runtime, "load", _load_once)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def disk_not_awaited():
+    """Lets files be finished before they are on the disk, which takes ten milliseconds each."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "sync", lambda path: None)
         yield
 
 

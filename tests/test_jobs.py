@@ -104,7 +104,8 @@ def blocked(tmp_path):
         os.mkfifo(names[name])
     command = jobs.Command("waits", ("-c", BLOCKED.format(**names)))
     program = (
-        f"from ast_net import jobs; jobs.run({str(tmp_path / 'logs')!r}, [jobs.{command!r}], 1)"
+        "from ast_net import jobs, main; main.run('reproduce', lambda _: "
+        f"jobs.run({str(tmp_path / 'logs')!r}, [jobs.{command!r}], 1))"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     caller = subprocess.Popen([sys.executable, "-c", program], env=environment)
@@ -116,7 +117,7 @@ def blocked(tmp_path):
 def test_commands_end_when_their_caller_is_terminated(tmp_path, number):
     caller, _, pid = blocked(tmp_path)
     caller.send_signal(number)
-    assert caller.wait(60) != 0
+    assert caller.wait(60) == 128 + number
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     assert not (tmp_path / "logs/waits.json").exists()

@@ -147,11 +147,10 @@ NOISE, REASON, OWN = "no GPU", "terminate called: reason", "the user's line"
         ("os._exit(3)", 3, REASON),
         ("1 / 0", 1, "ZeroDivisionError: division by zero"),
         ("sys.exit('error: that')", 1, "error: that"),
-        (
-            "import signal; os.kill(os.getpid(), signal.SIGINT)",
-            130,
-            "interrupted; run the same command",
-        ),
+        ("os.kill(os.getpid(), 2)", 130, "interrupted; run the same command"),
+        ("os.kill(os.getpid(), 15)", 143, "interrupted; run the same command"),
+        # A second signal while the first one is being handled.
+        ("try: os.kill(os.getpid(), 2)\n    finally: os.kill(os.getpid(), 2)", -2, REASON),
     ],
 )
 def test_libraries_are_silent_until_the_program_dies(end, code, shown):
@@ -159,6 +158,7 @@ def test_libraries_are_silent_until_the_program_dies(end, code, shown):
     assert done.returncode == code
     assert OWN in done.stderr and shown in done.stderr and NOISE not in done.stderr
     assert (REASON in done.stderr) == (shown == REASON)
+    assert ("Traceback" in done.stderr) == ("Error" in shown)
 
 
 def test_verbose_shows_what_libraries_write():

@@ -132,15 +132,16 @@ def test_killed_in_an_epoch_it_resumes_and_ends_the_same(places, trained, tmp_pa
             np.testing.assert_allclose(a, b, atol=1e-5)
 
 
-def test_run_flags_reproduce_the_run_and_evaluate_finds_them(trained, tmp_path):
-    workdir, _ = trained
+def test_run_flags_reproduce_the_run_and_evaluate_finds_them(places, trained, tmp_path):
+    workdir, data_dir = trained[0], places[1]
     before = (workdir / "evaluation/recola_dev/metrics.json").read_text()
     (workdir / "evaluation/recola_dev/metrics.json").unlink()
-    done = call("evaluate", f"--workdir={workdir}")
+    done = call("evaluate", f"--workdir={workdir}", data_dir)
     assert done.ended == 0
     assert (workdir / "evaluation/recola_dev/metrics.json").read_text() == before
     assert "concatenated" in done.printed
-    assert call("evaluate", f"--workdir={workdir}", "--split=train", "--model=last").ended == 0
+    last = ["--split=train", "--model=last"]
+    assert call("evaluate", f"--workdir={workdir}", data_dir, *last).ended == 0
     assert (workdir / "evaluation/recola_train/figures/P1.png").exists()
     done = call("train", f"--flagfile={workdir}/run.flags", f"--workdir={workdir}")
     assert done.ended == 0
@@ -233,10 +234,10 @@ def test_damaged_records_are_named(places, tmp_path):
     assert f"delete {path.parent} and " in ended
 
 
-def test_damage_to_what_a_run_left_is_named(trained, tmp_path):
+def test_damage_to_what_a_run_left_is_named(places, trained, tmp_path):
     folder = shutil.copytree(trained[0], tmp_path / "run")
     (folder / "best.weights.h5").write_bytes(b"PK")
-    ended = str(call("evaluate", f"--workdir={folder}").ended)
+    ended = str(call("evaluate", f"--workdir={folder}", places[1]).ended)
     assert "best.weights.h5: cannot be read as the weights of" in ended
     (folder / "run.flags").write_text("--epochs=x\n")
     assert "run.flags, line 1: " in str(call("evaluate", f"--workdir={folder}").ended)
@@ -266,24 +267,23 @@ def test_a_run_states_the_precision_it_found(monkeypatch):
 
 
 @pytest.mark.usefixtures("in_short")
-def test_a_run_goes_on_and_is_evaluated_by_its_workdir_alone(places, trained, tmp_path):
+def test_a_run_goes_on_and_is_evaluated_by_its_workdir(places, trained, tmp_path, monkeypatch):
     folder = shutil.copytree(trained[0], tmp_path / "run")
     data_dir = next(flag for flag in places if flag.startswith("--data_dir"))
-    done = call("train", f"--workdir={folder}")
+    done = call("train", f"--workdir={folder}", data_dir)
     assert done.ended == 0 and not epochs_in(done.printed)
-    done = call("train", f"--workdir={folder}", "--epochs=4")
+    done = call("train", f"--workdir={folder}", data_dir, "--epochs=4")
     assert done.ended == 0
     assert epochs_in(done.printed) == ["4/4"]
     assert workdir.find(folder, config.Experiment).training.epochs == 4
     # Fewer epochs than were done change nothing.
     done = call("train", f"--workdir={folder}", "--epochs=2", data_dir)
     assert done.ended == 0 and not epochs_in(done.printed)
-    # Records that are gone are not made again where run.flags says they were.
-    path = folder / workdir.RUN_FLAGS
-    path.write_text(re.sub("(?m)^--data_dir=.*$", f"--data_dir={tmp_path}/away", path.read_text()))
+    # The folder in run.flags is neither read nor written.
+    monkeypatch.chdir(tmp_path)
     ended = str(call("evaluate", f"--workdir={folder}").ended)
-    assert "no records of this run: give --data_dir" in ended
-    assert not (tmp_path / "away").exists()
+    assert f"data: no records of this run, which used {data_dir}: give --data_dir" in ended
+    assert not (tmp_path / "data").exists()
 
 
 def test_evaluate_on_another_data_set_leaves_the_run_s_own_alone(trained, tmp_path, face_video):
@@ -338,7 +338,7 @@ def test_a_run_finds_its_reaction_delay_once_and_keeps_it(planted_recola, tmp_pa
     refused = call("train", *PLANTED, *places, "--seed=1")
     assert str(refused.ended).splitlines()[1:-1] == ["  --seed: was 0, is now 1"]
     metrics = (workdir / "evaluation/recola_dev/metrics.json").read_text()
-    assert call("evaluate", f"--workdir={workdir}").ended == 0
+    assert call("evaluate", f"--workdir={workdir}", places[0]).ended == 0
     assert (workdir / "evaluation/recola_dev/metrics.json").read_text() == metrics
     refused = call("evaluate", f"--workdir={workdir}", "--reaction_delay=auto")
     assert "--reaction_delay=auto is for train" in str(refused.ended)
@@ -384,9 +384,10 @@ def test_predict_with_what_is_installed(face_video, tmp_path):
     done = call("predict", *flags)
     assert done.ended == 0
     assert (tmp_path / "face/predictions.csv").is_file()
-    ended = call("predict", *flags, f"--video={tmp_path}/nowhere.mp4").ended
-    assert "1 of 2 inputs failed" in ended
-    assert "nowhere.mp4: expected a video, but there is no such file" in ended
+    done = call("predict", *flags, f"--video={tmp_path}/nowhere.mp4")
+    assert "1 of 2 inputs failed" in done.ended
+    assert "nowhere.mp4: expected a video, but there is no such file" in done.ended
+    assert "1 of 2 inputs had been predicted with these settings; --overwrite" in done.said
 
 
 def test_predict_with_a_run_of_one_s_own(face_video, trained, tmp_path):

@@ -113,29 +113,30 @@ def test_run_flags_with_anything_but_the_run_is_refused(line, tmp_path):
 
 def reopen(folder, *flags):
     arguments = cli.parse("evaluate", [f"--workdir={folder}", *flags])
-    run = workdir.reopen(arguments, config.Experiment)
-    return run, workdir.may_write(arguments, run)
+    return workdir.reopen(arguments, config.Experiment)
 
 
 def test_a_reopened_run_does_not_open_the_paths_in_run_flags(tmp_path):
     named = {"manual_dir": "/secret", "backbone_weights": "/secret.h5", "data_dir": "/elsewhere"}
     workdir.claim(tmp_path, config.changed(RUN, named | {"train_recordings": ("P1",)}))
-    run, may_write = reopen(tmp_path)
-    assert (run.manual_dir, run.backbone_weights) == (None, None)
+    run = reopen(tmp_path)
+    assert (run.manual_dir, run.backbone_weights, run.data_dir) == (None, None, "data")
     assert run.train_recordings == ("P1",) and run.workdir == str(tmp_path)
-    assert not may_write
-    run, may_write = reopen(tmp_path, "--data_dir=here", "--manual_dir=mine")
-    assert (run.data_dir, run.manual_dir, may_write) == ("here", "mine", True)
+    run = reopen(tmp_path, "--data_dir=here", "--manual_dir=mine")
+    assert (run.data_dir, run.manual_dir) == ("here", "mine")
+    finetuning = config.Finetuning(dataset="fer2013", data_dir="/elsewhere")
+    workdir.claim(tmp_path / "cnn", finetuning)
+    arguments = cli.parse("finetune", [f"--workdir={tmp_path / 'cnn'}"])
+    assert workdir.reopen(arguments, config.Finetuning).data_dir == "data"
 
 
 def test_another_data_set_drops_the_settings_of_the_run_s_data_set(tmp_path):
     changes = {"train_recordings": ("P1",), "max_rating_gap": 3.0, "reaction_delay": (2.0,)}
     workdir.claim(tmp_path, config.changed(RUN, changes | {"data_dir": "/elsewhere"}))
-    run, may_write = reopen(tmp_path, "--dataset=recordings", "--manual_dir=mine")
+    run = reopen(tmp_path, "--dataset=recordings", "--manual_dir=mine")
     assert (run.dataset, run.manual_dir, run.data_dir) == ("recordings", "mine", "data")
     assert (run.train_recordings, run.max_rating_gap, run.reaction_delay.seconds) == ((), 1.0, None)
-    assert may_write
-    same, _ = reopen(tmp_path, "--dataset=demo")
+    same = reopen(tmp_path, "--dataset=demo")
     assert same.train_recordings == ("P1",)
 
 

@@ -182,7 +182,7 @@ def _claim(folder: pathlib.Path, settings: DemoSettings) -> None:
     path = folder / _SETTINGS_FILE
     expected = json.dumps({"version": _VERSION, **dataclasses.asdict(settings)}, indent=2)
     if not path.exists():
-        if folder.is_dir() and any(folder.iterdir()):
+        if folder.is_dir() and not files.is_empty(folder):
             raise errors.InputError(
                 f"{folder}: the folder is not empty and has no {_SETTINGS_FILE}; expected a new, "
                 "an empty or a generated folder: choose another"

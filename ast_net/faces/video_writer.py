@@ -92,16 +92,19 @@ class VideoWriter:
         """Adds a frame.
 
         Args:
-          image: uint8 RGB [H, W, 3], of the same size as the first one. An odd width or height is
-            made even by repeating the last pixels.
+          image: uint8 RGB [H, W, 3]. An odd width or height is made even by repeating the last
+            pixels. An image of another size than the first one is scaled to fit into it, on black.
           timestamp: seconds, at least 0 and later than the previous frame's.
 
         Raises:
-          InputError: the image has a different shape or type.
+          InputError: the image has a wrong type, or the frame rate is constant and the size is odd
+            or another one.
           ValueError: the timestamp is negative, or not later than the previous frame's.
           OSError: the disk is full or read-only.
         """
         self._check(image)
+        if self._shape and image.shape != self._shape:
+            image = _fitted(image, self._shape)
         if timestamp <= self._timestamp or timestamp < 0:
             raise ValueError(
                 f"found a frame at {timestamp} s after one at {self._timestamp} s, expected a "
@@ -135,7 +138,7 @@ class VideoWriter:
     def _check(self, image: np.ndarray) -> None:
         if image.dtype != np.uint8 or image.shape[2:] != (3,):
             expected = "uint8 RGB [H, W, 3]"
-        elif self._shape and image.shape != self._shape:
+        elif self._frame_rate is not None and self._shape and image.shape != self._shape:
             expected = f"{self._shape} as in the first image; a video needs images of one size"
         elif self._frame_rate is not None and (image.shape[0] % 2 or image.shape[1] % 2):
             expected = "an even width and height, as H.264 requires; crop or pad by one pixel"
@@ -180,3 +183,14 @@ class VideoWriter:
         picture.pts, picture.time_base = self._tick, self._time_base
         picture.duration = self._duration_ticks
         self._container.mux(self._stream.encode(picture))
+
+
+def _fitted(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Scales an image to fit into a shape [H, W, 3], in the middle of a black one."""
+    scale = min(shape[0] / image.shape[0], shape[1] / image.shape[1])
+    height, width = (max(1, round(scale * side)) for side in image.shape[:2])
+    top, left = (shape[0] - height) // 2, (shape[1] - width) // 2
+    result = np.zeros(shape, np.uint8)
+    scaled = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    result[top : top + height, left : left + width] = scaled
+    return result

@@ -2,9 +2,10 @@
 
 import glob
 import pathlib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 
-from ast_net import errors
+from ast_net import config, errors, files
 from ast_net.faces import picture_sequence
 
 # Files of a folder that are taken for videos. A file given by its own name may have any suffix.
@@ -20,8 +21,8 @@ def find(arguments: Iterable[str]) -> dict[str, pathlib.Path]:
     the list, so that it is reported beside the others.
 
     Returns:
-      The path of each input (a file, a folder of pictures, or a pattern of pictures) by a unique
-      name, which its output folder gets.
+      The path of each input (a file, a folder of pictures, or a pattern of pictures) by a unique,
+      safe name, which its output folder gets.
 
     Raises:
       InputError: there are no arguments, a folder or a pattern holds neither videos nor pictures,
@@ -34,14 +35,7 @@ def find(arguments: Iterable[str]) -> dict[str, pathlib.Path]:
         )
     if not any(path.exists() or picture_sequence.is_pattern(path) for path in paths):
         raise errors.InputError(f"{', '.join(map(str, paths))}: no such file; check the path")
-    names: dict[str, pathlib.Path] = {}
-    for path in paths:
-        first = _name(path)
-        name, number = first, 2
-        while name in names:
-            name, number = f"{first}_{number}", number + 1
-        names[name] = path
-    return names
+    return dict(zip(files.safe_names(map(_name, paths), taken=[config.SUMMARY]), paths))
 
 
 def _paths(argument: str) -> list[pathlib.Path]:
@@ -60,11 +54,29 @@ def _paths(argument: str) -> list[pathlib.Path]:
             f"({', '.join(picture_sequence.SUFFIXES)}) in this folder; give the files themselves"
         )
     if not path.exists() and glob.has_magic(argument):
-        matches = [pathlib.Path(match) for match in sorted(glob.glob(argument, recursive=True))]
+        matches = sorted(_matches(path))
         if not matches:
             raise errors.InputError(f"{argument}: no file matches this pattern; check the path")
-        return [match for match in matches if match.is_file()]
+        return matches
     return [path]
+
+
+def _matches(pattern: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields the files that match a pattern, as a shell does.
+
+    ** stands for any number of folders, but does not follow links to folders: one of them may lead
+    back. Hidden files and folders match only where the pattern has their dot.
+    """
+    count = next(k for k, part in enumerate(pattern.parts) if glob.has_magic(part))
+    folder, parts = pathlib.Path(*pattern.parts[:count]), list(pattern.parts[count:])
+    # Within a name, ** is the same as *; at the end, pathlib takes ** for folders only.
+    parts = [part if part == "**" else re.sub(r"\*+", "*", part) for part in parts]
+    parts += ["*"] if parts[-1] == "**" else []
+    dots = any(part.startswith(".") for part in parts)
+    for path in folder.glob("/".join(parts)):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.is_file() and (dots or not hidden):
+            yield path
 
 
 def _name(path: pathlib.Path) -> str:

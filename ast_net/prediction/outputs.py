@@ -5,11 +5,12 @@ import dataclasses
 import pathlib
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import Self
 
 import numpy as np
 
-from ast_net import config, screen
+from ast_net import config, errors, files, screen
 from ast_net.faces import video_writer
 from ast_net.prediction import annotation, frame_table, frames, pipeline, timeline, window
 from ast_net.reports import figures
@@ -60,7 +61,8 @@ def write(
 ) -> None:
     """Writes the outputs of one input, and counts its frames and faces in `summary`.
 
-    The files appear when all predictions are written.
+    The files appear when all predictions are written. An output that fails does not stop the
+    others; its error is raised when these are complete.
 
     Args:
       predictions: the predicted frames; closed at the end.
@@ -69,47 +71,153 @@ def write(
       predictor: what predicts the frames; it has the names of the targets and expressions.
       summary: has the name; its counts are filled in.
       stop: ends the recording when set; pressing q in the window sets it, too.
+
+    Raises:
+      InputError: an output cannot be opened, or some outputs failed.
+      OSError: the disk is full or read-only, or the reader of standard output has stopped.
     """
-    folder = pathlib.Path(settings.output_dir) / summary.name
-    paths = {name: folder / file for name, file in config.OUTPUTS.items()}
-    columns = predictor.targets, predictor.expressions if settings.posteriors else ()
-    series = timeline.Series(predictor.time_step, *columns)
     annotator = annotation.Annotator(predictor.targets, predictor.expressions)
     face_ids: set[int] = set()
     with contextlib.ExitStack() as stack:
-        enter = stack.enter_context
-        enter(contextlib.closing(predictions))
-        writers: list[Callable[[frames.FramePrediction], None]] = []
-        picture_writers: list[Callable[[np.ndarray, float], None]] = []
-        if "csv" in settings.outputs:
-            writers.append(enter(frame_table.csv_writer(paths["csv"], *columns)))
-        if "parquet" in settings.outputs:
-            writers.append(enter(frame_table.parquet_writer(paths["parquet"], *columns)))
-        if "jsonl" in settings.outputs:
-            writers.append(frame_table.json_lines_writer(sys.stdout, *columns))
-        if "figure" in settings.outputs:
-            writers.append(series.write)
-        if "window" in settings.outputs:
-            picture_writers.append(enter(window.opened(summary.name, stop)))
-        if "video" in settings.outputs:
-            picture_writers.append(enter(video_writer.open_writer(paths["video"])).write)
+        stack.enter_context(contextlib.closing(predictions))
+        outputs = stack.enter_context(_Outputs())
+        for name in settings.outputs:
+            outputs.open(name, _opened(name, settings, predictor, summary.name, stop))
         shown: Iterable[frames.FramePrediction] = predictions
         # JSON lines on a terminal show by themselves how far they are.
         if "jsonl" not in settings.outputs or not sys.stdout.isatty():
             shown = screen.counted(predictions, f"predicting {summary.name}", frame_count)
         for frame in shown:
-            for write_frame in writers:
-                write_frame(frame)
-            if picture_writers and frame.image is not None:
-                picture = annotator.draw(frame.image, frame)
-                for write_picture in picture_writers:
-                    write_picture(picture, frame.timestamp)
+            if settings.images and frame.image is not None:
+                with outputs.failing_alone("video", "window"):
+                    frame.image = annotator.draw(frame.image, frame)
+            outputs.write(frame)
             summary.frames += 1
             summary.dropped_frames += frame.dropped
             summary.valid_frames += any(face.valid for face in frame.faces)
             face_ids.update(face.face_id for face in frame.faces)
             summary.faces = len(face_ids)
-            if stop.is_set():
+            if stop.is_set() or outputs.all_failed:
                 break
-    if "figure" in settings.outputs:
-        figures.save(series.draw(summary.name), paths["figure"])
+        outputs.finish()
+    for error in outputs.failures.values():
+        if files.is_final(error):
+            raise error
+    if outputs.failures:
+        raise errors.InputError(_failures(outputs.failures, settings, summary.name))
+
+
+def _failures(failures: dict[str, Exception], settings: config.Outputs, folder: str) -> str:
+    reasons = []
+    for name, error in failures.items():
+        path = pathlib.Path(settings.output_dir) / folder / config.OUTPUTS[name]
+        kind = "" if isinstance(error, errors.InputError) else f"{type(error).__name__}: "
+        reasons.append(f"{path}: the output {name} failed ({kind}{error})")
+    rest = [name for name in settings.outputs if name not in failures]
+    return "; ".join([*reasons, *([f"complete: {', '.join(rest)}"] if rest else [])])
+
+
+_Write = Callable[[frames.FramePrediction], None]
+
+
+class _Outputs:
+    """The open outputs of an input. One that fails is closed, and the others go on.
+
+    Attributes:
+      failures: the errors of the failed outputs, by name.
+    """
+
+    def __init__(self) -> None:
+        self.failures: dict[str, Exception] = {}
+        self._open: dict[str, tuple[contextlib.ExitStack, _Write]] = {}
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._stack.__exit__(*error)
+
+    @property
+    def all_failed(self) -> bool:
+        """Whether no output is left."""
+        return not self._open
+
+    def open(self, name: str, output: contextlib.AbstractContextManager[_Write]) -> None:
+        """Opens an output; an error is raised, because nothing can be lost yet."""
+        own = self._stack.enter_context(contextlib.ExitStack())
+        self._open[name] = own, own.enter_context(output)
+
+    def write(self, frame: frames.FramePrediction) -> None:
+        """Writes a frame to all open outputs."""
+        for name, (_, write_frame) in list(self._open.items()):
+            with self.failing_alone(name):
+                write_frame(frame)
+
+    def finish(self) -> None:
+        """Completes all open outputs."""
+        for name, (own, _) in list(self._open.items()):
+            with self.failing_alone(name):
+                own.close()
+
+    @contextlib.contextmanager
+    def failing_alone(self, *names: str) -> Iterator[None]:
+        """Closes these outputs if the block fails, so that what they have begun is deleted."""
+        try:
+            yield
+        except Exception as error:
+            for name in names:
+                if name in self._open:
+                    self.failures[name] = error
+                    own, _ = self._open.pop(name)
+                    with contextlib.suppress(Exception):
+                        own.__exit__(type(error), error, error.__traceback__)
+
+
+def _opened(
+    name: str,
+    settings: config.Outputs,
+    predictor: pipeline.Pipeline,
+    title: str,
+    stop: threading.Event,
+) -> contextlib.AbstractContextManager[_Write]:
+    """Returns an output, which yields the function that writes a frame."""
+    path = pathlib.Path(settings.output_dir) / title / config.OUTPUTS[name]
+    columns = predictor.targets, predictor.expressions if settings.posteriors else ()
+    if name == "csv":
+        return frame_table.csv_writer(path, *columns)
+    if name == "parquet":
+        return frame_table.parquet_writer(path, *columns)
+    if name == "jsonl":
+        return contextlib.nullcontext(frame_table.json_lines_writer(sys.stdout, *columns))
+    if name == "figure":
+        return _figure(path, timeline.Series(predictor.time_step, *columns), title)
+    if name == "window":
+        return _pictures(window.opened(title, stop))
+    return _pictures(_video(path))
+
+
+@contextlib.contextmanager
+def _figure(path: pathlib.Path, series: timeline.Series, title: str) -> Iterator[_Write]:
+    yield series.write
+    figures.save(series.draw(title), path)
+
+
+@contextlib.contextmanager
+def _video(path: pathlib.Path) -> Iterator[Callable[[np.ndarray, float], None]]:
+    with video_writer.open_writer(path) as writer:
+        yield writer.write
+
+
+@contextlib.contextmanager
+def _pictures(
+    output: contextlib.AbstractContextManager[Callable[[np.ndarray, float], None]],
+) -> Iterator[_Write]:
+    """Yields a function that gives a frame's picture to an output, if it has one."""
+    with output as write_picture:
+
+        def write_frame(frame: frames.FramePrediction) -> None:
+            if frame.image is not None:
+                write_picture(frame.image, frame.timestamp)
+
+        yield write_frame

@@ -23,6 +23,7 @@ class Pipeline:
       targets: names of the predicted targets.
       expressions: names of the posteriors' expressions; empty without an expression head.
       time_step: the model's time step, in seconds.
+      settings: all that the predictions of a recording depend on, as JSON data.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Pipeline:
         spec = model.temporal.spec
         self.targets, self.time_step = spec.targets, spec.time_step
         self.expressions = model.head.expressions if model.head is not None else ()
+        self.settings = config.values(settings) | {"networks": model.digest}
         clip_frames = spec.clip_frames if settings.inference == "clip" else None
         self._predictor = streaming.StreamingPredictor(
             model.temporal.network, spec.time_step, clip_frames

@@ -1,6 +1,7 @@
 """Loads the networks for prediction and checks that they belong together."""
 
 import dataclasses
+import hashlib
 
 from ast_net import config, errors, shipped
 from ast_net.cnn import backbone, expression_head, runtime
@@ -17,12 +18,14 @@ class PredictionModel:
       extractor: aligned faces -> fc6.
       head: fc6 -> logits of its expressions; None to predict no posteriors.
       temporal: fc6 of a face over time -> the targets.
+      digest: digest of all that the predictions depend on: weights, specification, precision.
     """
 
     detector: detection.FaceDetector
     extractor: runtime.Extractor
     head: expression_head.ExpressionHead | None
     temporal: temporal_model.TemporalModel
+    digest: str = ""
 
 
 def load(settings: config.Networks, posteriors: bool = False) -> PredictionModel:
@@ -39,7 +42,21 @@ def load(settings: config.Networks, posteriors: bool = False) -> PredictionModel
     weights = cnn_weights(temporal.spec, settings.backbone_weights)
     extractor = runtime.load(temporal.spec.backbone, weights, settings.runtime, settings.data_dir)
     head = load_head(temporal.spec, weights) if posteriors else None
-    return PredictionModel(detection.FaceDetector(), extractor, head, temporal)
+    digest = _digest(temporal, head, runtime.resolve(settings.runtime))
+    return PredictionModel(detection.FaceDetector(), extractor, head, temporal, digest)
+
+
+def _digest(
+    temporal: temporal_model.TemporalModel,
+    head: expression_head.ExpressionHead | None,
+    settings: config.Runtime,
+) -> str:
+    """Returns a digest in hex; the specification holds that of the CNN's weights."""
+    result = hashlib.sha256(repr((temporal.spec, settings)).encode(errors="replace"))
+    for network in [temporal.network] + ([head.network] if head is not None else []):
+        for weight in network.get_weights():
+            result.update(weight.tobytes())
+    return result.hexdigest()[:16]
 
 
 def cnn_weights(spec: temporal_model.ModelSpec, backbone_weights: str | None) -> str | None:

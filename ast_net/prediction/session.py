@@ -13,10 +13,8 @@ from absl import logging
 
 from ast_net import config, errors, files, screen
 from ast_net.faces import video
-from ast_net.prediction import camera, inputs, outputs, pipeline, prediction_model
+from ast_net.prediction import camera, inputs, outputs, pipeline, prediction_model, results
 from ast_net.reports import tables
-
-SUMMARY = "summary.csv"
 
 
 def predict(
@@ -34,10 +32,13 @@ def predict(
       networks: which networks to use.
 
     Raises:
-      InputError: there is no input, or the networks cannot be loaded.
+      InputError: there is no input, results of other inputs would be replaced, or the networks
+        cannot be loaded.
       OSError: the disk is full or read-only.
     """
     recordings = inputs.find(source.video) if source.camera is None else {}
+    if source.camera is None:
+        results.check(recordings, settings)
     predictor = pipeline.Pipeline(prediction_model.load(networks, settings.posteriors), faces)
     if source.camera is None:
         return predict_files(predictor, recordings, settings)
@@ -49,42 +50,80 @@ def predict_files(
 ) -> list[outputs.Summary]:
     """Predicts each file; one that fails does not stop the others.
 
+    Files that an earlier call has predicted with the same settings are kept (`results`), unless
+    `overwrite` is set or an output is not a file.
+
     Args:
       predictor: the pipeline with its networks.
       recordings: the files to predict, by the names of their output folders.
       settings: which outputs to write, and where.
 
     Raises:
+      InputError: results of other inputs, or another summary, would be replaced.
       OSError: the disk is full or read-only.
     """
-    summaries, stop = [], threading.Event()
+    earlier = results.check(recordings, settings)
+    summaries, kept, stop = [], 0, threading.Event()
     for name, path in recordings.items():
         summary = outputs.Summary(name, str(path))
         start = time.monotonic()
         try:
-            source = video.open_video(path)
-            predictions = predictor.predict(source.frames(), settings.images)
-            outputs.write(predictions, source.frame_count, settings, predictor, summary, stop)
+            kept += _predict_file(predictor, path, settings, summary, stop)
         except errors.InputError as error:
             summary.error = str(error)
         # Any other error is reported with the input, too, and the other inputs go on.
         except Exception as error:
-            disk_error = isinstance(error, OSError) and error.errno in files.DISK_ERRORS
-            if disk_error or isinstance(error, BrokenPipeError):
+            if files.is_final(error):
                 raise
             logging.debug(name, exc_info=True)
             summary.error = f"{type(error).__name__}: {error}"
-        summary.seconds = _seconds_since(start)
+        summary.seconds = summary.seconds or _seconds_since(start)
         summaries.append(summary)
-        if not summary.error:
-            _report(summary, settings)
-        elif len(recordings) > 1:
+        if summary.error and len(recordings) > 1:
             logging.warning(summary.line())
         if stop.is_set():
             break
-    tables.write(pathlib.Path(settings.output_dir) / SUMMARY, map(vars, summaries), digits=2)
-    screen.wrote(settings.output_dir, SUMMARY)
+    if kept:
+        logging.info(
+            f"{kept} of {screen.number(len(recordings), 'input')} had been predicted with these "
+            "settings; `overwrite` predicts them again"
+        )
+    summary_file = pathlib.Path(settings.output_dir) / config.SUMMARY
+    tables.write(summary_file, [*earlier, *map(vars, summaries)], digits=2)
+    screen.wrote(settings.output_dir, config.SUMMARY)
     return summaries
+
+
+def _predict_file(
+    predictor: pipeline.Pipeline,
+    path: pathlib.Path,
+    settings: config.Outputs,
+    summary: outputs.Summary,
+    stop: threading.Event,
+) -> bool:
+    """Predicts a file and fills in its summary, unless an earlier call has finished it.
+
+    Returns:
+      Whether the results of an earlier call are kept.
+    """
+    start, source = time.monotonic(), video.open_video(path)
+    frame_count = source.frame_count  # Fails before anything is written if this is not a video.
+    folder = pathlib.Path(settings.output_dir) / summary.name
+    values = predictor.settings | {"outputs": settings.outputs, "posteriors": settings.posteriors}
+    origin = results.Origin(results.absolute(path), source.fingerprint, values)
+    if settings.only_files and not settings.overwrite:
+        finished = results.finished(folder, origin)
+        if finished is not None:
+            vars(summary).update(vars(finished) | {"input": str(path)})
+            return True
+    predictions = predictor.predict(source.frames(), settings.images)
+    with results.claimed(folder, origin) if settings.files else contextlib.nullcontext():
+        outputs.write(predictions, frame_count, settings, predictor, summary, stop)
+    summary.seconds = _seconds_since(start)
+    if settings.files and not stop.is_set():
+        results.finish(folder, origin, summary)
+    _report(summary, settings)
+    return False
 
 
 def predict_camera(
@@ -115,10 +154,10 @@ def predict_camera(
     finally:
         capture.release()
     summary.seconds = _seconds_since(start)
-    path = pathlib.Path(settings.output_dir) / summary.name / SUMMARY
+    path = pathlib.Path(settings.output_dir) / summary.name / config.SUMMARY
     tables.write(path, [vars(summary)], digits=2)
     _report(summary, settings)
-    screen.wrote(path.parent, SUMMARY)
+    screen.wrote(path.parent, config.SUMMARY)
     return summary
 
 
@@ -147,9 +186,8 @@ def _stopped_by_signal() -> Iterator[threading.Event]:
 def _report(summary: outputs.Summary, settings: config.Outputs) -> None:
     """Says what was predicted, and which files that are of this input alone."""
     logging.info(summary.line())
-    names = [file for name, file in config.OUTPUTS.items() if file and name in settings.outputs]
-    if names:
-        screen.wrote(pathlib.Path(settings.output_dir) / summary.name, *names)
+    if settings.files:
+        screen.wrote(pathlib.Path(settings.output_dir) / summary.name, *settings.files)
 
 
 def _seconds_since(start: float) -> float:

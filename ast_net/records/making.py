@@ -158,7 +158,7 @@ def attempt(maker: VideoMaker, job: Job) -> str | None:
             problem = str(error)
         # Any error is reported at the end, so that it does not stop the other recordings.
         except Exception as error:
-            if isinstance(error, OSError) and error.errno in files.DISK_ERRORS:
+            if files.is_final(error):
                 raise
             problem = f"{job.video}: {type(error).__name__}: {error}"
             logging.debug("%s", job.name, exc_info=True)

@@ -13,7 +13,6 @@ import hashlib
 import json
 import math
 import pathlib
-import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -446,7 +445,7 @@ def _file(
     for path in source.ratings:
         content.append([_relative(path, folder), hashlib.sha256(path.read_bytes()).hexdigest()])
     parent = pathlib.Path(settings.data_dir) / "segments" / str(settings.dataset)
-    return parent / f"{urllib.parse.quote(source.name, safe='')}-{_digest(content)}.tfrecord"
+    return parent / f"{files.safe_name(source.name)}-{_digest(content)}.tfrecord"
 
 
 @functools.lru_cache(maxsize=1)
@@ -498,7 +497,7 @@ def _write(
         for split, part in paths.items():
             for number, path in enumerate(part):
                 shards.link(path.with_suffix(".npz"), temporary / _sidecar(split, number))
-        (temporary / _DOCUMENT).write_text(json.dumps(document, indent=2) + "\n")
+        (temporary / _DOCUMENT).write_text(json.dumps(document, indent=2) + "\n", **files.ENCODING)
 
 
 def _remedy(folder: pathlib.Path, *files: str) -> str:

@@ -33,14 +33,15 @@ def write(
       reaction_delay: the reaction delay of each target, in seconds.
       data_set: the reader that defines the format.
     """
-    for prediction in predictions:
+    names = files.safe_names(prediction.recording for prediction in predictions)
+    for recording, prediction in zip(names, predictions, strict=True):
         times = rating_times(prediction.timestamps, data_set.RATING_STEP)
         values = scoring.predictions_for_ratings(prediction, reaction_delay, times)
         for target, series in zip(targets, values.T, strict=True):
-            name = data_set.RATING_FILE.format(recording=prediction.recording, target=target)
+            name = data_set.RATING_FILE.format(recording=recording, target=target)
             lines = _FORMATS[pathlib.Path(name).suffix](prediction.recording, times, series)
             with files.whole(folder / name) as temporary:
-                temporary.write_text("".join(f"{line}\n" for line in lines))
+                temporary.write_text("".join(f"{line}\n" for line in lines), **files.ENCODING)
 
 
 def rating_times(timestamps: np.ndarray, rating_step: float | None) -> np.ndarray:

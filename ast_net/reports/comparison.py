@@ -67,7 +67,7 @@ def write(
         tables.write(folder / "recordings.csv", rows, digits=None)
         tables.write(folder / "table_1.csv", _csv_rows(partitions.values()), digits=None)
     with files.whole(folder / REPORT) as temporary:
-        temporary.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
+        temporary.write_text("\n\n".join(part for part in parts if part) + "\n", **files.ENCODING)
     names = (REPORT, "table_1.csv", "recordings.csv", "figures/") if partitions else (REPORT,)
     screen.wrote(folder, *names)
 

@@ -105,7 +105,7 @@ def _read(
             continue
         path = evaluation.folder / "predictions.csv"
         columns: dict[str, dict[str, list[float]]] = {}
-        with files.reading(path, "a table"), path.open(newline="") as file:
+        with files.reading(path, "a table"), path.open(newline="", **files.ENCODING) as file:
             for line in csv.DictReader(file):
                 if line["recording"] in recordings:
                     recording = columns.setdefault(line["recording"], {})
@@ -170,7 +170,7 @@ def _loss_figures(
 def _grid(title: str, panels: Sequence[Sequence[_Panel]]) -> matplotlib.figure.Figure:
     lines, columns = len(panels), len(panels[0])
     figure = matplotlib.figure.Figure((4.2 * columns, 1.7 * lines + 0.6), layout="constrained")
-    figure.suptitle(title, fontsize=10)
+    figures.write_title(figure, title, fontsize=10)
     grid = figure.subplots(lines, columns, sharex="col", sharey="col", squeeze=False)
     for number, line in enumerate(panels):
         for axes, panel in zip(grid[number], line, strict=True):
@@ -220,7 +220,7 @@ def sample_figure(
     targets = list(series.labels)
     heights = ([1.3] if frames else []) + [2.0] * len(targets)
     figure = matplotlib.figure.Figure((10, sum(heights) + 0.6), layout="constrained")
-    figure.suptitle(recording, fontsize=10)
+    figures.write_title(figure, recording, fontsize=10)
     grid = figure.add_gridspec(len(heights), max(len(frames), 1), height_ratios=heights)
     for column, (time, image) in enumerate(frames):
         axes = figure.add_subplot(grid[0, column])

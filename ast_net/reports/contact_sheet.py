@@ -7,6 +7,7 @@ import numpy as np
 
 from ast_net import config
 from ast_net.faces import alignment, face_track, video, video_frame
+from ast_net.reports import figures
 
 _COLUMNS = 6
 # At most one in this many tiles shows a frame without a face.
@@ -36,7 +37,8 @@ def make(
     figure = matplotlib.figure.Figure(figsize=(2 * _COLUMNS, height))
     # The constrained layout would take seconds for this many tiles.
     figure.subplots_adjust(0.02, 0.02, 0.98, 1 - 0.6 / height, wspace=0.15, hspace=0.2)
-    figure.suptitle(
+    figures.write_title(
+        figure,
         f"{name}: {track.valid.sum()} of {len(track)} frames have a face "
         f"({track.valid.mean():.1%}); ticks at the edges mark where the eyes should be",
         y=1 - 0.18 / height,

@@ -7,8 +7,11 @@ import matplotlib.figure
 import matplotlib.ticker
 import numpy as np
 
+from ast_net import files
 from ast_net.reports import figures
 from ast_net.temporal import scoring
+
+_DISTRIBUTION = "cc_distribution"
 
 
 def write(
@@ -21,9 +24,10 @@ def write(
       predictions: the predictions of the recordings.
       metrics: the result of `evaluation.metrics_document`.
     """
-    for prediction in predictions:
-        figures.save(series_figure(prediction, metrics), folder / f"{prediction.recording}.png")
-    figures.save(distribution_figure(metrics), folder / "cc_distribution.png")
+    names = files.safe_names((p.recording for p in predictions), taken=[_DISTRIBUTION])
+    for name, prediction in zip(names, predictions, strict=True):
+        figures.save(series_figure(prediction, metrics), folder / f"{name}.png")
+    figures.save(distribution_figure(metrics), folder / f"{_DISTRIBUTION}.png")
 
 
 def series_figure(

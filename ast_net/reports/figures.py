@@ -20,12 +20,18 @@ def time_panels(
 ) -> tuple[matplotlib.figure.Figure, list[matplotlib.axes.Axes]]:
     """Makes a figure with one panel per label, stacked over a common time axis in seconds."""
     figure = matplotlib.figure.Figure(figsize=(10, 2.6 * len(labels)), layout="constrained")
-    figure.suptitle(title)
+    write_title(figure, title)
     panels = list(figure.subplots(len(labels), 1, sharex=True, squeeze=False)[:, 0])
     for axes, label in zip(panels, labels, strict=True):
         axes.set_ylabel(label)
     panels[-1].set_xlabel("seconds")
     return figure, panels
+
+
+def write_title(figure: matplotlib.figure.Figure, title: str, **style: float) -> None:
+    """Writes a title as it is: $ begins no formula, and bytes that are not UTF-8 become ?."""
+    readable = title.encode(errors="replace").decode()
+    figure.suptitle(readable, parse_math=False, **style)
 
 
 def draw_series(

@@ -6,7 +6,7 @@ from typing import Any
 
 from absl import logging
 
-from ast_net import config, screen
+from ast_net import config, files, screen
 from ast_net.datasets import reader
 from ast_net.faces import face_track, video
 from ast_net.records import catalogue, store
@@ -17,7 +17,7 @@ def describe(settings: config.Preparation, output: config.Description) -> None:
     """Prints tables about a data set and writes them to a folder; prepares the data if necessary.
 
     Writes recordings.csv, splits.csv and description.json. If the data set's folder is given, also
-    writes a page of faces for each recording, faces/NAME.png (with _ for / in the name), and, if it
+    writes a page of faces for each recording, faces/NAME.png (`files.safe_names`), and, if it
     has the ratings of each rater, agreement.csv, pairs.csv and agreement.png.
     """
     records = store.prepare(settings)
@@ -44,12 +44,14 @@ def describe(settings: config.Preparation, output: config.Description) -> None:
         drawn = sources if output.faces else []
         names += ["agreement.csv", "pairs.csv", "agreement.png"] if document["agreement"] else []
         names += ["faces/"] if drawn else []
-        for source in screen.counted(drawn, "drawing faces", len(drawn), "recordings"):
+        file_names = files.safe_names(source.name for source in drawn)
+        pages = screen.counted(zip(drawn, file_names), "drawing faces", len(drawn), "recordings")
+        for source, name in pages:
             film = video.open_video(source.video)
             cache = pathlib.Path(settings.data_dir, "tracks")
             track = face_track.cached_track(film, cache, config.Tracking())
             page = contact_sheet.make(source.name, film, track, output.faces)
-            figures.save(page, folder / "faces" / f"{source.name.replace('/', '_')}.png")
+            figures.save(page, folder / "faces" / f"{name}.png")
     tables.write_json(folder / "description.json", document)
     screen.wrote(folder, *names)
 

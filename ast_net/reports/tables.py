@@ -16,6 +16,8 @@ Row = dict[str, Any]
 # Digits after the decimal point of a float: a number for all columns, or numbers by column name.
 # Without a number (None, or a column that is not named), floats are written with all digits.
 Digits = int | Mapping[str, int] | None
+# How a text begins that spreadsheets take for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @contextlib.contextmanager
@@ -24,8 +26,9 @@ def csv_writer(
 ) -> Iterator[Callable[[Mapping[str, Any]], None]]:
     """Yields a function that appends a row to a CSV file, in constant memory.
 
-    None and NaN become empty cells, True and False become 1 and 0. The file appears when the `with`
-    block ends without an error; otherwise an older file is kept unchanged.
+    None and NaN become empty cells, True and False become 1 and 0. Text that a spreadsheet would
+    take for a formula gets an apostrophe in front. The file appears when the `with` block ends
+    without an error; otherwise an older file is kept unchanged.
 
     Raises:
       ValueError: a row has different columns.
@@ -34,7 +37,7 @@ def csv_writer(
     by_column = {name: _digits_of(digits, name) for name in columns}
     with (
         files.whole(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
+        temporary.open("w", newline="", **files.ENCODING) as file,
     ):
         writer = csv.writer(file)
         writer.writerow(by_column)
@@ -42,7 +45,7 @@ def csv_writer(
         def write_row(row: Mapping[str, Any]) -> None:
             if row.keys() != by_column.keys():
                 raise ValueError(f"expected the columns {list(by_column)}, found {list(row)}")
-            writer.writerow(_cell(row[name], n, "") for name, n in by_column.items())
+            writer.writerow(_csv_cell(row[name], n) for name, n in by_column.items())
 
         yield write_row
 
@@ -83,11 +86,20 @@ def write_json(path: str | pathlib.Path, document: dict[str, Any]) -> None:
     # `dumps` writes NaN and `loads` turns it into None. An infinity is a bug and raises KeyError.
     document = json.loads(json.dumps(document), parse_constant={"NaN": None}.__getitem__)
     with files.whole(path) as temporary:
-        temporary.write_text(json.dumps(document, indent=2) + "\n")
+        temporary.write_text(json.dumps(document, indent=2) + "\n", **files.ENCODING)
 
 
 def _digits_of(digits: Digits, column: str) -> int | None:
     return digits.get(column) if isinstance(digits, Mapping) else digits
+
+
+def escaped(text: str) -> str:
+    """Returns a text as a CSV file has it: with an apostrophe if it would become a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _csv_cell(value: Any, digits: int | None) -> str:
+    return escaped(value) if isinstance(value, str) else _cell(value, digits, "")
 
 
 def _cell(value: Any, digits: int | None, missing: str) -> str:

@@ -13,6 +13,15 @@ from ast_net import config, errors, files, shipped, workdir
 from ast_net.cnn import weight_files
 from ast_net.temporal import stacked_lstm
 
+# A model.json from elsewhere must not use up the machine.
+_BOUNDS = {
+    "feature_size": config.Bounds(1, 65_536),
+    "clip_frames": config.Bounds(2, 100_000),
+    "time_step": config.Bounds(0.001, 60),
+    "frame_rate": config.Bounds(0.01, 1000),
+}
+_MAX_UNITS, _MAX_LAYERS = 4096, 16
+
 
 @dataclasses.dataclass(frozen=True)
 class ModelSpec:
@@ -52,13 +61,22 @@ class ModelSpec:
         config.Clip(self.clip_frames)
         config.StackedLSTM(self.units)
         config.ReactionDelay(self.reaction_delay)
+        config.Backbone(backbone=self.backbone)
         if len(self.reaction_delay) != len(self.targets):
             raise ValueError(f"expected a delay for each target, found {self.reaction_delay}")
-        if self.feature_size < 1 or not 0 < self.time_step <= 60 or not 0 < self.frame_rate < 1000:
+        ordered = tuple(name for name in config.ALL_TARGETS if name in self.targets)
+        if not self.targets or self.targets != ordered:
             raise ValueError(
-                "expected a positive feature size, a time step above 0 and up to 60 s, and a frame "
-                f"rate above 0 and below 1000, found {self}"
+                f"expected some of the targets {', '.join(config.ALL_TARGETS)}, in this order, "
+                f"found {self.targets}"
             )
+        if len(self.units) > _MAX_LAYERS or max(self.units) > _MAX_UNITS:
+            raise ValueError(
+                f"expected at most {_MAX_LAYERS} layers of {_MAX_UNITS} cells, found {self.units}"
+            )
+        for name, bounds in _BOUNDS.items():
+            if getattr(self, name) not in bounds:
+                raise ValueError(f"expected {name} {bounds}, found {getattr(self, name)}")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -68,11 +68,12 @@ def fit(folder: pathlib.Path, task: Task, epochs: int, patience: float = math.in
         missing.
       OSError: a file cannot be written.
     """
+    checkpoints = folder / workdir.CHECKPOINTS
+    for left in checkpoints.glob("checkpoint.tmp*"):  # TensorFlow leaves it when it is killed.
+        left.unlink()
     checkpoint = tf.train.Checkpoint(**task.state)
-    with files.reading(folder / workdir.CHECKPOINTS, "checkpoints", _NEW_WORKDIR):
-        manager = tf.train.CheckpointManager(
-            checkpoint, folder / workdir.CHECKPOINTS, max_to_keep=2
-        )
+    with files.reading(checkpoints, "checkpoints", _NEW_WORKDIR):
+        manager = tf.train.CheckpointManager(checkpoint, checkpoints, max_to_keep=2)
     rows = _resume(task, checkpoint, manager.latest_checkpoint, folder)
     if rows:
         logging.info(f"continuing the run in {screen.shown(folder)} after epoch {len(rows)}")
@@ -109,8 +110,10 @@ def fit(folder: pathlib.Path, task: Task, epochs: int, patience: float = math.in
             for name, value in rows[-1].items():
                 tf.summary.scalar(name, value)
             summaries.flush()
-        with files.tensorflow_output(folder / workdir.CHECKPOINTS):
+        with files.tensorflow_output(checkpoints):
             manager.save(checkpoint_number=len(rows))
+        for path in (*checkpoints.iterdir(), checkpoints):
+            files.sync(path)
     if len(rows) < epochs:
         logging.info(
             f"stopped early: no better epoch in {len(rows) - 1 - _best(task, rows)} epochs"

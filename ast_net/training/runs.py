@@ -18,14 +18,13 @@ from ast_net.temporal import scoring, siamese, stacked_lstm, streaming, temporal
 from ast_net.training import checks, history, selection, temporal_step
 
 
-def train_and_evaluate(experiment: config.Experiment, may_prepare: bool = True) -> None:
+def train_and_evaluate(experiment: config.Experiment) -> None:
     """Prepares the data, trains in the workdir, and evaluates the best model.
 
     It is evaluated on dev, and on test if that partition has ratings.
 
     Args:
       experiment: the run; defaults that depend on the data set are filled in (`completed`).
-      may_prepare: whether missing records may be made; otherwise they must exist.
 
     Raises:
       InputError: the data cannot be used, or the workdir belongs to another run.
@@ -36,7 +35,7 @@ def train_and_evaluate(experiment: config.Experiment, may_prepare: bool = True) 
     if run and run.reaction_delay.origin == "found" and experiment.reaction_delay.seconds == "auto":
         experiment = dataclasses.replace(experiment, reaction_delay=run.reaction_delay)
     workdir.check(folder, experiment)
-    records = _records(experiment, folder, may_prepare)
+    records = _records(experiment, folder)
     search = None
     if experiment.reaction_delay.seconds == "auto":
         search = find_reaction_delay(records)
@@ -59,9 +58,7 @@ def train_and_evaluate(experiment: config.Experiment, may_prepare: bool = True) 
             _evaluate(experiment, records, folder, split, "best")
 
 
-def evaluate(
-    experiment: config.Experiment, settings: config.Evaluation, may_prepare: bool = True
-) -> None:
+def evaluate(experiment: config.Experiment, settings: config.Evaluation) -> None:
     """Evaluates a model of a run: writes tables, predictions and figures.
 
     A partition without ratings is predicted but not scored.
@@ -69,7 +66,6 @@ def evaluate(
     Args:
       experiment: the run in the workdir, or the same run with another data set.
       settings: which model and which partition to evaluate.
-      may_prepare: whether missing records may be made; otherwise they must exist.
 
     Raises:
       InputError: the data or the model cannot be used.
@@ -83,7 +79,7 @@ def evaluate(
     folder = pathlib.Path(str(experiment.workdir))
     _evaluate(
         experiment,
-        _records(experiment, folder, may_prepare),
+        _records(experiment, folder),
         folder,
         settings.split,
         settings.model,
@@ -110,11 +106,13 @@ def find_reaction_delay(records: store.Records) -> reaction_delay.DelaySearch:
         return reaction_delay.search(records.segments("train"), len(records.targets))
 
 
-def _records(
-    experiment: config.Experiment, folder: pathlib.Path, may_prepare: bool
-) -> store.Records:
-    """Opens the records of a run; makes them if they are missing and `may_prepare` is true."""
-    if may_prepare and (experiment.manual_dir or not (folder / workdir.MODEL_SPEC).is_file()):
+def _records(experiment: config.Experiment, folder: pathlib.Path) -> store.Records:
+    """Opens the records of a run; makes them if they are missing and the source is given.
+
+    Raises:
+      InputError: there are no records in `data_dir`, and the source is not given.
+    """
+    if experiment.manual_dir or not (folder / workdir.MODEL_SPEC).is_file():
         return store.prepare(experiment)
     spec = temporal_model.load_spec(folder / workdir.MODEL_SPEC)
     run = workdir.find(folder, config.Experiment)
@@ -122,11 +120,12 @@ def _records(
     records = store.find(experiment, spec.backbone_digest, spec.records if same_data else None)
     if records is not None:
         return records
-    if may_prepare:
+    if catalogue.data_set(experiment).reader(experiment).has_folder():
         return store.prepare(experiment)
+    used = f", which used `data_dir={run.data_dir}`" if run is not None and same_data else ""
     raise errors.InputError(
-        f"{experiment.data_dir}: no records of this run: give `data_dir`; to make the records "
-        "again, also give `manual_dir` and `backbone_weights`"
+        f"{experiment.data_dir}: no records of this run{used}: give `data_dir`; to make the "
+        "records again, also give `manual_dir` and `backbone_weights`"
     )
 
 

@@ -87,7 +87,8 @@ def test_a_challenge_s_test_videos_are_predicted_in_its_format(face_avis, data_d
     assert evaluated == ["dev_1"]
     output = tmp_path / "run/evaluation/recola_test"
     assert not output.exists(), "train evaluates only rated recordings"
-    done = calls.call("evaluate", f"--workdir={tmp_path / 'run'}", "--split=test")
+    flags = [f"--workdir={tmp_path / 'run'}", f"--data_dir={data_dir}", "--split=test"]
+    done = calls.call("evaluate", *flags)
     assert done.ended == 0 and "without ratings, predicted but not scored" in done.printed
     assert sorted(path.name for path in output.iterdir()) == ["avec", "predictions.csv"]
     rows = np.genfromtxt(output / "predictions.csv", delimiter=",", names=True)

@@ -83,6 +83,27 @@ def test_writer_pads_odd_sizes(tmp_path, size):
         assert np.abs(frame.image.astype(float) - expected).mean() < 6
 
 
+@pytest.mark.parametrize(
+    ("size", "rows", "columns"),
+    [
+        ((48, 64), slice(0, 96), slice(0, 128)),
+        ((192, 256), slice(0, 96), slice(0, 128)),
+        ((192, 96), slice(0, 96), slice(40, 88)),
+        ((1, 128), slice(47, 48), slice(0, 128)),
+    ],
+)
+def test_later_pictures_of_another_size_are_scaled_to_the_first(tmp_path, size, rows, columns):
+    path = tmp_path / "a.mp4"
+    with video_writer.open_writer(path) as writer:
+        for k, shape in enumerate([(96, 128), size, (96, 128)]):
+            writer.write(np.full((*shape, 3), 200, np.uint8), k / 25)
+    first, scaled, last = (frame.image for frame in video.Video(path).frames())
+    expected = np.zeros((96, 128, 3))
+    expected[rows, columns] = 200
+    assert first.shape == scaled.shape == last.shape
+    assert np.abs(scaled - expected).mean() < 4 and np.abs(last - 200.0).max() < 10
+
+
 @pytest.mark.parametrize("count", [0, 3])
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_writer_that_ends_with_an_error_leaves_no_file(tmp_path, count, error):
@@ -105,7 +126,6 @@ def test_writer_refuses_wrong_frames(tmp_path):
     for frames, error, reason in [
         ([], errors.InputError, "no images"),
         ([(picture()[..., 0], 0)], errors.InputError, "uint8 RGB"),
-        ([(picture(), 0), (picture(48, 64), 1)], errors.InputError, "one size"),
         ([(picture(), 0.1), (picture(), 0.1)], ValueError, "later"),
         ([(picture(), -0.1)], ValueError, "later"),
     ]:

@@ -1,6 +1,7 @@
 """Which inputs the user's arguments name."""
 
 import pathlib
+import subprocess
 
 import pytest
 
@@ -64,3 +65,42 @@ def test_arguments_without_any_input_are_refused(folder):
     ):
         with pytest.raises(errors.InputError, match=reason):
             find(*arguments)
+
+
+def test_patterns_do_not_follow_links_to_folders(folder):
+    a = folder / "a.mp4"
+    for place in (".", "deep"):
+        (folder / place / "loop").symlink_to(folder, target_is_directory=True)
+        (folder / place / "self").symlink_to(".", target_is_directory=True)
+    (folder / "deep/b.mp4").symlink_to(a)
+    expected = [("a", a), ("a_2", folder / "deep/a.mp4"), ("b", folder / "deep/b.mp4")]
+    assert find(folder / "**/*.mp4") == find(folder / "**/**/*.mp4") == expected
+    assert find(folder / "self/*.mp4") == [("a", folder / "self/a.mp4")], "named without **"
+
+
+def test_patterns_match_what_a_shell_matches(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / ".cache").mkdir()
+    (folder / ".cache/c.mp4").touch()
+    every = ["a.mp4", "b.MOV", "deep/a.mp4", "notes.txt", "shots/1.png", "shots/10.png"]
+    for pattern, expected in (
+        ("**", every),
+        ("**.mp4", ["a.mp4"]),
+        ("[ab].*", ["a.mp4", "b.MOV"]),
+        ("**/?.mp4", ["a.mp4", "deep/a.mp4"]),
+        (".*/*.mp4", [".cache/c.mp4"]),
+        (".*.mp4", [".hidden.mp4"]),
+    ):
+        assert [str(path) for _, path in find(pattern)] == expected
+        loop = f'for f in {pattern}; do test -f "$f" && echo "$f"; done'
+        shell = ["bash", "-O", "globstar", "-c", loop]
+        listed = subprocess.run(shell, capture_output=True, text=True).stdout.split()
+        assert sorted(listed) == sorted(expected)
+
+
+def test_names_do_not_leave_the_output_folder(folder):
+    for name in ("...mp4", "summary.csv.mp4", "Summary.CSV.mov"):
+        (folder / name).touch()
+    names = [name for name, _ in find(folder / "...mp4", folder / "summary.csv.mp4")]
+    assert names == ["_", "summary.csv_2"]
+    assert find(folder / "Summary.CSV.mov")[0][0] == "Summary.CSV_2"

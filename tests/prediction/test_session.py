@@ -1,18 +1,21 @@
 """Predicting files and a camera, and the files that this writes."""
 
 import csv
+import dataclasses
+import fractions
 import json
 import os
 import signal
 import threading
 
+import av
 import cv2
 import numpy as np
 import pytest
 
-from ast_net import config
+from ast_net import config, errors
 from ast_net.faces import video, video_writer
-from ast_net.prediction import camera, inputs, pipeline, session
+from ast_net.prediction import annotation, camera, inputs, outputs, pipeline, results, session
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +42,7 @@ def test_a_video_gives_a_table_a_figure_and_a_video(predictor, face_video, tmp_p
         "predictions.csv",
         "figure.png",
         "annotated.mp4",
+        results.RECORD,
     }
     table = rows(folder / "predictions.csv")
     assert [row["frame"] for row in table] == [str(number) for number in range(20)]
@@ -128,6 +132,223 @@ def test_json_lines_with_posteriors(predictor, face_video, tmp_path, capsys):
     assert face["valence_smooth"] == pytest.approx(np.mean(first), abs=2e-6)
     names = [name for name in lines[0]["faces"][0] if name.startswith("p_")]
     assert names == [f"p_{name}" for name in predictor.expressions]
+
+
+@pytest.fixture
+def predicted(predictor, monkeypatch):
+    """The videos that are predicted, one by one."""
+    names = []
+    predict = predictor.predict
+
+    def noted(recording, *arguments):
+        frames = list(recording)
+        names.append(len(frames))
+        return predict(frames, *arguments)
+
+    monkeypatch.setattr(predictor, "predict", noted)
+    return names
+
+
+def short_video(path, frames):
+    """A video of some grey pictures; no two lengths are alike in a test, which tells them apart."""
+    path.parent.mkdir(exist_ok=True)
+    video_writer.write_video(path, [np.full((64, 64, 3), 90, np.uint8)] * frames, 25)
+    return str(path)
+
+
+def test_finished_results_of_the_same_command_are_kept(predictor, predicted, tmp_path):
+    first, second = short_video(tmp_path / "a.mp4", 2), short_video(tmp_path / "b.mp4", 3)
+    out = settings(tmp_path / "out", "csv")
+
+    def run(*videos, settings=out):
+        predicted.clear()
+        session.predict_files(predictor, inputs.find(videos), settings)
+        return predicted
+
+    assert run(first) == [2]
+    before = (tmp_path / "out/a/predictions.csv").stat().st_mtime_ns
+    assert run(first, second) == [3], "goes on after the first"
+    assert run(first, second) == []
+    assert (tmp_path / "out/a/predictions.csv").stat().st_mtime_ns == before
+    table = rows(tmp_path / "out/summary.csv")
+    assert [(row["name"], row["frames"], row["error"]) for row in table] == [
+        ("a", "2", ""),
+        ("b", "3", ""),
+    ]
+    assert run(first, settings=dataclasses.replace(out, overwrite=True)) == [2]
+    assert run(first, settings=dataclasses.replace(out, outputs=("csv", "figure"))) == [2]
+    (tmp_path / "out/b" / results.RECORD).write_text("{")
+    with pytest.raises(errors.InputError, match="files, but no prediction.json"):
+        run(second)
+    short_video(tmp_path / "a.mp4", 4)
+    assert run(first) == [4], "the file has changed"
+    assert [row["name"] for row in rows(tmp_path / "out/summary.csv")] == ["b", "a"]
+    predictor.settings["networks"] = "other weights"
+    assert run(first) == [4]
+
+
+def test_results_of_another_input_are_not_replaced(predictor, predicted, tmp_path):
+    ours, theirs = (short_video(tmp_path / f"{n}/talk.mp4", n) for n in (2, 3))
+    out = settings(tmp_path / "out", "csv", "figure")
+    session.predict_files(predictor, inputs.find([ours]), out)
+    with pytest.raises(errors.InputError) as raised:
+        session.predict_files(predictor, inputs.find([theirs]), out)
+    for part in (str(tmp_path / "out/talk"), ours, theirs, "`output_dir`", "`overwrite`"):
+        assert part in str(raised.value)
+    assert len(rows(tmp_path / "out/talk/predictions.csv")) == 2
+    replacing = settings(tmp_path / "out", "csv", overwrite=True)
+    session.predict_files(predictor, inputs.find([theirs]), replacing)
+    assert len(rows(tmp_path / "out/talk/predictions.csv")) == 3
+    assert not (tmp_path / "out/talk/figure.png").exists(), "it showed the other input"
+
+
+def test_a_folder_of_something_else_is_not_written_to(predictor, tmp_path):
+    path = short_video(tmp_path / "talk.mp4", 2)
+    (tmp_path / "talk").mkdir()
+    session.predict_files(predictor, inputs.find([path]), settings(tmp_path, "csv"))
+    (tmp_path / "talk" / results.RECORD).rename(tmp_path / "talk/thesis.tex")
+    with pytest.raises(errors.InputError, match="files, but no prediction.json"):
+        session.predict_files(predictor, inputs.find([path]), settings(tmp_path, "csv"))
+
+
+def test_a_summary_of_something_else_is_not_replaced(predictor, tmp_path):
+    (tmp_path / "summary.csv").write_text("my,own\n1,2\n")
+    recordings = inputs.find([short_video(tmp_path / "a.mp4", 2)])
+    with pytest.raises(errors.InputError, match="found the columns my, own"):
+        session.predict_files(predictor, recordings, settings(tmp_path, "csv"))
+    assert (tmp_path / "summary.csv").read_text() == "my,own\n1,2\n"
+    session.predict_files(predictor, recordings, settings(tmp_path, "csv", overwrite=True))
+    assert [row["name"] for row in rows(tmp_path / "summary.csv")] == ["a"]
+
+
+def test_any_name_of_a_video_has_its_results(predictor, tmp_path):
+    stems = [
+        "...",
+        "..",
+        "summary.csv",
+        "$5_to_$10",
+        "=1+1",
+        "Interview: Anna",
+        "b\udcff",
+        "é" * 120,
+    ]
+    videos = [short_video(tmp_path / "in" / "x.mp4", 2)]
+    paths = [tmp_path / "in" / f"{stem}.mp4" for stem in stems]
+    for path in paths:
+        os.link(videos[0], path)
+    recordings = inputs.find(map(str, paths))
+    out = tmp_path / "out"
+    summaries = session.predict_files(predictor, recordings, settings(out, "csv", "figure"))
+    assert [summary.error for summary in summaries] == [""] * len(stems)
+    folders = [path.name for path in out.iterdir() if path.is_dir()]
+    assert sorted(folders) == sorted(
+        ["_", "__2", "summary.csv_2", "$5_to_$10", "=1+1", "Interview_ Anna", "b_", "é" * 100]
+    )
+    for folder in folders:
+        assert {path.name for path in (out / folder).iterdir()} == {
+            "predictions.csv",
+            "figure.png",
+            results.RECORD,
+        }
+    with (out / "summary.csv").open(encoding="utf-8", errors="surrogateescape") as file:
+        table = list(csv.DictReader(file))
+    assert [row["input"] for row in table] == list(map(str, paths))
+    assert table[4]["name"] == "'=1+1"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
+
+
+def test_one_output_that_fails_does_not_take_the_others_along(
+    predictor, face_video, tmp_path, monkeypatch
+):
+    def write(writer, image, timestamp):
+        if timestamp > 0.2:
+            raise RuntimeError("the encoder refuses it")
+
+    monkeypatch.setattr(video_writer.VideoWriter, "write", write)
+    recordings = inputs.find([str(face_video)])
+    [summary] = session.predict_files(predictor, recordings, settings(tmp_path))
+    assert "annotated.mp4: the output video failed (RuntimeError: the encoder" in summary.error
+    assert "complete: csv, figure" in summary.error
+    names = {path.name for path in (tmp_path / "face").iterdir()}
+    assert names == {"predictions.csv", "figure.png", results.RECORD}
+    assert len(rows(tmp_path / "face/predictions.csv")) == 20
+    monkeypatch.undo()
+    monkeypatch.setattr(annotation.Annotator, "draw", lambda *_: 1 / 0)
+    [summary] = session.predict_files(predictor, recordings, settings(tmp_path, "csv", "video"))
+    assert "ZeroDivisionError" in summary.error
+    monkeypatch.undo()
+    [summary] = session.predict_files(predictor, recordings, settings(tmp_path))
+    assert not summary.error and (tmp_path / "face/annotated.mp4").exists(), "it is tried again"
+
+
+def test_when_all_outputs_have_failed_the_rest_is_not_predicted(predictor, face_video, tmp_path):
+    [summary] = [outputs.Summary("face", str(face_video))]
+    read = []
+
+    def recording():
+        for frame in video.Video(face_video).frames():
+            read.append(frame)
+            yield frame
+
+    out = settings(tmp_path, "jsonl")
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(BrokenPipeError):
+        patch.setattr("sys.stdout", ClosedPipe())
+        outputs.write(
+            predictor.predict(recording(), live=True),
+            20,
+            out,
+            predictor,
+            summary,
+            threading.Event(),
+        )
+    assert len(read) < 20
+
+
+class ClosedPipe:
+    """Standard output whose reader has gone."""
+
+    def write(self, text):
+        raise BrokenPipeError
+
+    def flush(self):
+        pass
+
+    def isatty(self):
+        return False
+
+
+def test_a_picture_size_that_changes(predictor, drifting_face, tmp_path):
+    """As in recordings of calls. Table and video have all frames; the video has the first size."""
+    images = drifting_face([True] * 6)
+    halves = [image if k < 3 else cv2.resize(image, (160, 120)) for k, image in enumerate(images)]
+    path = tmp_path / "a.ts"
+    with av.open(str(path), "w", "mpegts") as container:
+        for part, offset in ((halves[:3], 0), (halves[3:], 3)):
+            encoder = av.CodecContext.create("libx264", "w")
+            encoder.height, encoder.width = part[0].shape[:2]
+            encoder.pix_fmt, encoder.time_base = "yuv420p", fractions.Fraction(1, 25)
+            if not offset:
+                stream = container.add_stream("libx264", 25)
+                stream.height, stream.width, stream.pix_fmt = *part[0].shape[:2], "yuv420p"
+            packets = []
+            for k, image in enumerate(part):
+                picture = av.VideoFrame.from_ndarray(image, format="rgb24")
+                picture.pts, picture.time_base = k + offset, fractions.Fraction(1, 25)
+                packets += encoder.encode(picture)
+            for packet in [*packets, *encoder.encode(None)]:
+                packet.stream = stream
+                container.mux(packet)
+    [summary] = session.predict_files(predictor, inputs.find([str(path)]), settings(tmp_path))
+    assert (summary.error, summary.frames) == ("", 6)
+    shapes = [frame.image.shape for frame in video.Video(path).frames()]
+    assert shapes == [(240, 320, 3)] * 3 + [(120, 160, 3)] * 3
+    shapes = [frame.image.shape for frame in video.Video(tmp_path / "a/annotated.mp4").frames()]
+    assert shapes == [(240, 320, 3)] * 6
+    table = rows(tmp_path / "a/predictions.csv")
+    assert sorted({(row["frame"], row["timestamp_s"]) for row in table}) == [
+        (str(k), f"{k / 25:.6f}") for k in range(6)
+    ]
+    assert {row["frame"] for row in table if row["valid"] == "1"} == set("012345")
 
 
 class Camera:

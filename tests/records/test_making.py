@@ -87,7 +87,7 @@ def contents(records) -> dict[str, bytes]:
 def finished(data_dir):
     """Returns the names of the recordings whose files are complete."""
     return sorted(
-        path.name.split("-")[0] for path in (data_dir / "segments").rglob("[!.]*.tfrecord")
+        path.name.split("-")[0] for path in (data_dir / "segments").glob("*/[!.]*.tfrecord")
     )
 
 
@@ -158,6 +158,7 @@ def test_a_killed_preparation_continues_where_it_stopped(source, complete, tmp_p
         records = prepare(source, tmp_path)
     assert started == ["P3", "P4"]
     assert contents(records) == complete
+    assert not list(tmp_path.rglob(".*")), "nothing is left of the killed one"
 
 
 def test_a_recording_that_fails_once_is_tried_again(source, complete, tmp_path):

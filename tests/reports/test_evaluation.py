@@ -1,6 +1,7 @@
 """The files of an evaluation: metrics.json, recordings.csv, predictions.csv and figures."""
 
 import csv
+import dataclasses
 import json
 
 import numpy as np
@@ -89,3 +90,16 @@ def test_figures_show_every_recording(tmp_path, predictions, metrics):
     evaluation_figures.write(tmp_path, predictions, metrics)
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"P1.png", "P2.png", "cc_distribution.png"}
+
+
+def test_any_name_of_a_recording_has_a_figure(tmp_path, predictions):
+    names = ["cc_distribution", "../$a_to_$"]
+    predictions = [dataclasses.replace(p, recording=n) for p, n in zip(predictions, names)]
+    setup = evaluation.EvaluationSetup("dev", 7, "cc", True, DELAYS)
+    document = evaluation.metrics_document(setup, scoring.score(predictions, TARGETS, DELAYS))
+    evaluation_figures.write(tmp_path / "figures", predictions, document)
+    assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.png")} == {
+        "figures/cc_distribution.png",
+        "figures/cc_distribution_2.png",
+        "figures/_._$a_to_$.png",
+    }

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import os
 
 import pytest
 
@@ -52,6 +53,20 @@ def test_a_row_with_other_columns_is_refused_and_the_old_file_kept(tmp_path):
         write({"a": 1, "c": 2})
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_no_cell_becomes_a_formula_and_bytes_that_are_not_utf_8_stay_as_they_are(tmp_path):
+    names = ["=1+1", "+1", "-x.mp4", "@sum", "a=b", os.fsdecode(b"caf\xe9.mp4")]
+    tables.write(tmp_path / "t.csv", [{"name": name, "value": -1.0} for name in names], 1)
+    lines = (tmp_path / "t.csv").read_bytes().split(b"\r\n")[1:-1]
+    assert [line.removesuffix(b",-1.0") for line in lines] == [
+        b"'=1+1",
+        b"'+1",
+        b"'-x.mp4",
+        b"'@sum",
+        b"a=b",
+        b"caf\xe9.mp4",
+    ]
 
 
 def test_text_is_aligned_right():

@@ -104,7 +104,7 @@ def test_a_killed_export_leaves_nothing_that_a_server_takes_for_a_version(tmp_pa
     root = pathlib.Path(__file__).parents[2]
     assert subprocess.run(command, cwd=root).returncode == -signal.SIGKILL
     (left,) = (tmp_path / "models").iterdir()
-    assert left.name.startswith(".") and (left / "saved_model.pb").exists()
+    assert left.name.startswith(".") and (left / "1/saved_model.pb").exists()
     with version.new(tmp_path / "models/1"):
         pass
-    assert (tmp_path / "models/1").is_dir()
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["1"]

@@ -1,0 +1,145 @@
+"""The folder of an input's results: which input they are of, and whether they are complete.
+
+A file in the folder says from which input and with which settings its results are made. So another
+input of the same name does not replace them, and a call that was interrupted can be repeated.
+"""
+
+import contextlib
+import csv
+import dataclasses
+import json
+import pathlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ast_net import config, errors, files
+from ast_net.prediction import outputs
+from ast_net.reports import tables
+
+RECORD = "prediction.json"
+# Increase this whenever the code makes different results from the same input and settings.
+VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """What results are made of.
+
+    Attributes:
+      input: the absolute path of the file, folder or pattern.
+      content: size of the input as text, and the time of its last change, in ns.
+      settings: all settings that the results depend on, and a digest of the networks; JSON data.
+    """
+
+    input: str
+    content: tuple[str, int]
+    settings: dict[str, Any]
+    version: int = VERSION
+
+
+def check(recordings: Mapping[str, pathlib.Path], settings: config.Outputs) -> list[dict[str, str]]:
+    """Checks that nothing of other inputs would be replaced, unless `overwrite` is set.
+
+    Returns:
+      The rows of other inputs in the summary of earlier calls.
+
+    Raises:
+      InputError: a folder in `output_dir` has results of another input, or other files, or the
+        summary in it is of something else.
+    """
+    for name, path in recordings.items() if settings.files and not settings.overwrite else ():
+        folder = pathlib.Path(settings.output_dir) / name
+        if not folder.exists() or (folder.is_dir() and files.is_empty(folder)):
+            continue
+        owner = _read(folder).get("input")
+        if owner != absolute(path):
+            found = f"the results of {owner}" if owner else f"files, but no {RECORD} of an input"
+            raise errors.InputError(
+                f"{folder}: is the place for the results of {absolute(path)}, but holds {found}: "
+                "give another `output_dir`, or `overwrite` to replace them"
+            )
+    try:
+        return _earlier_summaries(pathlib.Path(settings.output_dir) / config.SUMMARY, recordings)
+    except errors.InputError:
+        if settings.overwrite:
+            return []
+        raise
+
+
+def finished(folder: pathlib.Path, origin: Origin) -> outputs.Summary | None:
+    """Returns the summary of a folder's results if they are complete and of this origin."""
+    record = _read(folder)
+    summary = record.pop("summary", None)
+    try:
+        return outputs.Summary(**summary) if record == _json(origin) else None
+    except TypeError:  # Not complete, or the summary is damaged.
+        return None
+
+
+@contextlib.contextmanager
+def claimed(folder: pathlib.Path, origin: Origin) -> Iterator[None]:
+    """Claims the folder for an input while its results are made.
+
+    Outputs of another input are deleted first. If nothing was written, no folder is left.
+    """
+    if _read(folder).get("input") not in (None, origin.input):
+        for name in filter(None, config.OUTPUTS.values()):
+            (folder / name).unlink(missing_ok=True)
+    _write(folder, _json(origin))
+    try:
+        yield
+    finally:
+        if [path.name for path in folder.iterdir()] == [RECORD]:
+            (folder / RECORD).unlink()
+            folder.rmdir()
+
+
+def finish(folder: pathlib.Path, origin: Origin, summary: outputs.Summary) -> None:
+    """Notes that the results of a claimed folder are complete."""
+    _write(folder, _json(origin) | {"summary": vars(summary)})
+
+
+def absolute(path: pathlib.Path) -> str:
+    """Returns how the record names an input: its absolute path without links."""
+    return str(path.resolve())
+
+
+def _earlier_summaries(
+    path: pathlib.Path, recordings: Mapping[str, pathlib.Path]
+) -> list[dict[str, str]]:
+    """Returns the rows of an earlier call's summary, without those of these recordings.
+
+    Raises:
+      InputError: the file is not such a summary.
+    """
+    if not path.exists():
+        return []
+    names = set(map(tables.escaped, recordings))
+    columns = [field.name for field in dataclasses.fields(outputs.Summary)]
+    remedy = "give another `output_dir`, or `overwrite` to replace it"
+    with (
+        files.reading(path, "a summary of predict", remedy),
+        path.open(newline="", **files.ENCODING) as file,
+    ):
+        header, *rows = csv.reader(file, strict=True)
+        if header != columns:
+            raise ValueError(f"found the columns {', '.join(header)}")
+        return [dict(zip(columns, row, strict=True)) for row in rows if row[0] not in names]
+
+
+def _json(origin: Origin) -> dict[str, Any]:
+    return json.loads(json.dumps(dataclasses.asdict(origin)))
+
+
+def _read(folder: pathlib.Path) -> dict[str, Any]:
+    """Returns the content of a folder's record; nothing if it is missing or damaged."""
+    try:
+        record = json.loads((folder / RECORD).read_text(**files.ENCODING))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _write(folder: pathlib.Path, record: dict[str, Any]) -> None:
+    with files.whole(folder / RECORD) as temporary:
+        temporary.write_text(json.dumps(record, indent=2) + "\n", **files.ENCODING)
