@@ -8,25 +8,18 @@ from collections.abc import Iterator
 
 import av
 import av.container
-import av.stream
 import av.video.reformatter
 import numpy as np
 from absl import logging
 
 from ast_net import errors, files
-from ast_net.faces import picture_sequence, video_frame
+from ast_net.faces import picture_sequence, video_container, video_frame
 
 # Seconds. In files with sound, the container's duration and the end of the last frame differ by a
 # few frames.
 _DURATION_TOLERANCE = 0.5
-# Frames with more pixels than this are decoded with several threads. That takes 1.5 times as much
-# processor time, which only pays off for large frames.
-_MULTITHREADED_PIXELS = 1920 * 1088
 # Frames per second, if nothing else is known, as for a single picture or a bare stream.
 _DEFAULT_RATE = 25.0
-# Formats that name other files to open. They are refused: a video from elsewhere could name private
-# files.
-_PLAYLISTS = {"concat", "dash", "hls", "imf"}
 
 
 class Video:
@@ -58,7 +51,7 @@ class Video:
         video whose rate changes has the rate of its larger part. Computations that depend on time
         use the frames' times, not this rate.
         """
-        with _open(self.path) as (container, stream):
+        with video_container.opened(self.path) as (container, stream):
             return _frame_rate(container, stream)
 
     @property
@@ -69,7 +62,7 @@ class Video:
     @functools.cached_property
     def _header(self) -> tuple[int | None, float | None]:
         """Frame count and duration."""
-        with _open(self.path) as (container, stream):
+        with video_container.opened(self.path) as (container, stream):
             seconds = (container.duration or 0) / av.time_base
             count = stream.frames or round(seconds * float(stream.average_rate or 0)) or None
             duration = _stated_end(container, stream) or None
@@ -117,7 +110,7 @@ class Video:
         """
         problems: list[str] = []
         count, untimed = 0, 0
-        with _open(self.path) as (container, stream):
+        with video_container.opened(self.path) as (container, stream):
             origin = _origin(container)
             step = 1.0 / float(stream.average_rate or stream.guessed_rate or _DEFAULT_RATE)
             timestamp = -step
@@ -135,7 +128,10 @@ class Video:
             stated_end = _stated_end(container, stream)
         if not count:
             reason = "; ".join(problems) or "it has none"
-            raise errors.InputError(f"{self.path}: no frame can be read ({reason}); copy it again")
+            raise errors.InputError(
+                f"{self.path}: no frame can be read ({reason}), expected at least one, of at most "
+                f"{video_frame.MAX_PIXELS:,} pixels; copy it again"
+            )
         end = timestamp + step
         if stated_end - end > _DURATION_TOLERANCE:
             problems.append(f"the pictures end at {end:.2f} of {stated_end:.2f} s")
@@ -165,35 +161,6 @@ def open_video(path: str | pathlib.Path) -> VideoSource:
     return Video(path)
 
 
-@contextlib.contextmanager
-def _open(path: pathlib.Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
-    """Opens a file and selects its video stream; a sound file's cover picture does not count."""
-    if not path.is_file():
-        problem = "it is not a file" if path.exists() else "there is no such file"
-        raise errors.InputError(f"{path}: expected a video, but {problem}; check the path")
-    if path.stat().st_size == 0:
-        raise errors.InputError(f"{path}: the file is empty (0 bytes); copy the video again")
-    try:
-        formats = ",".join(av.formats_available - _PLAYLISTS)
-        container = av.open(str(path), options={"format_whitelist": formats})
-    except av.FFmpegError as error:
-        raise errors.InputError(
-            f"{path}: not a readable video ({error.strerror}), expected mp4, mov, avi, mkv or the "
-            "like. Perhaps the file was cut off before its index was written; copy it again"
-        ) from error
-    with container:
-        for stream in container.streams.video:
-            if not stream.disposition & av.stream.Disposition.attached_pic:
-                pixels = stream.codec_context.width * stream.codec_context.height
-                stream.thread_type = "AUTO" if pixels > _MULTITHREADED_PIXELS else "NONE"
-                yield container, stream
-                return
-        types = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-    raise errors.InputError(
-        f"{path}: no pictures in this file, only {types}, expected a video; check the path"
-    )
-
-
 def _pictures(
     container: av.container.InputContainer, stream: av.VideoStream, problems: list[str]
 ) -> Iterator[av.VideoFrame]:
@@ -209,7 +176,7 @@ def _pictures(
                 damaged += packet.is_corrupt
                 yield from pictures
     except av.FFmpegError as error:
-        problems.append(f"the file cannot be read to its end ({error.strerror})")
+        problems.append(f"the file cannot be read to its end ({video_container.reason(error)})")
         with contextlib.suppress(av.FFmpegError):
             yield from stream.decode(None)
     if damaged:
