@@ -1,6 +1,7 @@
 """Reads video files frame by frame, with the true time of each frame."""
 
 import contextlib
+import fractions
 import functools
 import hashlib
 import pathlib
@@ -97,8 +98,9 @@ class Video:
         Time 0 is where a player starts: the earliest time of all streams according to the
         container, or the container's own zero if it gives none. So if the pictures start half a
         second after the sound, the first frame is at 0.5 s, as the raters saw it. A file cut out of
-        a broadcast, whose clock shows hours, starts at 0. A frame without a time, or with a time
-        that is not later than the previous frame's, is put one nominal frame after it, so that
+        a broadcast, whose clock shows hours, starts at 0. No frame has a time below 0: should the
+        first one be earlier than the container says, it is at 0. A frame without a time, or with a
+        time that is not later than the previous frame's, is put one nominal frame after it, so that
         timestamps increase strictly.
 
         Of a truncated file, all frames that can be decoded are yielded. Then a warning says what
@@ -117,12 +119,14 @@ class Video:
             # Shared by all frames, because creating it is slow.
             to_rgb = av.video.reformatter.VideoReformatter()
             for picture in _pictures(container, stream, problems):
-                time = None if picture.time is None else picture.time - origin
-                if time is None or (count and time <= timestamp):
+                time = _time(picture)
+                if time is not None and not count:
+                    origin = min(origin, time)
+                if time is None or (count and time - origin <= timestamp):
                     timestamp += step
                     untimed += 1
                 else:
-                    timestamp = time
+                    timestamp = float(time - origin)
                 yield video_frame.Frame(count, timestamp, _upright(picture, to_rgb))
                 count += 1
             stated_end = _stated_end(container, stream)
@@ -199,16 +203,33 @@ def _frame_rate(container: av.container.InputContainer, stream: av.VideoStream) 
     return 1 / float(usual.mean() * stream.time_base)
 
 
-def _origin(container: av.container.InputContainer) -> float:
-    """The time, on the container's clock, at which a player starts, in seconds."""
-    return (container.start_time or 0) / av.time_base
+def _origin(container: av.container.InputContainer) -> fractions.Fraction:
+    """The time, on the container's clock, at which a player starts, in seconds.
+
+    The container has it in whole microseconds; the stream that starts then has it exactly.
+    """
+    stated = fractions.Fraction(container.start_time or 0, av.time_base)
+    starts = [
+        stream.start_time * stream.time_base
+        for stream in container.streams
+        if stream.start_time is not None and stream.time_base is not None
+    ]
+    rounded = fractions.Fraction(1, av.time_base)
+    return min((start for start in starts if abs(start - stated) < rounded), default=stated)
+
+
+def _time(picture: av.VideoFrame) -> fractions.Fraction | None:
+    """The presentation time on the container's clock, in seconds; None if there is none."""
+    if picture.pts is None or picture.time_base is None:
+        return None
+    return picture.pts * picture.time_base
 
 
 def _stated_end(container: av.container.InputContainer, stream: av.VideoStream) -> float:
     """The end of the pictures according to the container, in seconds; 0 if it does not say."""
     if stream.duration is not None and stream.time_base is not None:
         end = ((stream.start_time or 0) + stream.duration) * stream.time_base
-        return float(end) - _origin(container)
+        return float(end - _origin(container))
     return (container.duration or 0) / av.time_base
 
 

@@ -87,6 +87,41 @@ def test_time_zero_is_the_start_of_the_container(tmp_path):
     np.testing.assert_allclose(timestamps, [0.5, 0.54, 0.58], atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [("mp4", {"movflags": "frag_keyframe+empty_moov"}), ("mp4", {}), ("mov", {}), ("ts", {})],
+)
+@pytest.mark.parametrize("rate", [fractions.Fraction(30), fractions.Fraction(24000, 1001)])
+def test_times_do_not_depend_on_how_clocks_are_rounded(tmp_path, suffix, options, rate, caplog):
+    path = tmp_path / f"a.{suffix}"
+    with av.open(str(path), "w", options=options) as container:
+        encoder = {"bf": "2", "b-adapt": "0"}  # B-frames: the decoder starts before the pictures.
+        stream = container.add_stream("libx264", rate, encoder, pix_fmt="yuv420p")
+        stream.height, stream.width = gradient().shape[:2]
+        for _ in range(12):
+            frame = av.VideoFrame.from_ndarray(gradient(), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with caplog.at_level(logging.WARNING, logger="absl"):
+        timestamps = [frame.timestamp for frame in video.Video(path).frames()]
+    expected = [float(k / rate) for k in range(12)]
+    # MPEG-TS rounds to its clock of 90 kHz; the others have the times exactly.
+    np.testing.assert_allclose(
+        timestamps, expected, rtol=0, atol=1 / 90_000 if suffix == "ts" else 0
+    )
+    assert timestamps[0] == 0
+    assert not caplog.records
+
+
+def test_no_time_is_below_zero(tmp_path, monkeypatch):
+    path = tmp_path / "a.mkv"
+    write(path, [0, 40, 80], gradient())
+    # A container that is wrong about its start.
+    monkeypatch.setattr(video, "_origin", lambda container: fractions.Fraction(1, 2))
+    timestamps = [frame.timestamp for frame in video.Video(path).frames()]
+    assert timestamps == pytest.approx([0, 0.04, 0.08])
+
+
 def test_frames_without_times_are_one_nominal_interval_apart(tmp_path, caplog):
     path = tmp_path / "raw.h264"  # a bare stream has no times
     write(path, [0, 40, 80, 120], gradient(), format="h264")
