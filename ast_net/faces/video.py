@@ -9,12 +9,11 @@ from collections.abc import Iterator
 
 import av
 import av.container
-import av.video.reformatter
 import numpy as np
 from absl import logging
 
 from ast_net import errors, files
-from ast_net.faces import picture_sequence, video_container, video_frame
+from ast_net.faces import display, picture_sequence, video_container, video_frame
 
 # Seconds. In files with sound, the container's duration and the end of the last frame differ by a
 # few frames.
@@ -93,7 +92,10 @@ class Video:
         return f"{status.st_size} bytes", status.st_mtime_ns
 
     def frames(self) -> Iterator[video_frame.Frame]:
-        """Yields the frames one by one, upright, with their presentation times.
+        """Yields the frames one by one, with their presentation times.
+
+        The pictures are those that a player shows: cropped, with square pixels, mirrored and turned
+        as the file says (see `display.Display`). Boxes and landmarks are in these pixels.
 
         Time 0 is where a player starts: the earliest time of all streams according to the
         container, or the container's own zero if it gives none. So if the pictures start half a
@@ -107,8 +109,8 @@ class Video:
         could not be decoded and how long the video should be according to the container.
 
         Raises:
-          InputError: the file is missing, empty or not a video, or none of its frames can be
-            decoded.
+          InputError: the file is missing, empty or not a video, its pictures have more than 64
+            million pixels, or none of them can be decoded.
         """
         problems: list[str] = []
         count, untimed = 0, 0
@@ -116,8 +118,7 @@ class Video:
             origin = _origin(container)
             step = 1.0 / float(stream.average_rate or stream.guessed_rate or _DEFAULT_RATE)
             timestamp = -step
-            # Shared by all frames, because creating it is slow.
-            to_rgb = av.video.reformatter.VideoReformatter()
+            view = display.Display(self.path, stream)
             for picture in _pictures(container, stream, problems):
                 time = _time(picture)
                 if time is not None and not count:
@@ -127,7 +128,7 @@ class Video:
                     untimed += 1
                 else:
                     timestamp = float(time - origin)
-                yield video_frame.Frame(count, timestamp, _upright(picture, to_rgb))
+                yield video_frame.Frame(count, timestamp, view.shown(picture))
                 count += 1
             stated_end = _stated_end(container, stream)
         if not count:
@@ -231,10 +232,3 @@ def _stated_end(container: av.container.InputContainer, stream: av.VideoStream) 
         end = ((stream.start_time or 0) + stream.duration) * stream.time_base
         return float(end - _origin(container))
     return (container.duration or 0) / av.time_base
-
-
-def _upright(picture: av.VideoFrame, to_rgb: av.video.reformatter.VideoReformatter) -> np.ndarray:
-    """Returns a picture as uint8 RGB, rotated by its display matrix (anticlockwise, in degrees)."""
-    image = to_rgb.reformat(picture, format="rgb24", threads=1).to_ndarray()
-    quarter_turns = round(picture.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, quarter_turns)) if quarter_turns else image

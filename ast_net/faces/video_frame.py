@@ -12,7 +12,10 @@ MAX_PIXELS = 64_000_000
 
 
 class Frame(NamedTuple):
-    """A frame: its index, from 0, its time in seconds, and its picture, uint8 RGB [H, W, 3]."""
+    """A frame: its index, from 0, its time in seconds, and its picture, uint8 RGB [H, W, 3].
+
+    Boxes and landmarks are in pixels of this picture, which is upright and has square pixels.
+    """
 
     index: int  # type: ignore[assignment]  # hides tuple.index, which is not needed
     timestamp: float

@@ -134,27 +134,6 @@ def test_frames_without_times_are_one_nominal_interval_apart(tmp_path, caplog):
     assert "pictures end" not in caplog.text
 
 
-# The matrices that cameras write into the track header of videos to be rotated clockwise.
-@pytest.mark.parametrize(
-    ("matrix", "clockwise"),
-    [((1, 0, 0, 1), 0), ((0, 1, -1, 0), 1), ((-1, 0, 0, -1), 2), ((0, -1, 1, 0), 3)],
-)
-def test_rotation(tmp_path, matrix, clockwise):
-    path = tmp_path / "turned.mp4"
-    video_writer.write_video(path, [gradient()] * 2, 25)
-    content = path.read_bytes()
-    # After "tkhd": 4 bytes version, 20 ids and times, 16 others; then a b u c d v, 16.16 bits.
-    start = content.index(b"tkhd") + 4 + 4 + 20 + 16
-    a, b, c, d = (round(entry * 65536).to_bytes(4, "big", signed=True) for entry in matrix)
-    header = a + b + bytes(4) + c + d
-    path.write_bytes(content[:start] + header + content[start + len(header) :])
-    image = next(video.Video(path).frames()).image
-    expected = np.rot90(gradient(), -clockwise)
-    assert image.shape == expected.shape
-    assert image.flags.c_contiguous
-    assert np.abs(image.astype(float) - expected).mean() < 6
-
-
 @pytest.mark.parametrize(
     ("pixels", "size"), [("gray", (96, 128)), ("bgr0", (95, 127)), ("bgr0", (1, 1))]
 )
