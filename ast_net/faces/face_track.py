@@ -52,7 +52,7 @@ def track_video(
     settings: config.Tracking,
     detector: detection.FaceDetector | None = None,
 ) -> Track:
-    """Tracks the most prominent face of a video.
+    """Tracks the most prominent face of a video; damaged frames are not valid.
 
     Args:
       source: the video.
@@ -67,7 +67,7 @@ def track_video(
     rows = []
     task = f"tracking the face in {source.path.name}"
     for frame in screen.counted(source.frames(), task, source.frame_count):
-        faces = tracker.update(frame.image, frame.timestamp)
+        faces = tracker.update(frame.image, frame.timestamp) if frame.usable else []
         face = faces[0].face if faces else no_face
         rows.append((frame.timestamp, bool(faces), face.confidence, face.box, face.landmarks))
     table = np.array(rows, np.dtype(_LAYOUT))

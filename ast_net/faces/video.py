@@ -106,14 +106,15 @@ class Video:
         timestamps increase strictly.
 
         Of a truncated file, all frames that can be decoded are yielded. Then a warning says what
-        could not be decoded and how long the video should be according to the container.
+        could not be decoded and how long the video should be according to the container. Where
+        pictures are damaged, decoders guess a part of them; such frames are marked and counted.
 
         Raises:
           InputError: the file is missing, empty or not a video, its pictures have more than 64
             million pixels, or none of them can be decoded.
         """
         problems: list[str] = []
-        count, untimed = 0, 0
+        count, untimed, damaged = 0, 0, 0
         with video_container.opened(self.path) as (container, stream):
             origin = _origin(container)
             step = 1.0 / float(stream.average_rate or stream.guessed_rate or _DEFAULT_RATE)
@@ -128,7 +129,10 @@ class Video:
                     untimed += 1
                 else:
                     timestamp = float(time - origin)
-                yield video_frame.Frame(count, timestamp, view.shown(picture))
+                damaged += picture.is_corrupt
+                yield video_frame.Frame(
+                    count, timestamp, view.shown(picture), damaged=picture.is_corrupt
+                )
                 count += 1
             stated_end = _stated_end(container, stream)
         if not count:
@@ -140,6 +144,8 @@ class Video:
         end = timestamp + step
         if stated_end - end > _DURATION_TOLERANCE:
             problems.append(f"the pictures end at {end:.2f} of {stated_end:.2f} s")
+        if damaged:
+            problems.append(f"damaged frames, in which no face is looked for: {damaged}")
         if problems:
             logging.warning(
                 f"{self.path}: {'; '.join(problems)}. The {count} readable frames are used; if the "

@@ -29,6 +29,9 @@ _FORMATS = (
     *("aac", "flac", "mp3", "wav"),
 )
 
+# FFmpeg's names of codecs in which each picture is stored alone; cover art is in one of them.
+_PICTURE_CODECS = {"bmp", "gif", "jpeg2000", "mjpeg", "png", "tiff", "webp"}
+
 
 def address(path: str | pathlib.Path) -> str:
     """Returns FFmpeg's address of a file, so that no name is taken for one, such as http:a.mp4."""
@@ -41,7 +44,7 @@ def opened(
 ) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
     """Opens a video file and selects its video stream; closes the file at the end.
 
-    Cover art is no video.
+    Cover art is passed over, even if it comes first.
 
     Raises:
       InputError: the file is missing, empty, not a video or a playlist, its pictures have more than
@@ -91,10 +94,21 @@ def _decoder_options() -> dict[str, str]:
 
 
 def _video_stream(path: pathlib.Path, container: av.container.InputContainer) -> av.VideoStream:
-    """Returns the video stream of a file; a sound file's cover picture does not count."""
-    for stream in container.streams.video:
-        if not stream.disposition & av.stream.Disposition.attached_pic:
-            return stream
+    """Returns the video stream of a file; the cover picture of a film or a song does not count.
+
+    A cover that is not marked as one is a track of a single picture, or of a codec for pictures.
+    """
+    attached = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
+    streams = [stream for stream in container.streams.video if not stream.disposition & attached]
+    decodable = [stream for stream in streams if stream.codec_context is not None]
+    if decodable:
+        return min(
+            decodable, key=lambda s: (s.frames == 1, s.codec_context.name in _PICTURE_CODECS)
+        )
+    if streams:
+        raise errors.InputError(
+            f"{path}: its pictures are in a codec that is not supported here; convert it to H.264"
+        )
     types = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
     raise errors.InputError(
         f"{path}: no pictures in this file, only {types}, expected a video; check the path"

@@ -12,14 +12,25 @@ MAX_PIXELS = 64_000_000
 
 
 class Frame(NamedTuple):
-    """A frame: its index, from 0, its time in seconds, and its picture, uint8 RGB [H, W, 3].
+    """A frame.
 
-    Boxes and landmarks are in pixels of this picture, which is upright and has square pixels.
+    Attributes:
+      index: its number, from 0.
+      timestamp: its time, in seconds.
+      image: its picture, uint8 RGB [H, W, 3], upright and with square pixels. Boxes and landmarks
+        are in pixels of this picture. Empty if a camera's frame was dropped.
+      damaged: whether the decoder had to guess parts of the picture.
     """
 
     index: int  # type: ignore[assignment]  # hides tuple.index, which is not needed
     timestamp: float
     image: np.ndarray
+    damaged: bool = False
+
+    @property
+    def usable(self) -> bool:
+        """Whether faces can be looked for: the frame has a picture, which is not damaged."""
+        return self.image.size > 0 and not self.damaged
 
 
 def check_size(path: pathlib.Path, width: int, height: int) -> None:

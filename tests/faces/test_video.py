@@ -1,5 +1,6 @@
 """Tests timestamps, rotation, and files that are damaged in various ways."""
 
+import contextlib
 import fractions
 import logging
 import os
@@ -170,6 +171,23 @@ def test_cover_art_is_not_a_video(tmp_path):
         container.mux([*sound.encode(samples), *sound.encode(None)])
     with pytest.raises(errors.InputError, match="no pictures in this file"):
         next(video.Video(path).frames())
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "mov"])
+def test_a_cover_that_comes_first_is_passed_over(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    with av.open(str(path), "w") as container:
+        cover = container.add_stream("mjpeg", 25, width=64, height=64, pix_fmt="yuvj420p")
+        film = container.add_stream("libx264", 25, width=128, height=96, pix_fmt="yuv420p")
+        picture = av.VideoFrame(64, 64, "yuvj420p")
+        container.mux([*cover.encode(picture), *cover.encode(None)])
+        for _ in range(12):
+            container.mux(film.encode(av.VideoFrame.from_ndarray(gradient(), format="rgb24")))
+        container.mux(film.encode(None))
+    frames = list(video.Video(path).frames())
+    assert [frame.image.shape for frame in frames] == [(96, 128, 3)] * 12
+    np.testing.assert_allclose([frame.timestamp for frame in frames], np.arange(12) / 25, atol=1e-3)
+    assert video.Video(path).frame_rate == pytest.approx(25)
 
 
 def test_paths_without_a_video_are_refused(tmp_path):
@@ -359,6 +377,28 @@ def test_frames_after_a_damage_keep_their_times(tmp_path, rng, caplog):
     assert 30 < len(frames) < 50
     assert frames[-1].timestamp == pytest.approx(49 / 25)
     assert "damaged packets" in caplog.text
+
+
+def test_frames_that_the_decoder_had_to_guess_are_marked(tmp_path, rng, caplog):
+    path = tmp_path / "a.mp4"
+    video_writer.write_video(path, textured(rng, 50), 25)
+    content = np.frombuffer(path.read_bytes(), np.uint8).copy()
+    # Inside the pictures only: the index comes before them.
+    start = path.read_bytes().index(b"mdat") + 4
+    places = rng.choice(np.arange(start, len(content)), 12, replace=False)
+    content[places] ^= 255
+    path.write_bytes(content.tobytes())
+    with av.open(str(path)) as container:
+        decoded = []
+        for packet in container.demux(video=0):
+            with contextlib.suppress(av.FFmpegError):
+                decoded += [picture.is_corrupt for picture in packet.decode()]
+    with caplog.at_level(logging.WARNING, logger="absl"):
+        frames = list(video.Video(path).frames())
+    assert [frame.damaged for frame in frames] == decoded
+    assert 3 < sum(decoded) < 40
+    assert f"damaged frames, in which no face is looked for: {sum(decoded)}" in caplog.text
+    assert [frame.usable for frame in frames] == [not damaged for damaged in decoded]
 
 
 def test_undamaged_file_gives_no_warning(face_video, caplog):
