@@ -33,6 +33,8 @@ class Display:
         self.pixel_aspect = 1.0 if abs(aspect - 1) < _SQUARE_TOLERANCE else aspect
         # Creating it for each picture would be slow.
         self._to_rgb = av.video.reformatter.VideoReformatter()
+        # By angle: PyAV keeps a picture whose side data were read until the garbage is collected.
+        self._matrices: dict[int, tuple[float, float, float, float]] = {}
 
     def shown(self, picture: av.VideoFrame) -> np.ndarray:
         """Returns a picture as it is shown, uint8 RGB [H, W, 3].
@@ -44,7 +46,9 @@ class Display:
         video_frame.check_size(self._path, width, picture.height)
         rgb = self._to_rgb.reformat(picture, width, picture.height, "rgb24", threads=1)
         image = rgb.to_ndarray()
-        a, b, c, d = _display_matrix(picture)
+        if picture.rotation not in self._matrices:
+            self._matrices[picture.rotation] = _display_matrix(picture)
+        a, b, c, d = self._matrices[picture.rotation]
         # x' = a x + c y and y' = b x + d y, with y downwards. It is rounded to quarter turns.
         transposed = abs(b) + abs(c) > abs(a) + abs(d)
         if transposed:

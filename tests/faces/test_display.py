@@ -1,6 +1,7 @@
 """Tests that pictures are seen as a player shows them: orientation, pixel aspect, cropping."""
 
 import fractions
+import gc
 import pathlib
 
 import av
@@ -107,6 +108,20 @@ def test_pictures_as_shown_have_a_largest_size(tmp_path, monkeypatch):
     monkeypatch.setattr(video_frame, "MAX_PIXELS", 96 * 1280 - 1)
     with pytest.raises(errors.InputError, match=f"{path}: found pictures of 1280x96 pixels"):
         next(video.Video(path).frames())
+
+
+def test_pictures_are_freed_at_once(tmp_path):
+    path = tmp_path / "a.mp4"
+    write(path, [gradient()] * 20)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in video.Video(path).frames():
+            pass
+        pictures = [item for item in gc.get_objects() if isinstance(item, av.VideoFrame)]
+        assert len(pictures) < 3
+    finally:
+        gc.enable()
 
 
 def test_side_data_that_pyav_does_not_know_leave_the_angle(tmp_path):
