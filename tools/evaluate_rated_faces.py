@@ -20,14 +20,13 @@ import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import scipy.special
 
 from ast_net import config, errors, files
 from ast_net.cnn import backbone, expression_head, runtime
 from ast_net.datasets import ferplus
-from ast_net.faces import alignment, detection, tracking
+from ast_net.faces import alignment, detection, pictures, tracking
 from ast_net.prediction import prediction_model
 from ast_net.reports import confusion, rated_faces, tables
 from ast_net.training import expressions
@@ -113,10 +112,7 @@ class Pictures:
         return np.array([face is not None for face in faces]), np.concatenate(parts)
 
     def _aligned(self, path: pathlib.Path) -> np.ndarray | None:
-        with files.reading(path, "a picture"):
-            image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR_RGB)
-            if image is None:
-                raise ValueError("unknown format, or damaged")
+        image = pictures.read(path)
         down, across = (round(MARGIN * side) for side in image.shape[:2])
         image = np.pad(image, ((down, down), (across, across), (0, 0)), mode="edge")
         found = self._detector.detect(image)

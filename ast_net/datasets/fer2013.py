@@ -12,6 +12,7 @@ import numpy as np
 from absl import logging
 
 from ast_net import errors, files
+from ast_net.faces import pictures
 
 SIZE = 48
 # In the order of the csv file's codes.
@@ -185,20 +186,18 @@ def read_folders(folder: pathlib.Path) -> dict[str, Split]:
     for split in FOLDER_SPLITS:
         pairs = []
         for label, name in enumerate(EXPRESSIONS):
-            paths = (folder / split / name).glob("*")
-            pictures = sorted(p for p in paths if p.suffix.lower() in PICTURE_SUFFIXES)
-            if not pictures:
+            entries = (folder / split / name).glob("*")
+            paths = sorted(p for p in entries if p.suffix.lower() in PICTURE_SUFFIXES)
+            if not paths:
                 raise errors.InputError(
                     f"{folder / split / name}: found no pictures ({', '.join(PICTURE_SUFFIXES)}), "
                     f"expected some of each of {', '.join(EXPRESSIONS)}"
                 )
-            pairs += [(_read_picture(path), label) for path in pictures]
+            pairs += [(_read_picture(path), label) for path in paths]
         splits[split] = _stack(pairs)
     return splits
 
 
 def _read_picture(path: pathlib.Path) -> np.ndarray:
-    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    if image is None:
-        raise errors.InputError(f"{path}: cannot be read as a picture; fix or delete it")
+    image = pictures.read(path, cv2.IMREAD_GRAYSCALE)
     return cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_AREA)[:, :, np.newaxis]

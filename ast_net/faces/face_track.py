@@ -12,7 +12,7 @@ from ast_net import config, errors, files, screen
 from ast_net.faces import detection, tracking, video
 
 # Part of the cache key. Increase it with every change in this folder's code that moves landmarks.
-TRACK_VERSION = 2
+TRACK_VERSION = 3
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -23,7 +23,7 @@ class Track:
       timestamps: seconds, strictly increasing, float64 [T].
       valid: whether the frame shows the face, bool [T].
       confidence: the probability that this is a face, in [0, 1], float32 [T].
-      boxes: x, y, width, height in pixels, float32 [T, 4].
+      boxes: x, y, width, height in pixels of `video_frame.Frame.image`, float32 [T, 4].
       landmarks: x, y in pixels, as in `detection.Face`, float32 [T, 5, 2].
     """
 
@@ -52,7 +52,7 @@ def track_video(
     settings: config.Tracking,
     detector: detection.FaceDetector | None = None,
 ) -> Track:
-    """Tracks the most prominent face of a video.
+    """Tracks the most prominent face of a video; damaged frames are not valid.
 
     Args:
       source: the video.
@@ -67,7 +67,7 @@ def track_video(
     rows = []
     task = f"tracking the face in {source.path.name}"
     for frame in screen.counted(source.frames(), task, source.frame_count):
-        faces = tracker.update(frame.image, frame.timestamp)
+        faces = tracker.update(frame.image, frame.timestamp) if frame.usable else []
         face = faces[0].face if faces else no_face
         rows.append((frame.timestamp, bool(faces), face.confidence, face.box, face.landmarks))
     table = np.array(rows, np.dtype(_LAYOUT))

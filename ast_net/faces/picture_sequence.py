@@ -6,12 +6,11 @@ import pathlib
 import re
 from collections.abc import Iterator
 
-import cv2
 import numpy as np
 from absl import logging
 
 from ast_net import errors, files
-from ast_net.faces import video_frame
+from ast_net.faces import pictures, video_frame
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 
@@ -40,9 +39,9 @@ class PictureSequence:
 
     def __init__(self, path: str | pathlib.Path) -> None:
         self.path = pathlib.Path(path)
-        pictures = _pictures(self.path)
-        self.numbers = sorted(pictures)
-        self._files = [pictures[number] for number in self.numbers]
+        numbered = _numbered(self.path)
+        self.numbers = sorted(numbered)
+        self._files = [numbered[number] for number in self.numbers]
         self.timestamps = (np.array(self.numbers) - self.numbers[0]) / self.frame_rate
         self.frame_count = len(self.numbers)
         self.duration = float(self.timestamps[-1] + 1 / self.frame_rate)
@@ -51,7 +50,8 @@ class PictureSequence:
         """Yields the frames one by one. Logs a warning if there is a gap in the numbers.
 
         Raises:
-          InputError: a picture cannot be read, or its size differs from the first one's.
+          InputError: a picture cannot be read, has more than 64 million pixels, or has another size
+            than the first one.
         """
         first, last = self.numbers[0], self.numbers[-1]
         missing = last - first + 1 - self.frame_count
@@ -62,7 +62,7 @@ class PictureSequence:
             )
         shape = None
         for index, (timestamp, file) in enumerate(zip(self.timestamps, self._files, strict=True)):
-            image = _decode(file)
+            image = pictures.read(file)
             shape = shape or image.shape
             if image.shape != shape:
                 size, expected = (f"{width}x{height}" for height, width, _ in (image.shape, shape))
@@ -81,7 +81,7 @@ class PictureSequence:
         """
         result = hashlib.sha256()
         for number, file in zip(self.numbers, self._files, strict=True):
-            content = hashlib.sha256(_content(file)).hexdigest()
+            content = hashlib.sha256(pictures.read_bytes(file)).hexdigest()
             result.update(f"{number - self.numbers[0]} {content}\n".encode())
         return result.hexdigest()
 
@@ -106,12 +106,12 @@ def is_pattern(path: str | pathlib.Path) -> bool:
     return has_wildcard and path.suffix.lower() in SUFFIXES and not path.exists()
 
 
-def _pictures(folder: pathlib.Path) -> dict[int, pathlib.Path]:
+def _numbered(folder: pathlib.Path) -> dict[int, pathlib.Path]:
     """Returns the picture files of a folder or a pattern by number."""
     pattern = re.sub(r"%0?[0-9]*d", "*", folder.name)
     with files.reading(folder, "pictures"):
         paths = sorted(folder.parent.glob(pattern) if is_pattern(folder) else folder.iterdir())
-    pictures: dict[int, pathlib.Path] = {}
+    numbered: dict[int, pathlib.Path] = {}
     for path in paths:
         if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES or not path.is_file():
             continue
@@ -119,29 +119,13 @@ def _pictures(folder: pathlib.Path) -> dict[int, pathlib.Path]:
         if number is None:
             problem = "no number at the end of its name, expected one, as in 00012.png"
             raise errors.InputError(f"{path}: {problem}; rename or remove it")
-        other = pictures.setdefault(int(number[0]), path)
+        other = numbered.setdefault(int(number[0]), path)
         if other != path:
             problem = f"has the same number as {other.name}, expected each number once"
             raise errors.InputError(f"{path}: {problem}; rename or remove one of them")
-    if not pictures:
+    if not numbered:
         expected = f"files such as 00012.png ({', '.join(SUFFIXES)})"
         raise errors.InputError(
             f"{folder}: no pictures in this folder, expected {expected}; check the path"
         )
-    return pictures
-
-
-def _content(path: pathlib.Path) -> bytes:
-    with files.reading(path, "a picture"):
-        return path.read_bytes()
-
-
-def _decode(path: pathlib.Path) -> np.ndarray:
-    content = np.frombuffer(_content(path), np.uint8)
-    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
-    if image is None:
-        problem = f"not a readable picture ({len(content)} bytes)"
-        raise errors.InputError(
-            f"{path}: {problem}; the file is damaged or of another type: copy it again"
-        )
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return numbered

@@ -1,6 +1,7 @@
 """Reads video files frame by frame, with the true time of each frame."""
 
 import contextlib
+import fractions
 import functools
 import hashlib
 import pathlib
@@ -8,25 +9,17 @@ from collections.abc import Iterator
 
 import av
 import av.container
-import av.stream
-import av.video.reformatter
 import numpy as np
 from absl import logging
 
 from ast_net import errors, files
-from ast_net.faces import picture_sequence, video_frame
+from ast_net.faces import display, picture_sequence, video_container, video_frame
 
 # Seconds. In files with sound, the container's duration and the end of the last frame differ by a
 # few frames.
 _DURATION_TOLERANCE = 0.5
-# Frames with more pixels than this are decoded with several threads. That takes 1.5 times as much
-# processor time, which only pays off for large frames.
-_MULTITHREADED_PIXELS = 1920 * 1088
 # Frames per second, if nothing else is known, as for a single picture or a bare stream.
 _DEFAULT_RATE = 25.0
-# Formats that name other files to open. They are refused: a video from elsewhere could name private
-# files.
-_PLAYLISTS = {"concat", "dash", "hls", "imf"}
 
 
 class Video:
@@ -58,7 +51,7 @@ class Video:
         video whose rate changes has the rate of its larger part. Computations that depend on time
         use the frames' times, not this rate.
         """
-        with _open(self.path) as (container, stream):
+        with video_container.opened(self.path) as (container, stream):
             return _frame_rate(container, stream)
 
     @property
@@ -69,7 +62,7 @@ class Video:
     @functools.cached_property
     def _header(self) -> tuple[int | None, float | None]:
         """Frame count and duration."""
-        with _open(self.path) as (container, stream):
+        with video_container.opened(self.path) as (container, stream):
             seconds = (container.duration or 0) / av.time_base
             count = stream.frames or round(seconds * float(stream.average_rate or 0)) or None
             duration = _stated_end(container, stream) or None
@@ -99,46 +92,60 @@ class Video:
         return f"{status.st_size} bytes", status.st_mtime_ns
 
     def frames(self) -> Iterator[video_frame.Frame]:
-        """Yields the frames one by one, upright, with their presentation times.
+        """Yields the frames one by one, with their presentation times.
+
+        The pictures are those that a player shows: cropped, with square pixels, mirrored and turned
+        as the file says (see `display.Display`). Boxes and landmarks are in these pixels.
 
         Time 0 is where a player starts: the earliest time of all streams according to the
         container, or the container's own zero if it gives none. So if the pictures start half a
         second after the sound, the first frame is at 0.5 s, as the raters saw it. A file cut out of
-        a broadcast, whose clock shows hours, starts at 0. A frame without a time, or with a time
-        that is not later than the previous frame's, is put one nominal frame after it, so that
+        a broadcast, whose clock shows hours, starts at 0. No frame has a time below 0: should the
+        first one be earlier than the container says, it is at 0. A frame without a time, or with a
+        time that is not later than the previous frame's, is put one nominal frame after it, so that
         timestamps increase strictly.
 
         Of a truncated file, all frames that can be decoded are yielded. Then a warning says what
-        could not be decoded and how long the video should be according to the container.
+        could not be decoded and how long the video should be according to the container. Where
+        pictures are damaged, decoders guess a part of them; such frames are marked and counted.
 
         Raises:
-          InputError: the file is missing, empty or not a video, or none of its frames can be
-            decoded.
+          InputError: the file is missing, empty or not a video, its pictures have more than 64
+            million pixels, or none of them can be decoded.
         """
         problems: list[str] = []
-        count, untimed = 0, 0
-        with _open(self.path) as (container, stream):
+        count, untimed, damaged = 0, 0, 0
+        with video_container.opened(self.path) as (container, stream):
             origin = _origin(container)
             step = 1.0 / float(stream.average_rate or stream.guessed_rate or _DEFAULT_RATE)
             timestamp = -step
-            # Shared by all frames, because creating it is slow.
-            to_rgb = av.video.reformatter.VideoReformatter()
+            view = display.Display(self.path, stream)
             for picture in _pictures(container, stream, problems):
-                time = None if picture.time is None else picture.time - origin
-                if time is None or (count and time <= timestamp):
+                time = _time(picture)
+                if time is not None and not count:
+                    origin = min(origin, time)
+                if time is None or (count and time - origin <= timestamp):
                     timestamp += step
                     untimed += 1
                 else:
-                    timestamp = time
-                yield video_frame.Frame(count, timestamp, _upright(picture, to_rgb))
+                    timestamp = float(time - origin)
+                damaged += picture.is_corrupt
+                yield video_frame.Frame(
+                    count, timestamp, view.shown(picture), damaged=picture.is_corrupt
+                )
                 count += 1
             stated_end = _stated_end(container, stream)
         if not count:
             reason = "; ".join(problems) or "it has none"
-            raise errors.InputError(f"{self.path}: no frame can be read ({reason}); copy it again")
+            raise errors.InputError(
+                f"{self.path}: no frame can be read ({reason}), expected at least one, of at most "
+                f"{video_frame.MAX_PIXELS:,} pixels; copy it again"
+            )
         end = timestamp + step
         if stated_end - end > _DURATION_TOLERANCE:
             problems.append(f"the pictures end at {end:.2f} of {stated_end:.2f} s")
+        if damaged:
+            problems.append(f"damaged frames, in which no face is looked for: {damaged}")
         if problems:
             logging.warning(
                 f"{self.path}: {'; '.join(problems)}. The {count} readable frames are used; if the "
@@ -165,35 +172,6 @@ def open_video(path: str | pathlib.Path) -> VideoSource:
     return Video(path)
 
 
-@contextlib.contextmanager
-def _open(path: pathlib.Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
-    """Opens a file and selects its video stream; a sound file's cover picture does not count."""
-    if not path.is_file():
-        problem = "it is not a file" if path.exists() else "there is no such file"
-        raise errors.InputError(f"{path}: expected a video, but {problem}; check the path")
-    if path.stat().st_size == 0:
-        raise errors.InputError(f"{path}: the file is empty (0 bytes); copy the video again")
-    try:
-        formats = ",".join(av.formats_available - _PLAYLISTS)
-        container = av.open(str(path), options={"format_whitelist": formats})
-    except av.FFmpegError as error:
-        raise errors.InputError(
-            f"{path}: not a readable video ({error.strerror}), expected mp4, mov, avi, mkv or the "
-            "like. Perhaps the file was cut off before its index was written; copy it again"
-        ) from error
-    with container:
-        for stream in container.streams.video:
-            if not stream.disposition & av.stream.Disposition.attached_pic:
-                pixels = stream.codec_context.width * stream.codec_context.height
-                stream.thread_type = "AUTO" if pixels > _MULTITHREADED_PIXELS else "NONE"
-                yield container, stream
-                return
-        types = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-    raise errors.InputError(
-        f"{path}: no pictures in this file, only {types}, expected a video; check the path"
-    )
-
-
 def _pictures(
     container: av.container.InputContainer, stream: av.VideoStream, problems: list[str]
 ) -> Iterator[av.VideoFrame]:
@@ -209,7 +187,7 @@ def _pictures(
                 damaged += packet.is_corrupt
                 yield from pictures
     except av.FFmpegError as error:
-        problems.append(f"the file cannot be read to its end ({error.strerror})")
+        problems.append(f"the file cannot be read to its end ({video_container.reason(error)})")
         with contextlib.suppress(av.FFmpegError):
             yield from stream.decode(None)
     if damaged:
@@ -232,21 +210,31 @@ def _frame_rate(container: av.container.InputContainer, stream: av.VideoStream) 
     return 1 / float(usual.mean() * stream.time_base)
 
 
-def _origin(container: av.container.InputContainer) -> float:
-    """The time, on the container's clock, at which a player starts, in seconds."""
-    return (container.start_time or 0) / av.time_base
+def _origin(container: av.container.InputContainer) -> fractions.Fraction:
+    """The time, on the container's clock, at which a player starts, in seconds.
+
+    The container has it in whole microseconds; the stream that starts then has it exactly.
+    """
+    stated = fractions.Fraction(container.start_time or 0, av.time_base)
+    starts = [
+        stream.start_time * stream.time_base
+        for stream in container.streams
+        if stream.start_time is not None and stream.time_base is not None
+    ]
+    rounded = fractions.Fraction(1, av.time_base)
+    return min((start for start in starts if abs(start - stated) < rounded), default=stated)
+
+
+def _time(picture: av.VideoFrame) -> fractions.Fraction | None:
+    """The presentation time on the container's clock, in seconds; None if there is none."""
+    if picture.pts is None or picture.time_base is None:
+        return None
+    return picture.pts * picture.time_base
 
 
 def _stated_end(container: av.container.InputContainer, stream: av.VideoStream) -> float:
     """The end of the pictures according to the container, in seconds; 0 if it does not say."""
     if stream.duration is not None and stream.time_base is not None:
         end = ((stream.start_time or 0) + stream.duration) * stream.time_base
-        return float(end) - _origin(container)
+        return float(end - _origin(container))
     return (container.duration or 0) / av.time_base
-
-
-def _upright(picture: av.VideoFrame, to_rgb: av.video.reformatter.VideoReformatter) -> np.ndarray:
-    """Returns a picture as uint8 RGB, rotated by its display matrix (anticlockwise, in degrees)."""
-    image = to_rgb.reformat(picture, format="rgb24", threads=1).to_ndarray()
-    quarter_turns = round(picture.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, quarter_turns)) if quarter_turns else image

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from ast_net import errors, files
+from ast_net.faces import video_container
 
 # Seconds. The usual clock of MPEG streams; frame times are rounded to it.
 _TICK = fractions.Fraction(1, 90_000)
@@ -61,7 +62,10 @@ def open_writer(path: pathlib.Path, frame_rate: float | None = None) -> Iterator
     if frame_rate is None:
         # By default the first frame's time would be rounded to 1 ms.
         options["movie_timescale"] = str(_TICK.denominator)
-    with files.whole(path) as file, av.open(str(file), "w", "mp4", options) as container:
+    with (
+        files.whole(path) as file,
+        av.open(video_container.address(file), "w", "mp4", options) as container,
+    ):
         writer = VideoWriter(path, container, frame_rate)
         yield writer
         writer.finish()

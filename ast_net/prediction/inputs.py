@@ -3,13 +3,19 @@
 import glob
 import pathlib
 import re
+import textwrap
 from collections.abc import Iterable, Iterator
+
+from absl import logging
 
 from ast_net import config, errors, files
 from ast_net.faces import picture_sequence
 
 # Files of a folder that are taken for videos. A file given by its own name may have any suffix.
-VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv")
+VIDEO_SUFFIXES = (
+    *(".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv"),
+    *(".mts", ".m2ts", ".ts", ".3gp", ".ogv", ".gif", ".vob", ".mxf"),
+)
 
 
 def find(arguments: Iterable[str]) -> dict[str, pathlib.Path]:
@@ -46,6 +52,10 @@ def _paths(argument: str) -> list[pathlib.Path]:
         visible = [p for p in sorted(path.iterdir()) if p.is_file() and not p.name.startswith(".")]
         videos = [p for p in visible if p.suffix.lower() in VIDEO_SUFFIXES]
         if videos:
+            skipped = [p.name for p in visible if p.suffix.lower() not in VIDEO_SUFFIXES]
+            if skipped:
+                names = textwrap.shorten(", ".join(skipped), 200, placeholder=" ...")
+                logging.info(f"{argument}: skipped files that are not videos: {names}")
             return videos
         if any(p.suffix.lower() in picture_sequence.SUFFIXES for p in visible):
             return [path]

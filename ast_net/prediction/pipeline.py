@@ -88,12 +88,12 @@ def track(
     detector: detection.FaceDetector,
     settings: config.Prediction,
 ) -> Iterator[tuple[video_frame.Frame, list[tracking.TrackedFace]]]:
-    """Detects and tracks the faces; a dropped frame, whose image is empty, has none."""
+    """Detects and tracks the faces; a frame that was dropped or is damaged has none."""
     tracker = tracking.FaceTracker(
         detector, config.Tracking(), settings.max_faces, settings.identity_seconds
     )
     for frame in recording:
-        yield frame, tracker.update(frame.image, frame.timestamp) if frame.image.size else []
+        yield frame, tracker.update(frame.image, frame.timestamp) if frame.usable else []
 
 
 def align(

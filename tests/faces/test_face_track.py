@@ -9,7 +9,7 @@ import pytest
 from test_tracking import drifting_pupils
 
 from ast_net import config, errors
-from ast_net.faces import face_track, video, video_writer
+from ast_net.faces import face_track, video, video_frame, video_writer
 
 SETTINGS = config.Tracking()
 
@@ -38,6 +38,19 @@ def test_frames_without_a_face_are_kept(tmp_path, detector, drifting_face):
     assert not track.valid[:4].any() and track.valid[6:].all()
     for array in (track.confidence, track.boxes, track.landmarks):
         assert (array[~track.valid] == 0).all()
+
+
+def test_damaged_frames_are_not_valid(tmp_path, detector, drifting_face, monkeypatch):
+    recording = [
+        video_frame.Frame(index, index / 25, image, damaged=index in (0, 3))
+        for index, image in enumerate(drifting_face([True] * 6))
+    ]
+    source = video.Video(tmp_path / "a.mp4")
+    monkeypatch.setattr(video.Video, "frames", lambda _: iter(recording))
+    monkeypatch.setattr(video.Video, "frame_count", len(recording))
+    track = face_track.track_video(source, SETTINGS, detector)
+    assert track.valid.tolist() == [False, True, True, False, True, True]
+    assert not track.landmarks[~track.valid].any()
 
 
 def test_save_and_load(tmp_path, rng):

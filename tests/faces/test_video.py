@@ -1,15 +1,19 @@
 """Tests timestamps, rotation, and files that are damaged in various ways."""
 
+import contextlib
 import fractions
 import logging
 import os
+import pathlib
+import socket
 
 import av
+import cv2
 import numpy as np
 import pytest
 
 from ast_net import errors
-from ast_net.faces import video, video_writer
+from ast_net.faces import video, video_frame, video_writer
 
 
 def gradient(height: int = 96, width: int = 128) -> np.ndarray:
@@ -84,6 +88,41 @@ def test_time_zero_is_the_start_of_the_container(tmp_path):
     np.testing.assert_allclose(timestamps, [0.5, 0.54, 0.58], atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [("mp4", {"movflags": "frag_keyframe+empty_moov"}), ("mp4", {}), ("mov", {}), ("ts", {})],
+)
+@pytest.mark.parametrize("rate", [fractions.Fraction(30), fractions.Fraction(24000, 1001)])
+def test_times_do_not_depend_on_how_clocks_are_rounded(tmp_path, suffix, options, rate, caplog):
+    path = tmp_path / f"a.{suffix}"
+    with av.open(str(path), "w", options=options) as container:
+        encoder = {"bf": "2", "b-adapt": "0"}  # B-frames: the decoder starts before the pictures.
+        stream = container.add_stream("libx264", rate, encoder, pix_fmt="yuv420p")
+        stream.height, stream.width = gradient().shape[:2]
+        for _ in range(12):
+            frame = av.VideoFrame.from_ndarray(gradient(), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with caplog.at_level(logging.WARNING, logger="absl"):
+        timestamps = [frame.timestamp for frame in video.Video(path).frames()]
+    expected = [float(k / rate) for k in range(12)]
+    # MPEG-TS rounds to its clock of 90 kHz; the others have the times exactly.
+    np.testing.assert_allclose(
+        timestamps, expected, rtol=0, atol=1 / 90_000 if suffix == "ts" else 0
+    )
+    assert timestamps[0] == 0
+    assert not caplog.records
+
+
+def test_no_time_is_below_zero(tmp_path, monkeypatch):
+    path = tmp_path / "a.mkv"
+    write(path, [0, 40, 80], gradient())
+    # A container that is wrong about its start.
+    monkeypatch.setattr(video, "_origin", lambda container: fractions.Fraction(1, 2))
+    timestamps = [frame.timestamp for frame in video.Video(path).frames()]
+    assert timestamps == pytest.approx([0, 0.04, 0.08])
+
+
 def test_frames_without_times_are_one_nominal_interval_apart(tmp_path, caplog):
     path = tmp_path / "raw.h264"  # a bare stream has no times
     write(path, [0, 40, 80, 120], gradient(), format="h264")
@@ -94,27 +133,6 @@ def test_frames_without_times_are_one_nominal_interval_apart(tmp_path, caplog):
     assert timestamps[1] > 0
     assert "4 of 4 frames have no usable time" in caplog.text
     assert "pictures end" not in caplog.text
-
-
-# The matrices that cameras write into the track header of videos to be rotated clockwise.
-@pytest.mark.parametrize(
-    ("matrix", "clockwise"),
-    [((1, 0, 0, 1), 0), ((0, 1, -1, 0), 1), ((-1, 0, 0, -1), 2), ((0, -1, 1, 0), 3)],
-)
-def test_rotation(tmp_path, matrix, clockwise):
-    path = tmp_path / "turned.mp4"
-    video_writer.write_video(path, [gradient()] * 2, 25)
-    content = path.read_bytes()
-    # After "tkhd": 4 bytes version, 20 ids and times, 16 others; then a b u c d v, 16.16 bits.
-    start = content.index(b"tkhd") + 4 + 4 + 20 + 16
-    a, b, c, d = (round(entry * 65536).to_bytes(4, "big", signed=True) for entry in matrix)
-    header = a + b + bytes(4) + c + d
-    path.write_bytes(content[:start] + header + content[start + len(header) :])
-    image = next(video.Video(path).frames()).image
-    expected = np.rot90(gradient(), -clockwise)
-    assert image.shape == expected.shape
-    assert image.flags.c_contiguous
-    assert np.abs(image.astype(float) - expected).mean() < 6
 
 
 @pytest.mark.parametrize(
@@ -155,6 +173,23 @@ def test_cover_art_is_not_a_video(tmp_path):
         next(video.Video(path).frames())
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "mov"])
+def test_a_cover_that_comes_first_is_passed_over(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    with av.open(str(path), "w") as container:
+        cover = container.add_stream("mjpeg", 25, width=64, height=64, pix_fmt="yuvj420p")
+        film = container.add_stream("libx264", 25, width=128, height=96, pix_fmt="yuv420p")
+        picture = av.VideoFrame(64, 64, "yuvj420p")
+        container.mux([*cover.encode(picture), *cover.encode(None)])
+        for _ in range(12):
+            container.mux(film.encode(av.VideoFrame.from_ndarray(gradient(), format="rgb24")))
+        container.mux(film.encode(None))
+    frames = list(video.Video(path).frames())
+    assert [frame.image.shape for frame in frames] == [(96, 128, 3)] * 12
+    np.testing.assert_allclose([frame.timestamp for frame in frames], np.arange(12) / 25, atol=1e-3)
+    assert video.Video(path).frame_rate == pytest.approx(25)
+
+
 def test_paths_without_a_video_are_refused(tmp_path):
     text, empty, sound = (tmp_path / name for name in ("text.mp4", "empty.mp4", "sound.mkv"))
     text.write_text("this is not a video\n" * 100)
@@ -177,12 +212,125 @@ def test_paths_without_a_video_are_refused(tmp_path):
             _ = video.open_video(path).frame_count
 
 
-def test_playlists_do_not_open_other_files(tmp_path):
-    video_writer.write_video(tmp_path / "other.mp4", [gradient()] * 3, 25)
-    path = tmp_path / "list.mp4"
-    path.write_text("ffconcat version 1.0\nfile other.mp4\n")
+@pytest.fixture
+def listener():
+    """A socket on this machine; `accept` raises BlockingIOError if nobody has connected."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        yield server
+
+
+@pytest.mark.parametrize(
+    "name", ["http:127.0.0.1:PORT.mp4", "Interview: Anna.mp4", "file:b.mp4", "pipe:0", "a%d?.mp4"]
+)
+def test_names_are_not_addresses(tmp_path, monkeypatch, listener, name):
+    monkeypatch.chdir(tmp_path)
+    name = name.replace("PORT", str(listener.getsockname()[1]))
+    video_writer.write_video(pathlib.Path(name), [gradient()] * 3, 25)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert len(list(video.Video(name).frames())) == 3
+    with pytest.raises(BlockingIOError):
+        listener.accept()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "ffconcat version 1.0\nfile other.mp4\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nother.ts\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:PORT/other.ts\n",
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=a\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 33\n",
+    ],
+)
+@pytest.mark.parametrize("name", ["list.mp4", "list.m3u8"])
+def test_playlists_are_not_opened(tmp_path, listener, name, content):
+    for other in ("other.mp4", "other.ts"):
+        write(tmp_path / other, [0, 40, 80], gradient())
+    path = tmp_path / name
+    path.write_text(content.replace("PORT", str(listener.getsockname()[1])))
     with pytest.raises(errors.InputError, match=f"{path}: not a readable video"):
         list(video.Video(path).frames())
+    with pytest.raises(BlockingIOError):
+        listener.accept()
+
+
+def test_a_picture_whose_name_is_a_pattern_does_not_open_others(tmp_path):
+    for name, level in (("1.png", 10), ("2.png", 20), ("%d.png", 30)):
+        cv2.imwrite(str(tmp_path / name), np.full((12, 16, 3), level, np.uint8))
+    with pytest.raises(errors.InputError, match="unsupported format"):
+        list(video.Video(tmp_path / "%d.png").frames())
+    (frame,) = video.Video(tmp_path / "2.png").frames()
+    assert (frame.image == 20).all()
+
+
+def test_titles_need_not_be_utf8(tmp_path):
+    path = tmp_path / "a.avi"
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "cafe"
+        stream = container.add_stream("mpeg4", 25, width=128, height=96, pix_fmt="yuv420p")
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(gradient(), format="rgb24")))
+        container.mux(stream.encode(None))
+    content = path.read_bytes()
+    assert content.count(b"cafe") == 1
+    path.write_bytes(content.replace(b"cafe", "café".encode("latin-1")))
+    assert len(list(video.Video(path).frames())) == 1
+
+
+def test_reading_has_a_time_limit(tmp_path, rng, monkeypatch, caplog):
+    path = tmp_path / "a.mp4"
+    video_writer.write_video(path, textured(rng, 50), 25)
+    open_file, limits = av.open, []
+
+    def open_with_limits(*arguments, timeout, **options):
+        limits.append(timeout)
+        return open_file(*arguments, timeout=(limit, 1e-9), **options)
+
+    monkeypatch.setattr(av, "open", open_with_limits)
+    limit = 1e-9
+    with pytest.raises(errors.InputError, match="reading took longer than 60 s"):
+        list(video.Video(path).frames())
+    limit = 60.0
+    with caplog.at_level(logging.WARNING, logger="absl"):
+        assert len(list(video.Video(path).frames())) < 50
+    assert "cannot be read to its end (reading took longer than 60 s)" in caplog.text
+    assert limits == [60.0, 60.0]
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+def test_pictures_have_a_largest_size(tmp_path, monkeypatch, suffix):
+    path = tmp_path / f"a.{suffix}"
+    write(path, range(0, 400, 40), gradient())
+    monkeypatch.setattr(video_frame, "MAX_PIXELS", 96 * 128)
+    assert len(list(video.Video(path).frames())) == 10
+    monkeypatch.setattr(video_frame, "MAX_PIXELS", 96 * 128 - 1)
+    with pytest.raises(errors.InputError, match="found pictures of 128x96 pixels, .* 12,287"):
+        list(video.Video(path).frames())
+
+
+def test_a_file_of_a_few_bytes_cannot_announce_huge_pictures(tmp_path):
+    path = tmp_path / "a.gif"
+    write(path, [0, 40], gradient(), codec="gif", pixels="rgb8")
+    assert len(list(video.Video(path).frames())) == 2
+    content = path.read_bytes()
+    # Width and height follow after the 6 bytes GIF89a.
+    path.write_bytes(content[:6] + (8001).to_bytes(2, "little") * 2 + content[10:])
+    with pytest.raises(errors.InputError, match="no frame can be read .*at most 64,000,000 pixels"):
+        list(video.Video(path).frames())
+
+
+def test_pictures_that_grow_beyond_the_largest_size_are_not_decoded(tmp_path, monkeypatch, caplog):
+    path = tmp_path / "a.h264"
+    for name, image in (("small", gradient(48, 64)), ("large", gradient())):
+        write(tmp_path / name, [0, 40, 80], image, format="h264")
+    path.write_bytes((tmp_path / "small").read_bytes() + (tmp_path / "large").read_bytes())
+    with caplog.at_level(logging.WARNING, logger="absl"):
+        shapes = [frame.image.shape for frame in video.Video(path).frames()]
+    assert shapes == [(48, 64, 3)] * 3 + [(96, 128, 3)] * 3
+    monkeypatch.setattr(video_frame, "MAX_PIXELS", 96 * 128 - 1)
+    with caplog.at_level(logging.WARNING, logger="absl"):
+        shapes = [frame.image.shape for frame in video.Video(path).frames()]
+    assert set(shapes) == {(48, 64, 3)}
+    assert "damaged packets" in caplog.text
 
 
 def test_file_cut_off_before_its_index_is_refused(tmp_path, rng):
@@ -229,6 +377,28 @@ def test_frames_after_a_damage_keep_their_times(tmp_path, rng, caplog):
     assert 30 < len(frames) < 50
     assert frames[-1].timestamp == pytest.approx(49 / 25)
     assert "damaged packets" in caplog.text
+
+
+def test_frames_that_the_decoder_had_to_guess_are_marked(tmp_path, rng, caplog):
+    path = tmp_path / "a.mp4"
+    video_writer.write_video(path, textured(rng, 50), 25)
+    content = np.frombuffer(path.read_bytes(), np.uint8).copy()
+    # Inside the pictures only: the index comes before them.
+    start = path.read_bytes().index(b"mdat") + 4
+    places = rng.choice(np.arange(start, len(content)), 12, replace=False)
+    content[places] ^= 255
+    path.write_bytes(content.tobytes())
+    with av.open(str(path)) as container:
+        decoded = []
+        for packet in container.demux(video=0):
+            with contextlib.suppress(av.FFmpegError):
+                decoded += [picture.is_corrupt for picture in packet.decode()]
+    with caplog.at_level(logging.WARNING, logger="absl"):
+        frames = list(video.Video(path).frames())
+    assert [frame.damaged for frame in frames] == decoded
+    assert 3 < sum(decoded) < 40
+    assert f"damaged frames, in which no face is looked for: {sum(decoded)}" in caplog.text
+    assert [frame.usable for frame in frames] == [not damaged for damaged in decoded]
 
 
 def test_undamaged_file_gives_no_warning(face_video, caplog):

@@ -1,5 +1,6 @@
 """Which inputs the user's arguments name."""
 
+import logging
 import pathlib
 import subprocess
 
@@ -36,6 +37,15 @@ def test_files_folders_and_patterns(folder):
     assert find(folder) == [("a", a), ("b", b)]
     assert find(folder / "*.mp4") == [("a", a)]
     assert find(b, folder) == [("b", b), ("a", a)], "each once, as named"
+
+
+def test_folders_say_what_they_skip(tmp_path, caplog):
+    videos = ["a.mts", "b.M2TS", "c.ts", "d.3gp", "e.ogv", "f.gif", "g.vob", "h.mxf"]
+    for name in (*videos, "ratings.csv", "clip.y4m", ".hidden"):
+        (tmp_path / name).touch()
+    with caplog.at_level(logging.INFO, logger="absl"):
+        assert [path.name for _, path in find(tmp_path)] == videos
+    assert "skipped files that are not videos: clip.y4m, ratings.csv" in caplog.text
 
 
 def test_each_input_has_a_unique_name(folder):

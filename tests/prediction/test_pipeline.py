@@ -69,6 +69,17 @@ def test_dropped_frames_have_no_face(predictor, drifting_face):
     assert predicted[3].image is None
 
 
+def test_damaged_frames_have_no_face_but_keep_their_picture(predictor, drifting_face):
+    recording = [
+        video_frame.Frame(index, index / 25, image, damaged=index == 3)
+        for index, image in enumerate(drifting_face([True] * 6))
+    ]
+    predictions = list(predictor.predict(recording, keep_images=True))
+    valid = [any(face.valid for face in frame.faces) for frame in predictions]
+    assert valid == [True, True, True, False, True, True]
+    assert all(frame.image is not None and not frame.dropped for frame in predictions)
+
+
 def test_the_time_step_is_that_of_the_model_at_any_rate(predictor, shipped_model, drifting_face):
     images = drifting_face([True]) * 12
     slow = list(predictor.predict(frames_of(images, 2.5)))

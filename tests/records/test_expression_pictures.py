@@ -183,7 +183,7 @@ def test_refuses_incomplete_folders(rng, tmp_path):
     write_folders(tmp_path, rng)
     picture = tmp_path / "test" / "fear" / "1.png"
     picture.write_bytes(b"no picture")
-    with pytest.raises(errors.InputError, match="cannot be read as a picture"):
+    with pytest.raises(errors.InputError, match="1.png: not a readable picture"):
         fer2013.read_folders(tmp_path)
     picture.unlink()
     with pytest.raises(errors.InputError, match="fear: found no pictures"):
