@@ -43,7 +43,7 @@ def test_each_python_has_its_file():
     assert files == {f"python{python}.txt" for python in PYTHONS}
 
 
-def test_only_reproduce_needs_what_windows_lacks():
+def test_only_locks_use_what_windows_lacks():
     posix = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}
     users = set()
     for path in (ROOT / "ast_net").rglob("*.py"):
@@ -51,7 +51,7 @@ def test_only_reproduce_needs_what_windows_lacks():
             if isinstance(node, ast.Import) and posix & {alias.name for alias in node.names}:
                 users.add(path.name)
             assert not (isinstance(node, ast.ImportFrom) and node.module in posix), path
-    assert users == {"jobs.py"}
+    assert users == {"files.py", "jobs.py"}
 
 
 def test_without_file_locks_there_is_a_message(monkeypatch):

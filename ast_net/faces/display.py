@@ -46,9 +46,10 @@ class Display:
         video_frame.check_size(self._path, width, picture.height)
         rgb = self._to_rgb.reformat(picture, width, picture.height, "rgb24", threads=1)
         image = rgb.to_ndarray()
-        if picture.rotation not in self._matrices:
-            self._matrices[picture.rotation] = _display_matrix(picture)
-        a, b, c, d = self._matrices[picture.rotation]
+        angle = picture.rotation
+        if angle not in self._matrices:
+            self._matrices[angle] = _display_matrix(picture)
+        a, b, c, d = self._matrices[angle]
         # x' = a x + c y and y' = b x + d y, with y downwards. It is rounded to quarter turns.
         transposed = abs(b) + abs(c) > abs(a) + abs(d)
         if transposed:

@@ -124,11 +124,12 @@ class Video:
                 time = _time(picture)
                 if time is not None and not count:
                     origin = min(origin, time)
-                if time is None or (count and time - origin <= timestamp):
+                elapsed = None if time is None else float(time - origin)
+                if elapsed is None or (count and elapsed <= timestamp):
                     timestamp += step
                     untimed += 1
                 else:
-                    timestamp = float(time - origin)
+                    timestamp = elapsed
                 damaged += picture.is_corrupt
                 yield video_frame.Frame(
                     count, timestamp, view.shown(picture), damaged=picture.is_corrupt
