@@ -153,3 +153,13 @@ def test_safe_names_differ():
         "é",
         "e\u0301_2",
     ]
+
+
+def test_without_locks_files_are_written_as_well(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "fcntl", None)
+    with files.alone(tmp_path / "a", "testing"), files.whole(tmp_path / "a/b.txt") as temporary:
+        temporary.write_text("b")
+    assert (tmp_path / "a/b.txt").read_text() == "b"
+    with files.alone(tmp_path / "unused", "testing"):
+        pass
+    assert [path.name for path in tmp_path.rglob("*")] == ["a", "b.txt"]

@@ -55,7 +55,7 @@ def test_posteriors_and_images_on_request(shipped_model_with_head, drifting_face
     posteriors = np.stack(
         [frame.faces[0].posteriors for frame in predicted if frame.faces[0].valid]
     )
-    assert posteriors.shape == (3, 7)
+    assert posteriors.shape == (3, 8)
     np.testing.assert_allclose(posteriors.sum(axis=1), 1, atol=1e-5)
     assert predicted[3].faces[0].posteriors is None
 

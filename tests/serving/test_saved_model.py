@@ -143,7 +143,8 @@ def test_the_documents_are_among_the_assets(exported):
     assert (spec["time_step"], spec["reaction_delay"]) == (0.4, [2.0, 1.5])
     assert (assets / "run.flags").read_text() == "--dataset=demo\n"
     expressions = json.loads((assets / "expressions.json").read_text())
-    assert expressions == ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
+    fer2013 = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
+    assert expressions == [*fer2013, "contempt"]
     card = (assets / "MODEL_CARD.md").read_text()
     assert "clips of\n7 frames, 0.4 s apart" in card
     assert "What they must not be used for" in card
