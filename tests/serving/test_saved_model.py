@@ -147,7 +147,7 @@ def test_the_documents_are_among_the_assets(exported):
     assert expressions == [*fer2013, "contempt"]
     card = (assets / "MODEL_CARD.md").read_text()
     assert "clips of\n7 frames, 0.4 s apart" in card
-    assert "What they must not be used for" in card
+    assert "What it must not be used for" in card
 
 
 def test_saved_model_cli_runs_it(answers, small_model, features):

@@ -39,6 +39,7 @@ def test_each_function_with_a_network_has_a_request_that_it_answers(exported, se
 def test_without_the_package_no_requests_are_written_and_a_message_says_so(
     run, tmp_path, monkeypatch, caplog
 ):
+    caplog.set_level("WARNING", "absl")  # whatever other tests and libraries have set
     monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
     exporting.export(config.Export(export_dir=str(tmp_path / "1"), workdir=str(run), cnn=False))
     assert "no warm-up requests" in caplog.text
