@@ -7,14 +7,15 @@ def predict(arguments: cli.Arguments) -> None:
     """Predicts the inputs that the flags name."""
     source, outputs = arguments.read(config.Inputs), arguments.read(config.Outputs)
     settings, networks = arguments.read(config.Prediction), arguments.read(config.Networks)
+    recordings = {}
     if source.camera is None:
         from ast_net.prediction import inputs
 
-        inputs.find(source.video)  # So that a wrong path need not wait for TensorFlow.
+        recordings = inputs.find(source.video)  # A wrong path need not wait for TensorFlow.
     from ast_net.prediction import session
 
     main.say_what_it_runs_on()
-    summaries = session.predict(source, outputs, settings, networks)
+    summaries = session.predict(source, recordings, outputs, settings, networks)
     failed = [summary for summary in summaries if summary.error]
     if len(summaries) == 1 and failed:
         raise errors.InputError(failed[0].error)

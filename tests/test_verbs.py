@@ -390,6 +390,13 @@ def test_predict_with_what_is_installed(face_video, tmp_path):
     assert "1 of 2 inputs had been predicted with these settings; --overwrite" in done.said
 
 
+def test_predict_says_once_what_it_skips(tmp_path):
+    for name in ("a.mp4", "notes.txt"):
+        (tmp_path / name).write_text("neither a video")
+    done = call("predict", f"--video={tmp_path}", f"--output_dir={tmp_path}/out", "--outputs=csv")
+    assert done.said.count("skipped files that are not videos: notes.txt") == 1
+
+
 def test_predict_with_a_run_of_one_s_own(face_video, trained, tmp_path):
     workdir, _ = trained
     places = [f"--video={face_video}", f"--output_dir={tmp_path}", "--outputs=csv"]

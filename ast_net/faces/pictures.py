@@ -38,7 +38,7 @@ def read(path: pathlib.Path, flags: int = cv2.IMREAD_COLOR_RGB) -> np.ndarray:
         ) from error
     except (errors.InputError, MemoryError):
         raise
-    except Exception:
+    except Exception:  # For a damaged header, Pillow raises almost any error.
         image = None
     if image is None:
         problem = f"not a readable picture ({len(content)} bytes)"

@@ -13,12 +13,13 @@ from absl import logging
 
 from ast_net import config, errors, files, screen
 from ast_net.faces import video
-from ast_net.prediction import camera, inputs, outputs, pipeline, prediction_model, results
+from ast_net.prediction import camera, outputs, pipeline, prediction_model, results
 from ast_net.reports import tables
 
 
 def predict(
     source: config.Inputs,
+    recordings: Mapping[str, pathlib.Path],
     settings: config.Outputs,
     faces: config.Prediction,
     networks: config.Networks,
@@ -26,19 +27,18 @@ def predict(
     """Predicts the given files or camera, and writes the outputs.
 
     Args:
-      source: the files, or the camera.
+      source: the camera, if there is one.
+      recordings: otherwise the files, by the names of their output folders (`inputs.find`).
       settings: which outputs to write, and where.
       faces: how faces are tracked over time.
       networks: which networks to use.
 
     Raises:
-      InputError: there is no input, results of other inputs would be replaced, or the networks
-        cannot be loaded.
+      InputError: results of other inputs would be replaced, or the networks cannot be loaded.
       OSError: the disk is full or read-only.
     """
-    recordings = inputs.find(source.video) if source.camera is None else {}
     if source.camera is None:
-        results.check(recordings, settings)
+        results.check(recordings, settings)  # So that nobody waits for the networks in vain.
     predictor = pipeline.Pipeline(prediction_model.load(networks, settings.posteriors), faces)
     if source.camera is None:
         return predict_files(predictor, recordings, settings)
