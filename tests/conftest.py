@@ -1,5 +1,11 @@
 """Fixtures that several test folders share."""
 
+import os
+
+# Before NumPy is loaded: the tests' processes share the cores, and NumPy's threads would wait for
+# each other most of the time.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import dataclasses
 import functools
 import gc

@@ -77,7 +77,7 @@ class PortraitFace:
 
     def __init__(self, rng: np.random.Generator):
         self._neutral, self._directions = _person(rng)
-        self._displacements = self._warp()
+        self._node = functools.cache(self._warp)
         self._parted, self._closed = _textures(rng)
         rows, columns = np.nonzero(np.any(self._parted != self._closed, axis=2))
         self._mouth = np.s_[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
@@ -137,21 +137,17 @@ class PortraitFace:
         between nodes.
         """
         (v, v_fraction), (a, a_fraction) = _node_below(valence), _node_below(arousal)
-        nodes = self._displacements
-        low = cv2.addWeighted(nodes[v, a], 1 - a_fraction, nodes[v, a + 1], a_fraction, 0)
-        high = cv2.addWeighted(nodes[v + 1, a], 1 - a_fraction, nodes[v + 1, a + 1], a_fraction, 0)
+        low, high = (
+            cv2.addWeighted(self._node(n, a), 1 - a_fraction, self._node(n, a + 1), a_fraction, 0)
+            for n in (v, v + 1)
+        )
         return cv2.addWeighted(low, 1 - v_fraction, high, v_fraction, 0)
 
-    def _warp(self) -> np.ndarray:
-        """Computes the displacement at each pair of _NODES, float32 [V, A, G, G, 2]."""
-        source = landmarks().positions
+    def _warp(self, valence: int, arousal: int) -> np.ndarray:
+        """Computes the displacement at a pair of _NODES, given by their indices, [G, G, 2]."""
+        target = self.landmarks(_NODES[valence], _NODES[arousal])
         grid = np.arange(0, _PORTRAIT_SIZE + 1, _GRID_STEP)
-
-        def field(valence: float, arousal: float) -> np.ndarray:
-            target = self.landmarks(valence, arousal)
-            return _thin_plate_spline(target, source - target, grid)
-
-        return np.array([[field(valence, arousal) for arousal in _NODES] for valence in _NODES])
+        return _thin_plate_spline(target, landmarks().positions - target, grid)
 
 
 def smooth_noise(
