@@ -125,19 +125,33 @@ def alone(folder: str | pathlib.Path, task: str) -> Iterator[None]:
       task: what is done, such as "preparing recola", for the message to those who wait.
     """
     folder = pathlib.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        lock = _lock(folder, wait=False)
-    except BlockingIOError:
-        logging.info(f"waiting for another process that is {task}")
-        lock = _lock(folder, wait=True)
+    lock = _existing_lock(folder, task)
     try:
         yield
     finally:
-        if lock is not None:
-            os.close(lock)
+        # Before the lock ends, so that nobody else has the folder yet.
         with contextlib.suppress(OSError):
             folder.rmdir()  # if nothing was written to it
+        if lock is not None:
+            os.close(lock)
+
+
+def _existing_lock(folder: pathlib.Path, task: str) -> int | None:
+    """Creates a folder if necessary and locks it; see `_lock` and `alone`."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock = _lock(folder, wait=False)
+        except BlockingIOError:
+            logging.info(f"waiting for another process that is {task}")
+            lock = _lock(folder, wait=True)
+        # The process that had the lock may have removed the folder.
+        with contextlib.suppress(FileNotFoundError):
+            found = os.stat(folder)
+            if lock is None or os.path.samestat(os.fstat(lock), found):
+                return lock
+        if lock is not None:
+            os.close(lock)
 
 
 def is_empty(folder: str | pathlib.Path) -> bool:
