@@ -154,6 +154,20 @@ def _existing_lock(folder: pathlib.Path, task: str) -> int | None:
             os.close(lock)
 
 
+def sweep(folder: str | pathlib.Path) -> None:
+    """Deletes what killed processes left unfinished in a folder.
+
+    `whole` does this in the folder that it writes to. Call it for a folder in which nothing may be
+    left to write.
+    """
+    for partial in pathlib.Path(folder).glob(f"{_PARTIAL}*"):
+        with contextlib.suppress(BlockingIOError):
+            lock = _lock(partial, wait=False)
+            if lock is not None:
+                shutil.rmtree(partial, ignore_errors=True)
+                os.close(lock)
+
+
 def is_empty(folder: str | pathlib.Path) -> bool:
     """Returns whether a folder has no files; unfinished ones of `whole` do not count."""
     return all(path.name.startswith(_PARTIAL) for path in pathlib.Path(folder).iterdir())
@@ -192,7 +206,7 @@ def _partial(path: pathlib.Path) -> Iterator[pathlib.Path]:
     folder, lock = None, None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path.parent)
+        sweep(path.parent)
         folder, lock = _new_partial_folder(path.parent)
         yield folder / path.name
     except OSError as error:
@@ -221,16 +235,6 @@ def _new_partial_folder(parent: pathlib.Path) -> tuple[pathlib.Path, int | None]
         # Another process has swept it before it was locked.
         if lock is not None:
             os.close(lock)
-
-
-def _sweep(parent: pathlib.Path) -> None:
-    """Deletes what killed processes left in a folder: unfinished files that nobody has locked."""
-    for folder in parent.glob(f"{_PARTIAL}*"):
-        with contextlib.suppress(BlockingIOError):
-            lock = _lock(folder, wait=False)
-            if lock is not None:
-                shutil.rmtree(folder, ignore_errors=True)
-                os.close(lock)
 
 
 def _lock(folder: pathlib.Path, wait: bool) -> int | None:

@@ -11,7 +11,6 @@ again to its end. Prints a line for each kill. FOLDER must not exist; it needs 1
 
 import argparse
 import hashlib
-import os
 import pathlib
 import shutil
 import signal
@@ -50,7 +49,7 @@ RECORDINGS += ["--data_dir=data", "--manual_dir=../recola", "--clip_frames=5", "
 TRAIN = [*RECORDINGS, "--workdir=run", "--clip_hop=2", "--batch_size=32", "--lstm_units=6,5"]
 TRAIN += ["--epochs=4", "--warmup_epochs=1"]
 VIDEOS = [
-    f"--video=../recola/{recola_layouts.RELEASE.videos[0]}/{name}.mp4" for name in "P1 P2".split()
+    f"--video=../recola/{recola_layouts.RELEASE.videos[0]}/{name}.mp4" for name in ["P1", "P2"]
 ]
 # For each command its flags, and the commands that must have run before it.
 COMMANDS = {
@@ -106,12 +105,16 @@ def complete(command: str, folder: pathlib.Path) -> None:
 
 
 def content(folder: pathlib.Path) -> dict[str, str]:
-    """Returns a digest of each file below a folder, hidden ones too, by its path."""
+    """Returns a digest of each file below a folder, hidden ones too, by its path.
+
+    TensorBoard's logs are left out: each process has one of its own.
+    """
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         if path.is_file()
         else "folder"
         for path in sorted(folder.rglob("*"))
+        if "tfevents" not in path.name
     }
 
 
