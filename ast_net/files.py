@@ -125,19 +125,47 @@ def alone(folder: str | pathlib.Path, task: str) -> Iterator[None]:
       task: what is done, such as "preparing recola", for the message to those who wait.
     """
     folder = pathlib.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        lock = _lock(folder, wait=False)
-    except BlockingIOError:
-        logging.info(f"waiting for another process that is {task}")
-        lock = _lock(folder, wait=True)
+    lock = _existing_lock(folder, task)
     try:
         yield
     finally:
-        if lock is not None:
-            os.close(lock)
+        # Before the lock ends, so that nobody else has the folder yet.
         with contextlib.suppress(OSError):
             folder.rmdir()  # if nothing was written to it
+        if lock is not None:
+            os.close(lock)
+
+
+def _existing_lock(folder: pathlib.Path, task: str) -> int | None:
+    """Creates a folder if necessary and locks it; see `_lock` and `alone`."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock = _lock(folder, wait=False)
+        except BlockingIOError:
+            logging.info(f"waiting for another process that is {task}")
+            lock = _lock(folder, wait=True)
+        # The process that had the lock may have removed the folder.
+        with contextlib.suppress(FileNotFoundError):
+            found = os.stat(folder)
+            if lock is None or os.path.samestat(os.fstat(lock), found):
+                return lock
+        if lock is not None:
+            os.close(lock)
+
+
+def sweep(folder: str | pathlib.Path) -> None:
+    """Deletes what killed processes left unfinished in a folder.
+
+    `whole` does this in the folder that it writes to. Call it for a folder in which nothing may be
+    left to write.
+    """
+    for partial in pathlib.Path(folder).glob(f"{_PARTIAL}*"):
+        with contextlib.suppress(BlockingIOError):
+            lock = _lock(partial, wait=False)
+            if lock is not None:
+                shutil.rmtree(partial, ignore_errors=True)
+                os.close(lock)
 
 
 def is_empty(folder: str | pathlib.Path) -> bool:
@@ -178,7 +206,7 @@ def _partial(path: pathlib.Path) -> Iterator[pathlib.Path]:
     folder, lock = None, None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path.parent)
+        sweep(path.parent)
         folder, lock = _new_partial_folder(path.parent)
         yield folder / path.name
     except OSError as error:
@@ -207,16 +235,6 @@ def _new_partial_folder(parent: pathlib.Path) -> tuple[pathlib.Path, int | None]
         # Another process has swept it before it was locked.
         if lock is not None:
             os.close(lock)
-
-
-def _sweep(parent: pathlib.Path) -> None:
-    """Deletes what killed processes left in a folder: unfinished files that nobody has locked."""
-    for folder in parent.glob(f"{_PARTIAL}*"):
-        with contextlib.suppress(BlockingIOError):
-            lock = _lock(folder, wait=False)
-            if lock is not None:
-                shutil.rmtree(folder, ignore_errors=True)
-                os.close(lock)
 
 
 def _lock(folder: pathlib.Path, wait: bool) -> int | None:

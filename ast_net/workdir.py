@@ -114,6 +114,7 @@ def claim(folder: str | pathlib.Path, settings: _Run) -> None:
         old, new = config.values(run), config.values(settings)
         larger = {name: max(old[name], new[name]) for name in _MAY_GROW if name in new}
         settings = config.changed(run, larger)
+    files.sweep(folder)
     text = cli.serialise(settings)
     if run is None or path.read_text(**files.ENCODING) != text:
         with files.whole(path) as temporary:

@@ -5,6 +5,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -163,3 +164,22 @@ def test_without_locks_files_are_written_as_well(tmp_path, monkeypatch):
     with files.alone(tmp_path / "unused", "testing"):
         pass
     assert [path.name for path in tmp_path.rglob("*")] == ["a", "b.txt"]
+
+
+def test_who_waited_for_a_folder_has_it_even_if_the_first_one_removed_it(tmp_path, monkeypatch):
+    waiting, seen = threading.Event(), []
+    monkeypatch.setattr(files.logging, "info", lambda _: waiting.set())
+
+    def second():
+        with files.alone(tmp_path / "a", "testing"):
+            (tmp_path / "a/b.txt").touch()
+            with pytest.raises(BlockingIOError):
+                files._lock(tmp_path / "a", wait=False)
+            seen.append("done")
+
+    thread = threading.Thread(target=second)
+    with files.alone(tmp_path / "a", "testing"):
+        thread.start()
+        assert waiting.wait(60)
+    thread.join()
+    assert seen == ["done"]

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import pathlib
 import re
 import resource
 import shutil
@@ -33,6 +34,9 @@ TINY = [
     "--warmup_epochs=1",
     "--lstm_units=6,5",
 ]
+
+# What a process leaves that is killed between finishing a file and removing its folder.
+KILLED = ".partial-0123abcd"
 
 
 def epochs_in(printed: str) -> list[str]:
@@ -143,8 +147,10 @@ def test_run_flags_reproduce_the_run_and_evaluate_finds_them(places, trained, tm
     last = ["--split=train", "--model=last"]
     assert call("evaluate", f"--workdir={workdir}", data_dir, *last).ended == 0
     assert (workdir / "evaluation/recola_train/figures/P1.png").exists()
+    (workdir / KILLED).mkdir()
     done = call("train", f"--flagfile={workdir}/run.flags", f"--workdir={workdir}")
     assert done.ended == 0
+    assert not (workdir / KILLED).exists()
     assert not epochs_in(done.printed), "a finished run is not trained again"
 
 
@@ -223,6 +229,9 @@ def test_a_full_disk_is_said_and_what_was_finished_is_kept(places, tmp_path):
 def test_damaged_records_are_named(places, tmp_path):
     assert call("prepare", *places).ended == 0
     data_dir = next(flag for flag in places if flag.startswith("--data_dir")).partition("=")[2]
+    (pathlib.Path(data_dir) / "tracks" / KILLED).mkdir()
+    assert call("prepare", *places).ended == 0
+    assert not list(pathlib.Path(data_dir).rglob(KILLED))
     shutil.copytree(data_dir, tmp_path / "data")
     flags = [*places, f"--data_dir={tmp_path / 'data'}", f"--workdir={tmp_path / 'run'}"]
     path = next((tmp_path / "data").rglob("*-train.tfrecord*"))
@@ -384,7 +393,9 @@ def test_predict_with_what_is_installed(face_video, tmp_path):
     done = call("predict", *flags)
     assert done.ended == 0
     assert (tmp_path / "face/predictions.csv").is_file()
+    (tmp_path / "face" / KILLED).mkdir()
     done = call("predict", *flags, f"--video={tmp_path}/nowhere.mp4")
+    assert not (tmp_path / "face" / KILLED).exists()
     assert "1 of 2 inputs failed" in done.ended
     assert "nowhere.mp4: expected a video, but there is no such file" in done.ended
     assert "1 of 2 inputs had been predicted with these settings; --overwrite" in done.said

@@ -68,6 +68,7 @@ def check(recordings: Mapping[str, pathlib.Path], settings: config.Outputs) -> l
 
 def finished(folder: pathlib.Path, origin: Origin) -> outputs.Summary | None:
     """Returns the summary of a folder's results if they are complete and of this origin."""
+    files.sweep(folder)
     record = _read(folder)
     summary = record.pop("summary", None)
     try:

@@ -19,6 +19,8 @@ from ast_net.faces import alignment, detection, face_track, video
 from ast_net.records import example_format
 
 ATTEMPTS = 2
+# The folder of face tracks in `data_dir`.
+TRACKS = "tracks"
 # If the ratings last this many times as long as the video, their times are not seconds but, for
 # example, frame numbers or milliseconds.
 _MAX_LENGTH_RATIO = 10
@@ -69,7 +71,7 @@ class VideoMaker:
           OSError: the file cannot be written.
         """
         film = video.open_video(job.video)
-        cache = pathlib.Path(self._settings.data_dir) / "tracks"
+        cache = pathlib.Path(self._settings.data_dir) / TRACKS
         faces = face_track.cached_track(film, cache, config.Tracking(), self._detector)
         times, gold = job.gold
         if len(times):

@@ -257,6 +257,13 @@ def prepare(settings: config.Preparation, beam_pipeline_options: str | None = No
     }
     names = {split: [path.name for path in part] for split, part in paths.items()}
     records_folder = _folder(settings, key, _digest([key, names]))
+    tracks = pathlib.Path(settings.data_dir, making.TRACKS)
+    for place in {
+        tracks,
+        records_folder.parent,
+        *(p.parent for part in paths.values() for p in part),
+    }:
+        files.sweep(place)
     if records_folder.is_dir():
         return Records(records_folder)
     make_all = _beam(beam_pipeline_options) if beam_pipeline_options else making.make_all

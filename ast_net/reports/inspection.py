@@ -9,7 +9,7 @@ from absl import logging
 from ast_net import config, files, screen
 from ast_net.datasets import reader
 from ast_net.faces import face_track, video
-from ast_net.records import catalogue, store
+from ast_net.records import catalogue, making, store
 from ast_net.reports import contact_sheet, description, figures, rater_report, tables
 
 
@@ -48,7 +48,7 @@ def describe(settings: config.Preparation, output: config.Description) -> None:
         pages = screen.counted(zip(drawn, file_names), "drawing faces", len(drawn), "recordings")
         for source, name in pages:
             film = video.open_video(source.video)
-            cache = pathlib.Path(settings.data_dir, "tracks")
+            cache = pathlib.Path(settings.data_dir, making.TRACKS)
             track = face_track.cached_track(film, cache, config.Tracking())
             page = contact_sheet.make(source.name, film, track, output.faces)
             figures.save(page, folder / "faces" / f"{name}.png")

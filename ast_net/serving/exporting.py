@@ -2,7 +2,7 @@
 
 import pathlib
 
-from ast_net import config, screen
+from ast_net import config, files, screen
 from ast_net.serving import formats, model_card, saved_model, served_model, version
 
 
@@ -17,6 +17,7 @@ def export(settings: config.Export) -> None:
     # TensorFlow Serving fails if one of its versions is in another format, so these go elsewhere.
     suffix = "" if is_saved_model else f"_{settings.format}"
     export_dir = settings.export_dir or f"models/ast_net{suffix}/1"
+    files.sweep(pathlib.Path(export_dir).absolute().parent)
     version.check(export_dir)
     if not is_saved_model:
         formats.check(settings.format, settings.precision)
