@@ -1,22 +1,26 @@
-"""Writes predictions as CSV, Parquet or JSON lines, frame by frame, in constant memory."""
+"""Makes tables of predictions: CSV, Parquet or JSON lines, frame by frame, and DataFrames."""
 
 import contextlib
+import itertools
 import json
 import math
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from ast_net import errors, files
 from ast_net.prediction import frames
 from ast_net.reports import tables
 
+if TYPE_CHECKING:
+    import pandas
+
 _BOX = ("x", "y", "width", "height", "confidence")
 # Digits after the decimal point: _DIGITS, except for the columns in _FEWER_DIGITS.
 _DIGITS = 6
 _FEWER_DIGITS = {"x": 2, "y": 2, "width": 2, "height": 2, "confidence": 4}
-# Rows of a Parquet file that are collected in memory and written together.
+# Rows that are collected as such, until they become a part of a Parquet file or of a DataFrame.
 _ROW_GROUP = 8192
 
 
@@ -105,6 +109,30 @@ def parquet_writer(
         yield write
         if group:
             write_group()
+
+
+def data_frame(
+    predictions: Iterable[frames.FramePrediction],
+    targets: Sequence[str],
+    expressions: Sequence[str] = (),
+) -> "pandas.DataFrame":
+    """Returns the table as a pandas.DataFrame, with the numbers of the CSV file.
+
+    `frame` is int64, `face_id` Int64 (pandas.NA where there is no face), `valid` bool, and all
+    other columns are float64 (NaN for an empty cell).
+    """
+    import pandas  # Takes half a second, and no command needs it.
+
+    names = columns(targets, expressions)
+    types = dict.fromkeys(names, "float64")
+    types |= {"frame": "int64", "face_id": "Int64", "valid": "bool"}
+    every_row = itertools.chain.from_iterable(
+        rows(frame, targets, expressions) for frame in predictions
+    )
+    parts = [pandas.DataFrame([], columns=names).astype(types)]
+    while group := list(itertools.islice(every_row, _ROW_GROUP)):
+        parts.append(pandas.DataFrame(group, columns=names).astype(types))
+    return pandas.concat(parts[1:] or parts, ignore_index=True)
 
 
 def json_lines_writer(
