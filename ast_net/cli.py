@@ -3,11 +3,13 @@
 import dataclasses
 import difflib
 import itertools
+import numbers
+import os
 import pathlib
 import re
 import textwrap
 import typing
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from absl import flags
@@ -15,6 +17,8 @@ from absl import flags
 from ast_net import config, errors, files
 
 _Settings = TypeVar("_Settings", bound=config.Settings)
+# How messages call the types of settings.
+_KINDS = {int: "a whole number", float: "a number", str: "text", bool: "True or False"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,10 +102,11 @@ class HelpRequest(Exception):
 
 
 class Arguments:
-    """The parsed command line of a command."""
+    """The settings that were given, on a command line or in Python; the others have defaults."""
 
-    def __init__(self, verb: str, values: dict[str, Any]) -> None:
-        self.verb, self._given = verb, values
+    def __init__(self, values: dict[str, Any]) -> None:
+        """Takes the values by flag name."""
+        self._given = values
 
     def has(self, flag: str) -> bool:
         """Whether a flag was given, on the command line or in a flagfile."""
@@ -148,7 +153,54 @@ def parse(verb: str, arguments: Sequence[str]) -> Arguments:
             f"unexpected arguments: {' '.join(rest)}; begin every flag with --, and separate the "
             f"values of a list by commas{files if verb == 'predict' else ''}"
         )
-    return Arguments(verb, _given(defined))
+    return Arguments(_given(defined))
+
+
+def from_keywords(
+    groups: Sequence[type[config.Settings]], keywords: Mapping[str, Any]
+) -> Arguments:
+    """Takes settings that are given in Python, by the names of their flags.
+
+    A list stands for a tuple, a single value for a tuple with one element, and a path for its text.
+
+    Args:
+      groups: the groups of settings that are read from the result.
+      keywords: values by flag name.
+
+    Raises:
+      InputError: a name is not a flag of these groups, or a value has another type.
+    """
+    leaves = {leaf.name: leaf for leaf in _leaves(groups) if not leaf.field.metadata["derived"]}
+    values = {}
+    for name, value in keywords.items():
+        if name not in leaves:
+            others = difflib.get_close_matches(name, leaves, 1) or sorted(leaves)
+            raise errors.InputError(
+                f"`{name}` is not a setting; did you mean {' or '.join(f'`{o}`' for o in others)}?"
+            )
+        values[name] = _of_type(leaves[name], value)
+    return Arguments(values)
+
+
+def _of_type(leaf: config.Leaf, value: Any) -> Any:
+    """Returns a value in the type of its setting."""
+    if value is None or (isinstance(value, str) and value in leaf.field.metadata["words"]):
+        return value
+    if typing.get_origin(leaf.hint) is tuple:
+        element = typing.get_args(leaf.hint)[0]
+        values = value if isinstance(value, list | tuple) else [value]
+        return tuple(_element(leaf.name, element, part) for part in values)
+    return _element(leaf.name, leaf.hint, value)
+
+
+def _element(name: str, kind: type, value: Any) -> Any:
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    # NumPy's numbers are welcome; True is a number in Python, but not here.
+    accepted = {int: numbers.Integral, float: numbers.Real}.get(kind, kind)
+    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+        raise errors.InputError(f"`{name}`: found {value!r}, expected {_KINDS[kind]}")
+    return kind(value)
 
 
 def serialise(settings: config.Settings) -> str:
@@ -224,8 +276,8 @@ class _Parser(flags.ArgumentParser):
             element = typing.get_args(hint)[0]
             return tuple(element(part.strip()) for part in argument.split(",") if part.strip())
         except ValueError:
-            kind = "seconds" if metadata["unit"] == "seconds" else "numbers"
-            expected = "a whole number" if hint is int else "a number" if hint is float else kind
+            several = "seconds" if metadata["unit"] == "seconds" else "numbers"
+            expected = _KINDS.get(hint, several)
             others = "".join(f" or {word}" for word in metadata["words"])
             raise ValueError(f"found {argument!r}, expected {expected}{others}") from None
 

@@ -1,14 +1,11 @@
 """python -m ast_net.train: prepares the data if necessary, trains, and evaluates."""
 
-from ast_net import cli, config, main, workdir
+from ast_net import cli, main, workdir
 
 
 def train(arguments: cli.Arguments) -> None:
     """Starts the run that the flags describe, or continues the one in the workdir."""
-    if arguments.has("dataset") or not arguments.has("workdir"):
-        run = arguments.read(config.Experiment)
-    else:
-        run = workdir.reopen(arguments, config.Experiment)
+    run = workdir.requested(arguments)
     # Imported here, as in all commands, so that mistakes in flags need not wait for TensorFlow.
     from ast_net.training import runs
 

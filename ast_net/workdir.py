@@ -40,6 +40,19 @@ def find(folder: str | pathlib.Path, group: type[_Run]) -> _Run | None:
     return cli.deserialise(group, text, path)
 
 
+def requested(arguments: cli.Arguments) -> config.Experiment:
+    """Returns the run that the arguments of `train` describe.
+
+    It is a new run, or, with a `workdir` but without a `dataset`, the run in that folder.
+
+    Raises:
+      InputError: the workdir holds no run, or its run.flags is damaged.
+    """
+    if arguments.has("dataset") or arguments.read(config.RunModel).workdir is None:
+        return arguments.read(config.Experiment)
+    return reopen(arguments, config.Experiment)
+
+
 def reopen(arguments: cli.Arguments, group: type[_Run]) -> _Run:
     """Returns the settings of the run in `workdir`, replaced by the flags that were given.
 

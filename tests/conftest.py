@@ -173,7 +173,7 @@ def whole_way(tmp_path_factory) -> Callable[[str, pathlib.Path, dict[str, tuple[
         )
         # tests/test_verbs.py has the figures, and the training as a graph.
         with eagerly(), mock.patch.object(evaluation_figures, "write"):
-            runs.train_and_evaluate(settings)
+            assert runs.train_and_evaluate(settings) == workdir
         metrics = json.loads((workdir / f"evaluation/{dataset}_dev/metrics.json").read_text())
         for target in config.TARGETS:
             assert 0 < metrics["protocols"]["rated"][target]["rmse"]["mean"] < 2

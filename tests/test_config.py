@@ -2,10 +2,12 @@
 
 import dataclasses
 import math
+import pathlib
 import subprocess
 import sys
 
 import hypothesis
+import numpy as np
 import pytest
 from hypothesis import strategies as st
 
@@ -140,6 +142,41 @@ def test_file_names_may_contain_commas():
 def test_wrong_arguments_are_refused(verb, flag, message):
     with pytest.raises(errors.InputError) as raised:
         parse(verb, flag)
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "changes"),
+    [
+        ({"lstm_units": [6, 5]}, {"lstm": config.StackedLSTM((6, 5))}),
+        ({"reaction_delay": 2}, {"reaction_delay": config.ReactionDelay((2.0,))}),
+        ({"reaction_delay": "auto"}, {"reaction_delay": config.ReactionDelay("auto")}),
+        ({"clip_frames": np.int64(7)}, {"clip": config.Clip(7)}),
+        ({"manual_dir": pathlib.Path("FOLDER")}, {"manual_dir": "FOLDER"}),
+        ({"workdir": None}, {}),
+    ],
+)
+def test_python_gives_settings_by_the_names_of_the_flags(keywords, changes):
+    arguments = cli.from_keywords([config.Experiment], keywords)
+    assert arguments.read(config.Experiment) == config.Experiment(**changes)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"epoch": 3}, "`epoch` is not a setting; did you mean `epochs`?"),
+        ({"reaction_delay_origin": "found"}, "`reaction_delay_origin` is not a setting"),
+        ({"epochs": "3"}, "`epochs`: found '3', expected a whole number"),
+        ({"mixed_precision": 1}, "`mixed_precision`: found 1, expected True or False"),
+        ({"workdir": 3}, "`workdir`: found 3, expected text"),
+        ({"lstm_units": [50, 4.5]}, "`lstm_units`: found 4.5, expected a whole number"),
+        ({"learning_rate": True}, "`learning_rate`: found True, expected a number"),
+        ({"reaction_delay": "soon"}, "`reaction_delay`: found 'soon', expected a number"),
+    ],
+)
+def test_wrong_settings_in_python_are_refused(keywords, message):
+    with pytest.raises(errors.InputError) as raised:
+        cli.from_keywords([config.Experiment], keywords)
     assert message in str(raised.value)
 
 

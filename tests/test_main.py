@@ -1,5 +1,6 @@
 """What a verb's user sees: every line, what becomes of errors, and that libraries keep silent."""
 
+import importlib.metadata
 import io
 import logging as std_logging
 import os
@@ -13,6 +14,7 @@ import layouts
 import pytest
 import tensorflow as tf
 
+import ast_net
 from ast_net import cli, config, errors, main, screen
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -190,12 +192,33 @@ def test_importing_has_no_effect():
 import logging, os, sys, warnings
 before = dict(os.environ), list(warnings.filters), sys.stderr
 import ast_net, ast_net.__main__, ast_net.main, ast_net.noise, ast_net.screen, ast_net.predict
+import ast_net.api
+ast_net.__version__, ast_net.InputError, dir(ast_net)
 assert before == (dict(os.environ), warnings.filters, sys.stderr)
 assert not logging.getLogger().handlers
-assert "tensorflow" not in sys.modules and "cv2" not in sys.modules
+assert not {"tensorflow", "keras", "cv2", "pandas", "matplotlib"} & set(sys.modules)
 """
     done = python("-c", program)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_importing_the_package_loads_nothing_else():
+    program = """
+import sys
+import ast_net
+loaded = {name.partition(".")[0] for name in sys.modules if hasattr(sys.modules[name], "__file__")}
+print(sorted(loaded - sys.stdlib_module_names - {"__main__"}))
+print([name for name in sys.modules if name.startswith("ast_net.")])
+"""
+    done = python("-S", "-c", program)
+    assert (done.stdout.splitlines(), done.stderr) == (["['ast_net']", "[]"], "")
+
+
+def test_public_names_exist_and_the_version_is_the_installed_one():
+    assert ast_net.__version__ == importlib.metadata.version("ast-net")
+    for name in ast_net.__all__:
+        assert getattr(ast_net, name).__doc__, name
+    assert not hasattr(ast_net, "predict_film")
 
 
 def test_messages_are_sentences(monkeypatch, capsys):

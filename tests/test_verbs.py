@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 from calls import call, eagerly
 
-from ast_net import cli, config, workdir
+import ast_net
+from ast_net import cli, config, errors, workdir
 from ast_net.cnn import runtime
 from ast_net.reports import evaluation_figures
 from ast_net.temporal import temporal_model
@@ -293,6 +294,20 @@ def test_a_run_goes_on_and_is_evaluated_by_its_workdir(places, trained, tmp_path
     ended = str(call("evaluate", f"--workdir={folder}").ended)
     assert f"data: no records of this run, which used {data_dir}: give --data_dir" in ended
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.usefixtures("in_short")
+def test_python_evaluates_and_trains_as_the_commands_do(places, trained, tmp_path, monkeypatch):
+    folder = shutil.copytree(trained[0], tmp_path / "run")
+    document = json.loads((folder / "evaluation/recola_dev/metrics.json").read_text())
+    data_dir = next(flag for flag in places if flag.startswith("--data_dir")).partition("=")[2]
+    assert ast_net.evaluate_run(folder, data_dir=data_dir, split="dev") == document
+    monkeypatch.setattr(runs, "train_and_evaluate", lambda run: run)
+    run = ast_net.train_run(workdir=folder, data_dir=data_dir, epochs=4)
+    assert (run.dataset, run.clip.frames, run.training.epochs) == ("recola", 5, 4)
+    assert ast_net.train_run(dataset="demo", epochs=4).clip == config.Clip()
+    with pytest.raises(errors.InputError, match="`split` is not a setting; did you mean"):
+        ast_net.train_run(split="test")
 
 
 def test_evaluate_on_another_data_set_leaves_the_run_s_own_alone(trained, tmp_path, face_video):

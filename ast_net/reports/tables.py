@@ -82,11 +82,16 @@ def markdown(rows: Sequence[Mapping[str, Any]], digits: Digits = 4) -> str:
 
 
 def write_json(path: str | pathlib.Path, document: dict[str, Any]) -> None:
-    """Writes a document as JSON, with null in place of NaN, which JSON does not have."""
-    # `dumps` writes NaN and `loads` turns it into None. An infinity is a bug and raises KeyError.
-    document = json.loads(json.dumps(document), parse_constant={"NaN": None}.__getitem__)
+    """Writes a document as JSON (`json_data`)."""
+    text = json.dumps(json_data(document), indent=2) + "\n"
     with files.whole(path) as temporary:
-        temporary.write_text(json.dumps(document, indent=2) + "\n", **files.ENCODING)
+        temporary.write_text(text, **files.ENCODING)
+
+
+def json_data(document: dict[str, Any]) -> dict[str, Any]:
+    """Returns a document as its JSON is read, with None for NaN, which JSON does not have."""
+    # `dumps` writes NaN and `loads` turns it into None. An infinity is a bug and raises KeyError.
+    return json.loads(json.dumps(document), parse_constant={"NaN": None}.__getitem__)
 
 
 def _digits_of(digits: Digits, column: str) -> int | None:

@@ -13,18 +13,27 @@ import tensorflow as tf
 from ast_net import config, errors, screen, workdir
 from ast_net.cnn import backbone
 from ast_net.records import catalogue, clips, reaction_delay, store
-from ast_net.reports import challenge_format, delay_report, evaluation, evaluation_figures
+from ast_net.reports import (
+    challenge_format,
+    delay_report,
+    evaluation,
+    evaluation_figures,
+    tables,
+)
 from ast_net.temporal import scoring, siamese, stacked_lstm, streaming, temporal_model
 from ast_net.training import checks, history, selection, temporal_step
 
 
-def train_and_evaluate(experiment: config.Experiment) -> None:
+def train_and_evaluate(experiment: config.Experiment) -> pathlib.Path:
     """Prepares the data, trains in the workdir, and evaluates the best model.
 
     It is evaluated on dev, and on test if that partition has ratings.
 
     Args:
       experiment: the run; defaults that depend on the data set are filled in (`completed`).
+
+    Returns:
+      The workdir.
 
     Raises:
       InputError: the data cannot be used, or the workdir belongs to another run.
@@ -56,9 +65,10 @@ def train_and_evaluate(experiment: config.Experiment) -> None:
     for split in ("dev", "test"):
         if has_ratings(records, split):
             _evaluate(experiment, records, folder, split, "best")
+    return folder
 
 
-def evaluate(experiment: config.Experiment, settings: config.Evaluation) -> None:
+def evaluate(experiment: config.Experiment, settings: config.Evaluation) -> dict | None:
     """Evaluates a model of a run: writes tables, predictions and figures.
 
     A partition without ratings is predicted but not scored.
@@ -66,6 +76,9 @@ def evaluate(experiment: config.Experiment, settings: config.Evaluation) -> None
     Args:
       experiment: the run in the workdir, or the same run with another data set.
       settings: which model and which partition to evaluate.
+
+    Returns:
+      The content of metrics.json; None for a partition without ratings.
 
     Raises:
       InputError: the data or the model cannot be used.
@@ -77,13 +90,8 @@ def evaluate(experiment: config.Experiment, settings: config.Evaluation) -> None
             "or give seconds"
         )
     folder = pathlib.Path(str(experiment.workdir))
-    _evaluate(
-        experiment,
-        _records(experiment, folder),
-        folder,
-        settings.split,
-        settings.model,
-    )
+    records = _records(experiment, folder)
+    return _evaluate(experiment, records, folder, settings.split, settings.model)
 
 
 def completed(experiment: config.Experiment) -> config.Experiment:
@@ -247,7 +255,7 @@ def _evaluate(
     folder: pathlib.Path,
     split: str,
     model: str,
-) -> None:
+) -> dict | None:
     loaded = temporal_model.load(folder, model)
     predictor = streaming.StreamingPredictor(loaded.network, loaded.spec.time_step)
     with _damage_reported(records):
@@ -261,7 +269,7 @@ def _evaluate(
         evaluation.write_predictions(output, predictions, targets, delays)
         print(f"{experiment.dataset}, {split}: {count} without ratings, predicted but not scored")
         screen.wrote(output, "predictions.csv", "avec/")
-        return
+        return None
     epoch, selected_by = _selection(folder, model)
     chose_epoch = split == "dev" and selected_by != "last" and loaded.spec.records == records.digest
     setup = evaluation.EvaluationSetup(split, epoch, selected_by, chose_epoch, delays)
@@ -273,6 +281,7 @@ def _evaluate(
     for remark in evaluation.remarks(metrics, str(experiment.dataset)):
         print(remark)
     screen.wrote(output, "metrics.json", "recordings.csv", "predictions.csv", "figures/", "avec/")
+    return tables.json_data(metrics)
 
 
 def _selection(folder: pathlib.Path, model: str) -> tuple[int, str]:
