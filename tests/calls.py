@@ -3,6 +3,9 @@
 import contextlib
 import importlib
 import io
+import os
+import pathlib
+import subprocess
 import sys
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -11,6 +14,8 @@ from unittest import mock
 import tensorflow as tf
 
 from ast_net import main
+
+ROOT = pathlib.Path(__file__).parents[1]
 
 
 class Call(NamedTuple):
@@ -42,6 +47,20 @@ def call(verb: str, *flags: str) -> Call:
         except SystemExit as ended:
             code = ended.code or 0
     return Call(code, printed.getvalue(), said.getvalue())
+
+
+def python(*arguments, **options):
+    """Runs Python on the package in a process of its own; gives it with what it wrote."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for name in ("TF_CPP_MIN_LOG_LEVEL", "OPENCV_LOG_LEVEL"):
+        environment.pop(name, None)
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        **options,
+    )
 
 
 @contextlib.contextmanager

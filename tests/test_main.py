@@ -10,28 +10,12 @@ import signal
 import subprocess
 import sys
 
-import layouts
 import pytest
 import tensorflow as tf
+from calls import ROOT, python
 
 import ast_net
 from ast_net import cli, config, errors, main, screen
-
-ROOT = pathlib.Path(__file__).parents[1]
-
-
-def python(*arguments, **options):
-    """Runs Python on the package in a process of its own; gives it with what it wrote."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    for name in ("TF_CPP_MIN_LOG_LEVEL", "OPENCV_LOG_LEVEL"):
-        environment.pop(name, None)
-    return subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        **options,
-    )
 
 
 class Terminal(io.StringIO):
@@ -82,46 +66,6 @@ def log(level, message, file=f"/any{os.sep}ast_net{os.sep}faces{os.sep}video.py"
     logger = std_logging.getLogger(name)
     if logger.isEnabledFor(level):
         logger.handle(record)
-
-
-# What a preparation, a training and an evaluation show, line by line: progress and files on
-# standard error, results on standard output.
-SAID = [
-    r"running on \d+ (CPU core|GPU)s? \(.+\), TensorFlow [\d.]+",
-    r"preparing recordings: 2 recordings",
-    r"[\w ]+: [1-9]0 %, .* left",  # on a busy machine
-    r"wrote data/recordings/compact-[\w.-]+/[\d.]+",
-    r"wrote runs/recordings/best.weights.h5, last.weights.h5, model.json, run.flags, history.csv",
-    r"wrote runs/recordings/evaluation/recordings_dev/metrics.json, recordings.csv, "
-    r"predictions.csv,",
-    r"  figures/, avec/",
-]
-PRINTED = [
-    r"epoch 1/1  loss [\d.]+  dev CC valence -?[\d.]+  dev CC arousal -?[\d.]+  best so far",
-    r"",
-    r"recordings, dev: 1 recording",
-    r" *protocol +target +metric .*",
-    r" *(rated|seen) +(valence|arousal|average) +(cc|ccc|rmse)( +(-?[\d.]+|n/a))+",
-    r" *protocol +target +frames .*",
-    r" *(rated|seen) +(valence|arousal)( +(-?[\d.]+|n/a))+",
-    r"this is the model of the last epoch, 1; no best epoch was chosen",
-    r"epoch 1 was chosen by its CC on dev, so these scores are optimistic: .*",
-]
-
-
-def test_every_line_that_training_shows(tmp_path, face_video, other_face_video):
-    """In a process of its own: what libraries print as they are loaded shows in no other way."""
-    layouts.recordings(tmp_path / "mine", face_video, other_face_video)
-    flags = ["--dataset=recordings", "--manual_dir=mine", "--clip_frames=5", "--clip_stride=2"]
-    flags += ["--clip_hop=2", "--batch_size=8", "--epochs=1", "--warmup_epochs=0"]
-    done = python("-m", "ast_net.train", *flags, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    for text, patterns in ((done.stderr, SAID), (done.stdout, PRINTED)):
-        for line in text.splitlines():
-            assert any(re.fullmatch(pattern, line) for pattern in patterns), line
-            assert len(line) <= 100
-    assert "running on" in done.stderr and "wrote runs/recordings/best" in done.stderr
-    assert "epoch 1/1" in done.stdout and "concatenated" in done.stdout
 
 
 # A verb whose C++ libraries write to file descriptor 2 before it ends in some way.

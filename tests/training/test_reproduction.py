@@ -276,6 +276,8 @@ def test_a_failed_run_is_reported_and_the_others_are_kept(
 
 def test_a_complete_reproduction_in_processes(planted_recola, tmp_path, monkeypatch):
     monkeypatch.setattr(evaluation_figures, "write", lambda *_: None)
+    # tests/reports/test_comparison.py draws them.
+    monkeypatch.setattr(comparison_figures, "write", lambda *_: [])
     folder = planted_recola("source", {f"P{number}": 1.0 for number in range(1, 5)})
     partitions = ["--train_recordings=P1,P2", "--dev_recordings=P3", "--test_recordings=P4"]
     rows = "--rows=La+T+Lo+G+S,mean"
