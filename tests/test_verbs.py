@@ -44,6 +44,7 @@ KILLED = ".partial-0123abcd"
 SAID = [
     r"running on \d+ (CPU core|GPU)s? \(.+\), TensorFlow [\d.]+",
     r".*source: RECOLA's own release, ratings in RECOLA-Annotation/emotional_behaviour",
+    r"warning: P\d, (valence|arousal): the raters do not agree .*",  # for six seconds
     r"preparing recola: 2 recordings",
     r"[\w ]+: [1-9]0 %, .* left",  # on a busy machine
     r"wrote data/recola/compact-[\w.-]+/[\d.]+",
