@@ -2,14 +2,10 @@
 
 import csv
 import json
-import os
 import pathlib
 import re
 import resource
 import shutil
-import signal
-import subprocess
-import sys
 
 import layouts
 import numpy as np
@@ -20,7 +16,6 @@ import ast_net
 from ast_net import cli, config, errors, workdir
 from ast_net.cnn import runtime
 from ast_net.reports import evaluation_figures
-from ast_net.temporal import temporal_model
 from ast_net.training import runs
 
 TINY = [
@@ -153,29 +148,6 @@ def test_train_goes_the_whole_way(trained):
     assert metrics["epoch"] == 2 + int(np.argmax(scores[1:]))
     found = rated["average"]["cc"]["mean"]
     assert found == pytest.approx(max(scores[1:]), abs=1e-5), "the best model is the one evaluated"
-
-
-@pytest.mark.usefixtures("in_short")
-def test_killed_in_an_epoch_it_resumes_and_ends_the_same(places, trained, tmp_path):
-    flags = [*places, f"--workdir={tmp_path / 'run'}"]
-    command = [sys.executable, "-m", "ast_net.train", *flags]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        for line in process.stdout:
-            if line.startswith("epoch 2/"):
-                os.kill(process.pid, signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL
-    assert not (tmp_path / "run/last.weights.h5").exists()
-    done = call("train", *flags)
-    assert done.ended == 0
-    epochs = epochs_in(done.printed)
-    assert epochs[0] in ("2/3", "3/3"), "finished epochs are not done again"
-    for name in ("last", "best"):
-        found, expected = (
-            temporal_model.load(folder, name).network.get_weights()
-            for folder in (tmp_path / "run", trained[0])
-        )
-        for a, b in zip(found, expected, strict=True):
-            np.testing.assert_allclose(a, b, atol=1e-5)
 
 
 def test_run_flags_reproduce_the_run_and_evaluate_finds_them(places, trained, tmp_path):
@@ -397,7 +369,6 @@ def test_a_run_finds_its_reaction_delay_once_and_keeps_it(planted_recola, tmp_pa
     assert again.ended == 0
     assert "reaction delay" not in again.printed and not epochs_in(again.printed)
     assert (workdir / "run.flags").read_text() == run_flags
-    assert call("train", f"--flagfile={workdir}/run.flags", *places).ended == 0
     assert call("train", *PLANTED, *places, "--reaction_delay=2").ended != 0
     refused = call("train", *PLANTED, *places, "--seed=1")
     assert str(refused.ended).splitlines()[1:-1] == ["  --seed: was 0, is now 1"]
