@@ -153,7 +153,7 @@ def predict_camera(
     """
     capture = camera.connect(name)
     started = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    summary = outputs.Summary(f"camera_{started}", f"camera {name}")
+    summary = outputs.Summary(f"camera_{started}", f"camera {camera.shown(name)}")
     start = time.monotonic()
     try:
         with (
