@@ -1,4 +1,4 @@
-"""Tells whether two pictures of faces show different people, with a few hundred microseconds each.
+"""Tells whether two pictures of faces show different people, in a fraction of a millisecond.
 
 Two people differ in the grey values of their faces and in the texture. The grey values of one
 person change with the light, the texture changes with blur and noise, and both change with the pose
@@ -21,14 +21,15 @@ _GREY_CELLS, _TEXTURE_CELLS = 14, 7
 # Distance in pixels of the neighbours that a pixel is compared with.
 _RADIUS = 2
 # Correlation of grey values and of histograms from which on two faces may be of the same person.
-# Measured on 50 people in the same pose and light, neutral and smiling: in 97 of 100 pairs of
-# different people both are lower; between a neutral and a smiling face of one person, one of the
-# two is higher in 49 of 50. See also test_appearance.
+# Of 50 people, neutral and smiling, in the same pose and light: in 97 of 100 pairs of different
+# people both are lower; in each pair of one person at least one is higher (tools/measure_cuts.py).
 _SAME_GREY, _SAME_TEXTURE = 0.95, 0.73
 # Largest difference of the nose's position, in distances between the eyes, at which two faces have
-# the same pose. People in the same pose differ by less in 95 of 100 pairs; a head that turns by 20
-# degrees exceeds it.
-_SAME_POSE = 0.08, 0.15
+# the same pose. The nose stands out by about half that distance, so a head that turns by 15 degrees
+# or nods by 25 exceeds it. People in the same pose differ by less in 98 of 100 pairs.
+_SAME_POSE = 0.12, 0.2
+# Where more than this part of a face is white, as in a flash, it has no texture left to compare.
+_MOSTLY_WHITE, _WHITE = 0.25, 250
 # In nine of ten dissolves from one face to another the contrast falls below this part of that
 # before and after. While one person moved and changed expression it never did.
 _DISSOLVE_CONTRAST = 0.91
@@ -67,10 +68,10 @@ def measure(image: np.ndarray, face: detection.Face, timestamp: float) -> Appear
     corners = np.concatenate([face.box[:2], face.box[:2] + face.box[2:]]).astype(float)
     (square,) = patches.squares_around(corners[np.newaxis], _PICTURE_SIZE // 4)
     picture = patches.cut_green(image, square, _PICTURE_SIZE)
-    side = _PICTURE_SIZE // _GREY_CELLS
-    cells = picture.reshape(_GREY_CELLS, side, _GREY_CELLS, side).mean((1, 3), np.float32).ravel()
-    cells -= cells.mean()
-    grey = cells / max(float(np.linalg.norm(cells)), 1e-6)
+    cells = cv2.resize(picture, (_GREY_CELLS, _GREY_CELLS), interpolation=cv2.INTER_AREA)
+    grey = cells.astype(np.float32).ravel()
+    grey -= grey.mean()
+    grey /= max(float(np.linalg.norm(grey)), 1e-6)
     left_eye, right_eye, nose = (complex(*point) for point in face.landmarks[:3].astype(float))
     # Dividing by the vector between the eyes turns the face upright and scales it.
     eyes = right_eye - left_eye
@@ -132,9 +133,13 @@ def _is_comparable(earlier: Appearance, now: Appearance) -> bool:
 
 
 def _differ(a: Appearance, b: Appearance) -> bool:
-    return bool(
-        a.grey @ b.grey < _SAME_GREY and texture(a.picture) @ texture(b.picture) < _SAME_TEXTURE
-    )
+    if a.grey @ b.grey >= _SAME_GREY or _is_washed_out(a) or _is_washed_out(b):
+        return False
+    return bool(texture(a.picture) @ texture(b.picture) < _SAME_TEXTURE)
+
+
+def _is_washed_out(appearance: Appearance) -> bool:
+    return bool((appearance.picture >= _WHITE).mean() > _MOSTLY_WHITE)
 
 
 def _contrast(picture: np.ndarray) -> float:

@@ -86,8 +86,8 @@ def cut_together(image: np.ndarray, squares: np.ndarray, size: int) -> np.ndarra
 def cut_green(image: np.ndarray, square: np.ndarray, size: int) -> np.ndarray:
     """Cuts out the green channel of a square, which is nearly its brightness, and resizes it.
 
-    Of a large square it reads only every n-th pixel, at least two for each pixel of the result.
-    This is ten times as fast as `cut`, and good enough for comparing faces.
+    Of a large square it reads only four pixels for each pixel of the result. This is several times
+    as fast as `cut`, and good enough for comparing faces.
 
     Args:
       image: uint8 RGB [H, W, 3].
@@ -100,10 +100,10 @@ def cut_green(image: np.ndarray, square: np.ndarray, size: int) -> np.ndarray:
     inside = _region(image, *square.astype(int))
     if inside is None:
         return np.full((size, size), _GREY, np.uint8)
-    step = max(1, len(inside) // (2 * size))
-    green = np.ascontiguousarray(inside[::step, ::step, 1])
-    method = cv2.INTER_AREA if len(green) > size else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(green, (size, size), interpolation=method))
+    if len(inside) > 2 * size:
+        inside = cv2.resize(inside, (2 * size, 2 * size), interpolation=cv2.INTER_NEAREST)
+    method = cv2.INTER_AREA if len(inside) > size else cv2.INTER_LINEAR
+    return cv2.resize(inside, (size, size), interpolation=method)[..., 1].copy()
 
 
 def _region(image: np.ndarray, x1: int, y1: int, x2: int, y2: int) -> np.ndarray | None:

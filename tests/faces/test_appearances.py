@@ -51,6 +51,7 @@ CHANGES = {
     "compressed": lambda image: cv2.imdecode(
         cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 5])[1], cv2.IMREAD_COLOR
     ),
+    "a flash": lambda image: np.clip(image * 3.0, 0, 255).astype(np.uint8),
     "a hand over the mouth": with_a_hand,
 }
 
@@ -59,7 +60,9 @@ CHANGES = {
 def test_the_same_person_in_another_picture(portrait, change):
     before, now = measure(portrait), measure(CHANGES[change](portrait), 0.04)
     assert not appearances.is_another_person([before], now)
-    assert appearances.is_another_person([measure(someone_else(portrait))], now)
+    # In a flash nobody can be told from anybody.
+    other = measure(someone_else(portrait))
+    assert appearances.is_another_person([other], now) == (change != "a flash")
 
 
 def test_both_grey_values_and_texture_must_differ(portrait, rng):
@@ -82,11 +85,11 @@ def test_both_grey_values_and_texture_must_differ(portrait, rng):
 
 def test_only_faces_in_the_same_pose_are_compared(portrait):
     before = measure(someone_else(portrait))
-    for shift, differs in (((0.07, 0), True), ((0.1, 0), False), ((0, 0.2), False)):
+    for shift, differs in (((0.1, 0), True), ((0.14, 0), False), ((0, 0.25), False)):
         later = measure(portrait, 1.0, turned(shift))
         assert appearances.is_another_person([before], later) == differs
     # From one frame to the next no head turns that far.
-    assert appearances.is_another_person([before], measure(portrait, 0.04, turned((0.1, 0))))
+    assert appearances.is_another_person([before], measure(portrait, 0.04, turned((0.2, 0))))
 
 
 def test_one_similar_appearance_is_enough(portrait):
