@@ -6,6 +6,7 @@ of the head. So people differ only if both do, in the same pose. The texture is 
 Hadid and Pietikäinen, "Face description with local binary patterns" (TPAMI 2006).
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -65,14 +66,16 @@ def measure(image: np.ndarray, face: detection.Face, timestamp: float) -> Appear
       face: the face in this picture.
       timestamp: time of the picture, in seconds.
     """
-    corners = np.concatenate([face.box[:2], face.box[:2] + face.box[2:]]).astype(float)
-    (square,) = patches.squares_around(corners[np.newaxis], _PICTURE_SIZE // 4)
+    x, y, width, height = face.box.tolist()
+    side = max(_PICTURE_SIZE // 4, width, height)
+    left, top = x + (width - side) / 2, y + (height - side) / 2
+    square = np.rint([left, top, left + side, top + side]).astype(int)
     picture = patches.cut_green(image, square, _PICTURE_SIZE)
     cells = cv2.resize(picture, (_GREY_CELLS, _GREY_CELLS), interpolation=cv2.INTER_AREA)
     grey = cells.astype(np.float32).ravel()
     grey -= grey.mean()
-    grey /= max(float(np.linalg.norm(grey)), 1e-6)
-    left_eye, right_eye, nose = (complex(*point) for point in face.landmarks[:3].astype(float))
+    grey /= max(math.sqrt(grey @ grey), 1e-6)
+    left_eye, right_eye, nose = (complex(*point) for point in face.landmarks[:3].tolist())
     # Dividing by the vector between the eyes turns the face upright and scales it.
     eyes = right_eye - left_eye
     position = (nose - (left_eye + right_eye) / 2) / eyes if eyes else 0j

@@ -91,13 +91,13 @@ def cut_green(image: np.ndarray, square: np.ndarray, size: int) -> np.ndarray:
 
     Args:
       image: uint8 RGB [H, W, 3].
-      square: x1, y1, x2, y2 [4], on whole pixels; may extend beyond the picture.
+      square: x1, y1, x2, y2, int [4]; may extend beyond the picture.
       size: width and height of the result in pixels.
 
     Returns:
       uint8 [size, size].
     """
-    inside = _region(image, *square.astype(int))
+    inside = _region(image, *square.tolist())
     if inside is None:
         return np.full((size, size), _GREY, np.uint8)
     if len(inside) > 2 * size:
