@@ -83,6 +83,29 @@ def cut_together(image: np.ndarray, squares: np.ndarray, size: int) -> np.ndarra
     return np.rint(cells * (size / side) ** 2).astype(np.uint8)
 
 
+def cut_green(image: np.ndarray, square: np.ndarray, size: int) -> np.ndarray:
+    """Cuts out the green channel of a square, which is nearly its brightness, and resizes it.
+
+    Of a large square it reads only four pixels for each pixel of the result. This is several times
+    as fast as `cut`, and good enough for comparing faces.
+
+    Args:
+      image: uint8 RGB [H, W, 3].
+      square: x1, y1, x2, y2, int [4]; may extend beyond the picture.
+      size: width and height of the result in pixels.
+
+    Returns:
+      uint8 [size, size].
+    """
+    inside = _region(image, *square.tolist())
+    if inside is None:
+        return np.full((size, size), _GREY, np.uint8)
+    if len(inside) > 2 * size:
+        inside = cv2.resize(inside, (2 * size, 2 * size), interpolation=cv2.INTER_NEAREST)
+    method = cv2.INTER_AREA if len(inside) > size else cv2.INTER_LINEAR
+    return cv2.resize(inside, (size, size), interpolation=method)[..., 1].copy()
+
+
 def _region(image: np.ndarray, x1: int, y1: int, x2: int, y2: int) -> np.ndarray | None:
     """Returns a region of a picture, grey outside the picture; None if it lies wholly outside."""
     height, width = image.shape[:2]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ast_net import config
-from ast_net.faces import detection, identities
+from ast_net.faces import appearances, detection, identities
 
 # If the overlap (intersection over union) of a detected and a followed box exceeds this, they are
 # the same face.
@@ -34,7 +34,7 @@ class FaceTracker:
     For most frames only a small network runs: O-Net, at the positions of the previous frame. MTCNN
     searches the whole frame
 
-    - when O-Net has lost one of the faces;
+    - when O-Net has lost one of the faces, or finds another person in its place;
     - every `redetect_every` seconds, to find new faces and to check the tracked ones;
     - every `search_every` seconds while there is no face, or while a face is lost and fewer than
       `max_faces` are tracked.
@@ -49,8 +49,12 @@ class FaceTracker:
     A lost face that returns within `identity_seconds`, near its last position and about as large,
     gets its old number (`identities.recognise`); otherwise it gets a new one. When two tracked
     faces end up at the same position, one hides the other. The visible face then keeps the number
-    of the face that it clearly resembles, or else of the older track. If one face replaces another
-    from one frame to the next, as at a cut, this goes unnoticed.
+    of the face that it clearly resembles, or else of the older track.
+
+    If another person takes the place of a tracked face, in a cut or in a dissolve of up to a
+    second, that person is detected in the same frame and gets a new number. This needs a clear
+    difference (`appearances.is_another_person`): a face that looks much like the other one, or that
+    appears in another pose at the end of a dissolve, keeps the number.
 
     Args:
       detector: the face detector.
@@ -112,10 +116,10 @@ class FaceTracker:
             # The faces in `kept` have lower numbers: they appeared earlier.
             for k, (older, older_face) in enumerate(kept):
                 if identities.overlap(face, older_face) > _MERGED_OVERLAP:
-                    visible = identities.appearance(image, older_face)
-                    older_correlation = older.appearance @ visible
+                    visible = appearances.measure(image, older_face, timestamp)
+                    margin = followed.resemblance(visible) - older.resemblance(visible)
                     hidden = followed
-                    if followed.appearance @ visible > older_correlation + _APPEARANCE_MARGIN:
+                    if margin > _APPEARANCE_MARGIN:
                         kept[k], hidden = (followed, face), older
                     self._lost.append(hidden)
                     next_search = timestamp + self._settings.search_every
@@ -123,9 +127,13 @@ class FaceTracker:
                     break
             else:
                 kept.append((followed, face))
+        self._followed = []
         for followed, face in kept:
-            followed.face, followed.last_seen = face, timestamp
-        self._followed = [followed for followed, _ in kept]
+            if followed.move(face, appearances.measure(image, face, timestamp)):
+                self._followed.append(followed)
+            else:
+                self._lost.append(followed)
+                self._next_detection = timestamp
 
     def _detect(self, image: np.ndarray, timestamp: float) -> None:
         """Searches the whole frame: confirms or drops the tracked faces, and adds new ones."""
@@ -136,7 +144,6 @@ class FaceTracker:
             overlaps = (identities.overlap(face, followed.face) for face in faces)
             if any(overlap > _SAME_FACE_OVERLAP for overlap in overlaps):
                 followed.misses = 0
-                followed.appearance = identities.appearance(image, followed.face)
             else:
                 followed.misses += 1
         self._lost += [followed for followed in self._followed if followed.misses >= max_misses]
@@ -151,15 +158,15 @@ class FaceTracker:
         new.sort(key=lambda face: -prominence(face, image.shape))
         new = new[: self._max_faces - len(current)]
         # Returning faces get their old numbers.
-        appearances = [identities.appearance(image, face) for face in new]
-        matches = identities.recognise(self._lost, new, appearances, timestamp)
-        for face, appearance, lost in zip(new, appearances, matches, strict=True):
+        looks = [appearances.measure(image, face, timestamp) for face in new]
+        matches = identities.recognise(self._lost, new, looks)
+        for face, appearance, lost in zip(new, looks, matches, strict=True):
             if lost is None:
                 face_id, self._next_id = self._next_id, self._next_id + 1
             else:
                 self._lost.remove(lost)
                 face_id = lost.face_id
-            self._followed.append(identities.FollowedFace(face_id, face, timestamp, appearance))
+            self._followed.append(identities.FollowedFace(face_id, face, appearance))
 
 
 def prominence(face: detection.Face, shape: tuple[int, ...]) -> float:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ast_net import config
-from ast_net.faces import detection, identities, tracking, video, video_writer
+from ast_net.faces import appearances, detection, identities, tracking, video, video_writer
 
 FRAME_RATE = 10
 
@@ -271,8 +271,13 @@ def test_search_intervals_do_not_depend_on_the_frame_rate(rate):
     assert (without > 0.118).all() and (without < 0.122 + 1 / rate).all()
 
 
-def followed(face_id, box, last_seen=0.0, appearance=(1.0, 0.0)) -> identities.FollowedFace:
-    return identities.FollowedFace(face_id, face(box), last_seen, np.array(appearance))
+def look(grey, timestamp=0.0) -> appearances.Appearance:
+    """An appearance with grey values; all have the same texture."""
+    return appearances.Appearance(timestamp, np.zeros((56, 56), np.uint8), np.array(grey), 0j)
+
+
+def followed(face_id, box, grey=(1.0, 0.0)) -> identities.FollowedFace:
+    return identities.FollowedFace(face_id, face(box), look(grey))
 
 
 def face(box) -> detection.Face:
@@ -296,7 +301,7 @@ def face(box) -> detection.Face:
 )
 def test_returning_face_is_near_and_as_large(box, timestamp, same):
     before = followed(7, (100, 100, 40, 40))
-    matches = identities.recognise([before], [face(box)], [np.array([0.0, 1.0])], timestamp)
+    matches = identities.recognise([before], [face(box)], [look([0.0, 1.0], timestamp)])
     assert matches == [before if same else None]
 
 
@@ -304,28 +309,66 @@ def test_all_faces_are_assigned_together():
     """If each face took the nearest lost face, the second face would be left without one."""
     left, right = followed(0, (100, 0, 40, 40)), followed(1, (130, 0, 40, 40))
     faces = [face((112, 0, 40, 40)), face((75, 0, 40, 40))]
-    same = [np.array([1.0, 0.0])] * 2
-    assert identities.recognise([left, right], faces, same, 0.0) == [right, left]
-    assert identities.recognise([], faces, same, 0.0) == [None, None]
-    assert identities.recognise([left], [], [], 0.0) == []
+    same = [look([1.0, 0.0])] * 2
+    assert identities.recognise([left, right], faces, same) == [right, left]
+    assert identities.recognise([], faces, same) == [None, None]
+    assert identities.recognise([left], [], []) == []
 
 
 def test_appearance_decides_between_faces_at_the_same_position():
-    light, dark = (
-        followed(0, (100, 0, 40, 40)),
-        followed(1, (104, 0, 40, 40), appearance=(0.0, 1.0)),
-    )
+    light, dark = followed(0, (100, 0, 40, 40)), followed(1, (104, 0, 40, 40), (0.0, 1.0))
     faces = [face((101, 0, 40, 40)), face((105, 0, 40, 40))]
-    of_faces = [np.array([0.1, 0.9]), np.array([0.9, 0.1])]
-    assert identities.recognise([light, dark], faces, of_faces, 0.5) == [dark, light]
+    of_faces = [look([0.1, 0.9], 0.5), look([0.9, 0.1], 0.5)]
+    assert identities.recognise([light, dark], faces, of_faces) == [dark, light]
 
 
-def test_appearance_is_a_correlation(rng):
-    image = rng.integers(0, 255, (60, 60, 3), dtype=np.uint8)
-    first = identities.appearance(image, face((10, 10, 40, 40)))
-    darker = identities.appearance(image // 2, face((10, 10, 40, 40)))
-    other = identities.appearance(np.roll(image, 17, axis=1), face((10, 10, 40, 40)))
-    assert first.shape == (256,) and first @ first == pytest.approx(1)
-    assert first @ darker > 0.99
-    assert abs(first @ other) < 0.3
-    assert not identities.appearance(np.zeros_like(image), face((10, 10, 40, 40))).any()
+def test_a_cut_to_another_person_and_back(detector, people):
+    tracker = tracking.FaceTracker(detector, config.Tracking())
+    a, b = {"a": (150, 24)}, {"b": (150, 24)}
+    numbers = ids_at(tracker, people, [a] * 4 + [b] * 4 + [a] * 4 + [{**a, "b": (320, 20)}] * 2)
+    assert numbers[:12] == [{"a": 0}] * 4 + [{"b": 1}] * 4 + [{"a": 0}] * 4
+
+    alone = tracking.FaceTracker(detector, config.Tracking())
+    (expected,) = alone.update(scene(people, b), 0.0)
+    after_cut = tracking.FaceTracker(detector, config.Tracking())
+    after_cut.update(scene(people, a), 0.0)
+    (face,) = after_cut.update(scene(people, b), 0.1)
+    np.testing.assert_array_equal(face.face.landmarks, expected.face.landmarks)
+
+
+def test_a_cut_to_another_person_beside_a_third_one(detector, people):
+    tracker = tracking.FaceTracker(detector, config.Tracking(), max_faces=None)
+    third = cv2.flip(people["a"], 1)
+    faces = {**people, "c": third}
+    before, after = {"a": (20, 24), "c": (300, 24)}, {"b": (20, 24), "c": (300, 24)}
+    first, *_, last = ids_at(tracker, faces, [before] * 4 + [after] * 4)
+    assert sorted(first.values()) == [0, 1]
+    assert last == {"b": 2, "c": first["c"]}
+
+
+def dissolve(people, places) -> list[np.ndarray]:
+    """Shows one scene for 1.5 s, dissolves in a second, and shows another one for a second."""
+    pictures = [scene(people, place) for place in places]
+    weights = np.clip(np.arange(35) / FRAME_RATE - 1.5, 0, 1)
+    return [cv2.addWeighted(pictures[0], 1 - w, pictures[1], w, 0) for w in weights]
+
+
+def test_a_dissolve_to_another_person(detector, people):
+    tracker = tracking.FaceTracker(detector, config.Tracking())
+    images = dissolve(people, [{"a": (150, 24)}, {"b": (150, 24)}])
+    numbers = [
+        [face.face_id for face in tracker.update(image, k / FRAME_RATE)]
+        for k, image in enumerate(images)
+    ]
+    change = numbers.index([1])
+    assert numbers == [[0]] * change + [[1]] * (len(numbers) - change)
+    assert 2.4 < change / FRAME_RATE < 3.1, "shortly after its end, which is at 2.5 s"
+
+
+def test_light_and_a_dissolve_to_oneself_change_no_number(detector, people):
+    tracker = tracking.FaceTracker(detector, config.Tracking())
+    images = dissolve(people, [{"a": (150, 24)}, {"a": (152, 25)}])
+    images += [image // 3 for image in images[::-4]]
+    for k, image in enumerate(images):
+        (face,) = tracker.update(image, k / FRAME_RATE)
+        assert face.face_id == 0

@@ -59,3 +59,21 @@ def test_squares_around():
     np.testing.assert_array_equal(
         patches.squares_around(boxes, 12), [[0, 20, 40, 60], [0, 1, 12, 13], [-10, -10, 30, 30]]
     )
+
+
+@pytest.mark.parametrize("place", [(20, 12), (-9, -20), (60, 40), (300, 300)])
+def test_green_is_that_of_the_whole_square(rng, place):
+    image = rng.integers(0, 255, (80, 100, 3), dtype=np.uint8)
+    square = np.array([*place, place[0] + 28, place[1] + 28])
+    green = patches.cut_green(image, square, 14)
+    assert green.shape == (14, 14) and green.dtype == np.uint8
+    np.testing.assert_allclose(green, means(image, square, 14)[..., 1], atol=0.51)
+
+
+def test_green_of_a_large_square_is_sampled():
+    """Every third pixel of a smooth picture is nearly the mean."""
+    slope = np.linspace(0, 255, 180, dtype=np.uint8)
+    image = np.zeros((180, 180, 3), np.uint8)
+    image[..., 1] = slope
+    green = patches.cut_green(image, np.array([0, 0, 180, 180]), 30)
+    np.testing.assert_allclose(green, np.tile(slope.reshape(30, 6).mean(axis=1), (30, 1)), atol=2)

@@ -151,3 +151,28 @@ def test_two_faces_side_by_side_are_predicted_as_each_alone(shipped_model, drift
         together = np.stack([frame.faces[face_id].values for frame in predicted])
         assert [frame.faces[face_id].face_id for frame in predicted] == [face_id] * 30
         np.testing.assert_allclose(together, expected, atol=0.02)
+
+
+def another_person(image):
+    """The same picture in other colours, mirrored, with dark lips and cheeks."""
+    other = (255 * (image[:, ::-1] / 255.0) ** [0.4, 0.6, 0.8]).astype(np.uint8)
+    other[110:] //= 3
+    return other
+
+
+@pytest.mark.parametrize(("max_faces", "live"), [(1, True), (None, False)])
+def test_after_a_cut_a_person_is_predicted_as_alone(shipped_model, drifting_face, max_faces, live):
+    images = drifting_face([True] * 6)
+    other = [another_person(image) for image in images]
+    predictor = pipeline.Pipeline(shipped_model, config.Prediction(max_faces=max_faces))
+    alone = list(predictor.predict(frames_of(other), live=live))
+    predicted = list(predictor.predict(frames_of(images + other), live=live))
+    assert [face.face_id for frame in predicted for face in frame.faces if face.valid] == (
+        [0] * 6 + [1] * 6
+    )
+    for frame, expected in zip(predicted[6:], alone, strict=True):
+        # The first face is still repeated.
+        *_, face = frame.faces
+        np.testing.assert_array_equal(face.face.box, expected.faces[0].face.box)
+        np.testing.assert_allclose(face.values, expected.faces[0].values, atol=1e-4)
+        np.testing.assert_allclose(face.smooth, expected.faces[0].smooth, atol=1e-4)
