@@ -13,8 +13,15 @@ from absl import logging
 
 from ast_net import config, errors, files, screen
 from ast_net.faces import photographs, video
-from ast_net.prediction import camera, inputs, outputs, pipeline, prediction_model, results
-from ast_net.reports import tables
+from ast_net.prediction import (
+    camera,
+    inputs,
+    outputs,
+    pipeline,
+    prediction_model,
+    results,
+    summaries,
+)
 
 
 def predict(
@@ -23,7 +30,7 @@ def predict(
     settings: config.Outputs,
     faces: config.Prediction,
     networks: config.Networks,
-) -> list[outputs.Summary]:
+) -> list[summaries.Summary]:
     """Predicts the given files or camera, and writes the outputs.
 
     Args:
@@ -50,7 +57,7 @@ def predict_files(
     recordings: Mapping[str, pathlib.Path],
     settings: config.Outputs,
     pictures: str | None = None,
-) -> list[outputs.Summary]:
+) -> list[summaries.Summary]:
     """Predicts each file; one that fails does not stop the others.
 
     Files that an earlier call has predicted with the same settings are kept (`results`), unless
@@ -67,9 +74,10 @@ def predict_files(
       OSError: the disk is full or read-only.
     """
     earlier = results.check(recordings, settings)
-    summaries, kept, stop = [], 0, threading.Event()
+    done: list[summaries.Summary] = []
+    kept, stop = 0, threading.Event()
     for name, path in recordings.items():
-        summary = outputs.Summary(name, str(path))
+        summary = summaries.Summary(name, str(path))
         start = time.monotonic()
         try:
             source = inputs.opened(path, pictures)
@@ -83,7 +91,7 @@ def predict_files(
             logging.debug(name, exc_info=True)
             summary.error = f"{type(error).__name__}: {error}"
         summary.seconds = summary.seconds or _seconds_since(start)
-        summaries.append(summary)
+        done.append(summary)
         if summary.error and len(recordings) > 1:
             logging.warning(summary.line())
         if stop.is_set():
@@ -94,16 +102,16 @@ def predict_files(
             "settings; `overwrite` predicts them again"
         )
     summary_file = pathlib.Path(settings.output_dir) / config.SUMMARY
-    tables.write(summary_file, [*earlier, *map(vars, summaries)], digits=2)
+    summaries.write(summary_file, [*earlier, *(row for summary in done for row in summary.rows())])
     screen.wrote(settings.output_dir, config.SUMMARY)
-    return summaries
+    return done
 
 
 def _predict_file(
     predictor: pipeline.Pipeline,
     source: video.VideoSource | photographs.Photographs,
     settings: config.Outputs,
-    summary: outputs.Summary,
+    summary: summaries.Summary,
     stop: threading.Event,
 ) -> bool:
     """Predicts an input and fills in its summary, unless an earlier call has finished it.
@@ -133,7 +141,7 @@ def _predict_file(
     summary.seconds = _seconds_since(start)
     if settings.files and not stop.is_set():
         results.finish(folder, origin, summary)
-    _report(summary, settings, separate)
+    _report(summary, settings)
     return False
 
 
@@ -142,7 +150,7 @@ def predict_camera(
     name: str,
     settings: config.Outputs,
     max_seconds: float | None = None,
-) -> outputs.Summary:
+) -> summaries.Summary:
     """Predicts a camera's frames until it stops, `max_seconds` have passed, or Ctrl-C is pressed.
 
     Each call writes to a new folder, whose name is the date and time.
@@ -153,7 +161,7 @@ def predict_camera(
     """
     capture = camera.connect(name)
     started = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    summary = outputs.Summary(f"camera_{started}", f"camera {name}")
+    summary = summaries.Summary(f"camera_{started}", f"camera {name}")
     start = time.monotonic()
     try:
         with (
@@ -166,7 +174,7 @@ def predict_camera(
         capture.release()
     summary.seconds = _seconds_since(start)
     path = pathlib.Path(settings.output_dir) / summary.name / config.SUMMARY
-    tables.write(path, [vars(summary)], digits=2)
+    summaries.write(path, summary.rows())
     _report(summary, settings)
     screen.wrote(path.parent, config.SUMMARY)
     return summary
@@ -194,12 +202,10 @@ def _stopped_by_signal() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _report(summary: outputs.Summary, settings: config.Outputs, separate: bool = False) -> None:
-    """Says what was predicted, and which files that are of this input alone."""
-    logging.info(summary.line())
-    names = list(filter(None, outputs.file_names(settings, separate).values()))
-    if names:
-        screen.wrote(pathlib.Path(settings.output_dir) / summary.name, *names)
+def _report(summary: summaries.Summary, settings: config.Outputs) -> None:
+    """Says what was predicted, and where the files are."""
+    folder = pathlib.Path(settings.output_dir) / summary.name
+    logging.info(summary.line(folder if settings.files else None))
 
 
 def _seconds_since(start: float) -> float:
