@@ -2,25 +2,24 @@
 
 import contextlib
 import datetime
-import math
 import pathlib
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from absl import logging
 
-from ast_net import config, errors, files, screen
-from ast_net.faces import photographs, video
+from ast_net import config, screen
 from ast_net.prediction import (
     camera,
-    inputs,
+    file_prediction,
     outputs,
     pipeline,
     prediction_model,
     results,
     summaries,
+    workers,
 )
 
 
@@ -46,6 +45,10 @@ def predict(
     """
     if source.camera is None:
         results.check(recordings, settings)  # So that nobody waits for the networks in vain.
+    copies = min(source.workers, len(recordings))
+    if copies > 1:
+        task = workers.Task(dict(recordings), source.pictures, settings, faces, networks)
+        return _predict_in_workers(task, copies)
     predictor = pipeline.Pipeline(prediction_model.load(networks, settings.posteriors), faces)
     if source.camera is None:
         return predict_files(predictor, recordings, settings, source.pictures)
@@ -74,75 +77,49 @@ def predict_files(
       OSError: the disk is full or read-only.
     """
     earlier = results.check(recordings, settings)
-    done: list[summaries.Summary] = []
-    kept, stop = 0, threading.Event()
+    done: list[file_prediction.Result] = []
+    stop = threading.Event()
     for name, path in recordings.items():
-        summary = summaries.Summary(name, str(path))
-        start = time.monotonic()
-        try:
-            source = inputs.opened(path, pictures)
-            kept += _predict_file(predictor, source, settings, summary, stop)
-        except errors.InputError as error:
-            summary.error = str(error)
-        # Any other error is reported with the input, too, and the other inputs go on.
-        except Exception as error:
-            if files.is_final(error):
-                raise
-            logging.debug(name, exc_info=True)
-            summary.error = f"{type(error).__name__}: {error}"
-        summary.seconds = summary.seconds or _seconds_since(start)
-        done.append(summary)
-        if summary.error and len(recordings) > 1:
-            logging.warning(summary.line())
+        result = file_prediction.predict(predictor, name, path, settings, pictures, stop)
+        _report(result, settings, len(recordings))
+        done.append(result)
         if stop.is_set():
             break
+    return _finish(done, earlier, settings)
+
+
+def _predict_in_workers(task: workers.Task, copies: int) -> list[summaries.Summary]:
+    """Does the same as `predict_files` in several processes."""
+    earlier = results.check(task.recordings, task.settings)
+    done: dict[str, file_prediction.Result] = {}
+    with screen.Progress("predicting", len(task.recordings), "inputs") as progress:
+
+        def add(result: file_prediction.Result) -> None:
+            _report(result, task.settings, len(task.recordings))
+            done[result.summary.name] = result
+            progress.update()
+
+        workers.predict(task, copies, add)
+    return _finish([done[name] for name in task.recordings], earlier, task.settings)
+
+
+def _finish(
+    done: Sequence[file_prediction.Result],
+    earlier: Sequence[dict[str, str]],
+    settings: config.Outputs,
+) -> list[summaries.Summary]:
+    """Writes summary.csv, with the rows of earlier calls first."""
+    kept = sum(result.kept for result in done)
     if kept:
         logging.info(
-            f"{kept} of {screen.number(len(recordings), 'input')} had been predicted with these "
+            f"{kept} of {screen.number(len(done), 'input')} had been predicted with these "
             "settings; `overwrite` predicts them again"
         )
-    summary_file = pathlib.Path(settings.output_dir) / config.SUMMARY
-    summaries.write(summary_file, [*earlier, *(row for summary in done for row in summary.rows())])
+    rows = [row for result in done for row in result.summary.rows()]
+    path = pathlib.Path(settings.output_dir) / config.SUMMARY
+    summaries.write(path, [*earlier, *rows])
     screen.wrote(settings.output_dir, config.SUMMARY)
-    return done
-
-
-def _predict_file(
-    predictor: pipeline.Pipeline,
-    source: video.VideoSource | photographs.Photographs,
-    settings: config.Outputs,
-    summary: summaries.Summary,
-    stop: threading.Event,
-) -> bool:
-    """Predicts an input and fills in its summary, unless an earlier call has finished it.
-
-    Returns:
-      Whether the results of an earlier call are kept.
-    """
-    start = time.monotonic()
-    frame_count = source.frame_count  # Fails before anything is written if this is not a video.
-    separate = isinstance(source, photographs.Photographs)
-    settings = outputs.of_photographs(settings) if separate else settings
-    folder = pathlib.Path(settings.output_dir) / summary.name
-    values = predictor.settings | {"outputs": settings.outputs, "posteriors": settings.posteriors}
-    values |= {"pictures": "separate"} if separate else {}
-    origin = results.Origin(results.absolute(source.path), source.fingerprint, values)
-    if settings.only_files and not settings.overwrite:
-        finished = results.finished(folder, origin)
-        if finished is not None:
-            vars(summary).update(vars(finished) | {"input": str(source.path)})
-            return True
-    if isinstance(source, photographs.Photographs):
-        predictions = predictor.predict_photographs(source, settings.images)
-    else:
-        predictions = predictor.predict(source.frames(), settings.images)
-    with results.claimed(folder, origin) if settings.files else contextlib.nullcontext():
-        outputs.write(predictions, frame_count, settings, predictor, summary, stop, separate)
-    summary.seconds = _seconds_since(start)
-    if settings.files and not stop.is_set():
-        results.finish(folder, origin, summary)
-    _report(summary, settings)
-    return False
+    return [result.summary for result in done]
 
 
 def predict_camera(
@@ -172,10 +149,10 @@ def predict_camera(
             outputs.write(predictions, None, settings, predictor, summary, stop)
     finally:
         capture.release()
-    summary.seconds = _seconds_since(start)
+    summary.seconds = file_prediction.seconds_since(start)
     path = pathlib.Path(settings.output_dir) / summary.name / config.SUMMARY
     summaries.write(path, summary.rows())
-    _report(summary, settings)
+    _report(file_prediction.Result(summary, kept=False), settings)
     screen.wrote(path.parent, config.SUMMARY)
     return summary
 
@@ -202,12 +179,14 @@ def _stopped_by_signal() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _report(summary: summaries.Summary, settings: config.Outputs) -> None:
-    """Says what was predicted, and where the files are."""
-    folder = pathlib.Path(settings.output_dir) / summary.name
-    logging.info(summary.line(folder if settings.files else None))
+def _report(result: file_prediction.Result, settings: config.Outputs, inputs: int = 1) -> None:
+    """Says what was predicted, and where the files are; the caller says why a single input failed.
 
-
-def _seconds_since(start: float) -> float:
-    """Returns the time since `start`, rounded up to 0.01 s, as it is divided by."""
-    return math.ceil(100 * (time.monotonic() - start)) / 100
+    What an earlier call has predicted is only counted.
+    """
+    summary, kept = result
+    if summary.error and inputs > 1:
+        logging.warning(summary.line())
+    elif not summary.error and not kept:
+        folder = pathlib.Path(settings.output_dir) / summary.name
+        logging.info(summary.line(folder if settings.files else None))
