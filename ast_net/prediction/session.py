@@ -47,8 +47,10 @@ def predict(
         results.check(recordings, settings)  # So that nobody waits for the networks in vain.
     copies = min(source.workers, len(recordings))
     if copies > 1:
-        task = workers.Task(dict(recordings), source.pictures, settings, faces, networks)
-        return _predict_in_workers(task, copies)
+        assignment = workers.Assignment(
+            dict(recordings), source.pictures, settings, faces, networks
+        )
+        return _predict_in_workers(assignment, copies)
     predictor = pipeline.Pipeline(prediction_model.load(networks, settings.posteriors), faces)
     if source.camera is None:
         return predict_files(predictor, recordings, settings, source.pictures)
@@ -88,19 +90,19 @@ def predict_files(
     return _finish(done, earlier, settings)
 
 
-def _predict_in_workers(task: workers.Task, copies: int) -> list[summaries.Summary]:
+def _predict_in_workers(assignment: workers.Assignment, copies: int) -> list[summaries.Summary]:
     """Does the same as `predict_files` in several processes."""
-    earlier = results.check(task.recordings, task.settings)
+    earlier = results.check(assignment.recordings, assignment.settings)
     done: dict[str, file_prediction.Result] = {}
-    with screen.Progress("predicting", len(task.recordings), "inputs") as progress:
+    with screen.Progress("predicting", len(assignment.recordings), "inputs") as progress:
 
         def add(result: file_prediction.Result) -> None:
-            _report(result, task.settings, len(task.recordings))
+            _report(result, assignment.settings, len(assignment.recordings))
             done[result.summary.name] = result
             progress.update()
 
-        workers.predict(task, copies, add)
-    return _finish([done[name] for name in task.recordings], earlier, task.settings)
+        workers.predict(assignment, copies, add)
+    return _finish([done[name] for name in assignment.recordings], earlier, assignment.settings)
 
 
 def _finish(
