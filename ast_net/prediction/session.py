@@ -47,10 +47,8 @@ def predict(
         results.check(recordings, settings)  # So that nobody waits for the networks in vain.
     copies = min(source.workers, len(recordings))
     if copies > 1:
-        assignment = workers.Assignment(
-            dict(recordings), source.pictures, settings, faces, networks
-        )
-        return _predict_in_workers(assignment, copies)
+        work = workers.Workload(dict(recordings), source.pictures, settings, faces, networks)
+        return _predict_in_workers(work, copies)
     predictor = pipeline.Pipeline(prediction_model.load(networks, settings.posteriors), faces)
     if source.camera is None:
         return predict_files(predictor, recordings, settings, source.pictures)
@@ -90,19 +88,19 @@ def predict_files(
     return _finish(done, earlier, settings)
 
 
-def _predict_in_workers(assignment: workers.Assignment, copies: int) -> list[summaries.Summary]:
+def _predict_in_workers(work: workers.Workload, copies: int) -> list[summaries.Summary]:
     """Does the same as `predict_files` in several processes."""
-    earlier = results.check(assignment.recordings, assignment.settings)
+    earlier = results.check(work.recordings, work.settings)
     done: dict[str, file_prediction.Result] = {}
-    with screen.Progress("predicting", len(assignment.recordings), "inputs") as progress:
+    with screen.Progress("predicting", len(work.recordings), "inputs") as progress:
 
         def add(result: file_prediction.Result) -> None:
-            _report(result, assignment.settings, len(assignment.recordings))
+            _report(result, work.settings, len(work.recordings))
             done[result.summary.name] = result
             progress.update()
 
-        workers.predict(assignment, copies, add)
-    return _finish([done[name] for name in assignment.recordings], earlier, assignment.settings)
+        workers.predict(work, copies, add)
+    return _finish([done[name] for name in work.recordings], earlier, work.settings)
 
 
 def _finish(

@@ -5,7 +5,7 @@ results are, and whether they are complete, its folder says (`results`), as with
 
     python -m ast_net.prediction.workers FOLDER
 
-is a worker. In FOLDER are the assignment, a file INDEX.begun for each input that was begun, and a file
+is a worker. FOLDER has the work, a file INDEX.begun for each input that was begun, and a file
 INDEX.done with its result and the warnings.
 """
 
@@ -23,11 +23,11 @@ from absl import logging
 from ast_net import config, errors, files, jobs, main, noise
 from ast_net.prediction import file_prediction, pipeline, prediction_model, summaries
 
-_TASK = "assignment.pickle"
+_WORK = "work.pickle"
 
 
 @dataclasses.dataclass(frozen=True)
-class Assignment:
+class Workload:
     """What the workers do together.
 
     Attributes:
@@ -45,15 +45,13 @@ class Assignment:
     networks: config.Networks
 
 
-def predict(
-    assignment: Assignment, workers: int, add: Callable[[file_prediction.Result], None]
-) -> None:
-    """Predicts the inputs of a assignment; one that fails does not stop the others.
+def predict(work: Workload, workers: int, add: Callable[[file_prediction.Result], None]) -> None:
+    """Predicts the inputs of the work; one that fails does not stop the others.
 
     An input whose worker is killed has failed; another worker goes on with the others.
 
     Args:
-      assignment: the inputs and the settings.
+      work: the inputs and the settings.
       workers: number of processes.
       add: called with each result, in the order in which they become ready.
 
@@ -62,14 +60,14 @@ def predict(
       OSError: the disk is full or read-only.
     """
     jobs.require_file_locks()
-    if not assignment.settings.only_files:
+    if not work.settings.only_files:
         raise errors.InputError(
             "`workers` need outputs that are files: leave out window and jsonl, or give `workers=1`"
         )
-    left = dict(enumerate(assignment.recordings.items()))
+    left = dict(enumerate(work.recordings.items()))
     with tempfile.TemporaryDirectory(prefix="ast_net-") as name:
         folder = pathlib.Path(name)
-        (folder / _TASK).write_bytes(pickle.dumps(assignment))
+        (folder / _WORK).write_bytes(pickle.dumps(work))
 
         def collect() -> None:
             for index in [k for k in left if _done(folder, k).exists()]:
@@ -116,11 +114,11 @@ class _Warnings(std_logging.Handler):
 
 
 def _work(folder: pathlib.Path, warnings: _Warnings) -> None:
-    """Predicts inputs of the assignment in a folder until all have been begun."""
-    assignment: Assignment = pickle.loads((folder / _TASK).read_bytes())
-    model = prediction_model.load(assignment.networks, assignment.settings.posteriors)
-    predictor = pipeline.Pipeline(model, assignment.faces)
-    for index, (name, path) in enumerate(assignment.recordings.items()):
+    """Predicts inputs of the work in a folder until all have been begun."""
+    work: Workload = pickle.loads((folder / _WORK).read_bytes())
+    model = prediction_model.load(work.networks, work.settings.posteriors)
+    predictor = pipeline.Pipeline(model, work.faces)
+    for index, (name, path) in enumerate(work.recordings.items()):
         try:
             _begun(folder, index).touch(exist_ok=False)
         except FileExistsError:
@@ -128,7 +126,7 @@ def _work(folder: pathlib.Path, warnings: _Warnings) -> None:
         result: file_prediction.Result | OSError
         try:
             result = file_prediction.predict(
-                predictor, name, path, assignment.settings, assignment.pictures, threading.Event()
+                predictor, name, path, work.settings, work.pictures, threading.Event()
             )
         except OSError as error:
             result = error
