@@ -58,6 +58,13 @@ def find(
         raise errors.InputError(
             "there is no input: give `video=FILE` (or a folder, or a pattern), or `camera=0`"
         )
+    single = [path for path in paths if _is_one_picture(path)]
+    if len(single) > 1:
+        logging.warning(
+            f"{len(single)} pictures are named one by one, and each gets a table of its own; for "
+            f"one table, give their folder, or a pattern in quotes: '{single[0].parent}/*"
+            f"{single[0].suffix}'"
+        )
     if not any(path.exists() or picture_sequence.is_pattern(path) for path in paths):
         raise errors.InputError(f"{', '.join(map(str, paths))}: no such file; check the path")
     return dict(zip(files.safe_names(names.values(), taken=[config.SUMMARY]), paths))
@@ -74,14 +81,18 @@ def opened(
     Raises:
       InputError: a folder or a pattern holds no pictures; as a film, they are not numbered.
     """
-    is_one = path.suffix.lower() in picture_sequence.SUFFIXES and not path.is_dir()
     if not (path.is_dir() or picture_sequence.is_pattern(path)):
-        is_film = not is_one or pictures == "sequence"
+        is_film = not _is_one_picture(path) or pictures == "sequence"
     elif pictures is None and "%" not in path.name:
         is_film = _looks_like_a_film(path)
     else:
         is_film = pictures != "separate"
     return video.open_video(path) if is_film else photographs.Photographs(path)
+
+
+def _is_one_picture(path: pathlib.Path) -> bool:
+    several = path.is_dir() or picture_sequence.is_pattern(path)
+    return path.suffix.lower() in picture_sequence.SUFFIXES and not several
 
 
 def _looks_like_a_film(path: pathlib.Path) -> bool:

@@ -138,7 +138,7 @@ def predict_camera(
     """
     capture = camera.connect(name)
     started = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    summary = summaries.Summary(f"camera_{started}", f"camera {name}")
+    summary = summaries.Summary(f"camera_{started}", f"camera {camera.shown(name)}")
     start = time.monotonic()
     try:
         with (

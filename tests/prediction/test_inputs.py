@@ -177,3 +177,10 @@ def test_a_folder_of_both_is_its_pictures_if_these_are_meant(folder, caplog):
     with caplog.at_level(logging.INFO, logger="absl"):
         assert list(inputs.find([str(folder)], "separate").values()) == [folder]
     assert "skipped files that are not pictures: a.mp4, b.MOV, notes.txt" in caplog.text
+
+
+def test_pictures_that_a_shell_listed_could_have_one_table(folder, caplog):
+    names = [folder / "shots" / name for name in ("1.png", "10.png")]
+    assert find(names[0]) == [("1", names[0])] and not caplog.records
+    assert find(*names) == [("1", names[0]), ("10", names[1])]
+    assert f"a pattern in quotes: '{folder}/shots/*.png'" in caplog.text
