@@ -44,8 +44,8 @@ SAID = [
     r"[\w ]+: [1-9]0 %, .* left",  # on a busy machine
     r"wrote data/recola/compact-[\w.-]+/[\d.]+",
     r"wrote whole/best.weights.h5, last.weights.h5, model.json, run.flags, history.csv",
-    r"wrote whole/evaluation/recola_dev/metrics.json, recordings.csv, predictions.csv,",
-    r"  figures/, avec/",
+    r"wrote whole/evaluation/recola_dev/metrics.json, recordings.csv, predictions.csv, figures/, "
+    r"avec/",
 ]
 PRINTED = [
     r"epoch 1/3  loss [\d.]+  dev CC valence -?[\d.]+  dev CC arousal -?[\d.]+  at most \d+ min "
