@@ -80,6 +80,11 @@ VERBS = {
         ("--video=talk.mp4", "--camera=0 --outputs=csv,window"),
         resumes=True,
     ),
+    "app": Verb(
+        "Opens a page in the browser that predicts a webcam or a video.",
+        (config.PageServer, config.PagePrediction, config.Networks),
+        ("--port=8000", "--workdir=runs/demo --max_faces=1"),
+    ),
     "export": Verb(
         "Exports a model for TensorFlow Serving and other runtimes.",
         (config.Export,),
