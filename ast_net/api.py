@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 def predict_video(
-    path: str | os.PathLike, workdir: str | os.PathLike | None = None, **settings: Any
+    path: str | os.PathLike,
+    workdir: str | os.PathLike | None = None,
+    pictures: str | None = None,
+    **settings: Any,
 ) -> "pandas.DataFrame":
     """Predicts one video; for several, a `Predictor` loads the networks only once.
 
@@ -22,18 +25,19 @@ def predict_video(
         table.plot("timestamp_s", ["valence_smooth", "arousal_smooth"])
 
     Args:
-      path: as of `Predictor.predict`.
+      path, pictures: as of `Predictor.predict`.
       workdir, **settings: as of `Predictor`.
 
     Returns:
       The table that `Predictor.predict` returns.
 
     Raises:
-      InputError: a setting is wrong, this is not a video, or the networks cannot be loaded.
+      InputError: a setting is wrong, these are not a video or pictures, or the networks cannot be
+        loaded.
     """
     from ast_net.prediction import predictor
 
-    return predictor.Predictor(workdir, **settings).predict(path)
+    return predictor.Predictor(workdir, **settings).predict(path, pictures)
 
 
 def train_run(**settings: Any) -> pathlib.Path:

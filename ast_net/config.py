@@ -42,6 +42,13 @@ OUTPUTS = {
     "jsonl": "",
     "window": "",
 }
+# The same for photographs. A figure and a window show how predictions change over time.
+PHOTOGRAPH_OUTPUTS = {
+    "csv": OUTPUTS["csv"],
+    "parquet": OUTPUTS["parquet"],
+    "video": "annotated",
+    "jsonl": "",
+}
 # The file that `predict` writes with a row for each input.
 SUMMARY = "summary.csv"
 # The losses that the paper's Table 1 compares, in its order, as sums of terms.
@@ -795,6 +802,13 @@ class Inputs(Settings):
         "'talk/%05d.png'. May be repeated.",
         repeated=True,
     )
+    pictures: str | None = setting(
+        None,
+        "What the pictures of a folder or a pattern are: one film of 25 frames/s, in which the "
+        "number in a name is the frame's time (sequence), or photographs that have nothing to do "
+        "with each other (separate). Default: a film if the names differ only in a running number.",
+        choices=("sequence", "separate"),
+    )
     camera: str | None = setting(
         None, "Number of a camera, such as 0, or address of a stream; instead of `video`."
     )
@@ -809,6 +823,10 @@ class Inputs(Settings):
         _require(
             self.camera is None or not self.video,
             "`video` and `camera` exclude each other: give one of them",
+        )
+        _require(
+            self.camera is None or self.pictures is None,
+            "`pictures` is for `video`: leave it out, or give `video=FOLDER` instead of `camera`",
         )
         _require(
             self.camera is not None or self.max_seconds is None,

@@ -11,7 +11,8 @@ def predict(arguments: cli.Arguments) -> None:
     if source.camera is None:
         from ast_net.prediction import inputs
 
-        recordings = inputs.find(source.video)  # A wrong path need not wait for TensorFlow.
+        # A wrong path need not wait for TensorFlow.
+        recordings = inputs.find(source.video, source.pictures)
     from ast_net.prediction import session
 
     main.say_what_it_runs_on()

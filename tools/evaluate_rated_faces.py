@@ -14,7 +14,6 @@ circumplex, weighted by their probabilities.
 
 import argparse
 import csv
-import math
 import pathlib
 import sys
 from collections.abc import Callable
@@ -29,9 +28,9 @@ from ast_net.datasets import ferplus
 from ast_net.faces import alignment, detection, pictures, tracking
 from ast_net.prediction import prediction_model
 from ast_net.reports import confusion, rated_faces, tables
+from ast_net.temporal import still_faces
 from ast_net.training import expressions
 
-SECONDS = 5
 FRAME_RATE = 25
 # Border around a picture, as a fraction of its sides. Rated faces may fill the picture, and the
 # detector needs some space around them.
@@ -123,10 +122,9 @@ class Pictures:
 
 
 def still(model: Model, features: np.ndarray) -> np.ndarray:
-    """Predicts faces [n, F] that are each shown for SECONDS: valence and arousal [n, 2]."""
-    # All frames are equal, so one of the interleaved phases is enough.
-    frames = math.ceil(SECONDS * FRAME_RATE / model.step)
-    return model.values(np.repeat(features[:, np.newaxis], frames, axis=1))[:, -1]
+    """Predicts faces [n, F] as `still_faces.predict` does: valence and arousal [n, 2]."""
+    steps = still_faces.steps(model.step / FRAME_RATE)
+    return model.values(np.repeat(features[:, np.newaxis], steps, axis=1))[:, -1]
 
 
 def evaluate_ratings(folder: pathlib.Path, model: Model) -> dict:
@@ -194,7 +192,7 @@ def evaluate_smiles(folder: pathlib.Path, model: Model) -> dict:
 
 def smile_response(model: Model, pairs: np.ndarray) -> float | None:
     """Cuts from neutral to smiling faces, [2, n, F]; returns the seconds until valence follows."""
-    frames = SECONDS * FRAME_RATE
+    frames = round(still_faces.SECONDS * FRAME_RATE)
     recordings = np.repeat(np.moveaxis(pairs, 0, 1), frames, axis=1)
     valence = np.zeros(2 * frames)
     for phase in range(model.step):
@@ -202,7 +200,7 @@ def smile_response(model: Model, pairs: np.ndarray) -> float | None:
         valence[phase :: model.step] = values[..., 0].mean(axis=0)
     times = np.arange(2 * frames) / FRAME_RATE
     smooth = rated_faces.smoothed(valence, model.step)
-    return rated_faces.response_seconds(times, smooth, SECONDS)
+    return rated_faces.response_seconds(times, smooth, still_faces.SECONDS)
 
 
 def read_table(path: pathlib.Path, columns: set[str]) -> list[dict[str, str]]:

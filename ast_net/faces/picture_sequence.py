@@ -4,7 +4,7 @@ import functools
 import hashlib
 import pathlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from absl import logging
@@ -12,7 +12,7 @@ from absl import logging
 from ast_net import errors, files
 from ast_net.faces import pictures, video_frame
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 
 
 class PictureSequence:
@@ -92,11 +92,29 @@ class PictureSequence:
         Raises:
           InputError: a picture no longer exists.
         """
-        with files.reading(self.path, "pictures"):
-            status = [file.stat() for file in self._files]
-        size = sum(file.st_size for file in status)
-        modified = max(file.st_mtime_ns for file in status)
-        return f"{len(status)} pictures, {size} bytes", modified
+        return fingerprint(self.path, self._files)
+
+
+def fingerprint(path: pathlib.Path, picture_files: Sequence[pathlib.Path]) -> tuple[str, int]:
+    """Returns `PictureSequence.fingerprint` of some pictures, which lie in `path`."""
+    with files.reading(path, "pictures"):
+        status = [file.stat() for file in picture_files]
+    size = sum(file.st_size for file in status)
+    modified = max(file.st_mtime_ns for file in status)
+    return f"{len(status)} pictures, {size} bytes", modified
+
+
+def has_running_numbers(picture_files: Sequence[pathlib.Path]) -> bool:
+    """Whether the names of pictures differ only in a number that runs, as those of a film do.
+
+    Up to half of the numbers may be missing. A single picture is not a film.
+    """
+    parts = [re.fullmatch(r"(.*?)([0-9]{1,15})", file.stem) for file in picture_files]
+    prefixes = {part and part[1] for part in parts}
+    numbers = {int(part[2]) for part in parts if part}
+    if len(prefixes) > 1 or not 1 < len(numbers) == len(picture_files):
+        return False
+    return max(numbers) - min(numbers) + 1 <= 2 * len(numbers)
 
 
 def is_pattern(path: str | pathlib.Path) -> bool:
@@ -106,15 +124,29 @@ def is_pattern(path: str | pathlib.Path) -> bool:
     return has_wildcard and path.suffix.lower() in SUFFIXES and not path.exists()
 
 
-def _numbered(folder: pathlib.Path) -> dict[int, pathlib.Path]:
-    """Returns the picture files of a folder or a pattern by number."""
+def list_pictures(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Returns the picture files of a folder or a pattern, sorted by name; hidden ones do not count.
+
+    Raises:
+      InputError: the folder cannot be read, or there are none.
+    """
     pattern = re.sub(r"%0?[0-9]*d", "*", folder.name)
     with files.reading(folder, "pictures"):
         paths = sorted(folder.parent.glob(pattern) if is_pattern(folder) else folder.iterdir())
+    visible = [path for path in paths if not path.name.startswith(".") and path.is_file()]
+    listed = [path for path in visible if path.suffix.lower() in SUFFIXES]
+    if not listed:
+        expected = f"files such as 00012.png ({', '.join(SUFFIXES)})"
+        raise errors.InputError(
+            f"{folder}: no pictures in this folder, expected {expected}; check the path"
+        )
+    return listed
+
+
+def _numbered(folder: pathlib.Path) -> dict[int, pathlib.Path]:
+    """Returns the picture files of a folder or a pattern by number."""
     numbered: dict[int, pathlib.Path] = {}
-    for path in paths:
-        if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES or not path.is_file():
-            continue
+    for path in list_pictures(folder):
         number = re.search(r"[0-9]{1,15}$", path.stem)
         if number is None:
             problem = "no number at the end of its name, expected one, as in 00012.png"
@@ -123,9 +155,4 @@ def _numbered(folder: pathlib.Path) -> dict[int, pathlib.Path]:
         if other != path:
             problem = f"has the same number as {other.name}, expected each number once"
             raise errors.InputError(f"{path}: {problem}; rename or remove one of them")
-    if not numbered:
-        expected = f"files such as 00012.png ({', '.join(SUFFIXES)})"
-        raise errors.InputError(
-            f"{folder}: no pictures in this folder, expected {expected}; check the path"
-        )
     return numbered

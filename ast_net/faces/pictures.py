@@ -1,4 +1,4 @@
-"""Reads picture files."""
+"""Reads and writes picture files."""
 
 import io
 import pathlib
@@ -46,6 +46,16 @@ def read(path: pathlib.Path, flags: int = cv2.IMREAD_COLOR_RGB) -> np.ndarray:
             f"{path}: {problem}; the file is damaged or of another type: copy it again"
         )
     return image
+
+
+def write(path: pathlib.Path, image: np.ndarray) -> None:
+    """Writes a picture, uint8 RGB [H, W, 3], in the format that the file's suffix names.
+
+    Raises:
+      OSError: the disk is full or read-only.
+    """
+    _, content = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    path.write_bytes(content.tobytes())
 
 
 def read_bytes(path: pathlib.Path) -> bytes:

@@ -62,8 +62,13 @@ class Annotator:
         self._corner = 0
 
     def draw(self, image: np.ndarray, frame: frames.FramePrediction) -> np.ndarray:
-        """Draws a frame's predictions into a copy of its image, uint8 RGB [H, W, 3]."""
+        """Draws a frame's predictions into a copy of its image, uint8 RGB [H, W, 3].
+
+        A photograph has no time, and nothing to do with the one before.
+        """
         image = image.copy()
+        if frame.file:
+            self._trails.clear()
         self._update_trails(frame)
         side = min(image.shape[:2])
         if side < _MIN_SIDE:
@@ -77,6 +82,8 @@ class Annotator:
         occupied += [self._draw_panel(image, face, detected, unit) for face, detected in visible]
         if self._has_plane:
             self._draw_plane(image, frame, occupied)
+        if frame.file:
+            return image
         time, size = f"{frame.timestamp:.2f} s", 13 * unit
         # A shadow keeps the time readable on bright images.
         shadow = max(1, size // 12)

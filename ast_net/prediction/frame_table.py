@@ -7,7 +7,7 @@ import math
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ast_net import errors, files
 from ast_net.prediction import frames
@@ -24,10 +24,17 @@ _FEWER_DIGITS = {"x": 2, "y": 2, "width": 2, "height": 2, "confidence": 4}
 _ROW_GROUP = 8192
 
 
-def columns(targets: Sequence[str], expressions: Sequence[str] = ()) -> list[str]:
-    """Returns the names of the table's columns, with the posteriors of these expressions."""
-    names = ["frame", "timestamp_s", "face_id", *_BOX, "valid", *targets, *_smooth(targets)]
-    return names + _posteriors(expressions)
+def columns(
+    targets: Sequence[str], expressions: Sequence[str] = (), photographs: bool = False
+) -> list[str]:
+    """Returns the names of the table's columns, with the posteriors of these expressions.
+
+    Photographs have files and errors, and nothing that depends on time.
+    """
+    face = ["face_id", *_BOX, "valid", *targets]
+    if photographs:
+        return ["file", *face, *_posteriors(expressions), "error"]
+    return ["frame", "timestamp_s", *face, *_smooth(targets), *_posteriors(expressions)]
 
 
 def rows(
@@ -38,12 +45,18 @@ def rows(
     A face that has just left the picture has the values of its last frame, but no box and no
     confidence, and its row is not valid.
     """
-    empty: tables.Row = dict.fromkeys(columns(targets, expressions))
-    empty |= {"frame": frame.index, "timestamp_s": round(frame.timestamp, _DIGITS), "valid": False}
+    empty: tables.Row = dict.fromkeys(columns(targets, expressions, bool(frame.file)))
+    empty["valid"] = False
+    if frame.file:
+        empty |= {"file": frame.file, "error": frame.error or None}
+    else:
+        empty |= {"frame": frame.index, "timestamp_s": round(frame.timestamp, _DIGITS)}
     result = []
     for face in frame.faces:
         row = empty | {"face_id": face.face_id, "valid": face.valid}
-        row |= _numbers(targets, face.values) | _numbers(_smooth(targets), face.smooth)
+        row |= _numbers(targets, face.values)
+        if not frame.file:
+            row |= _numbers(_smooth(targets), face.smooth)
         if face.face is not None:
             row |= _numbers(_BOX, (*face.face.box, face.face.confidence))
         if expressions and face.posteriors is not None:
@@ -54,10 +67,13 @@ def rows(
 
 @contextlib.contextmanager
 def csv_writer(
-    path: str | pathlib.Path, targets: Sequence[str], expressions: Sequence[str] = ()
+    path: str | pathlib.Path,
+    targets: Sequence[str],
+    expressions: Sequence[str] = (),
+    photographs: bool = False,
 ) -> Iterator[Callable[[frames.FramePrediction], None]]:
     """Yields a function that adds the rows of a frame to a CSV file; see `tables.csv_writer`."""
-    names = columns(targets, expressions)
+    names = columns(targets, expressions, photographs)
     digits = dict.fromkeys(names, _DIGITS) | _FEWER_DIGITS
     with tables.csv_writer(path, names, digits) as write_row:
 
@@ -70,7 +86,10 @@ def csv_writer(
 
 @contextlib.contextmanager
 def parquet_writer(
-    path: str | os.PathLike, targets: Sequence[str], expressions: Sequence[str] = ()
+    path: str | os.PathLike,
+    targets: Sequence[str],
+    expressions: Sequence[str] = (),
+    photographs: bool = False,
 ) -> Iterator[Callable[[frames.FramePrediction], None]]:
     """Yields a function that adds the rows of a frame to a Parquet file, with null for None.
 
@@ -89,7 +108,8 @@ def parquet_writer(
             "`outputs=csv`"
         ) from error
     types = {"frame": "int64", "timestamp_s": "float64", "face_id": "int32", "valid": "bool"}
-    names = columns(targets, expressions)
+    types |= {"file": "string", "error": "string"}
+    names = columns(targets, expressions, photographs)
     schema = pyarrow.schema((name, types.get(name, "float32")) for name in names)
     group: list[tables.Row] = []
     with (
@@ -98,7 +118,8 @@ def parquet_writer(
     ):
 
         def write(frame: frames.FramePrediction) -> None:
-            group.extend(rows(frame, targets, expressions))
+            for row in rows(frame, targets, expressions):
+                group.append({name: _utf8(value) for name, value in row.items()})
             if len(group) >= _ROW_GROUP:
                 write_group()
 
@@ -115,17 +136,19 @@ def data_frame(
     predictions: Iterable[frames.FramePrediction],
     targets: Sequence[str],
     expressions: Sequence[str] = (),
+    photographs: bool = False,
 ) -> "pandas.DataFrame":
     """Returns the table as a pandas.DataFrame, with the numbers of the CSV file.
 
-    `frame` is int64, `face_id` Int64 (pandas.NA where there is no face), `valid` bool, and all
-    other columns are float64 (NaN for an empty cell).
+    `frame` is int64, `face_id` Int64 (pandas.NA where there is no face), `valid` bool, `file` and
+    `error` are texts, and all other columns are float64 (NaN for an empty cell).
     """
     import pandas  # Takes half a second, and no command needs it.
 
-    names = columns(targets, expressions)
-    types = dict.fromkeys(names, "float64")
-    types |= {"frame": "int64", "face_id": "Int64", "valid": "bool"}
+    names = columns(targets, expressions, photographs)
+    special = {"frame": "int64", "face_id": "Int64", "valid": "bool"}
+    special |= {"file": "object", "error": "object"}
+    types = {name: special.get(name, "float64") for name in names}
     every_row = itertools.chain.from_iterable(
         rows(frame, targets, expressions) for frame in predictions
     )
@@ -141,18 +164,27 @@ def json_lines_writer(
     """Returns a function that writes a frame as a line: {"frame", "timestamp_s", "faces": [...]}.
 
     Each face is an object with the table's columns from `face_id` on; a frame without a face has an
-    empty list. Each line is flushed. The function raises BrokenPipeError when the reader has gone.
+    empty list. A photograph has {"file", "error", "faces"}. Each line is flushed. The function
+    raises BrokenPipeError when the reader has gone.
     """
 
     def write(frame: frames.FramePrediction) -> None:
         faces = rows(frame, targets, expressions)
+        about_frame = ("file", "error") if frame.file else ("frame", "timestamp_s")
         for row in faces:
-            line = {name: row.pop(name) for name in ("frame", "timestamp_s")}
+            line = {name: row.pop(name) for name in about_frame}
         line["faces"] = faces if frame.faces else []
         stream.write(json.dumps(line, allow_nan=False) + "\n")
         stream.flush()
 
     return write
+
+
+def _utf8(value: Any) -> Any:
+    """Replaces what is not UTF-8 in a file's name; Parquet's texts are UTF-8."""
+    if isinstance(value, str):
+        return value.encode(errors="surrogateescape").decode(errors="replace")
+    return value
 
 
 def _smooth(targets: Sequence[str]) -> list[str]:

@@ -49,6 +49,8 @@ class FramePrediction:
       faces: sorted by id; empty if the frame has none.
       image: uint8 RGB [H, W, 3]; None if no output needs it.
       dropped: whether the camera gave the frame too fast for it to be predicted.
+      file: a photograph's name; empty for a frame of a film.
+      error: why the photograph cannot be read; empty if it can.
     """
 
     index: int
@@ -56,3 +58,5 @@ class FramePrediction:
     faces: list[FacePrediction]
     image: np.ndarray | None = None
     dropped: bool = False
+    file: str = ""
+    error: str = ""

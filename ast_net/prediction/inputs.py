@@ -1,4 +1,4 @@
-"""Finds the inputs that a user names: video files, folders, patterns, sequences of pictures."""
+"""Finds the inputs that a user names: video files, folders, patterns, pictures."""
 
 import glob
 import pathlib
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from absl import logging
 
 from ast_net import config, errors, files
-from ast_net.faces import picture_sequence
+from ast_net.faces import photographs, picture_sequence, video
 
 # Files of a folder that are taken for videos. A file given by its own name may have any suffix.
 VIDEO_SUFFIXES = (
@@ -18,13 +18,18 @@ VIDEO_SUFFIXES = (
 )
 
 
-def find(arguments: Iterable[str]) -> dict[str, pathlib.Path]:
+def find(arguments: Iterable[str], pictures: str | None = None) -> dict[str, pathlib.Path]:
     """Finds the inputs that the arguments name, each once, in the order of the arguments.
 
-    A folder stands for the videos in it or, if it has none, for the sequence of its numbered
-    pictures. A pattern with *, ? or [] stands for the files that it matches, except that a pattern
-    of pictures (frames/*.png, frames/%05d.png) is one sequence. A file that does not exist stays in
-    the list, so that it is reported beside the others.
+    A folder stands for the videos in it or, if it has none, for its pictures. A pattern with *, ?
+    or [] stands for the files that it matches, except that a pattern of pictures (frames/*.png,
+    frames/%05d.png) is one input. A file that does not exist stays in the list, so that it is
+    reported beside the others.
+
+    Args:
+      arguments: files, folders and patterns.
+      pictures: what pictures are (`config.Inputs`). If it is given, a folder that has pictures
+        stands for these, even if it has videos, too.
 
     Returns:
       The path of each input (a file, a folder of pictures, or a pattern of pictures) by a unique,
@@ -34,7 +39,7 @@ def find(arguments: Iterable[str]) -> dict[str, pathlib.Path]:
       InputError: there are no arguments, a folder or a pattern holds neither videos nor pictures,
         or none of the named files exists.
     """
-    paths = dict.fromkeys(path for argument in arguments for path in _paths(argument))
+    paths = dict.fromkeys(path for argument in arguments for path in _paths(argument, pictures))
     if not paths:
         raise errors.InputError(
             "there is no input: give `video=FILE` (or a folder, or a pattern), or `camera=0`"
@@ -44,21 +49,58 @@ def find(arguments: Iterable[str]) -> dict[str, pathlib.Path]:
     return dict(zip(files.safe_names(map(_name, paths), taken=[config.SUMMARY]), paths))
 
 
-def _paths(argument: str) -> list[pathlib.Path]:
+def opened(
+    path: pathlib.Path, pictures: str | None = None
+) -> video.VideoSource | photographs.Photographs:
+    """Opens an input: a video, or pictures as a film or as photographs.
+
+    A single picture is a photograph. Several are a film if their names say so, unless `pictures` is
+    given; a warning says what they were taken for.
+
+    Raises:
+      InputError: a folder or a pattern holds no pictures; as a film, they are not numbered.
+    """
+    is_one = path.suffix.lower() in picture_sequence.SUFFIXES and not path.is_dir()
+    if not (path.is_dir() or picture_sequence.is_pattern(path)):
+        is_film = not is_one or pictures == "sequence"
+    elif pictures is None and "%" not in path.name:
+        is_film = _looks_like_a_film(path)
+    else:
+        is_film = pictures != "separate"
+    return video.open_video(path) if is_film else photographs.Photographs(path)
+
+
+def _looks_like_a_film(path: pathlib.Path) -> bool:
+    listed = picture_sequence.list_pictures(path)
+    if picture_sequence.has_running_numbers(listed):
+        logging.warning(
+            f"{path}: taken for one film of {len(listed)} frames, because the names differ only in "
+            "a running number; give `pictures=separate` if each is a photograph of its own"
+        )
+        return True
+    if len(listed) > 1:
+        logging.warning(
+            f"{path}: taken for {len(listed)} photographs, because the names are not a prefix and "
+            "a running number; give `pictures=sequence` if they are the frames of a film"
+        )
+    return False
+
+
+def _paths(argument: str, pictures: str | None) -> list[pathlib.Path]:
     path = pathlib.Path(argument)
     if picture_sequence.is_pattern(path):
         return [path]
     if path.is_dir():
         visible = [p for p in sorted(path.iterdir()) if p.is_file() and not p.name.startswith(".")]
-        videos = [p for p in visible if p.suffix.lower() in VIDEO_SUFFIXES]
-        if videos:
-            skipped = [p.name for p in visible if p.suffix.lower() not in VIDEO_SUFFIXES]
-            if skipped:
-                names = textwrap.shorten(", ".join(skipped), 200, placeholder=" ...")
-                logging.info(f"{argument}: skipped files that are not videos: {names}")
-            return videos
-        if any(p.suffix.lower() in picture_sequence.SUFFIXES for p in visible):
-            return [path]
+        kinds = {"videos": VIDEO_SUFFIXES, "pictures": picture_sequence.SUFFIXES}
+        for kind in kinds if pictures is None else reversed(kinds):
+            chosen = [p for p in visible if p.suffix.lower() in kinds[kind]]
+            if chosen:
+                skipped = [p.name for p in visible if p.suffix.lower() not in kinds[kind]]
+                if skipped:
+                    names = textwrap.shorten(", ".join(skipped), 200, placeholder=" ...")
+                    logging.info(f"{argument}: skipped files that are not {kind}: {names}")
+                return chosen if kind == "videos" else [path]
         raise errors.InputError(
             f"{argument}: found neither videos ({', '.join(VIDEO_SUFFIXES)}) nor pictures "
             f"({', '.join(picture_sequence.SUFFIXES)}) in this folder; give the files themselves"

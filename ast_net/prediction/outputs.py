@@ -3,15 +3,17 @@
 import contextlib
 import dataclasses
 import pathlib
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Self
 
 import numpy as np
+from absl import logging
 
 from ast_net import config, errors, files, screen
-from ast_net.faces import video_writer
+from ast_net.faces import pictures, video_writer
 from ast_net.prediction import annotation, frame_table, frames, pipeline, timeline, window
 from ast_net.reports import figures
 
@@ -58,6 +60,7 @@ def write(
     predictor: pipeline.Pipeline,
     summary: Summary,
     stop: threading.Event,
+    photographs: bool = False,
 ) -> None:
     """Writes the outputs of one input, and counts its frames and faces in `summary`.
 
@@ -71,18 +74,19 @@ def write(
       predictor: what predicts the frames; it has the names of the targets and expressions.
       summary: has the name; its counts are filled in.
       stop: ends the recording when set; pressing q in the window sets it, too.
+      photographs: whether the frames are photographs, whose faces are all counted as different.
 
     Raises:
       InputError: an output cannot be opened, or some outputs failed.
       OSError: the disk is full or read-only, or the reader of standard output has stopped.
     """
     annotator = annotation.Annotator(predictor.targets, predictor.expressions)
-    face_ids: set[int] = set()
+    face_ids: set[tuple[str, int]] = set()
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.closing(predictions))
         outputs = stack.enter_context(_Outputs())
         for name in settings.outputs:
-            outputs.open(name, _opened(name, settings, predictor, summary.name, stop))
+            outputs.open(name, _opened(name, settings, predictor, summary.name, stop, photographs))
         shown: Iterable[frames.FramePrediction] = predictions
         # JSON lines on a terminal show by themselves how far they are.
         if "jsonl" not in settings.outputs or not sys.stdout.isatty():
@@ -95,7 +99,7 @@ def write(
             summary.frames += 1
             summary.dropped_frames += frame.dropped
             summary.valid_frames += any(face.valid for face in frame.faces)
-            face_ids.update(face.face_id for face in frame.faces)
+            face_ids.update((frame.file, face.face_id) for face in frame.faces)
             summary.faces = len(face_ids)
             if stop.is_set() or outputs.all_failed:
                 break
@@ -104,13 +108,40 @@ def write(
         if files.is_final(error):
             raise error
     if outputs.failures:
-        raise errors.InputError(_failures(outputs.failures, settings, summary.name))
+        raise errors.InputError(_failures(outputs.failures, settings, summary.name, photographs))
 
 
-def _failures(failures: dict[str, Exception], settings: config.Outputs, folder: str) -> str:
+def file_names(settings: config.Outputs, photographs: bool) -> dict[str, str]:
+    """Returns the file of each output in an input's folder; "" for one that is not a file."""
+    names = config.PHOTOGRAPH_OUTPUTS if photographs else config.OUTPUTS
+    return {name: names[name] for name in settings.outputs}
+
+
+def of_photographs(settings: config.Outputs) -> config.Outputs:
+    """Returns the settings without the outputs that photographs do not have, and names these.
+
+    Raises:
+      InputError: no output is left.
+    """
+    left = tuple(name for name in settings.outputs if name in config.PHOTOGRAPH_OUTPUTS)
+    rest = " and ".join(name for name in settings.outputs if name not in left)
+    if not left:
+        raise errors.InputError(
+            f"photographs have no {rest}, which show how predictions change over time; give some "
+            f"of `outputs={','.join(config.PHOTOGRAPH_OUTPUTS)}`"
+        )
+    if rest:
+        logging.info(f"photographs have no {rest}: they do not change over time")
+    return dataclasses.replace(settings, outputs=left)
+
+
+def _failures(
+    failures: dict[str, Exception], settings: config.Outputs, folder: str, photographs: bool
+) -> str:
     reasons = []
     for name, error in failures.items():
-        path = pathlib.Path(settings.output_dir) / folder / config.OUTPUTS[name]
+        file = file_names(settings, photographs)[name]
+        path = pathlib.Path(settings.output_dir) / folder / file
         kind = "" if isinstance(error, errors.InputError) else f"{type(error).__name__}: "
         reasons.append(f"{path}: the output {name} failed ({kind}{error})")
     rest = [name for name in settings.outputs if name not in failures]
@@ -180,21 +211,39 @@ def _opened(
     predictor: pipeline.Pipeline,
     title: str,
     stop: threading.Event,
+    photographs: bool,
 ) -> contextlib.AbstractContextManager[_Write]:
     """Returns an output, which yields the function that writes a frame."""
-    path = pathlib.Path(settings.output_dir) / title / config.OUTPUTS[name]
+    path = pathlib.Path(settings.output_dir) / title / file_names(settings, photographs)[name]
     columns = predictor.targets, predictor.expressions if settings.posteriors else ()
     if name == "csv":
-        return frame_table.csv_writer(path, *columns)
+        return frame_table.csv_writer(path, *columns, photographs)
     if name == "parquet":
-        return frame_table.parquet_writer(path, *columns)
+        return frame_table.parquet_writer(path, *columns, photographs)
     if name == "jsonl":
         return contextlib.nullcontext(frame_table.json_lines_writer(sys.stdout, *columns))
     if name == "figure":
         return _figure(path, timeline.Series(predictor.time_step, *columns), title)
     if name == "window":
         return _pictures(window.opened(title, stop))
-    return _pictures(_video(path))
+    return _annotated_photographs(path) if photographs else _pictures(_video(path))
+
+
+@contextlib.contextmanager
+def _annotated_photographs(path: pathlib.Path) -> Iterator[_Write]:
+    """Yields a function that writes a photograph to a folder, under its own name.
+
+    As with all outputs, the folder appears when it is complete, in place of an older one.
+    """
+    with files.whole_folder(path) as folder:
+
+        def write_frame(frame: frames.FramePrediction) -> None:
+            if frame.image is not None:
+                pictures.write(folder / frame.file, frame.image)
+
+        yield write_frame
+        if path.exists():
+            shutil.rmtree(path)
 
 
 @contextlib.contextmanager

@@ -6,9 +6,9 @@ import numpy as np
 import scipy.special
 
 from ast_net import config
-from ast_net.faces import alignment, detection, tracking, video_frame
+from ast_net.faces import alignment, detection, photographs, tracking, video_frame
 from ast_net.prediction import background, frames, prediction_model, smoothing, streams
-from ast_net.temporal import streaming
+from ast_net.temporal import still_faces, streaming
 
 # Length of the queue between two stages, in frames; a frame in 4K takes 25 MB.
 _AHEAD = 8
@@ -65,6 +65,38 @@ class Pipeline:
         predicted = (frame for batch in extracted for frame in face_streams.predict(batch))
         yield from smoothing.smoothed(predicted, self.time_step, live)
 
+    def predict_photographs(
+        self, source: photographs.Photographs, keep_images: bool = False
+    ) -> Generator[frames.FramePrediction, None, None]:
+        """Yields a prediction for each photograph, in order, as `still_faces` defines it.
+
+        Each photograph is a recording of its own: its faces are numbered from 0, and nothing
+        depends on the others.
+
+        Args:
+          source: the photographs.
+          keep_images: whether the predictions keep the photographs' pictures.
+        """
+        decoded = background.run(source.frames(), _AHEAD)
+        detected = (
+            faces
+            for frame in decoded
+            for faces in track([frame], self._model.detector, self._settings)
+        )
+        tracked = background.run(detected, _AHEAD)
+        batches = _batches(align(tracked, keep_images), self._settings.batch_faces)
+        for batch in self._extract(background.run(batches, 1)):
+            faces = [face for frame in batch for face in frame.faces]
+            if faces:
+                features = np.stack([face.features for face in faces])
+                values = still_faces.predict(self._model.temporal, features)
+                for face, row in zip(faces, values, strict=True):
+                    face.values, face.smooth, face.features = row, row, frames.EMPTY
+            for frame in batch:
+                frame.file = source.files[frame.index].name
+                frame.error = source.problems.get(frame.index, "")
+                yield frame
+
     def _extract(
         self, batches: Iterable[list[frames.FramePrediction]]
     ) -> Iterator[list[frames.FramePrediction]]:
@@ -106,8 +138,8 @@ def align(
         for face_id, face in tracked_faces:
             crop = alignment.align_face(frame.image, face.landmarks, config.Alignment())
             faces.append(frames.FacePrediction(face_id, face, features=crop))
-        dropped = frame.image.size == 0
-        image = frame.image if keep_images and not dropped else None
+        dropped = frame.image.size == 0 and not frame.damaged
+        image = frame.image if keep_images and frame.image.size else None
         yield frames.FramePrediction(frame.index, frame.timestamp, faces, image, dropped)
 
 

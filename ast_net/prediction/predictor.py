@@ -13,8 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ast_net import cli, config, errors
-from ast_net.faces import video, video_frame
-from ast_net.prediction import camera, frame_table, pipeline, predicted_frame, prediction_model
+from ast_net.faces import photographs, video, video_frame
+from ast_net.prediction import (
+    camera,
+    frame_table,
+    inputs,
+    pipeline,
+    predicted_frame,
+    prediction_model,
+)
 
 if TYPE_CHECKING:
     import pandas
@@ -65,29 +72,40 @@ class Predictor:
         result.reset()
         return result
 
-    def predict(self, path: str | os.PathLike, **settings: Any) -> "pandas.DataFrame":
-        """Predicts a video, as the command `predict` does.
+    def predict(
+        self, path: str | os.PathLike, pictures: str | None = None, **settings: Any
+    ) -> "pandas.DataFrame":
+        """Predicts a video or photographs, as the command `predict` does.
 
             table = predictor.predict("talk.mp4", max_faces=None)
             table.groupby("face_id")[["valence", "arousal"]].mean()
 
         Args:
-          path: a video file, or a folder or pattern of numbered pictures.
+          path: a video file, a photograph, or a folder or pattern of pictures.
+          pictures: what the pictures of a folder are, sequence or separate; None: as their names
+            say.
           **settings: settings of the command `predict` about faces, for this video only.
 
         Returns:
           A row for each frame and face, one without a face for a frame that shows none. The columns
           and numbers are those of predictions.csv: frame, timestamp_s, face_id, x, y, width,
           height, confidence, valid, each target, each target's mean over the time step
-          (valence_smooth, ...), and the posteriors (p_happiness, ...).
+          (valence_smooth, ...), and the posteriors (p_happy, ...). Photographs have a file and an
+          error in place of frame and time, and no means.
 
         Raises:
-          InputError: a setting is wrong, or this is not a video.
+          InputError: a setting is wrong, or these are not a video or pictures.
         """
         pipeline_ = self.stages(**settings)
-        predictions = pipeline_.predict(video.open_video(os.fspath(path)).frames())
+        source = inputs.opened(pathlib.Path(path), pictures)
+        separate = isinstance(source, photographs.Photographs)
+        if isinstance(source, photographs.Photographs):
+            predictions = pipeline_.predict_photographs(source)
+        else:
+            predictions = pipeline_.predict(source.frames())
         with contextlib.closing(predictions):
-            return frame_table.data_frame(predictions, pipeline_.targets, pipeline_.expressions)
+            columns = pipeline_.targets, pipeline_.expressions
+            return frame_table.data_frame(predictions, *columns, separate)
 
     def stream(
         self, source: int | str | os.PathLike | Iterable[tuple[float, np.ndarray]], **settings: Any

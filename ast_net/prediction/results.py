@@ -9,6 +9,7 @@ import csv
 import dataclasses
 import json
 import pathlib
+import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -80,11 +81,14 @@ def finished(folder: pathlib.Path, origin: Origin) -> outputs.Summary | None:
 def claimed(folder: pathlib.Path, origin: Origin) -> Iterator[None]:
     """Claims the folder for an input while its results are made.
 
-    Outputs of another input are deleted first. If nothing was written, no folder is left.
+    Outputs of another input are deleted first, and those of photographs that are now a film, or the
+    other way round. If nothing was written, no folder is left.
     """
-    if _read(folder).get("input") not in (None, origin.input):
+    earlier = _read(folder)
+    if earlier and _kind(earlier) != _kind(_json(origin)):
         for name in filter(None, config.OUTPUTS.values()):
             (folder / name).unlink(missing_ok=True)
+        shutil.rmtree(folder / config.PHOTOGRAPH_OUTPUTS["video"], ignore_errors=True)
     _write(folder, _json(origin))
     try:
         yield
@@ -125,6 +129,12 @@ def _earlier_summaries(
         if header != columns:
             raise ValueError(f"found the columns {', '.join(header)}")
         return [dict(zip(columns, row, strict=True)) for row in rows if row[0] not in names]
+
+
+def _kind(record: dict[str, Any]) -> tuple[Any, Any]:
+    """Returns the input of a record, and what its pictures were taken for."""
+    settings = record.get("settings")
+    return record.get("input"), settings.get("pictures") if isinstance(settings, dict) else None
 
 
 def _json(origin: Origin) -> dict[str, Any]:

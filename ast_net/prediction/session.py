@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from absl import logging
 
 from ast_net import config, errors, files, screen
-from ast_net.faces import video
-from ast_net.prediction import camera, outputs, pipeline, prediction_model, results
+from ast_net.faces import photographs, video
+from ast_net.prediction import camera, inputs, outputs, pipeline, prediction_model, results
 from ast_net.reports import tables
 
 
@@ -41,12 +41,15 @@ def predict(
         results.check(recordings, settings)  # So that nobody waits for the networks in vain.
     predictor = pipeline.Pipeline(prediction_model.load(networks, settings.posteriors), faces)
     if source.camera is None:
-        return predict_files(predictor, recordings, settings)
+        return predict_files(predictor, recordings, settings, source.pictures)
     return [predict_camera(predictor, source.camera, settings, source.max_seconds)]
 
 
 def predict_files(
-    predictor: pipeline.Pipeline, recordings: Mapping[str, pathlib.Path], settings: config.Outputs
+    predictor: pipeline.Pipeline,
+    recordings: Mapping[str, pathlib.Path],
+    settings: config.Outputs,
+    pictures: str | None = None,
 ) -> list[outputs.Summary]:
     """Predicts each file; one that fails does not stop the others.
 
@@ -57,6 +60,7 @@ def predict_files(
       predictor: the pipeline with its networks.
       recordings: the files to predict, by the names of their output folders.
       settings: which outputs to write, and where.
+      pictures: what the pictures of a folder are (`config.Inputs`).
 
     Raises:
       InputError: results of other inputs, or another summary, would be replaced.
@@ -68,7 +72,8 @@ def predict_files(
         summary = outputs.Summary(name, str(path))
         start = time.monotonic()
         try:
-            kept += _predict_file(predictor, path, settings, summary, stop)
+            source = inputs.opened(path, pictures)
+            kept += _predict_file(predictor, source, settings, summary, stop)
         except errors.InputError as error:
             summary.error = str(error)
         # Any other error is reported with the input, too, and the other inputs go on.
@@ -96,33 +101,39 @@ def predict_files(
 
 def _predict_file(
     predictor: pipeline.Pipeline,
-    path: pathlib.Path,
+    source: video.VideoSource | photographs.Photographs,
     settings: config.Outputs,
     summary: outputs.Summary,
     stop: threading.Event,
 ) -> bool:
-    """Predicts a file and fills in its summary, unless an earlier call has finished it.
+    """Predicts an input and fills in its summary, unless an earlier call has finished it.
 
     Returns:
       Whether the results of an earlier call are kept.
     """
-    start, source = time.monotonic(), video.open_video(path)
+    start = time.monotonic()
     frame_count = source.frame_count  # Fails before anything is written if this is not a video.
+    separate = isinstance(source, photographs.Photographs)
+    settings = outputs.of_photographs(settings) if separate else settings
     folder = pathlib.Path(settings.output_dir) / summary.name
     values = predictor.settings | {"outputs": settings.outputs, "posteriors": settings.posteriors}
-    origin = results.Origin(results.absolute(path), source.fingerprint, values)
+    values |= {"pictures": "separate"} if separate else {}
+    origin = results.Origin(results.absolute(source.path), source.fingerprint, values)
     if settings.only_files and not settings.overwrite:
         finished = results.finished(folder, origin)
         if finished is not None:
-            vars(summary).update(vars(finished) | {"input": str(path)})
+            vars(summary).update(vars(finished) | {"input": str(source.path)})
             return True
-    predictions = predictor.predict(source.frames(), settings.images)
+    if isinstance(source, photographs.Photographs):
+        predictions = predictor.predict_photographs(source, settings.images)
+    else:
+        predictions = predictor.predict(source.frames(), settings.images)
     with results.claimed(folder, origin) if settings.files else contextlib.nullcontext():
-        outputs.write(predictions, frame_count, settings, predictor, summary, stop)
+        outputs.write(predictions, frame_count, settings, predictor, summary, stop, separate)
     summary.seconds = _seconds_since(start)
     if settings.files and not stop.is_set():
         results.finish(folder, origin, summary)
-    _report(summary, settings)
+    _report(summary, settings, separate)
     return False
 
 
@@ -183,11 +194,12 @@ def _stopped_by_signal() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _report(summary: outputs.Summary, settings: config.Outputs) -> None:
+def _report(summary: outputs.Summary, settings: config.Outputs, separate: bool = False) -> None:
     """Says what was predicted, and which files that are of this input alone."""
     logging.info(summary.line())
-    if settings.files:
-        screen.wrote(pathlib.Path(settings.output_dir) / summary.name, *settings.files)
+    names = list(filter(None, outputs.file_names(settings, separate).values()))
+    if names:
+        screen.wrote(pathlib.Path(settings.output_dir) / summary.name, *names)
 
 
 def _seconds_since(start: float) -> float:

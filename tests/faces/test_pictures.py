@@ -5,6 +5,7 @@ import zlib
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 
 from ast_net import errors
@@ -45,3 +46,48 @@ def test_any_format_has_the_largest_size(tmp_path, monkeypatch, suffix):
     monkeypatch.setattr(video_frame, "MAX_PIXELS", 12 * 16 - 1)
     with pytest.raises(errors.InputError, match="found pictures of 16x12 pixels"):
         pictures.read(path)
+
+
+_ALPHA = {"RGBA": 128, "LA": 128}
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"),
+    [
+        *[(mode, ".png") for mode in ("RGB", "RGBA", "L", "LA", "P", "I;16")],
+        *[(mode, ".tif") for mode in ("RGB", "CMYK", "L", "I;16")],
+        *[("RGB", ".webp"), ("RGBA", ".webp"), ("L", ".jpg"), ("CMYK", ".jpg")],
+    ],
+)
+def test_any_mode_becomes_rgb(mode, suffix, tmp_path):
+    """Compared with what Pillow makes of it; alpha is left out."""
+    image = PIL.Image.fromarray(np.repeat(np.uint8([[[200, 60, 20]], [[20, 80, 160]]]), 8, axis=1))
+    image = image.resize((16, 12), PIL.Image.Resampling.NEAREST)
+    if mode == "I;16":
+        image = image.convert("L")
+        stored = PIL.Image.fromarray(np.asarray(image).astype(np.uint16) * 257)
+    else:
+        stored = image.convert(mode)
+    if mode in _ALPHA:
+        stored.putalpha(_ALPHA[mode])
+    path = tmp_path / f"a{suffix}"
+    stored.save(path, **({"lossless": True} if suffix == ".webp" else {}))
+    expected = image if mode == "I;16" else stored
+    difference = pictures.read(path).astype(int) - np.asarray(expected.convert("RGB"))
+    # JPEG decoders round differently, and so do conversions from and to CMYK.
+    assert np.abs(difference).max() <= (6 if suffix == ".jpg" or mode == "CMYK" else 1)
+
+
+def test_an_animated_picture_is_its_first_frame(tmp_path):
+    first, second = (PIL.Image.new("RGB", (16, 12), (level, 0, 0)) for level in (90, 200))
+    first.save(tmp_path / "a.webp", save_all=True, append_images=[second], lossless=True)
+    assert pictures.read(tmp_path / "a.webp").tolist() == np.asarray(first).tolist()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".webp", ".tif"])
+def test_what_was_written_is_read_again(suffix, tmp_path, rng):
+    path = tmp_path / f"a{suffix}"
+    image = np.repeat(np.repeat(rng.integers(0, 255, (3, 4, 3), np.uint8), 16, 0), 16, 1)
+    pictures.write(path, image)
+    difference = np.abs(pictures.read(path).astype(int) - image)
+    assert difference.mean() < (4 if suffix in (".jpg", ".webp") else 0.001)

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from ast_net import errors
+from ast_net.faces import photographs, picture_sequence, video
 from ast_net.prediction import inputs
 
 
@@ -114,3 +115,48 @@ def test_names_do_not_leave_the_output_folder(folder):
     names = [name for name, _ in find(folder / "...mp4", folder / "summary.csv.mp4")]
     assert names == ["_", "summary.csv_2"]
     assert find(folder / "Summary.CSV.mov")[0][0] == "Summary.CSV_2"
+
+
+@pytest.mark.parametrize(
+    ("names", "is_film"),
+    [
+        (["1.png", "2.png", "10.png", "3.png", "9.png", "8.png"], True),
+        (["frame_0001.jpg", "frame_0002.JPG"], True),
+        (["IMG_0001.jpg", "IMG_0003.jpg", "IMG_0005.jpg"], True),
+        (["IMG_0001.jpg", "IMG_0003.jpg", "IMG_0007.jpg"], False),
+        (["anna1.jpg", "ben2.jpg", "cara3.jpg"], False),
+        (["anna.jpg", "ben.jpg"], False),
+        (["1.png", "2.png", "cover.png"], False),
+        (["1.png", "01.jpg"], False),
+        (["7.png"], False),
+        (["20240101_101500.jpg", "20240101_101733.jpg"], False),
+    ],
+)
+def test_names_tell_a_film_from_photographs(names, is_film, tmp_path, caplog):
+    for name in names:
+        (tmp_path / name).touch()
+    source = inputs.opened(tmp_path)
+    assert isinstance(source, picture_sequence.PictureSequence) == is_film
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == (len(names) > 1), "one warning, if there was a choice"
+    assert all(("`pictures=separate`" if is_film else "`pictures=sequence`") in s for s in said)
+
+
+def test_pictures_are_what_the_setting_says(folder, caplog):
+    shots = folder / "shots"
+    for path in (shots, shots / "*.png", shots / "%d.png"):
+        assert isinstance(inputs.opened(path, "sequence"), picture_sequence.PictureSequence)
+        assert isinstance(inputs.opened(path, "separate"), photographs.Photographs)
+    assert isinstance(inputs.opened(shots / "%d.png"), picture_sequence.PictureSequence)
+    assert isinstance(inputs.opened(shots / "1.png"), photographs.Photographs)
+    assert isinstance(inputs.opened(shots / "1.png", "sequence"), video.Video)
+    assert isinstance(inputs.opened(folder / "a.mp4", "separate"), video.Video)
+    assert not caplog.records
+
+
+def test_a_folder_of_both_is_its_pictures_if_these_are_meant(folder, caplog):
+    (folder / "me.jpeg").touch()
+    assert [name for name, _ in find(folder)] == ["a", "b"]
+    with caplog.at_level(logging.INFO, logger="absl"):
+        assert list(inputs.find([str(folder)], "separate").values()) == [folder]
+    assert "skipped files that are not pictures: a.mp4, b.MOV, notes.txt" in caplog.text

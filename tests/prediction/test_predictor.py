@@ -5,6 +5,7 @@ import gc
 import itertools
 import math
 
+import cv2
 import numpy as np
 import pandas
 import pytest
@@ -63,6 +64,15 @@ def test_columns_have_types_with_and_without_faces(predictor, face_video, tmp_pa
         assert set(types.values()) == {"float64"}
         assert {"valence", "arousal_smooth", "p_surprise"} <= types.keys()
     assert table["face_id"].isna().all() and table["valence"].isna().all()
+
+
+def test_photographs_have_a_row_each(predictor, pictures, tmp_path):
+    for name, (_, image) in zip(("anna.png", "ben.png"), pictures[3:5]):
+        cv2.imwrite(str(tmp_path / name), image[..., ::-1])
+    table = predictor.predict(tmp_path, pictures="separate")
+    assert table["file"].tolist() == ["anna.png", "ben.png"]
+    assert table["valid"].tolist() == [True, False]
+    assert "timestamp_s" not in table and str(table["face_id"].dtype) == "Int64"
 
 
 def test_steps_are_the_live_pipeline(predictor, verb, pictures):
