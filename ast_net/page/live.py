@@ -1,23 +1,23 @@
 """Predicts the pictures that a page sends through its WebSocket, each page with its own states."""
 
+import io
 import struct
 from typing import Any
 
-import cv2
 import numpy as np
+from PIL import Image
 from starlette import concurrency, websockets
 
-from ast_net import errors
+from ast_net import errors, files
 from ast_net.page import answers
 from ast_net.prediction import predictor
 
 # Width and height of the largest picture, in pixels; the page makes its camera's smaller.
 MAX_SIZE = (640, 480)
-# Before a picture's pixels: its time in seconds, width, and height.
-_HEADER = struct.Struct("<dII")
-# Bytes of a pixel: red, green, blue, opacity, as a canvas has them.
-_CHANNELS = 4
-MAX_BYTES = _HEADER.size + _CHANNELS * MAX_SIZE[0] * MAX_SIZE[1]
+# Before a picture's JPEG file: its time in seconds.
+_TIME = struct.Struct("<d")
+# Far more than such a picture has.
+MAX_BYTES = 2**20
 
 
 async def predict(
@@ -60,12 +60,14 @@ def _picture(message: bytes) -> tuple[np.ndarray, float]:
     Raises:
       InputError: the message is not a picture of at most MAX_SIZE.
     """
-    time, width, height = _HEADER.unpack_from(message.ljust(_HEADER.size, b"\0"))
-    pixels = np.frombuffer(message, np.uint8, offset=min(_HEADER.size, len(message)))
-    fits = 0 < width <= MAX_SIZE[0] and 0 < height <= MAX_SIZE[1]
-    if not fits or pixels.size != _CHANNELS * width * height:
+    with files.reading("message", "a time and a JPEG picture", "send 8 bytes and the file"):
+        (time,) = _TIME.unpack_from(message)
+        # This reads the header only: a small file may hold a picture that fills the memory.
+        picture = Image.open(io.BytesIO(message[_TIME.size :]), formats=["JPEG"])
+    if picture.width > MAX_SIZE[0] or picture.height > MAX_SIZE[1]:
         raise errors.InputError(
-            f"found a picture of {width}x{height} with {pixels.size} bytes, expected at most "
-            f"{MAX_SIZE[0]}x{MAX_SIZE[1]} with {_CHANNELS} bytes a pixel"
+            f"found a picture of {picture.width}x{picture.height}, expected at most "
+            f"{MAX_SIZE[0]}x{MAX_SIZE[1]}"
         )
-    return cv2.cvtColor(pixels.reshape(height, width, _CHANNELS), cv2.COLOR_RGBA2RGB), time
+    with files.reading("message", "a JPEG picture", "send it again"):
+        return np.asarray(picture.convert("RGB")), time

@@ -7,6 +7,7 @@ import tempfile
 import webbrowser
 
 import cv2
+import numpy as np
 import uvicorn
 from absl import logging
 from starlette import applications, requests, responses, routing, websockets
@@ -68,7 +69,7 @@ def configuration(page: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         page,
         ws_max_size=live.MAX_BYTES,
-        # Compressing takes longer than passing a picture from one program to another.
+        # A picture is compressed already.
         ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,
@@ -115,6 +116,6 @@ async def _send_asset(request: requests.Request) -> responses.Response:
 def _warm_up(networks: predictor.Predictor) -> None:
     """Predicts a face twice: TensorFlow's first call takes seconds, which the first user would."""
     own = networks.another()
-    portrait = cv2.imread(str(synthetic_face.PORTRAIT), cv2.IMREAD_COLOR_RGB)
+    portrait = np.asarray(cv2.imread(str(synthetic_face.PORTRAIT), cv2.IMREAD_COLOR_RGB))
     for time in (0.0, 1.0):
         own.step(portrait, time)
