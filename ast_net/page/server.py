@@ -19,7 +19,7 @@ from ast_net.page import access, answers, live, uploads
 from ast_net.prediction import predictor
 
 _ADDRESS = "127.0.0.1"
-_ASSETS = pathlib.Path(__file__).parent / "assets"
+ASSETS = pathlib.Path(__file__).parent / "assets"
 _GIGABYTE = 10**9
 # How long predictions may go on after Ctrl-C, in seconds.
 _SHUTDOWN_SECONDS = 2
@@ -100,17 +100,17 @@ def application(
         routing.Route("/", _send_page),
         routing.WebSocketRoute("/live", predict_live),
         routing.Route("/recording", uploads.Uploads(stages, folder, max_bytes), methods=["POST"]),
-        *(routing.Route(f"/{path.name}", _send_asset) for path in _ASSETS.iterdir()),
+        *(routing.Route(f"/{path.name}", _send_asset) for path in ASSETS.iterdir()),
     ]
     return access.OnlyThePage(applications.Starlette(routes=routes))
 
 
 async def _send_page(_: requests.Request) -> responses.Response:
-    return responses.FileResponse(_ASSETS / "page.html")
+    return responses.FileResponse(ASSETS / "page.html")
 
 
 async def _send_asset(request: requests.Request) -> responses.Response:
-    return responses.FileResponse(_ASSETS / request.url.path.lstrip("/"))
+    return responses.FileResponse(ASSETS / request.url.path.lstrip("/"))
 
 
 def _warm_up(networks: predictor.Predictor) -> None:

@@ -3,6 +3,8 @@
 // Pixels beside a curve.
 export const LEFT = 34, RIGHT = 4;
 const BOTTOM = 18;
+// Seconds between two times that a curve shows.
+const STEPS = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600];
 
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -17,11 +19,15 @@ function cleared(canvas) {
   const { width, height } = canvas.getBoundingClientRect();
   const scale = window.devicePixelRatio;
   const [columns, rows] = [Math.round(width * scale), Math.round(height * scale)];
-  if (canvas.width !== columns || canvas.height !== rows) [canvas.width, canvas.height] = [columns, rows];
+  // Setting a size clears the canvas, which takes time.
+  if (canvas.width !== columns) canvas.width = columns;
+  if (canvas.height !== rows) canvas.height = rows;
   const context = canvas.getContext("2d");
   context.setTransform(scale, 0, 0, scale, 0, 0);
   context.clearRect(0, 0, width, height);
   context.lineJoin = context.lineCap = "round";
+  context.lineWidth = 1;
+  context.textAlign = "left";
   return [context, width, height];
 }
 
@@ -60,11 +66,14 @@ export function plane(canvas, model, frames) {
   context.stroke();
   context.fillStyle = style("--soft");
   context.font = `${Math.max(11, 0.045 * size)}px system-ui, sans-serif`;
-  context.fillText("arousal →", ...[middle + 6, 0.07 * size]);
+  context.fillText("↑ arousal", middle + 6, 0.07 * size);
   context.textAlign = "right";
   context.fillText("valence →", 0.98 * size, middle - 6);
   const limit = (value) => Math.max(-1.2, Math.min(1.2, value));
-  const point = ({ smooth }) => [middle + radius * limit(smooth[columns[0]]), middle - radius * limit(smooth[columns[1]])];
+  const point = ({ smooth }) => {
+    const [valence, arousal] = columns.map((column) => limit(smooth[column]));
+    return [middle + radius * valence, middle - radius * arousal];
+  };
   const now = frames.at(-1)?.time;
   for (const { id } of frames.at(-1)?.faces ?? []) {
     const trail = frames
@@ -91,58 +100,57 @@ export function plane(canvas, model, frames) {
   }
 }
 
-// Draws one target of all faces from one time to another; `cursor` is a time to mark, if any.
-export function curve(canvas, model, frames, column, from, to, cursor) {
+// Draws one target of all faces over a span of time; marks the time `cursor` of a recording. A
+// camera has no cursor: its times are shown as seconds ago.
+export function curve(canvas, model, frames, column, [from, to], cursor) {
   const [context, width, height] = cleared(canvas);
   const x = (time) => LEFT + ((time - from) / (to - from)) * (width - LEFT - RIGHT);
-  const y = (value) => (height - BOTTOM) * (0.5 - 0.46 * Math.max(-1.05, Math.min(1.05, value)));
+  const limit = (value) => Math.max(-1.1, Math.min(1.1, value));
+  const y = (value) => (height - BOTTOM) * (0.5 - 0.42 * limit(value));
   context.font = "12px system-ui, sans-serif";
   context.fillStyle = style("--soft");
   context.strokeStyle = style("--line");
-  context.lineWidth = 1;
+  context.textAlign = "right";
   for (const value of [-1, 0, 1]) {
-    context.textAlign = "right";
     context.fillText(`${value}`.replace("-", "−"), LEFT - 6, y(value) + 4);
     line([[LEFT, y(value)], [width - RIGHT, y(value)]]);
   }
-  const step = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600].find((s) => (to - from) / s <= 8) ?? 7200;
+  const step = STEPS.find((seconds) => (to - from) / seconds <= 6) ?? STEPS.at(-1);
+  const origin = cursor === undefined ? to : 0;
   context.textAlign = "center";
-  for (let time = Math.ceil(from / step) * step; time <= to; time += step)
-    context.fillText(cursor === undefined ? `${Math.round(time - to)} s` : `${time} s`, Math.max(LEFT + 10, Math.min(x(time), width - 18)), height - 3);
+  for (let k = Math.ceil((from - origin) / step); k * step + origin < to; k++)
+    if (x(k * step + origin) < width - 20)
+      context.fillText(`${k * step} s`.replace("-", "−"), x(k * step + origin), height - 3);
+  if (cursor === undefined) context.fillText("now", width - 16, height - 3);
   // More points than pixels cannot be seen.
   const stride = Math.ceil(frames.length / (2 * width)) || 1;
   for (const [kind, thickness, opacity] of [["values", 0.8, 0.45], ["smooth", 2, 1]]) {
-    const pieces = new Map();
+    const curves = new Map();
     for (let k = 0; k < frames.length; k += stride) {
-      for (const [id, piece] of pieces) if (!frames[k].faces.some((face) => face.id === id && face.box)) piece.push(null);
-      for (const face of frames[k].faces) {
-        if (!face.box || face[kind][column] === null) continue;
-        if (!pieces.has(face.id)) pieces.set(face.id, []);
-        pieces.get(face.id).push([x(frames[k].time), y(face[kind][column])]);
-      }
+      const seen = new Map();
+      for (const face of frames[k].faces) if (face.box) seen.set(face.id, face[kind][column]);
+      for (const id of seen.keys()) if (!curves.has(id)) curves.set(id, []);
+      for (const [id, points] of curves)
+        points.push(seen.has(id) ? [x(frames[k].time), y(seen.get(id))] : null);
     }
     context.globalAlpha = opacity;
     context.lineWidth = thickness;
-    for (const [id, piece] of pieces) {
+    for (const [id, points] of curves) {
       context.strokeStyle = colour(model, id);
-      line(piece);
+      line(points);
     }
   }
-  context.globalAlpha = 1;
-  if (cursor !== undefined) {
-    context.strokeStyle = style("--ink");
-    context.lineWidth = 1;
-    line([[x(cursor), 2], [x(cursor), height - BOTTOM]]);
-  }
+  context.globalAlpha = context.lineWidth = 1;
+  if (cursor === undefined) return;
+  context.strokeStyle = style("--ink");
+  line([[x(cursor), 2], [x(cursor), height - BOTTOM]]);
 
-  // A point that is null leaves a gap.
+  // Leaves a gap where a point is null.
   function line(points) {
-    let drawing = false;
     context.beginPath();
-    for (const point of points) {
-      if (point) drawing ? context.lineTo(...point) : context.moveTo(...point);
-      drawing = point !== null;
-    }
+    points.forEach((point, k) => {
+      if (point) points[k - 1] ? context.lineTo(...point) : context.moveTo(...point);
+    });
     context.stroke();
   }
 }

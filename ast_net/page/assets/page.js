@@ -9,11 +9,16 @@ const JPEG_QUALITY = 0.9;
 const RECONNECT_MS = 1000;
 // Answers that the shown speed is computed from.
 const SPEED_ANSWERS = 100;
+// Frames whose faces can be chosen before a recording is complete.
+const LATEST_FRAMES = 50;
 
-const $ = Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]));
+const $ = {};
+for (const element of document.querySelectorAll("[id]")) $[element.id] = element;
 const picture = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
 
-let model = null; // What the server says of its model when the page connects.
+let model; // What the server says of its model when the page connects.
+let connected = false;
+let notice = "Ready."; // What is said when the page is connected.
 let socket; // The connection for a camera's pictures, open as long as the page is.
 let frames = []; // The answers: of the last minute, or of the whole recording.
 let camera = null; // The camera's stream while it is on.
@@ -31,14 +36,25 @@ function connect() {
     else receive(answer);
   };
   socket.onclose = () => {
-    if (model) say("The program has stopped, or was started again. Trying to connect …");
-    model = null;
+    if (connected) say("The program has stopped. Trying to connect …");
+    [connected, notice] = [false, notice === "Ready." ? "Connected again." : notice];
     enable();
     setTimeout(connect, RECONNECT_MS);
   };
 }
 
 function greet(greeting) {
+  connected = true;
+  if (JSON.stringify(model) !== JSON.stringify(greeting)) present(greeting);
+  if (camera) begin();
+  say(notice);
+  notice = "Ready.";
+  enable();
+}
+
+// Makes room for a model's numbers.
+function present(greeting) {
+  closeRecording();
   model = greeting;
   $.step.textContent = `${model.time_step} s`;
   const signed = model.targets.map((name) => row(name));
@@ -49,21 +65,19 @@ function greet(greeting) {
   $.curves.replaceChildren(...model.targets.map((name) => {
     const part = document.createElement("div");
     part.className = "curve";
-    part.append(Object.assign(document.createElement("h3"), { textContent: name }), document.createElement("canvas"));
-    part.lastChild.setAttribute("role", "img");
-    part.lastChild.setAttribute("aria-label", `${name} over time; the downloaded table has the numbers`);
+    part.innerHTML = '<h3></h3><canvas role="img"></canvas>';
+    part.firstChild.textContent = name;
+    part.lastChild.setAttribute("aria-label", `${name} over time; the table has the numbers`);
     part.lastChild.onclick = (event) => recording?.done && seek(timeAt(event));
     return part;
   }));
-  if (camera) begin();
-  say(camera ? "Connected again." : "Ready.");
-  enable();
-  show(shown);
+  show(null);
 }
 
 function row(name) {
   const result = document.createElement("tr");
-  result.innerHTML = '<th scope="row"></th><td class="bar"><div aria-hidden="true"><i></i></div></td><td>–</td>';
+  result.innerHTML = `<th scope="row"></th>
+    <td class="bar"><div aria-hidden="true"><i></i></div></td><td>–</td>`;
   result.cells[0].textContent = name;
   return result;
 }
@@ -74,7 +88,9 @@ function say(text) {
 
 function enable() {
   const busy = Boolean(recording && !recording.done);
-  $.camera.disabled = $.file.disabled = !model || busy;
+  $.camera.disabled = $.file.disabled = !connected || busy;
+  $.play.textContent = $.video.paused ? "▶" : "❚❚";
+  $.play.setAttribute("aria-label", $.video.paused ? "Play" : "Pause");
   $.camera.textContent = camera ? "Stop the camera" : "Start the camera";
   $.cancel.hidden = $.progress.hidden = !busy;
   $.player.hidden = $.downloads.hidden = !recording?.done;
@@ -90,16 +106,18 @@ let answers = []; // When the last answers came, and how old their pictures were
 let lastSeen = 0; // When the last face was seen, in seconds.
 
 async function startCamera() {
+  $.camera.disabled = true;
   try {
     const [width, height] = model.max_size;
     camera = await navigator.mediaDevices.getUserMedia({ video: { width, height }, audio: false });
   } catch (error) {
     const denied = error.name === "NotAllowedError";
-    say(denied ? "The browser does not allow this page to use the camera; allow it, and start again."
+    say(denied ? "The browser does not allow this page to use the camera."
       : "There is no camera, or another program uses it. You can choose a video instead.");
-    return;
+    return enable();
   }
   closeRecording();
+  camera.getVideoTracks()[0].onended = stopCamera;
   $.video.srcObject = camera;
   await $.video.play();
   frame($.video.videoWidth, $.video.videoHeight);
@@ -134,7 +152,7 @@ function watch(now) {
 
 // Sends the newest picture, unless the server has not answered the last one yet.
 function send() {
-  if (!camera || !fresh || sent || !model) return;
+  if (!camera || !fresh || sent || !connected) return;
   [sent, fresh] = [fresh, 0];
   const { videoWidth, videoHeight } = $.video;
   const scale = Math.min(1, model.max_size[0] / videoWidth, model.max_size[1] / videoHeight);
@@ -158,15 +176,18 @@ function receive(answer) {
   while (frames[0].time < answer.time - LIVE_SECONDS) frames.shift();
   show(answer);
   if (answer.faces.some((face) => face.box)) lastSeen = answer.time;
-  say(answer.time - lastSeen > AWAY_SECONDS ? "The camera is on. There is no face in the picture." : "The camera is on.");
+  const away = answer.time - lastSeen > AWAY_SECONDS;
+  say(`The camera is on.${away ? " There is no face in the picture." : ""}`);
   const now = performance.now();
   answers = [...answers.slice(1 - SPEED_ANSWERS), { now, age: now - from }];
-  window.dispatchEvent(new CustomEvent("answer", { detail: answers.at(-1) })); // for tools/check_page.py
+  // For tools/check_page.py.
+  window.dispatchEvent(new CustomEvent("answer", { detail: answers.at(-1) }));
   if (answers.length === SPEED_ANSWERS && frames.length % 25 === 0) {
     const rate = (1000 * (SPEED_ANSWERS - 1)) / (now - answers[0].now);
     const ages = answers.map(({ age }) => age).sort((a, b) => a - b);
-    $.speed.textContent = `${rate.toFixed(0)} answers a second; half of them within ` +
-      `${ages[SPEED_ANSWERS / 2].toFixed(0)} ms, 95 % within ${ages[0.95 * SPEED_ANSWERS].toFixed(0)} ms.`;
+    const [half, most] = [0.5, 0.95].map((part) => ages[part * SPEED_ANSWERS].toFixed(0));
+    $.speed.textContent =
+      `${rate.toFixed(0)} answers a second: half within ${half} ms, 95 % within ${most} ms`;
   }
 }
 
@@ -174,7 +195,7 @@ function receive(answer) {
 
 async function predict(file) {
   if (file.size > model.max_bytes)
-    return say(`${file.name} is too large: at most ${(model.max_bytes / 1e9).toFixed(1)} GB (--max_upload).`);
+    return say(`${file.name} has more than ${model.max_bytes / 1e9} GB (--max_upload).`);
   if (camera) stopCamera();
   closeRecording();
   const current = { name: file.name, abort: new AbortController(), done: false };
@@ -191,10 +212,12 @@ async function predict(file) {
     if (!current.done) throw new TypeError("The answer has no end");
   } catch (error) {
     const reasons = { AbortError: "Cancelled. The copy of the video was deleted.",
-      TypeError: `The program stopped before ${file.name} was predicted. Choose the video again when it runs.` };
+      TypeError: `The program stopped before ${file.name} was predicted. Choose the video again.` };
+    const reason = reasons[error.name] ?? error.message;
     closeRecording();
     show(null);
-    say(reasons[error.name] ?? error.message);
+    say(reason);
+    if (error.name === "TypeError") notice = reason; // After "Trying to connect".
   }
   enable();
 }
@@ -221,15 +244,16 @@ function take(current, line) {
     show(frames.at(-1));
   }
   if (!line.table) return;
-  current.done = true;
   const stem = current.name.replace(/\.[^.]*$/, "");
   offer($.table, `${stem}_predictions.csv`, new Blob([line.table], { type: "text/csv" }));
   const png = Uint8Array.from(atob(line.figure), (character) => character.charCodeAt(0));
   offer($.figure, `${stem}_figure.png`, new Blob([png], { type: "image/png" }));
   $.slider.max = frames.at(-1).time;
-  const faces = new Set(frames.flatMap((one) => one.faces.map(({ id }) => id))).size;
+  current.ids = idsOf(frames);
+  const faces = current.ids.length;
   say(`${current.name}: ${frames.length} frames, ${faces} ${faces === 1 ? "face" : "faces"}.` +
     ($.video.error ? " This browser cannot play the video; its figures are complete." : ""));
+  current.done = true;
   seek(0);
 }
 
@@ -279,32 +303,34 @@ function play() {
 
 // Gives the stage the shape of a picture.
 function frame(width, height) {
-  $.stage.style.aspectRatio = `${width} / ${height}`;
+  $.stage.style.setProperty("--ratio", width / height);
 }
 
 function show(now) {
   shown = now;
   if (!model) return;
   choose();
-  const size = camera ? [picture.canvas.width, picture.canvas.height] : [$.video.videoWidth, $.video.videoHeight];
+  const size = camera ? [picture.canvas.width, picture.canvas.height]
+    : [$.video.videoWidth, $.video.videoHeight];
   drawing.boxes($.boxes, model, now, size);
-  const end = frames.indexOf(now) + 1;
-  const trail = [];
-  for (let k = end - 1; k >= 0 && frames[k].time > now.time - model.trail_seconds; k--) trail.unshift(frames[k]);
-  if (!$.plane.hidden) drawing.plane($.plane, model, trail);
+  const end = frames.lastIndexOf(now) + 1;
+  let first = end;
+  while (first && frames[first - 1].time > now.time - model.trail_seconds) first--;
+  if (!$.plane.hidden) drawing.plane($.plane, model, frames.slice(first, end));
   const face = now?.faces.find(({ id }) => id === Number($.face.value));
   const shade = drawing.colour(model, Number($.face.value));
   [...$.numbers.rows].forEach((cells, k) => fill(cells, face?.smooth[k], shade, true));
   [...$.expressions.rows].forEach((cells, k) => fill(cells, face?.expressions[k], shade, false));
   const to = recording?.done ? frames.at(-1).time : now?.time ?? 0;
   const from = recording ? 0 : to - LIVE_SECONDS;
+  const cursor = recording ? now?.time : undefined;
   [...$.curves.querySelectorAll("canvas")].forEach((canvas, column) =>
-    drawing.curve(canvas, model, frames, column, from, Math.max(to, from + 1), recording ? now?.time : undefined));
+    drawing.curve(canvas, model, frames, column, [from, Math.max(to, from + 1)], cursor));
 }
 
 // Offers the faces in the answers, if there are several.
 function choose() {
-  const ids = [...new Set((recording?.done ? recording.faces ??= ids_of(frames) : ids_of(frames.slice(-50))))];
+  const ids = recording?.done ? recording.ids : idsOf(frames.slice(-LATEST_FRAMES));
   if (ids.join() !== [...$.face.options].map(({ value }) => value).join()) {
     const chosen = $.face.value;
     $.face.replaceChildren(...ids.map((id) => new Option(`${id}`, id)));
@@ -313,7 +339,7 @@ function choose() {
   $.chooser.hidden = ids.length < 2;
 }
 
-function ids_of(some) {
+function idsOf(some) {
   return [...new Set(some.flatMap(({ faces }) => faces.map(({ id }) => id)))].sort((a, b) => a - b);
 }
 
@@ -341,8 +367,7 @@ $.face.onchange = () => show(shown);
 $.play.onclick = () => ($.video.paused ? $.video.play() : $.video.pause());
 $.slider.oninput = () => seek(Number($.slider.value));
 $.video.onplay = $.video.onpause = () => {
-  $.play.textContent = $.video.paused ? "▶" : "❚❚";
-  $.play.setAttribute("aria-label", $.video.paused ? "Play" : "Pause");
+  enable();
   play();
 };
 $.video.onloadedmetadata = () => frame($.video.videoWidth, $.video.videoHeight);
