@@ -32,6 +32,7 @@ def main() -> None:
     """Checks the page with one video."""
     arguments = _arguments()
     arguments.folder.mkdir(parents=True, exist_ok=True)
+    problems: list[str] = []
     with tempfile.TemporaryDirectory() as folder, sync_api.sync_playwright() as playwright:
         camera = pathlib.Path(folder) / "camera.mjpeg"
         shape = "scale=640:480:force_original_aspect_ratio=increase,crop=640:480"
@@ -47,11 +48,12 @@ def main() -> None:
             ],
         )
         try:
-            pages = {name: _open(browser, size) for name, size in SIZES.items()}
+            pages = {name: _open(browser, size, problems) for name, size in SIZES.items()}
             _check_speed(pages["wide"], arguments.seconds)
             for name, page in pages.items():
                 _save(page, arguments.folder / f"live_{name}")
             server = _check_restart(pages["wide"], server)
+            _check_failures(pages["narrow"], arguments.video, pathlib.Path(folder))
             for name, page in pages.items():
                 _check_recording(page, arguments.video)
                 _save(page, arguments.folder / f"recording_{name}")
@@ -60,6 +62,8 @@ def main() -> None:
             server.terminate()
             server.wait()
         _time_steps(camera)
+    if problems:
+        sys.exit("\n".join(problems))
 
 
 def _arguments() -> argparse.Namespace:
@@ -75,11 +79,16 @@ def _start() -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-m", "ast_net.app", "--nobrowser", f"--port={PORT}"])
 
 
-def _open(browser: sync_api.Browser, size: tuple[int, int]) -> sync_api.Page:
-    """Opens the page when the server runs; anything wrong in it ends the check."""
+def _open(browser: sync_api.Browser, size: tuple[int, int], problems: list[str]) -> sync_api.Page:
+    """Opens the page when the server runs; notes what goes wrong in it later."""
     page = browser.new_page(viewport={"width": size[0], "height": size[1]})
-    page.on("pageerror", lambda error: sys.exit(f"the page failed: {error}"))
-    page.on("request", lambda request: _check_request(request.url))
+
+    def note_request(request: sync_api.Request) -> None:
+        if not request.url.startswith((f"{ADDRESS}/", f"blob:{ADDRESS}/")):
+            problems.append(f"the page asked for {request.url}")
+
+    page.on("request", note_request)
+    page.on("pageerror", lambda error: problems.append(f"the page failed: {error}"))
     for _ in range(120):
         try:
             page.goto(ADDRESS)
@@ -88,11 +97,6 @@ def _open(browser: sync_api.Browser, size: tuple[int, int]) -> sync_api.Page:
             time.sleep(1)
     _wait_for_status(page, "Ready.")
     return page
-
-
-def _check_request(url: str) -> None:
-    if not url.startswith((f"{ADDRESS}/", f"blob:{ADDRESS}/", "data:")):
-        sys.exit(f"the page asked for {url}")
 
 
 def _wait_for_status(page: sync_api.Page, *texts: str) -> None:
@@ -120,6 +124,18 @@ def _check_restart(page: sync_api.Page, server: subprocess.Popen) -> subprocess.
     page.click("#camera")
     print("the page went on after the server had been killed")
     return server
+
+
+def _check_failures(page: sync_api.Page, path: pathlib.Path, folder: pathlib.Path) -> None:
+    """Uploads what is not a video, and cancels an upload."""
+    text = folder / "text.mp4"
+    text.write_text("no video")
+    page.set_input_files("#file", text)
+    _wait_for_status(page, "text.mp4: not a readable video")
+    page.set_input_files("#file", path)
+    _wait_for_status(page, "Predicting")
+    page.click("#cancel")
+    _wait_for_status(page, "Cancelled.")
 
 
 def _check_recording(page: sync_api.Page, path: pathlib.Path) -> None:

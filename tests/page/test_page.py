@@ -2,7 +2,6 @@
 
 import base64
 import collections
-import concurrent.futures
 import http.client
 import io
 import itertools
@@ -46,9 +45,10 @@ def site(networks, tmp_path_factory):
     with server.listen(0) as listener:
         thread = threading.Thread(target=running.run, args=([listener],))
         thread.start()
-        yield Site("127.0.0.1:{1}".format(*listener.getsockname()), folder)
+        yield Site(f"127.0.0.1:{listener.getsockname()[1]}", folder)
         running.should_exit = True
         thread.join()
+    assert [*folder.iterdir()] == []
 
 
 def connect(site, **options):
@@ -95,8 +95,8 @@ def values(answers):
 
 
 def test_each_page_has_its_own_states(site, networks, drifting_face):
-    images = drifting_face([True] * 8)
-    films = [jpeg(image) for image in images[:5]], [jpeg(image) for image in images[:2:-1]]
+    pictures = [jpeg(image) for image in drifting_face([True] * 6)]
+    films = pictures[:4], pictures[:1:-1]
     with connect(site) as first, connect(site) as second:
         for socket in (first, second):
             greeting = json.loads(socket.recv())
@@ -200,15 +200,6 @@ def test_the_answer_to_a_video_is_the_verbs(site, networks, face_video):
     columns = ["valence", "arousal", *(name for name in table if name.startswith("p_"))]
     np.testing.assert_allclose(values(answered), table[columns], atol=1e-4)
     assert Image.open(io.BytesIO(base64.b64decode(lines[-1]["figure"]))).format == "PNG"
-    assert [*site.folder.iterdir()] == []
-
-
-def test_two_videos_take_turns(site, face_video):
-    with concurrent.futures.ThreadPoolExecutor(2) as threads:
-        answers = [*threads.map(lambda _: upload(site, face_video.read_bytes())[1], range(2))]
-    assert all("table" in lines[-1] for lines in answers)
-    first, second = ([line for line in lines if "waiting" not in line] for lines in answers)
-    assert first[:-1] == second[:-1] and first[-1]["table"] == second[-1]["table"]
 
 
 @pytest.mark.parametrize("content", [b"", b"no video", bytes(1000)])
@@ -216,50 +207,87 @@ def test_what_is_not_a_video_has_a_reason_and_is_deleted(site, content):
     status, [answer] = upload(site, content)
     assert status == 200 and answer["error"].startswith("talk.mp4: ")
     assert str(site.folder) not in answer["error"]
-    assert [*site.folder.iterdir()] == []
 
 
 def test_large_videos_are_refused_and_deleted(site):
     assert upload(site, bytes(MAX_BYTES + 1)) == (413, "found a video of more than 500,000 bytes")
     parts = itertools.repeat(bytes(1000), 1 + MAX_BYTES // 1000)
     assert upload(site, parts, **{"Transfer-Encoding": "chunked"})[0] == 413
-    assert [*site.folder.iterdir()] == []
 
 
 class Stages:
-    """Predicts for ever; knows whether it was closed."""
+    """Predicts for ever; counts how often it was closed."""
 
     targets, expressions, time_step = ("valence", "arousal"), (), 0.4
-    closed = False
+    closed = 0
 
     def predict(self, recording):
         try:
             for index in itertools.count():
                 yield frames.FramePrediction(index, index / 25, [])
         finally:
-            self.closed = True
+            self.closed += 1
 
 
-@pytest.mark.parametrize("whole", [False, True], ids=["uploading", "predicting"])
-def test_a_video_is_deleted_when_the_page_goes(whole, face_video, tmp_path):
-    stages, sent, files = Stages(), [], []
-    parts = [{"type": "http.request", "body": face_video.read_bytes(), "more_body": not whole}]
+class Visitor:
+    """Uploads a video, whole or in part, reads the answer, and goes away when it is told to."""
 
-    async def receive():
-        if parts:
-            return parts.pop()
-        files.extend(tmp_path.rglob("video"))
-        while whole and len(sent) < 5:
-            await anyio.sleep(0)
+    def __init__(self, video, whole=True):
+        self.parts = [{"type": "http.request", "body": video, "more_body": not whole}]
+        self.text, self.gone = b"", anyio.Event()
+
+    async def receive(self):
+        if self.parts:
+            return self.parts.pop()
+        await self.gone.wait()
         return {"type": "http.disconnect"}
 
-    async def send(message):
-        sent.append(message)
+    async def send(self, message):
+        self.text += message.get("body", b"")
 
-    scope = {"type": "http", "method": "POST", "headers": [], "query_string": b""}
-    anyio.run(uploads.Uploads(stages, tmp_path, MAX_BYTES), scope, receive, send)
-    assert len(files) == 1 and [*tmp_path.iterdir()] == []
-    assert (stages.closed, bool(sent)) == (whole, whole)
+    async def visit(self, page):
+        scope = {"type": "http", "method": "POST", "headers": [], "query_string": b""}
+        await page(scope, self.receive, self.send)
+
+
+async def until(condition):
+    while not condition():
+        await anyio.sleep(0)
+
+
+def test_an_upload_is_deleted_when_the_page_goes(face_video, tmp_path):
+    async def leave():
+        visitor = Visitor(face_video.read_bytes(), whole=False)
+        async with anyio.create_task_group() as group:
+            group.start_soon(visitor.visit, uploads.Uploads(Stages(), tmp_path, MAX_BYTES))
+            await until(lambda: any(path.stat().st_size for path in tmp_path.rglob("video")))
+            visitor.gone.set()
+        assert visitor.text == b""
+
+    anyio.run(leave)
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_videos_take_turns_and_are_deleted_when_their_page_goes(face_video, tmp_path):
+    stages = Stages()
+
+    async def leave():
+        page = uploads.Uploads(stages, tmp_path, MAX_BYTES)
+        first, second = (Visitor(face_video.read_bytes()) for _ in range(2))
+        async with anyio.create_task_group() as group:
+            group.start_soon(first.visit, page)
+            await until(lambda: b"frames" in first.text)
+            group.start_soon(second.visit, page)
+            await until(lambda: second.text)
+            assert (second.text, stages.closed) == (b'{"waiting":true}\n', 0)
+            assert len([*tmp_path.rglob("video")]) == 2
+            first.gone.set()
+            await until(lambda: b"frames" in second.text)
+            assert stages.closed == 1 and len([*tmp_path.rglob("video")]) == 1
+            second.gone.set()
+
+    anyio.run(leave)
+    assert stages.closed == 2 and [*tmp_path.iterdir()] == []
 
 
 def test_a_port_in_use_has_a_message():
