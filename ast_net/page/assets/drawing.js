@@ -82,6 +82,7 @@ export function plane(canvas, model, frames) {
       .filter(([, face]) => face && face.smooth[columns[0]] !== null);
     context.strokeStyle = context.fillStyle = colour(model, id);
     context.lineWidth = 2.5;
+    context.lineCap = "butt"; // Round ends of transparent pieces would show.
     for (let k = 1; k < trail.length; k++) {
       context.globalAlpha = 1 - (now - trail[k][0]) / model.trail_seconds;
       context.beginPath();
