@@ -303,14 +303,16 @@ def test_a_port_in_use_has_a_message():
 
 def test_the_verb_serves_this_machine_only(networks, monkeypatch):
     served = []
-    monkeypatch.setattr(uvicorn.Server, "run", lambda _, sockets: served.extend(sockets))
+    monkeypatch.setattr(
+        uvicorn.Server, "run", lambda _, sockets: served.append(sockets[0].getsockname())
+    )
     monkeypatch.setattr(ast_net.prediction.predictor, "Predictor", lambda **_: networks)
     opened = []
     monkeypatch.setattr(server.webbrowser, "open", opened.append)
     done = call("app", "--port=0")
-    assert done.ended == 0 and len(served) == 1
-    assert re.search(r"the page is at (http://127\.0\.0\.1:\d+); Ctrl-C ends it", done.said)
-    assert opened == re.findall(r"http://[\d.:]+", done.said)
+    [(host, port)] = served
+    assert (done.ended, host, opened) == (0, "127.0.0.1", [f"http://127.0.0.1:{port}"])
+    assert f"the page is at http://127.0.0.1:{port}; Ctrl-C ends it" in done.said
 
 
 def test_missing_packages_have_a_message(monkeypatch):
