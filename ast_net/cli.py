@@ -26,12 +26,14 @@ class Verb:
     """A command: its summary, its groups of settings, and two examples for its --help.
 
     Attributes:
+      words: the flag that words without a flag stand for, if they may be given.
       resumes: whether the command continues an earlier call that was interrupted.
     """
 
     summary: str
     groups: tuple[type[config.Settings], ...]
     examples: tuple[str, str]
+    words: str = ""
     resumes: bool = False
 
 
@@ -77,7 +79,8 @@ VERBS = {
     "predict": Verb(
         "Predicts valence and arousal of the faces in videos, frame by frame.",
         (config.Inputs, config.Outputs, config.Prediction, config.Networks),
-        ("--video=talk.mp4", "--camera=0 --outputs=csv,window"),
+        ("talk.mp4", "--camera=0 --outputs=csv,window"),
+        words="video",
         resumes=True,
     ),
     "app": Verb(
@@ -146,19 +149,22 @@ def parse(verb: str, arguments: Sequence[str]) -> Arguments:
 
     Raises:
       HelpRequest: --help is among them.
-      InputError: a flag is unknown, a value is wrong, or a word is not a flag.
+      InputError: a flag is unknown, a value is wrong, or a word is neither a flag nor one of
+        `Verb.words`.
     """
     if {"--help", "-help", "-h", "--helpfull", "--helpshort"} & set(arguments):
         raise HelpRequest(_help(verb))
     defined = _define(_groups(verb))
     rest = _parse(defined, _expanded(defined, verb, arguments))
-    if rest:
-        files = "; give several files as --video=A --video=B, or as '*.mp4' in quotes"
+    values, words = _given(defined), VERBS[verb].words
+    if rest and words:
+        values[words] = (*values.get(words, ()), *rest)
+    elif rest:
         raise errors.InputError(
             f"unexpected arguments: {' '.join(rest)}; begin every flag with --, and separate the "
-            f"values of a list by commas{files if verb == 'predict' else ''}"
+            "values of a list by commas"
         )
-    return Arguments(_given(defined))
+    return Arguments(values)
 
 
 def from_keywords(
@@ -354,7 +360,8 @@ def _name(defined: flags.FlagValues, argument: str) -> str | None:
 def _help(verb: str) -> str:
     """Returns the help of a command: its summary, two examples, and its flags in groups."""
     command = f"python -m ast_net.{verb}"
-    parts = [f"{command} [--FLAG=VALUE ...]", VERBS[verb].summary, "Examples:"]
+    words = f" [{VERBS[verb].words.upper()} ...]" if VERBS[verb].words else ""
+    parts = [f"{command}{words} [--FLAG=VALUE ...]", VERBS[verb].summary, "Examples:"]
     parts[-1] += "".join(f"\n  {command} {example}" for example in VERBS[verb].examples)
     by_title: dict[str, list[config.Leaf]] = {}
     for leaf in _leaves(_groups(verb)):

@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from absl import logging
 
@@ -133,6 +133,38 @@ def run(folder: str | pathlib.Path, commands: Sequence[Command], workers: int) -
     return failures
 
 
+def run_copies(
+    folder: str | pathlib.Path, command: Command, copies: int, watch: Callable[[], None]
+) -> list[str]:
+    """Runs copies of a command, which share their work, until all have ended.
+
+    If this process is interrupted or terminated, or `watch` raises an error, it terminates the
+    copies first.
+
+    Args:
+      folder: receives NAME_1.log, ..., the output of the copies.
+      command: the command; its outputs are not checked.
+      copies: the number of processes.
+      watch: called several times a second, and once when all have ended.
+
+    Returns:
+      Why copies failed, for those that did.
+    """
+    folder = pathlib.Path(folder)
+    running: list[_RunningCommand] = []
+    with _terminating(running):
+        for number in range(1, copies + 1):
+            copy = dataclasses.replace(command, name=f"{command.name}_{number}")
+            process = _start(folder, copy, max(1, cores() // copies))
+            assert process is not None, f"{folder} is in use"
+            running.append(_RunningCommand(copy, process, time.monotonic()))
+        while any(job.process.poll() is None for job in running):
+            time.sleep(_POLL_INTERVAL)
+            watch()
+        watch()
+    return [_reason(folder, job) for job in running if job.process.returncode]
+
+
 def cores() -> int:
     """Returns the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -194,14 +226,17 @@ def _finish(folder: pathlib.Path, job: _RunningCommand) -> str:
         with files.whole(_record(folder, command)) as temporary:
             temporary.write_text(json.dumps(record))
         return ""
-    log = _log(folder, command)
-    lines = log.read_text(errors="replace").splitlines()
-    reason = next((line for line in reversed(lines) if line.strip()), "")
+    reason = f"did not write {', '.join(missing)}" if code == 0 else _reason(folder, job)
+    return f"failed: {reason} (see {_log(folder, command)})"
+
+
+def _reason(folder: pathlib.Path, job: _RunningCommand) -> str:
+    """Returns why a command failed: the signal that killed it, or the last line of its log."""
+    code = job.process.returncode
     if code < 0:
-        reason = f"killed by {signal.Signals(-code).name}"
-    elif code == 0:
-        reason = f"did not write {', '.join(missing)}"
-    return f"failed: {reason} (see {log})"
+        return f"killed by {signal.Signals(-code).name}"
+    lines = _log(folder, job.command).read_text(errors="replace").splitlines()
+    return next((line for line in reversed(lines) if line.strip()), "")
 
 
 def _time_left(

@@ -43,7 +43,7 @@ def run(verb: str, function: Callable[[cli.Arguments], None]) -> None:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     try:
-        with _interrupting():
+        with interrupting():
             _run(verb, function)
     except BrokenPipeError:
         # The reader of the output has stopped. Without this, Python would report that at its end.
@@ -79,7 +79,7 @@ def _run(verb: str, function: Callable[[cli.Arguments], None]) -> None:
 
 
 @contextlib.contextmanager
-def _interrupting() -> Iterator[None]:
+def interrupting() -> Iterator[None]:
     """Lets each of _SIGNALS raise a KeyboardInterrupt with its number, and a second one kill."""
 
     def interrupt(number: int, _) -> None:

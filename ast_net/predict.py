@@ -12,7 +12,7 @@ def predict(arguments: cli.Arguments) -> None:
         from ast_net.prediction import inputs
 
         # A wrong path need not wait for TensorFlow.
-        recordings = inputs.find(source.video, source.pictures)
+        recordings = inputs.find(source.video, source.pictures, source.recursive)
     from ast_net.prediction import session
 
     main.say_what_it_runs_on()

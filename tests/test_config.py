@@ -230,6 +230,8 @@ def test_wrong_settings_in_python_are_refused(keywords, message):
             "`outputs` must be some of csv, parquet",
         ),
         ("predict", config.Outputs, ["--outputs="], "found none"),
+        ("predict", config.Inputs, ["--camera=0", "--workers=2"], "`workers` are for videos"),
+        ("predict", config.Inputs, ["--camera=0", "--recursive"], "`recursive` and `workers` are"),
     ],
 )
 def test_wrong_values_are_refused(verb, group, flags, message):
@@ -250,6 +252,16 @@ def test_one_flagfile_serves_several_verbs(tmp_path):
     path.write_text("--joy=1\n")
     with pytest.raises(errors.InputError, match="joy"):
         parse("train", f"--flagfile={path}")
+
+
+def test_words_are_videos_of_predict():
+    arguments = parse("predict", "a b.mp4", "--camera=0", "--video=c.mp4", "d")
+    with pytest.raises(errors.InputError, match="`video` and `camera` exclude each other"):
+        arguments.read(config.Inputs)
+    arguments = parse("predict", "a b.mp4", "--nooverwrite", "--video=c.mp4", "d")
+    assert arguments.read(config.Inputs).video == ("c.mp4", "a b.mp4", "d")
+    with pytest.raises(cli.HelpRequest, match=r"python -m ast_net.predict \[VIDEO ...\] \[--FLAG"):
+        parse("predict", "--help")
 
 
 @pytest.mark.parametrize("verb", cli.VERBS)

@@ -1,5 +1,6 @@
 """Parallel commands: finished ones, failing ones, and a caller that ends before they do."""
 
+import fcntl
 import os
 import pathlib
 import signal
@@ -84,6 +85,57 @@ def test_the_cores_are_shared(tmp_path, monkeypatch, workers, commands, threads)
         assert text.splitlines()[-1] == f"{threads} {threads}"
 
 
+def test_copies_share_the_cores_and_their_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(jobs, "cores", lambda: 6)
+    program = f"""
+import os
+for number in range(3):
+    try:
+        open({str(tmp_path)!r} + f"/{{number}}", "x").write(os.environ["OMP_NUM_THREADS"])
+    except FileExistsError:
+        pass
+"""
+    watched = []
+
+    def watch():
+        watched.append(sorted(path.name for path in tmp_path.glob("?")))
+
+    command = jobs.Command("worker", ("-c", program))
+    assert jobs.run_copies(tmp_path / "logs", command, 3, watch) == []
+    assert watched[-1] == ["0", "1", "2"], "looked at once more in the end"
+    assert {path.read_text() for path in tmp_path.glob("?")} == {"2"}
+    assert len(list((tmp_path / "logs").glob("worker_*.log"))) == 3
+
+
+def test_copies_that_fail_say_why(tmp_path):
+    program = f"""
+import os
+try:
+    open({str(tmp_path / "first")!r}, "x")
+except FileExistsError:
+    raise SystemExit("error: no networks")
+os.kill(os.getpid(), 9)
+"""
+    command = jobs.Command("worker", ("-c", program))
+    reasons = jobs.run_copies(tmp_path / "logs", command, 2, lambda: None)
+    assert sorted(reasons) == ["error: no networks", "killed by SIGKILL"]
+
+
+def test_copies_end_when_watching_fails(tmp_path):
+    command = jobs.Command("worker", ("-c", "import time; print('here'); time.sleep(60)"))
+    log = tmp_path / "worker_1.log"
+
+    def watch():
+        if "here\n" in log.read_text().splitlines(keepends=True):
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        jobs.run_copies(tmp_path, command, 1, watch)
+    # The process held this lock.
+    with log.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 # Writes its process id to one pipe and waits until another one is opened.
 BLOCKED = """
 import os
@@ -97,15 +149,20 @@ with open({log!r}, "a") as log:
 """
 
 
-def blocked(tmp_path):
-    """Starts a process that calls `run` for a waiting command; both are running on return."""
+RUN = "run({folder!r}, [jobs.{command!r}], 1)"
+RUN_COPIES = "run_copies({folder!r}, jobs.{command!r}, 1, lambda: None)"
+
+
+def blocked(tmp_path, call=RUN):
+    """Starts a process that runs a waiting command; both are running on return."""
     names = {name: str(tmp_path / name) for name in ("first", "second", "log")}
     for name in ("first", "second"):
         os.mkfifo(names[name])
     command = jobs.Command("waits", ("-c", BLOCKED.format(**names)))
     program = (
-        "from ast_net import jobs, main; main.run('reproduce', lambda _: "
-        f"jobs.run({str(tmp_path / 'logs')!r}, [jobs.{command!r}], 1))"
+        "from ast_net import jobs, main; main.run('reproduce', lambda _: jobs."
+        + call.format(folder=str(tmp_path / "logs"), command=command)
+        + ")"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     caller = subprocess.Popen([sys.executable, "-c", program], env=environment)
@@ -113,9 +170,18 @@ def blocked(tmp_path):
     return caller, command, pid
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_commands_end_when_their_caller_is_terminated(tmp_path, number):
-    caller, _, pid = blocked(tmp_path)
+@pytest.mark.parametrize(
+    ("number", "call"),
+    [
+        (signal.SIGTERM, RUN),
+        (signal.SIGINT, RUN),
+        (signal.SIGHUP, RUN),
+        (signal.SIGTERM, RUN_COPIES),
+        (signal.SIGINT, RUN_COPIES),
+    ],
+)
+def test_commands_end_when_their_caller_is_terminated(tmp_path, number, call):
+    caller, _, pid = blocked(tmp_path, call)
     caller.send_signal(number)
     assert caller.wait(60) == 128 + number
     with pytest.raises(ProcessLookupError):

@@ -386,7 +386,8 @@ def test_describe_without_the_source_says_what_it_leaves_out(places, trained, tm
     without = [flag for flag in places if not flag.startswith("--manual_dir")]
     done = call("describe", *without, f"--output_dir={tmp_path}")
     assert done.ended == 0
-    assert "give the folder of the videos as --manual_dir" in done.said
+    assert "no pages of faces, for which the videos and ratings are needed" in done.said
+    assert "give their folder as --manual_dir" in done.said
     assert {path.name for path in tmp_path.iterdir()} == {
         "recordings.csv",
         "splits.csv",

@@ -44,7 +44,7 @@ def predict(
     face_streams = streams.FaceStreams(predictor, settings)
     # A thread detects and aligns the next faces while the server computes the last ones.
     aligned = pipeline.align(pipeline.track(source.frames(), detector, settings))
-    recording = background.run(aligned, settings.batch_faces)
+    recording = background.run(aligned, settings.batch_faces, pipeline.kept_bytes)
     with (
         contextlib.closing(recording),
         frame_table.csv_writer(output, predictor.targets) as write,

@@ -1,6 +1,8 @@
 """Reads a camera's frames with the times they were taken; drops those that come too fast."""
 
 import itertools
+import pathlib
+import re
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -16,6 +18,20 @@ from ast_net.faces import video_frame
 # How often `stop` is checked while the camera gives no picture, and how long to wait for the
 # thread to end, in seconds.
 _STOP_CHECK_INTERVAL, _THREAD_TIMEOUT = 0.1, 5.0
+# Seconds that connecting to an address, or waiting for its next picture, may take.
+_ADDRESS_TIME_LIMIT = 10.0
+_PLUG_ADVICE = (
+    "give a number such as 0, or an address that begins with rtsp://, http:// or udp://; check "
+    "that the camera is plugged in, that no other program uses it, and that you are allowed to"
+)
+# What to check if an address gives no picture, by its protocol.
+_ADDRESS_ADVICE = {
+    "rtsp": "check host, port and path, user and password (rtsp://USER:PASSWORD@HOST/PATH), and "
+    "that no firewall is in between",
+    "http": "check the address with a browser on this machine",
+    "udp": "check that the sender sends to this machine and port, and that no firewall is in "
+    "between",
+}
 # The image of a dropped frame.
 DROPPED = np.zeros((0, 0, 3), np.uint8)
 
@@ -27,23 +43,47 @@ class Capture(Protocol):
 
 
 def connect(camera: str) -> cv2.VideoCapture:
-    """Opens a camera.
+    """Opens a camera. An address has ten seconds to answer, and later for each picture.
 
     Args:
-      camera: the camera's number, or the address of a stream such as rtsp://...
+      camera: the camera's number, its device, or the address of a stream such as rtsp://...
 
     Raises:
-      InputError: there is no such camera, or it gives no picture.
+      InputError: there is no such camera, it gives no picture, or it is a file. A file gives its
+        pictures as fast as they are read, so that nearly all would be dropped.
     """
-    capture = cv2.VideoCapture(int(camera) if camera.isdigit() else camera)
-    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-    if not capture.isOpened() or not capture.read()[0]:
+    file = camera.removeprefix("file://").removeprefix("file:")
+    if pathlib.Path(file).is_file() or file != camera:
         raise errors.InputError(
-            f"camera {camera}: gives no picture; give a number such as 0, or the address of a "
-            "stream; check that the camera is plugged in, that no other program uses it, and that "
-            "you are allowed to use it"
+            f"camera {camera}: is a file, expected a camera; give `video={file}`, which predicts "
+            "every frame"
         )
+    protocol, _, address = camera.partition("://")
+    protocol = protocol.removesuffix("s")  # with encryption
+    if address:
+        limit = round(1000 * _ADDRESS_TIME_LIMIT)
+        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit, cv2.CAP_PROP_READ_TIMEOUT_MSEC, limit]
+        capture = cv2.VideoCapture(camera, cv2.CAP_FFMPEG, limits)
+        advice = _ADDRESS_ADVICE.get(protocol, "check the address")
+        advice = f"it has {_ADDRESS_TIME_LIMIT:g} s to answer; {advice}"
+    else:
+        capture = cv2.VideoCapture(int(camera) if camera.isdigit() else camera)
+        advice = _PLUG_ADVICE
+    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+    # Unlike rtsp, http sends a recording as fast as it can, too.
+    if protocol == "http" and capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0:
+        raise errors.InputError(
+            f"camera {shown(camera)}: is a recording, expected a camera; download it, and give "
+            "`video=FILE`"
+        )
+    if not capture.isOpened() or not capture.read()[0]:
+        raise errors.InputError(f"camera {shown(camera)}: gives no picture; {advice}")
     return capture
+
+
+def shown(camera: str) -> str:
+    """Returns a camera's number or address for messages and files: without its password."""
+    return re.sub(r"(://[^/@:]*):[^/]*@", r"\1:...@", camera)
 
 
 def newest_frames(

@@ -1,6 +1,7 @@
 """Finds the inputs that a user names: video files, folders, patterns, pictures."""
 
 import glob
+import os
 import pathlib
 import re
 import textwrap
@@ -18,7 +19,9 @@ VIDEO_SUFFIXES = (
 )
 
 
-def find(arguments: Iterable[str], pictures: str | None = None) -> dict[str, pathlib.Path]:
+def find(
+    arguments: Iterable[str], pictures: str | None = None, recursive: bool = False
+) -> dict[str, pathlib.Path]:
     """Finds the inputs that the arguments name, each once, in the order of the arguments.
 
     A folder stands for the videos in it or, if it has none, for its pictures. A pattern with *, ?
@@ -30,6 +33,8 @@ def find(arguments: Iterable[str], pictures: str | None = None) -> dict[str, pat
       arguments: files, folders and patterns.
       pictures: what pictures are (`config.Inputs`). If it is given, a folder that has pictures
         stands for these, even if it has videos, too.
+      recursive: whether a folder stands for the videos in its folders, too. A video there has the
+        names of its folders in its own: anna/talk.mp4 becomes anna_talk.
 
     Returns:
       The path of each input (a file, a folder of pictures, or a pattern of pictures) by a unique,
@@ -39,14 +44,30 @@ def find(arguments: Iterable[str], pictures: str | None = None) -> dict[str, pat
       InputError: there are no arguments, a folder or a pattern holds neither videos nor pictures,
         or none of the named files exists.
     """
-    paths = dict.fromkeys(path for argument in arguments for path in _paths(argument, pictures))
+    names: dict[pathlib.Path, str] = {}
+    for argument in arguments:
+        folder = pathlib.Path(argument)
+        if recursive and folder.is_dir() and not picture_sequence.is_pattern(folder):
+            for path in _below(folder):
+                names.setdefault(path, "_".join(path.relative_to(folder).with_suffix("").parts))
+        else:
+            for path in _paths(argument, pictures):
+                names.setdefault(path, _name(path))
+    paths = list(names)
     if not paths:
         raise errors.InputError(
             "there is no input: give `video=FILE` (or a folder, or a pattern), or `camera=0`"
         )
+    single = [path for path in paths if _is_one_picture(path)]
+    if len(single) > 1:
+        logging.warning(
+            f"{len(single)} pictures are named one by one, and each gets a table of its own; for "
+            f"one table, give their folder, or a pattern in quotes: '{single[0].parent}/*"
+            f"{single[0].suffix}'"
+        )
     if not any(path.exists() or picture_sequence.is_pattern(path) for path in paths):
         raise errors.InputError(f"{', '.join(map(str, paths))}: no such file; check the path")
-    return dict(zip(files.safe_names(map(_name, paths), taken=[config.SUMMARY]), paths))
+    return dict(zip(files.safe_names(names.values(), taken=[config.SUMMARY]), paths))
 
 
 def opened(
@@ -60,14 +81,18 @@ def opened(
     Raises:
       InputError: a folder or a pattern holds no pictures; as a film, they are not numbered.
     """
-    is_one = path.suffix.lower() in picture_sequence.SUFFIXES and not path.is_dir()
     if not (path.is_dir() or picture_sequence.is_pattern(path)):
-        is_film = not is_one or pictures == "sequence"
+        is_film = not _is_one_picture(path) or pictures == "sequence"
     elif pictures is None and "%" not in path.name:
         is_film = _looks_like_a_film(path)
     else:
         is_film = pictures != "separate"
     return video.open_video(path) if is_film else photographs.Photographs(path)
+
+
+def _is_one_picture(path: pathlib.Path) -> bool:
+    several = path.is_dir() or picture_sequence.is_pattern(path)
+    return path.suffix.lower() in picture_sequence.SUFFIXES and not several
 
 
 def _looks_like_a_film(path: pathlib.Path) -> bool:
@@ -84,6 +109,30 @@ def _looks_like_a_film(path: pathlib.Path) -> bool:
             "a running number; give `pictures=sequence` if they are the frames of a film"
         )
     return False
+
+
+def _below(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Returns the videos in a folder and in those below it.
+
+    Hidden and linked folders are left out, and those that hold the results of an input.
+
+    Raises:
+      InputError: there are none.
+    """
+    videos = []
+    for place, folders, names in os.walk(folder):
+        if config.RECORD in names:
+            folders.clear()
+            continue
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        visible = (pathlib.Path(place, name) for name in sorted(names) if name[0] != ".")
+        videos += [path for path in visible if path.suffix.lower() in VIDEO_SUFFIXES]
+    if not videos:
+        raise errors.InputError(
+            f"{folder}: found no videos ({', '.join(VIDEO_SUFFIXES)}) in this folder and those "
+            "below it; check the path"
+        )
+    return videos
 
 
 def _paths(argument: str, pictures: str | None) -> list[pathlib.Path]:

@@ -14,43 +14,16 @@ from absl import logging
 
 from ast_net import config, errors, files, screen
 from ast_net.faces import pictures, video_writer
-from ast_net.prediction import annotation, frame_table, frames, pipeline, timeline, window
+from ast_net.prediction import (
+    annotation,
+    frame_table,
+    frames,
+    pipeline,
+    summaries,
+    timeline,
+    window,
+)
 from ast_net.reports import figures
-
-
-@dataclasses.dataclass
-class Summary:
-    """The result of predicting one input.
-
-    Attributes:
-      name, input: the name of the output folder, and the file or camera.
-      frames, valid_frames: number of frames, and of frames that show a face.
-      dropped_frames: number of frames that a camera gave too fast to be predicted.
-      faces: number of different faces.
-      seconds: processing time.
-      error: why the input failed; empty if it did not.
-    """
-
-    name: str
-    input: str
-    frames: int = 0
-    valid_frames: int = 0
-    dropped_frames: int = 0
-    faces: int = 0
-    seconds: float = 0.0
-    error: str = ""
-
-    def line(self) -> str:
-        """Formats the result for a terminal."""
-        if self.error:
-            return f"{self.name}: failed: {self.error}"
-        rate = self.frames / self.seconds
-        dropped = f", {self.dropped_frames} dropped" if self.dropped_frames else ""
-        faces = f", {self.faces} different faces" if self.faces > 1 else ""
-        return (
-            f"{self.name}: {screen.number(self.frames, 'frame')}{dropped}, {self.valid_frames:,} "
-            f"with a face{faces}, {rate:.1f} frames/s"
-        )
 
 
 def write(
@@ -58,7 +31,7 @@ def write(
     frame_count: int | None,
     settings: config.Outputs,
     predictor: pipeline.Pipeline,
-    summary: Summary,
+    summary: summaries.Summary,
     stop: threading.Event,
     photographs: bool = False,
 ) -> None:
@@ -72,16 +45,17 @@ def write(
       frame_count: approximate number of frames, for the progress bar; None if unknown.
       settings: which outputs to write; they go to a folder `summary.name` in `output_dir`.
       predictor: what predicts the frames; it has the names of the targets and expressions.
-      summary: has the name; its counts are filled in.
+      summary: has the name; its counts and faces are filled in.
       stop: ends the recording when set; pressing q in the window sets it, too.
-      photographs: whether the frames are photographs, whose faces are all counted as different.
+      photographs: whether the frames are photographs, whose faces are summed up together.
 
     Raises:
       InputError: an output cannot be opened, or some outputs failed.
       OSError: the disk is full or read-only, or the reader of standard output has stopped.
     """
     annotator = annotation.Annotator(predictor.targets, predictor.expressions)
-    face_ids: set[tuple[str, int]] = set()
+    columns = predictor.targets, predictor.expressions if settings.posteriors else ()
+    statistics: dict[int | None, summaries.FaceStatistics] = {}
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.closing(predictions))
         outputs = stack.enter_context(_Outputs())
@@ -99,11 +73,19 @@ def write(
             summary.frames += 1
             summary.dropped_frames += frame.dropped
             summary.valid_frames += any(face.valid for face in frame.faces)
-            face_ids.update((frame.file, face.face_id) for face in frame.faces)
-            summary.faces = len(face_ids)
+            for face in frame.faces:
+                if face.valid:
+                    face_id = None if photographs else face.face_id
+                    if face_id not in statistics:
+                        statistics[face_id] = summaries.FaceStatistics(*columns)
+                    statistics[face_id].add(face)
             if stop.is_set() or outputs.all_failed:
                 break
         outputs.finish()
+    summary.faces = [
+        {"face_id": face_id, **found.row()}
+        for face_id, found in sorted(statistics.items(), key=lambda item: item[0] or 0)
+    ]
     for error in outputs.failures.values():
         if files.is_final(error):
             raise error

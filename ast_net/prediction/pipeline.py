@@ -10,7 +10,7 @@ from ast_net.faces import alignment, detection, photographs, tracking, video_fra
 from ast_net.prediction import background, frames, prediction_model, smoothing, streams
 from ast_net.temporal import still_faces, streaming
 
-# Length of the queue between two stages, in frames; a frame in 4K takes 25 MB.
+# Length of the queue between two stages, in frames.
 _AHEAD = 8
 # Largest memory of the images that one batch keeps for the outputs.
 _KEPT_BYTES = 2**28
@@ -57,11 +57,11 @@ class Pipeline:
         """
         face_streams = streams.FaceStreams(self._predictor, self._settings)
         ahead, batch_ahead, size = (0, 0, 1) if live else (_AHEAD, 1, self._settings.batch_faces)
-        decoded = background.run(recording, ahead)
-        tracked = background.run(track(decoded, self._model.detector, self._settings), ahead)
+        decoded = _queue_of_frames(recording, ahead)
+        tracked = _queue_of_tracked(track(decoded, self._model.detector, self._settings), ahead)
         # The next batch is complete before the CNN has finished with this one.
-        batches = background.run(_batches(align(tracked, keep_images), size), batch_ahead)
-        extracted = background.run(self._extract(batches), batch_ahead)
+        batches = _queue_of_batches(_batches(align(tracked, keep_images), size), batch_ahead)
+        extracted = _queue_of_batches(self._extract(batches), batch_ahead)
         predicted = (frame for batch in extracted for frame in face_streams.predict(batch))
         yield from smoothing.smoothed(predicted, self.time_step, live)
 
@@ -77,15 +77,15 @@ class Pipeline:
           source: the photographs.
           keep_images: whether the predictions keep the photographs' pictures.
         """
-        decoded = background.run(source.frames(), _AHEAD)
+        decoded = _queue_of_frames(source.frames(), _AHEAD)
         detected = (
             faces
             for frame in decoded
             for faces in track([frame], self._model.detector, self._settings)
         )
-        tracked = background.run(detected, _AHEAD)
+        tracked = _queue_of_tracked(detected, _AHEAD)
         batches = _batches(align(tracked, keep_images), self._settings.batch_faces)
-        for batch in self._extract(background.run(batches, 1)):
+        for batch in self._extract(_queue_of_batches(batches, 1)):
             faces = [face for frame in batch for face in frame.faces]
             if faces:
                 features = np.stack([face.features for face in faces])
@@ -115,11 +115,36 @@ class Pipeline:
             yield batch
 
 
+Tracked = tuple[video_frame.Frame, list[tracking.TrackedFace]]
+
+
+def _queue_of_frames(
+    recording: Iterable[video_frame.Frame], ahead: int
+) -> Iterator[video_frame.Frame]:
+    return background.run(recording, ahead, lambda frame: frame.image.nbytes)
+
+
+def _queue_of_tracked(tracked: Iterable[Tracked], ahead: int) -> Iterator[Tracked]:
+    return background.run(tracked, ahead, lambda pair: pair[0].image.nbytes)
+
+
+def _queue_of_batches(
+    batches: Iterable[list[frames.FramePrediction]], ahead: int
+) -> Iterator[list[frames.FramePrediction]]:
+    return background.run(batches, ahead, lambda batch: sum(map(kept_bytes, batch)))
+
+
+def kept_bytes(frame: frames.FramePrediction) -> int:
+    """Returns the memory of a frame's image and of its faces, whatever stage these are at."""
+    image = 0 if frame.image is None else frame.image.nbytes
+    return image + sum(face.features.nbytes for face in frame.faces)
+
+
 def track(
     recording: Iterable[video_frame.Frame],
     detector: detection.FaceDetector,
     settings: config.Prediction,
-) -> Iterator[tuple[video_frame.Frame, list[tracking.TrackedFace]]]:
+) -> Iterator[Tracked]:
     """Detects and tracks the faces; a frame that was dropped or is damaged has none."""
     tracker = tracking.FaceTracker(
         detector, config.Tracking(), settings.max_faces, settings.identity_seconds
@@ -129,7 +154,7 @@ def track(
 
 
 def align(
-    tracked: Iterable[tuple[video_frame.Frame, list[tracking.TrackedFace]]],
+    tracked: Iterable[Tracked],
     keep_images: bool = False,
 ) -> Iterator[frames.FramePrediction]:
     """Aligns the faces and puts them in `features`; drops images that no output needs."""
@@ -151,7 +176,7 @@ def _batches(
     for frame in recording:
         batch.append(frame)
         faces = sum(len(member.faces) for member in batch)
-        kept = sum(member.image.nbytes for member in batch if member.image is not None)
+        kept = sum(map(kept_bytes, batch))
         if max(faces, len(batch)) >= size or kept >= _KEPT_BYTES:
             yield batch
             batch = []

@@ -5,7 +5,6 @@ input of the same name does not replace them, and a call that was interrupted ca
 """
 
 import contextlib
-import csv
 import dataclasses
 import json
 import pathlib
@@ -14,12 +13,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ast_net import config, errors, files
-from ast_net.prediction import outputs
+from ast_net.prediction import summaries
 from ast_net.reports import tables
 
-RECORD = "prediction.json"
+RECORD = config.RECORD
 # Increase this whenever the code makes different results from the same input and settings.
-VERSION = 1
+VERSION = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,12 +66,12 @@ def check(recordings: Mapping[str, pathlib.Path], settings: config.Outputs) -> l
         raise
 
 
-def finished(folder: pathlib.Path, origin: Origin) -> outputs.Summary | None:
+def finished(folder: pathlib.Path, origin: Origin) -> summaries.Summary | None:
     """Returns the summary of a folder's results if they are complete and of this origin."""
     record = _read(folder)
     summary = record.pop("summary", None)
     try:
-        return outputs.Summary(**summary) if record == _json(origin) else None
+        return summaries.Summary(**summary) if record == _json(origin) else None
     except TypeError:  # Not complete, or the summary is damaged.
         return None
 
@@ -98,7 +97,7 @@ def claimed(folder: pathlib.Path, origin: Origin) -> Iterator[None]:
             folder.rmdir()
 
 
-def finish(folder: pathlib.Path, origin: Origin, summary: outputs.Summary) -> None:
+def finish(folder: pathlib.Path, origin: Origin, summary: summaries.Summary) -> None:
     """Notes that the results of a claimed folder are complete."""
     _write(folder, _json(origin) | {"summary": vars(summary)})
 
@@ -119,16 +118,8 @@ def _earlier_summaries(
     if not path.exists():
         return []
     names = set(map(tables.escaped, recordings))
-    columns = [field.name for field in dataclasses.fields(outputs.Summary)]
-    remedy = "give another `output_dir`, or `overwrite` to replace it"
-    with (
-        files.reading(path, "a summary of predict", remedy),
-        path.open(newline="", **files.ENCODING) as file,
-    ):
-        header, *rows = csv.reader(file, strict=True)
-        if header != columns:
-            raise ValueError(f"found the columns {', '.join(header)}")
-        return [dict(zip(columns, row, strict=True)) for row in rows if row[0] not in names]
+    rows = summaries.read(path, "give another `output_dir`, or `overwrite` to replace it")
+    return [row for row in rows if row["name"] not in names]
 
 
 def _kind(record: dict[str, Any]) -> tuple[Any, Any]:

@@ -2,19 +2,25 @@
 
 import contextlib
 import datetime
-import math
 import pathlib
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from absl import logging
 
-from ast_net import config, errors, files, screen
-from ast_net.faces import photographs, video
-from ast_net.prediction import camera, inputs, outputs, pipeline, prediction_model, results
-from ast_net.reports import tables
+from ast_net import config, screen
+from ast_net.prediction import (
+    camera,
+    file_prediction,
+    outputs,
+    pipeline,
+    prediction_model,
+    results,
+    summaries,
+    workers,
+)
 
 
 def predict(
@@ -23,7 +29,7 @@ def predict(
     settings: config.Outputs,
     faces: config.Prediction,
     networks: config.Networks,
-) -> list[outputs.Summary]:
+) -> list[summaries.Summary]:
     """Predicts the given files or camera, and writes the outputs.
 
     Args:
@@ -39,6 +45,10 @@ def predict(
     """
     if source.camera is None:
         results.check(recordings, settings)  # So that nobody waits for the networks in vain.
+    copies = min(source.workers, len(recordings))
+    if copies > 1:
+        work = workers.Workload(dict(recordings), source.pictures, settings, faces, networks)
+        return _predict_in_workers(work, copies)
     predictor = pipeline.Pipeline(prediction_model.load(networks, settings.posteriors), faces)
     if source.camera is None:
         return predict_files(predictor, recordings, settings, source.pictures)
@@ -50,7 +60,7 @@ def predict_files(
     recordings: Mapping[str, pathlib.Path],
     settings: config.Outputs,
     pictures: str | None = None,
-) -> list[outputs.Summary]:
+) -> list[summaries.Summary]:
     """Predicts each file; one that fails does not stop the others.
 
     Files that an earlier call has predicted with the same settings are kept (`results`), unless
@@ -67,74 +77,49 @@ def predict_files(
       OSError: the disk is full or read-only.
     """
     earlier = results.check(recordings, settings)
-    summaries, kept, stop = [], 0, threading.Event()
+    done: list[file_prediction.Result] = []
+    stop = threading.Event()
     for name, path in recordings.items():
-        summary = outputs.Summary(name, str(path))
-        start = time.monotonic()
-        try:
-            source = inputs.opened(path, pictures)
-            kept += _predict_file(predictor, source, settings, summary, stop)
-        except errors.InputError as error:
-            summary.error = str(error)
-        # Any other error is reported with the input, too, and the other inputs go on.
-        except Exception as error:
-            if files.is_final(error):
-                raise
-            logging.debug(name, exc_info=True)
-            summary.error = f"{type(error).__name__}: {error}"
-        summary.seconds = summary.seconds or _seconds_since(start)
-        summaries.append(summary)
-        if summary.error and len(recordings) > 1:
-            logging.warning(summary.line())
+        result = file_prediction.predict(predictor, name, path, settings, pictures, stop)
+        _report(result, settings, len(recordings))
+        done.append(result)
         if stop.is_set():
             break
+    return _finish(done, earlier, settings)
+
+
+def _predict_in_workers(work: workers.Workload, copies: int) -> list[summaries.Summary]:
+    """Does the same as `predict_files` in several processes."""
+    earlier = results.check(work.recordings, work.settings)
+    done: dict[str, file_prediction.Result] = {}
+    with screen.Progress("predicting", len(work.recordings), "inputs") as progress:
+
+        def add(result: file_prediction.Result) -> None:
+            _report(result, work.settings, len(work.recordings))
+            done[result.summary.name] = result
+            progress.update()
+
+        workers.predict(work, copies, add)
+    return _finish([done[name] for name in work.recordings], earlier, work.settings)
+
+
+def _finish(
+    done: Sequence[file_prediction.Result],
+    earlier: Sequence[dict[str, str]],
+    settings: config.Outputs,
+) -> list[summaries.Summary]:
+    """Writes summary.csv, with the rows of earlier calls first."""
+    kept = sum(result.kept for result in done)
     if kept:
         logging.info(
-            f"{kept} of {screen.number(len(recordings), 'input')} had been predicted with these "
+            f"{kept} of {screen.number(len(done), 'input')} had been predicted with these "
             "settings; `overwrite` predicts them again"
         )
-    summary_file = pathlib.Path(settings.output_dir) / config.SUMMARY
-    tables.write(summary_file, [*earlier, *map(vars, summaries)], digits=2)
+    rows = [row for result in done for row in result.summary.rows()]
+    path = pathlib.Path(settings.output_dir) / config.SUMMARY
+    summaries.write(path, [*earlier, *rows])
     screen.wrote(settings.output_dir, config.SUMMARY)
-    return summaries
-
-
-def _predict_file(
-    predictor: pipeline.Pipeline,
-    source: video.VideoSource | photographs.Photographs,
-    settings: config.Outputs,
-    summary: outputs.Summary,
-    stop: threading.Event,
-) -> bool:
-    """Predicts an input and fills in its summary, unless an earlier call has finished it.
-
-    Returns:
-      Whether the results of an earlier call are kept.
-    """
-    start = time.monotonic()
-    frame_count = source.frame_count  # Fails before anything is written if this is not a video.
-    separate = isinstance(source, photographs.Photographs)
-    settings = outputs.of_photographs(settings) if separate else settings
-    folder = pathlib.Path(settings.output_dir) / summary.name
-    values = predictor.settings | {"outputs": settings.outputs, "posteriors": settings.posteriors}
-    values |= {"pictures": "separate"} if separate else {}
-    origin = results.Origin(results.absolute(source.path), source.fingerprint, values)
-    if settings.only_files and not settings.overwrite:
-        finished = results.finished(folder, origin)
-        if finished is not None:
-            vars(summary).update(vars(finished) | {"input": str(source.path)})
-            return True
-    if isinstance(source, photographs.Photographs):
-        predictions = predictor.predict_photographs(source, settings.images)
-    else:
-        predictions = predictor.predict(source.frames(), settings.images)
-    with results.claimed(folder, origin) if settings.files else contextlib.nullcontext():
-        outputs.write(predictions, frame_count, settings, predictor, summary, stop, separate)
-    summary.seconds = _seconds_since(start)
-    if settings.files and not stop.is_set():
-        results.finish(folder, origin, summary)
-    _report(summary, settings, separate)
-    return False
+    return [result.summary for result in done]
 
 
 def predict_camera(
@@ -142,7 +127,7 @@ def predict_camera(
     name: str,
     settings: config.Outputs,
     max_seconds: float | None = None,
-) -> outputs.Summary:
+) -> summaries.Summary:
     """Predicts a camera's frames until it stops, `max_seconds` have passed, or Ctrl-C is pressed.
 
     Each call writes to a new folder, whose name is the date and time.
@@ -153,7 +138,7 @@ def predict_camera(
     """
     capture = camera.connect(name)
     started = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    summary = outputs.Summary(f"camera_{started}", f"camera {name}")
+    summary = summaries.Summary(f"camera_{started}", f"camera {camera.shown(name)}")
     start = time.monotonic()
     try:
         with (
@@ -164,10 +149,10 @@ def predict_camera(
             outputs.write(predictions, None, settings, predictor, summary, stop)
     finally:
         capture.release()
-    summary.seconds = _seconds_since(start)
+    summary.seconds = file_prediction.seconds_since(start)
     path = pathlib.Path(settings.output_dir) / summary.name / config.SUMMARY
-    tables.write(path, [vars(summary)], digits=2)
-    _report(summary, settings)
+    summaries.write(path, summary.rows())
+    _report(file_prediction.Result(summary, kept=False), settings)
     screen.wrote(path.parent, config.SUMMARY)
     return summary
 
@@ -194,14 +179,14 @@ def _stopped_by_signal() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _report(summary: outputs.Summary, settings: config.Outputs, separate: bool = False) -> None:
-    """Says what was predicted, and which files that are of this input alone."""
-    logging.info(summary.line())
-    names = list(filter(None, outputs.file_names(settings, separate).values()))
-    if names:
-        screen.wrote(pathlib.Path(settings.output_dir) / summary.name, *names)
+def _report(result: file_prediction.Result, settings: config.Outputs, inputs: int = 1) -> None:
+    """Says what was predicted, and where the files are; the caller says why a single input failed.
 
-
-def _seconds_since(start: float) -> float:
-    """Returns the time since `start`, rounded up to 0.01 s, as it is divided by."""
-    return math.ceil(100 * (time.monotonic() - start)) / 100
+    What an earlier call has predicted is only counted.
+    """
+    summary, kept = result
+    if summary.error and inputs > 1:
+        logging.warning(summary.line())
+    elif not summary.error and not kept:
+        folder = pathlib.Path(settings.output_dir) / summary.name
+        logging.info(summary.line(folder if settings.files else None))

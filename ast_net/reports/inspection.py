@@ -18,7 +18,7 @@ def describe(settings: config.Preparation, output: config.Description) -> None:
 
     Writes recordings.csv, splits.csv and description.json. If the data set's folder is given, also
     writes a page of faces for each recording, faces/NAME.png (`files.safe_names`), and, if it
-    has the ratings of each rater, agreement.csv, pairs.csv and agreement.png.
+    has ratings of two raters or more, agreement.csv, pairs.csv and agreement.png.
     """
     records = store.prepare(settings)
     default = f"{settings.data_dir}/description/{settings.dataset}"
@@ -33,9 +33,12 @@ def describe(settings: config.Preparation, output: config.Description) -> None:
     document |= {"splits": splits, "recordings": recordings}
     names = ["recordings.csv", "splits.csv", "description.json"]
     source_reader = catalogue.data_set(settings).reader(settings)
-    if not source_reader.has_folder() or not source_reader.OF_VIDEOS:
+    if not source_reader.OF_VIDEOS:
+        logging.info("no rater agreement and no pages of faces: this data set has no videos")
+    elif not source_reader.has_folder():
         logging.info(
-            "no rater agreement and no faces: give the folder of the videos as `manual_dir`"
+            "no rater agreement and no pages of faces, for which the videos and ratings are "
+            "needed: give their folder as `manual_dir`"
         )
     else:
         parts = source_reader.sources(source_reader.folder()).values()
@@ -63,6 +66,9 @@ def _agreement(sources: Sequence[reader.Source], folder: pathlib.Path) -> list[t
         logging.info("no rater agreement: this data set has no ratings of individual raters")
         return []
     rows, pairs = rater_report.tabulate(rated)
+    if not pairs:
+        logging.info("no rater agreement: no recording was rated by two people or more")
+        return []
     tables.write(folder / "agreement.csv", rows)
     tables.write(folder / "pairs.csv", pairs)
     figures.save(rater_report.figure(rows, pairs), folder / "agreement.png")

@@ -1,12 +1,15 @@
 """Decodes the faces of a request, and computes their features."""
 
+from collections.abc import Callable
+
 import keras
 import tensorflow as tf
 
 from ast_net.serving import input_checks
 
 FACE = (224, 224, 3)
-# Faces in one call of the CNN, so that memory does not grow with the request.
+# Faces that are decoded and pass through the CNN at a time, so that a request of many takes little
+# more memory than what was sent.
 _BATCH_SIZE = 16
 # A PNG file begins with this signature, then the length and type of its header (8 bytes), then its
 # width and height (4 bytes each; RFC 2083).
@@ -20,38 +23,57 @@ def fc6(cnn: keras.Model, faces: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     Returns:
       The features [..., F], zeros for black pictures, and which pictures are not black [...].
     """
-    has_face = tf.reduce_any(faces != 0, axis=(-3, -2, -1))
-    # Only pictures with a face pass through the CNN; `indices` puts their features back in place.
-    indices = tf.where(has_face)
-    pictures = tf.gather_nd(faces, indices)
-    count, size = tf.shape(pictures)[0], cnn.output.shape[-1]
+    flat = tf.reshape(faces, (-1, *FACE))
+    return _fc6(cnn, tf.shape(faces)[:-3], lambda indices: tf.gather(flat, indices))
 
-    def add_batch(first, features):
-        batch = tf.cast(cnn(pictures[first : first + _BATCH_SIZE]), tf.float32)
-        return first + _BATCH_SIZE, tf.concat([features, batch], axis=0)
 
-    _, features = tf.while_loop(
-        lambda first, _: first < count,
+def fc6_of_files(cnn: keras.Model, encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Does the same for strings [...]: JPEG or PNG files of 224x224 pixels, or empty for black."""
+    flat = tf.reshape(encoded, (-1,))
+
+    def load(indices: tf.Tensor) -> tf.Tensor:
+        indexed = indices, tf.gather(flat, indices)
+        return tf.map_fn(_decode, indexed, fn_output_signature=tf.TensorSpec(FACE, tf.uint8))
+
+    return _fc6(cnn, tf.shape(encoded), load)
+
+
+def _fc6(
+    cnn: keras.Model, shape: tf.Tensor, load: Callable[[tf.Tensor], tf.Tensor]
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Computes the features of faces batch by batch.
+
+    Args:
+      cnn: faces -> fc6.
+      shape: the shape of the request, without that of a face.
+      load: returns the faces [n, 224, 224, 3] with these numbers [n] in the flattened request.
+    """
+    count, size = tf.reduce_prod(shape), cnn.output.shape[-1]
+
+    def add_batch(first, features, has_face):
+        faces = load(tf.range(first, tf.minimum(first + _BATCH_SIZE, count)))
+        seen = tf.reduce_any(faces != 0, axis=(1, 2, 3))
+        # Only pictures with a face pass through the CNN; their features are put back in place.
+        rows = tf.cast(cnn(tf.boolean_mask(faces, seen)), tf.float32)
+        batch = tf.scatter_nd(tf.where(seen), rows, (tf.shape(faces, tf.int64)[0], size))
+        features, has_face = tf.concat([features, batch], 0), tf.concat([has_face, seen], 0)
+        return first + _BATCH_SIZE, features, has_face
+
+    _, features, has_face = tf.while_loop(
+        lambda first, *_: first < count,
         add_batch,
-        (tf.constant(0), tf.zeros((0, size))),
-        shape_invariants=(tf.TensorShape(()), tf.TensorShape((None, size))),
+        (tf.constant(0), tf.zeros((0, size)), tf.zeros((0,), tf.bool)),
+        shape_invariants=(
+            tf.TensorShape(()),
+            tf.TensorShape((None, size)),
+            tf.TensorShape((None,)),
+        ),
         parallel_iterations=1,
     )
     # Training and prediction round features to float16, too.
     features = tf.cast(tf.minimum(features, input_checks.MAX_FEATURE), tf.float16)
     features = tf.cast(features, tf.float32)
-    shape = tf.concat([tf.shape(has_face, tf.int64), [size]], axis=0)
-    return tf.scatter_nd(indices, features, shape), has_face
-
-
-def decoded(encoded: tf.Tensor) -> tf.Tensor:
-    """Decodes strings [...], JPEG or PNG files of 224x224 pixels, to uint8 [..., 224, 224, 3].
-
-    An empty string becomes a black picture.
-    """
-    indexed = tf.range(tf.size(encoded)), tf.reshape(encoded, (-1,))
-    faces = tf.map_fn(_decode, indexed, fn_output_signature=tf.TensorSpec(FACE, tf.uint8))
-    return tf.reshape(faces, (*tf.unstack(tf.shape(encoded)), *FACE))
+    return tf.reshape(features, tf.concat([shape, [size]], 0)), tf.reshape(has_face, shape)
 
 
 def _decode(indexed: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:

@@ -5,6 +5,8 @@ import tensorflow as tf
 
 # Training and prediction hold features as float16.
 MAX_FEATURE = float(np.finfo(np.float16).max)
+# h is a product of a sigmoid and a tanh. c grows by at most 1 a step, until in float32 c + 1 is c.
+_MAX_STATE = {"h": 1.0, "c": 2.0**24}
 
 
 def require_shape(name: str, values: tf.Tensor, shape: tf.TensorShape) -> tf.Tensor:
@@ -20,10 +22,19 @@ def require_shape(name: str, values: tf.Tensor, shape: tf.TensorShape) -> tf.Ten
 
 def require_features(features: tf.Tensor) -> tf.Tensor:
     """Refuses features that are NaN, or beyond float16's range."""
+    return _require_range("features", features, MAX_FEATURE)
+
+
+def require_state(name: str, state: tf.Tensor) -> tf.Tensor:
+    """Refuses values that an LSTM's h or c, by the end of the state's name, cannot have."""
+    return _require_range(name, state, _MAX_STATE[name[-1]])
+
+
+def _require_range(name: str, values: tf.Tensor, limit: float) -> tf.Tensor:
     # A comparison with NaN is false, so NaN is refused, too.
-    in_range = tf.reduce_all(tf.abs(features) <= MAX_FEATURE)
-    message = f"features: expected numbers from -{MAX_FEATURE:.0f} to {MAX_FEATURE:.0f}, no NaN"
-    return require(in_range, features, message)
+    in_range = tf.reduce_all(tf.abs(values) <= limit)
+    message = f"{name}: expected numbers from -{limit:.0f} to {limit:.0f}, no NaN"
+    return require(in_range, values, message)
 
 
 def require_count(values: tf.Tensor, axes: int, limit: int, items: str) -> tf.Tensor:

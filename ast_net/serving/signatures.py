@@ -97,13 +97,14 @@ class _Functions:
         return self._clips({"features": features})
 
     def jpeg(self, jpeg: tf.Tensor) -> Tensors:
-        return self.faces(encoded_faces.decoded(jpeg))
+        features, _ = encoded_faces.fc6_of_files(self._model.cnn, jpeg)
+        return self._clips({"features": features})
 
     def step(self, features: tf.Tensor, **states: tf.Tensor) -> Tensors:
         return self._next(input_checks.require_features(features), states)
 
     def step_jpeg(self, jpeg: tf.Tensor, **states: tf.Tensor) -> Tensors:
-        features, _ = encoded_faces.fc6(self._model.cnn, encoded_faces.decoded(jpeg))
+        features, _ = encoded_faces.fc6_of_files(self._model.cnn, jpeg)
         return self._next(features, states)
 
     def _next(self, features: tf.Tensor, states: Tensors) -> Tensors:
@@ -113,8 +114,7 @@ class _Functions:
             count = tf.shape(state)[0]
             message = f"{name}: expected as many rows as there are faces, found"
             state = input_checks.require(count == rows, state, message, count, "and", rows)
-            finite = tf.reduce_all(tf.math.is_finite(state))
-            checked[name] = input_checks.require(finite, state, f"{name}: found NaN or infinity")
+            checked[name] = input_checks.require_state(name, state)
         answer = self._step({"features": features, **checked})
         return {name.removeprefix(temporal_graphs.NEXT): value for name, value in answer.items()}
 

@@ -1,5 +1,8 @@
 """A camera's frames: the newest comes first, and no dropped frame loses its row."""
 
+import functools
+import http.server
+import socket
 import threading
 
 import numpy as np
@@ -76,3 +79,54 @@ def test_ends_after_max_seconds():
 def test_no_camera():
     with pytest.raises(errors.InputError, match="camera nowhere.mp4: gives no picture"):
         camera.connect("nowhere.mp4")
+
+
+@pytest.fixture
+def silent_port():
+    """A port of this machine that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "advice"),
+    [
+        ("rtsp", "user and password"),
+        ("rtsps", "user and password"),
+        ("http", "with a browser"),
+        ("udp", "the sender sends to this machine"),
+        ("tcp", "check the address"),
+    ],
+)
+def test_an_address_that_does_not_answer(protocol, advice, silent_port, monkeypatch):
+    monkeypatch.setattr(camera, "_ADDRESS_TIME_LIMIT", 0.2)
+    address = f"{protocol}://anna:se:c@ret@127.0.0.1:{silent_port}/live"
+    with pytest.raises(errors.InputError) as raised:
+        camera.connect(address)
+    message = str(raised.value)
+    assert f"{protocol}://anna:...@127.0.0.1:{silent_port}/live: gives no picture" in message
+    assert advice in message and "0.2 s to answer" in message
+    assert "se:c" not in message and "ret" not in message and "plugged" not in message
+
+
+def test_a_file_is_not_a_camera(face_video):
+    for name in (str(face_video), f"file://{face_video}", f"file:{face_video}"):
+        with pytest.raises(errors.InputError, match=f"is a file.* `video={face_video}`"):
+            camera.connect(name)
+
+
+class Files(http.server.SimpleHTTPRequestHandler):
+    """Serves files without a word."""
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_recording_at_an_address_is_not_a_camera(face_video):
+    handler = functools.partial(Files, directory=face_video.parent)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/{face_video.name}"
+        with pytest.raises(errors.InputError, match=f"{address}: is a recording.*download it"):
+            camera.connect(address)
+        server.shutdown()

@@ -40,6 +40,23 @@ def test_files_folders_and_patterns(folder):
     assert find(b, folder) == [("b", b), ("a", a)], "each once, as named"
 
 
+def test_folders_below_a_folder(folder, tmp_path):
+    for name in (
+        "deep/er/a.mkv",
+        ".git/c.mp4",
+        "out/talk/annotated.mp4",
+        "out/talk/prediction.json",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "deep/circle").symlink_to(tmp_path)
+    found = inputs.find([str(folder), str(folder / "shots/1.png")], recursive=True)
+    assert list(found) == ["a", "b", "deep_a", "deep_er_a", "1"]
+    assert found["deep_er_a"] == folder / "deep/er/a.mkv"
+    with pytest.raises(errors.InputError, match="shots: found no videos .* in this folder and"):
+        inputs.find([str(folder / "shots")], recursive=True)
+
+
 def test_folders_say_what_they_skip(tmp_path, caplog):
     videos = ["a.mts", "b.M2TS", "c.ts", "d.3gp", "e.ogv", "f.gif", "g.vob", "h.mxf"]
     for name in (*videos, "ratings.csv", "clip.y4m", ".hidden"):
@@ -160,3 +177,10 @@ def test_a_folder_of_both_is_its_pictures_if_these_are_meant(folder, caplog):
     with caplog.at_level(logging.INFO, logger="absl"):
         assert list(inputs.find([str(folder)], "separate").values()) == [folder]
     assert "skipped files that are not pictures: a.mp4, b.MOV, notes.txt" in caplog.text
+
+
+def test_pictures_that_a_shell_listed_could_have_one_table(folder, caplog):
+    names = [folder / "shots" / name for name in ("1.png", "10.png")]
+    assert find(names[0]) == [("1", names[0])] and not caplog.records
+    assert find(*names) == [("1", names[0]), ("10", names[1])]
+    assert f"a pattern in quotes: '{folder}/shots/*.png'" in caplog.text

@@ -11,11 +11,21 @@ import threading
 import av
 import cv2
 import numpy as np
+import pandas
 import pytest
 
 from ast_net import config, errors
 from ast_net.faces import video, video_writer
-from ast_net.prediction import annotation, camera, inputs, outputs, pipeline, results, session
+from ast_net.prediction import (
+    annotation,
+    camera,
+    inputs,
+    outputs,
+    pipeline,
+    results,
+    session,
+    summaries,
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +46,7 @@ def rows(path):
 
 def test_a_video_gives_a_table_a_figure_and_a_video(predictor, face_video, tmp_path):
     [summary] = session.predict_files(predictor, inputs.find([str(face_video)]), settings(tmp_path))
-    assert (summary.frames, summary.valid_frames, summary.faces) == (20, 20, 1)
+    assert (summary.frames, summary.valid_frames, len(summary.faces)) == (20, 20, 1)
     folder = tmp_path / "face"
     assert {path.name for path in folder.iterdir()} == {
         "predictions.csv",
@@ -61,6 +71,35 @@ def test_a_video_gives_a_table_a_figure_and_a_video(predictor, face_video, tmp_p
     assert np.abs(after[0].image.astype(int) - before[0].image).max() > 50, "something is drawn"
     [summary_row] = rows(tmp_path / "summary.csv")
     assert [summary_row[name] for name in ("name", "frames", "error")] == ["face", "20", ""]
+
+
+def test_the_summary_has_a_row_for_each_face(predictor, face_video, tmp_path, caplog):
+    caplog.set_level("INFO", "absl")
+    empty = short_video(tmp_path / "empty.mp4", 2)
+    out = settings(tmp_path / "out", "csv", posteriors=True)
+    session.predict_files(predictor, inputs.find([str(face_video), empty]), out)
+    first, second = rows(tmp_path / "out/summary.csv")
+    assert (first["name"], first["face_id"], first["valid_frames"]) == ("face", "0", "20")
+    assert (second["name"], second["face_id"], second["valid_frames"]) == ("empty", "", "0")
+    table = pandas.read_csv(tmp_path / "out/face/predictions.csv")
+    for target in predictor.targets:
+        expected = table[f"{target}_smooth"].agg(["mean", "std", "min", "max"])
+        found = [float(first[f"{target}_{name}"]) for name in ("mean", "sd", "min", "max")]
+        np.testing.assert_allclose(found, expected, atol=6e-5)
+        assert second[f"{target}_mean"] == ""
+    most = table.filter(regex="^p_").idxmax(axis=1).str.removeprefix("p_").value_counts() / 20
+    shares = {name: float(first[f"share_{name}"]) for name in predictor.expressions}
+    assert {name: share for name, share in shares.items() if share} == most.to_dict()
+    mean = table["valence_smooth"].mean()
+    assert f"face: valence {mean:.2f}, arousal" in caplog.text
+    assert "face in 100 % of 20 frames" in caplog.text and "out/face/" in caplog.text
+    assert "empty: face in 0 % of 2 frames" in caplog.text
+    # Without posteriors there are fewer columns; those of the other inputs stay.
+    more = settings(tmp_path / "out", "csv")
+    session.predict_files(predictor, inputs.find([short_video(tmp_path / "a.mp4", 3)]), more)
+    table = rows(tmp_path / "out/summary.csv")
+    assert [row["name"] for row in table] == ["face", "empty", "a"]
+    assert table[0] == first and table[2]["share_happy"] == ""
 
 
 def test_one_broken_file_does_not_stop_the_others(predictor, face_video, tmp_path):
@@ -99,7 +138,7 @@ def test_odd_videos(predictor, tmp_path, frames, size, suffix):
             writer.write(np.full((size[1], size[0], 3), 90, np.uint8), number / 10)
     [summary] = session.predict_files(predictor, inputs.find([str(path)]), settings(tmp_path))
     assert not summary.error
-    assert (summary.frames, summary.valid_frames, summary.faces) == (frames, 0, 0)
+    assert (summary.frames, summary.valid_frames, len(summary.faces)) == (frames, 0, 0)
     table = rows(tmp_path / "odd/predictions.csv")
     assert [(row["valid"], row["face_id"], row["valence"]) for row in table] == [
         ("0", "", "")
@@ -282,7 +321,7 @@ def test_one_output_that_fails_does_not_take_the_others_along(
 
 
 def test_when_all_outputs_have_failed_the_rest_is_not_predicted(predictor, face_video, tmp_path):
-    [summary] = [outputs.Summary("face", str(face_video))]
+    [summary] = [summaries.Summary("face", str(face_video))]
     read = []
 
     def recording():

@@ -1,11 +1,13 @@
 """The tables and the figure of the agreement between raters."""
 
+import types
+
 import numpy as np
 import pytest
 import scipy.stats
 
 from ast_net.datasets import annotations
-from ast_net.reports import figures, rater_report
+from ast_net.reports import figures, inspection, rater_report
 
 
 @pytest.fixture
@@ -53,3 +55,15 @@ def test_the_figure_has_every_rater_and_recording(rated, tmp_path):
     shown = np.ma.filled(matrix.images[0].get_array(), np.nan)
     ccc = [pair["ccc"] for pair in pairs if {"FM1", "FM2"} == {pair["rater"], pair["other"]}]
     assert shown[1, 2] == pytest.approx(np.mean(ccc))
+
+
+@pytest.mark.parametrize(("raters", "files"), [(1, []), (2, ["agreement.csv", "agreement.png"])])
+def test_one_rater_leaves_no_figure(rated, tmp_path, caplog, raters, files):
+    caplog.set_level("INFO", "absl")
+    ratings = rated["P1"]["arousal"]
+    few = annotations.Ratings(ratings.times, ratings.values[:, :raters], ratings.raters[:raters])
+    source = types.SimpleNamespace(name="P1", read_raters=lambda: {"arousal": few})
+    rows = inspection._agreement([source], tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir())[:2] == files
+    assert len(rows) == raters - 1
+    assert ("no recording was rated by two people or more" in caplog.text) == (raters == 1)

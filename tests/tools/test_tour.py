@@ -17,11 +17,11 @@ CELLS = json.loads(NOTEBOOK.read_text())["cells"]
 
 
 def code() -> str:
-    """Returns the code of all cells, for two seconds of video and one epoch."""
+    """Returns the code of all cells, for 20 frames of video and one epoch."""
     cells = ["".join(cell["source"]) for cell in CELLS if cell["cell_type"] == "code"]
     text, changes = re.subn(
-        r"^(SECONDS, DELAY, CLIP_FRAMES, EPOCHS) = .*",
-        r"\1 = 2, 0.0, 5, 1",
+        r"^(SECONDS, RATE, DELAY, CLIP_FRAMES, EPOCHS) = .*",
+        r"\1 = 2, 10, 0.0, 5, 1",
         "\n".join(cells),
         flags=re.MULTILINE,
     )
@@ -31,7 +31,7 @@ def code() -> str:
 
 
 def test_it_goes_from_a_video_to_a_model(tmp_path, monkeypatch, drifting_face):
-    images = drifting_face([True] * 50)
+    images = drifting_face([True] * 20)
     # The same for all names but two, so that its face is tracked three times only.
     darker = {"dora": 1, "emil": 2}
     films = lambda name, _: [image - darker.get(name, 0) for image in images]  # noqa: E731
@@ -42,8 +42,8 @@ def test_it_goes_from_a_video_to_a_model(tmp_path, monkeypatch, drifting_face):
     names: dict = {}
     with eagerly():
         exec(compile(code(), str(NOTEBOOK), "exec"), names)
-    assert len(names["table"]) == 50 and names["table"]["valid"].all()
-    assert names["frame"].time == pytest.approx(0.52)
+    assert len(names["table"]) == 20 and names["table"]["valid"].all()
+    assert names["frame"].time == pytest.approx(0.5)
     assert names["run"] == pathlib.Path("tour/run")
     assert names["metrics"]["split"] == "test"
     assert 0 < names["scores"]["average"]["rmse"]["mean"] < 2
