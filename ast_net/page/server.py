@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from ast_net import config, errors, files
 from ast_net.demo import synthetic_face
 from ast_net.page import access, answers, live, uploads
-from ast_net.prediction import predictor
+from ast_net.prediction import predictor, window
 
 _ADDRESS = "127.0.0.1"
 ASSETS = pathlib.Path(__file__).parent / "assets"
@@ -58,7 +58,8 @@ def serve(
         _warm_up(networks)
         address = f"http://{_ADDRESS}:{listener.getsockname()[1]}"
         logging.info(f"the page is at {address}; Ctrl-C ends it")
-        if settings.browser:
+        # Without a screen, a browser for the terminal would be opened.
+        if settings.browser and window.has_screen():
             webbrowser.open(address)
         with contextlib.suppress(KeyboardInterrupt):
             server.run([listener])

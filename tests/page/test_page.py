@@ -309,6 +309,7 @@ def test_the_verb_serves_this_machine_only(networks, monkeypatch):
     monkeypatch.setattr(ast_net.prediction.predictor, "Predictor", lambda **_: networks)
     opened = []
     monkeypatch.setattr(server.webbrowser, "open", opened.append)
+    monkeypatch.setattr(server.window, "has_screen", lambda: True)
     done = call("app", "--port=0")
     [(host, port)] = served
     assert (done.ended, host, opened) == (0, "127.0.0.1", [f"http://127.0.0.1:{port}"])

@@ -168,8 +168,9 @@ function send() {
 
 function receive(answer) {
   const from = sent;
+  // The answer to a picture from before the camera was stopped, and started again.
+  if (!camera || !from || ("time" in answer && answer.time !== from / 1000)) return;
   sent = 0;
-  if (!camera || !from) return;
   send();
   if (answer.error) return say(answer.error);
   frames.push(answer);
