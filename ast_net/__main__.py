@@ -14,7 +14,7 @@ def main() -> None:
         runpy.run_module(f"ast_net.{verb}", run_name="__main__", alter_sys=True)
         return
     lines = [f"  {name:<10}{verb_.summary}" for name, verb_ in cli.VERBS.items()]
-    usage = "python -m ast_net.COMMAND [--FLAG=VALUE ...]; --help lists the flags of a command."
+    usage = "ast-net COMMAND [--FLAG=VALUE ...]; --help lists the flags of a command."
     text = "\n".join([usage, "", *lines])
     if verb in ("", "--help", "-h", "help"):
         print(text)
