@@ -83,6 +83,11 @@ VERBS = {
         words="video",
         resumes=True,
     ),
+    "app": Verb(
+        "Opens a page in the browser that predicts a webcam or a video.",
+        (config.PageServer, config.PagePrediction, config.Networks),
+        ("--port=8000", "--workdir=runs/demo --max_faces=1"),
+    ),
     "export": Verb(
         "Exports a model for TensorFlow Serving and other runtimes.",
         (config.Export,),

@@ -265,6 +265,7 @@ def _require(condition: bool, message: str) -> None:
 
 _NATURAL, _NOT_NEGATIVE, _POSITIVE = Bounds(1), Bounds(0), Bounds(0, open="(")
 _FRACTION, _PART, _SEED = Bounds(0, 1, "()"), Bounds(0, 1, ")"), Bounds(0, 2**32 - 1)
+_PORT = Bounds(0, 65535)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -920,6 +921,28 @@ class Prediction(Settings):
             f"`hold_seconds` must be at most `identity_seconds` ({self.identity_seconds:g}), found "
             f"{self.hold_seconds:g}",
         )
+
+
+class PageServer(Settings):
+    """Page."""
+
+    port: int = setting(
+        8765, "Port of the page on this machine (http://127.0.0.1:PORT); 0 for any.", _PORT
+    )
+    max_upload: float = setting(2.0, "Size of the largest video.", _POSITIVE, "gigabytes")
+    posteriors: bool = setting(True, "Also show the probabilities of the expressions.")
+    browser: bool = setting(True, "Open the page in the browser.")
+
+
+class PagePrediction(Prediction):
+    """Face tracking and prediction."""
+
+    max_faces: int | None = setting(
+        None,
+        "Maximum number of faces to follow at a time, the most prominent ones. Default: all.",
+        _NATURAL,
+        words={"all": None},
+    )
 
 
 class Networks(WholeModel, Cache):

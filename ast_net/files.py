@@ -168,6 +168,17 @@ def sweep(folder: str | pathlib.Path) -> None:
                 os.close(lock)
 
 
+@contextlib.contextmanager
+def temporary_folder(parent: str | pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields a new folder that only this user can read, and deletes it at the end.
+
+    What killed processes left of such folders in `parent` is deleted first (not on Windows).
+    """
+    with _partial(pathlib.Path(parent) / "temporary") as folder:
+        folder.mkdir(mode=0o700)
+        yield folder
+
+
 def is_empty(folder: str | pathlib.Path) -> bool:
     """Returns whether a folder has no files; unfinished ones of `whole` do not count."""
     return all(path.name.startswith(_PARTIAL) for path in pathlib.Path(folder).iterdir())

@@ -32,6 +32,8 @@ SKIPPED = {
     "pip install": "environments are made by .ci/run",
     "pip uninstall": "it would change the environment of the machine",
     "--camera": "a camera is needed",
+    "ast_net.app": "it serves until Ctrl-C is pressed",
+    "check_page": "a browser is needed",
     "fetch_vgg_face": "it downloads 500 MB",
     "fer2013_vgg16": "it trains VGG-16 for a day",
     "kubectl": "a cluster is needed",

@@ -289,7 +289,7 @@ def test_examples_in_the_help_parse(verb):
 
 @pytest.mark.parametrize("verb", cli.VERBS)
 def test_wrong_values_are_reported_before_tensorflow_is_imported(verb):
-    flag = "--dataset=x" if verb not in ("predict", "export") else "--precision=x"
+    flag = "--dataset=x" if verb not in ("predict", "export", "app") else "--precision=x"
     command = [sys.executable, "-X", "importtime", "-m", f"ast_net.{verb}", flag]
     process = subprocess.run(command, capture_output=True, text=True)
     assert process.returncode == 1 and "error: " in process.stderr

@@ -15,8 +15,12 @@ ROOT = pathlib.Path(__file__).parents[1]
 KILLED = """
 import os, pathlib, signal, sys
 from ast_net import files
-write = files.whole_folder if sys.argv[2] == "folder" else files.whole
-with write(pathlib.Path(sys.argv[1])) as temporary:
+write = {
+    "file": files.whole,
+    "folder": files.whole_folder,
+    "temporary": lambda path: files.temporary_folder(path.parent),
+}
+with write[sys.argv[2]](pathlib.Path(sys.argv[1])) as temporary:
     (temporary / "part" if temporary.is_dir() else temporary).write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -30,7 +34,7 @@ def killed_writer(path: pathlib.Path, kind: str = "file") -> None:
     assert subprocess.run(command, cwd=ROOT).returncode == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("kind", ["file", "folder"])
+@pytest.mark.parametrize("kind", ["file", "folder", "temporary"])
 def test_the_next_writer_sweeps_what_a_killed_one_left(tmp_path, kind):
     killed_writer(tmp_path / "first", kind)
     left = [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -40,6 +44,15 @@ def test_the_next_writer_sweeps_what_a_killed_one_left(tmp_path, kind):
         temporary.write_text("whole")
     assert [path.name for path in tmp_path.iterdir()] == ["second"]
     assert not files.is_empty(tmp_path)
+
+
+def test_a_temporary_folder_is_private_and_sweeps(tmp_path):
+    killed_writer(tmp_path / "first", "temporary")
+    with files.temporary_folder(tmp_path) as folder:
+        assert os.name != "posix" or folder.stat().st_mode & 0o777 == 0o700
+        (folder / "video").write_text("content")
+        assert len([*tmp_path.rglob("*")]) == 3
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_what_a_living_writer_has_begun_is_kept(tmp_path):

@@ -35,6 +35,7 @@ LAYERS = [
     "training",
     "prediction",
     "serving",
+    "page",
     "api",
 ]
 

@@ -17,6 +17,7 @@ import numpy as np
 WIDTH, HEIGHT = 320, 240
 
 _FOLDER = pathlib.Path(__file__).parent
+PORTRAIT = _FOLDER / "portrait.jpg"
 
 # How much people differ: facial parts that change together; the largest relative change of their
 # width and height; and their largest vertical shift, in pixels.
@@ -261,7 +262,7 @@ def _node_below(value: float) -> tuple[int, float]:
 
 def _textures(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Draws the portrait in random colours, uint8 RGB, with the mouth parted and with it closed."""
-    portrait = np.asarray(cv2.imread(str(_FOLDER / "portrait.jpg"), cv2.IMREAD_COLOR_RGB))
+    portrait = np.asarray(cv2.imread(str(PORTRAIT), cv2.IMREAD_COLOR_RGB))
     size = (_PORTRAIT_SIZE * _TEXTURE_SCALE,) * 2
     image = cv2.resize(portrait, size, interpolation=cv2.INTER_CUBIC).astype(np.float32)
     x = np.linspace(_OPENING_X[0], _OPENING_X[-1], 60)

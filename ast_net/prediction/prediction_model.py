@@ -96,6 +96,6 @@ def load_head(
     if not path.is_file():
         raise errors.InputError(
             f"{path}: no such file; the posteriors need it. finetune writes it beside "
-            "backbone.weights.h5: copy it there, or leave out `posteriors`"
+            "backbone.weights.h5: copy it there, or set `posteriors=False`"
         )
     return expression_head.load(backbone.FEATURE_SIZE[spec.backbone], path)

@@ -96,7 +96,7 @@ class Predictor:
         Raises:
           InputError: a setting is wrong, or these are not a video or pictures.
         """
-        pipeline_ = self._pipeline(settings)
+        pipeline_ = self.stages(**settings)
         source = inputs.opened(pathlib.Path(path), pictures)
         separate = isinstance(source, photographs.Photographs)
         if isinstance(source, photographs.Photographs):
@@ -130,7 +130,7 @@ class Predictor:
           InputError: a setting is wrong, the camera gives no picture, a picture has another shape
             or type, or a time is not later than the one before.
         """
-        pipeline_ = self._pipeline(settings)
+        pipeline_ = self.stages(**settings)
         return _predictions(pipeline_, _frames_of(source))
 
     def reset(self) -> None:
@@ -139,7 +139,7 @@ class Predictor:
         self._last_time = -math.inf
         self._waiting: collections.deque[video_frame.Frame] = collections.deque()
         # Predicts each frame before it takes the next one.
-        self._steps = _predictions(self._pipeline({}), _taken(self._waiting))
+        self._steps = _predictions(self.stages(), _taken(self._waiting))
 
     def step(self, image: np.ndarray, time: float) -> predicted_frame.PredictedFrame:
         """Predicts the next frame of one's own loop.
@@ -167,8 +167,12 @@ class Predictor:
         self._count, self._last_time = self._count + 1, frame.timestamp
         return result
 
-    def _pipeline(self, settings: dict[str, Any]) -> pipeline.Pipeline:
-        """Returns the pipeline with these settings changed; each is made once."""
+    def stages(self, **settings: Any) -> pipeline.Pipeline:
+        """Returns the pipeline with these settings changed, for those who write its outputs.
+
+        Raises:
+          InputError: a setting is wrong.
+        """
         arguments = cli.from_keywords((config.Prediction,), settings)
         changed = arguments.change(self._settings)
         if changed not in self._pipelines:

@@ -14,6 +14,11 @@ from ast_net import errors
 _ESCAPE = 27
 
 
+def has_screen() -> bool:
+    """Whether there is a screen that can show windows."""
+    return sys.platform != "linux" or bool({"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ))
+
+
 @contextlib.contextmanager
 def opened(title: str, stop: threading.Event) -> Iterator[Callable[[np.ndarray, float], None]]:
     """Yields a function that shows an image, uint8 RGB [H, W, 3], immediately; it ignores the time.
@@ -26,7 +31,7 @@ def opened(title: str, stop: threading.Event) -> Iterator[Callable[[np.ndarray, 
       InputError: there is no screen, or OpenCV was built without windows.
     """
     # Without a screen, OpenCV's window library would end the process.
-    if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ):
+    if not has_screen():
         raise errors.InputError(
             "`outputs=window` needs a screen, and there is none (neither DISPLAY nor "
             "WAYLAND_DISPLAY is set); write `outputs=video` instead"
