@@ -19,6 +19,7 @@ import cv2
 import keras
 import numpy as np
 import pytest
+from absl import logging
 from calls import eagerly
 
 from ast_net import config, files
@@ -58,6 +59,12 @@ def pytest_collection_modifyitems(items):
 def rng() -> np.random.Generator:
     """Random numbers, the same in every run and for every test."""
     return np.random.default_rng(20170904)
+
+
+@pytest.fixture(autouse=True)
+def warnings_logged():
+    """Lets warnings be logged, whatever an earlier test's program has left."""
+    logging.set_verbosity(logging.WARNING)
 
 
 @pytest.fixture(scope="session")

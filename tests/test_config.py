@@ -86,7 +86,7 @@ def values_of(leaf) -> st.SearchStrategy:
 
 @pytest.mark.parametrize("group", [config.Experiment, config.Finetuning], ids=ids)
 @hypothesis.given(data=st.data())
-@hypothesis.settings(max_examples=60, deadline=None, derandomize=True)
+@hypothesis.settings(max_examples=25, deadline=None, derandomize=True)
 def test_flags_of_a_run_parse_back_to_the_same_run(group, data):
     drawn = {
         leaf.name: data.draw(values_of(leaf), leaf.name) for leaf in config.settings_of(group())

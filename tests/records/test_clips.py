@@ -13,7 +13,7 @@ from ast_net.records import clips, example_format
 from ast_net.temporal import timing
 
 CLIP, STEP = config.Clip(5, 3), 3 / 25
-SETTINGS = hypothesis.settings(max_examples=20, deadline=None, derandomize=True)
+SETTINGS = hypothesis.settings(max_examples=12, deadline=None, derandomize=True)
 recordings = st.tuples(
     st.integers(1, 120), st.integers(2, 4), st.integers(1, 4), st.integers(0, 10**6)
 )
