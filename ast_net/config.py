@@ -37,6 +37,8 @@ PRECISIONS = ("auto", "float32", "bfloat16", "int8")
 OUTPUTS = {
     "csv": "predictions.csv",
     "parquet": "predictions.parquet",
+    "openface": "openface.csv",
+    "elan": "elan.eaf",
     "figure": "figure.png",
     "video": "annotated.mp4",
     "jsonl": "",
@@ -855,8 +857,9 @@ class Outputs(Settings):
     output_dir: str = setting("predictions", "Folder for the results. Each input gets a subfolder.")
     outputs: tuple[str, ...] = setting(
         ("csv", "figure", "video"),
-        "Results to write: tables (csv, parquet), a figure over time, the annotated video, a JSON "
-        "object for each frame on standard output (jsonl), or a window on the screen.",
+        "Results to write: tables (csv, parquet, openface: with OpenFace's names), annotations for "
+        "ELAN, a figure over time, the annotated video, a JSON object for each frame on standard "
+        "output (jsonl), or a window on the screen.",
         choices=OUTPUTS,
     )
     posteriors: bool = setting(False, "Also write the probabilities of the expressions.")

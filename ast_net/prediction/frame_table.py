@@ -20,6 +20,10 @@ _BOX = ("x", "y", "width", "height", "confidence")
 # Digits after the decimal point: _DIGITS, except for the columns in _FEWER_DIGITS.
 _DIGITS = 6
 _FEWER_DIGITS = {"x": 2, "y": 2, "width": 2, "height": 2, "confidence": 4}
+# Columns of the table with OpenFace's names; those of the targets and expressions follow.
+_OPENFACE = ("frame", "face_id", "timestamp", "confidence", "success")
+# Units, for the metadata of Parquet's columns; all others have none.
+_UNITS = {"timestamp_s": "s", **dict.fromkeys(("x", "y", "width", "height"), "pixel")}
 # Rows that are collected as such, until they become a part of a Parquet file or of a DataFrame.
 _ROW_GROUP = 8192
 
@@ -85,6 +89,33 @@ def csv_writer(
 
 
 @contextlib.contextmanager
+def openface_writer(
+    path: str | pathlib.Path, targets: Sequence[str], expressions: Sequence[str] = ()
+) -> Iterator[Callable[[frames.FramePrediction], None]]:
+    """Does the same as `csv_writer` with the first columns of OpenFace 2's tables.
+
+    As there, frames count from 1, and a frame without a face has the confidence 0, the success 0
+    and the face_id 0. The targets follow, smooth and raw, and the posteriors.
+    """
+    values = [*targets, *_smooth(targets), *_posteriors(expressions)]
+    digits = dict.fromkeys(values, _DIGITS) | {"timestamp": 3, "confidence": 4}
+    with tables.csv_writer(path, [*_OPENFACE, *values], digits) as write_row:
+
+        def write(frame: frames.FramePrediction) -> None:
+            for row in rows(frame, targets, expressions):
+                first = {
+                    "frame": frame.index + 1,
+                    "face_id": row["face_id"] or 0,
+                    "timestamp": row["timestamp_s"],
+                    "confidence": row["confidence"] or 0.0,
+                    "success": row["valid"],
+                }
+                write_row(first | {name: row[name] for name in values})
+
+        yield write
+
+
+@contextlib.contextmanager
 def parquet_writer(
     path: str | os.PathLike,
     targets: Sequence[str],
@@ -110,7 +141,10 @@ def parquet_writer(
     types = {"frame": "int64", "timestamp_s": "float64", "face_id": "int32", "valid": "bool"}
     types |= {"file": "string", "error": "string"}
     names = columns(targets, expressions, photographs)
-    schema = pyarrow.schema((name, types.get(name, "float32")) for name in names)
+    schema = pyarrow.schema(
+        pyarrow.field(name, types.get(name, "float32"), metadata={"unit": _UNITS.get(name, "1")})
+        for name in names
+    )
     group: list[tables.Row] = []
     with (
         files.whole(pathlib.Path(path)) as temporary,

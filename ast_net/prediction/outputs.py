@@ -16,6 +16,7 @@ from ast_net import config, errors, files, screen
 from ast_net.faces import pictures, video_writer
 from ast_net.prediction import (
     annotation,
+    elan,
     frame_table,
     frames,
     pipeline,
@@ -60,7 +61,7 @@ def write(
         stack.enter_context(contextlib.closing(predictions))
         outputs = stack.enter_context(_Outputs())
         for name in settings.outputs:
-            outputs.open(name, _opened(name, settings, predictor, summary.name, stop, photographs))
+            outputs.open(name, _opened(name, settings, predictor, summary, stop, photographs))
         shown: Iterable[frames.FramePrediction] = predictions
         # JSON lines on a terminal show by themselves how far they are.
         if "jsonl" not in settings.outputs or not sys.stdout.isatty():
@@ -191,17 +192,22 @@ def _opened(
     name: str,
     settings: config.Outputs,
     predictor: pipeline.Pipeline,
-    title: str,
+    summary: summaries.Summary,
     stop: threading.Event,
     photographs: bool,
 ) -> contextlib.AbstractContextManager[_Write]:
     """Returns an output, which yields the function that writes a frame."""
+    title, source = summary.name, pathlib.Path(summary.input)
     path = pathlib.Path(settings.output_dir) / title / file_names(settings, photographs)[name]
     columns = predictor.targets, predictor.expressions if settings.posteriors else ()
     if name == "csv":
         return frame_table.csv_writer(path, *columns, photographs)
     if name == "parquet":
         return frame_table.parquet_writer(path, *columns, photographs)
+    if name == "openface":
+        return frame_table.openface_writer(path, *columns)
+    if name == "elan":
+        return elan.writer(path, predictor.targets, source if source.is_file() else None)
     if name == "jsonl":
         return contextlib.nullcontext(frame_table.json_lines_writer(sys.stdout, *columns))
     if name == "figure":

@@ -195,3 +195,29 @@ def test_memory_does_not_grow(tmp_path, monkeypatch, writer_type):
                 gc.collect()
                 counts.append(len(gc.get_objects()))
     assert counts[1] - counts[0] < 100
+
+
+OPENFACE = """\
+frame,face_id,timestamp,confidence,success,valence,arousal,valence_smooth,arousal_smooth
+1,0,0.000,0.0000,0,,,,
+2,0,0.033,0.9900,1,0.100000,0.000000,0.050000,0.000000
+3,0,0.067,0.0000,0,0.333333,-0.666667,0.166667,-0.333333
+3,3,0.067,0.9900,1,,,,
+4,0,7200.100,0.0000,0,,,,
+"""
+
+
+def test_openface_s_columns(tmp_path):
+    with frame_table.openface_writer(tmp_path / "openface.csv", config.TARGETS) as write:
+        for frame in RECORDING:
+            write(frame)
+    assert (tmp_path / "openface.csv").read_text() == OPENFACE
+
+
+def test_parquet_has_units(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is optional")
+    with frame_table.parquet_writer(tmp_path / "a.parquet", config.TARGETS) as write:
+        write(RECORDING[1])
+    schema = parquet.read_schema(tmp_path / "a.parquet")
+    units = {field.name: field.metadata[b"unit"].decode() for field in schema}
+    assert (units["timestamp_s"], units["width"], units["valence"]) == ("s", "pixel", "1")
