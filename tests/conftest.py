@@ -48,9 +48,13 @@ def pytest_configure():
 
 def pytest_collection_modifyitems(items):
     """The files that take longest come first, so that no process waits for another's last one."""
-    longest = ("test_verbs.py", "test_fit.py", "test_expressions.py", "test_main.py")
-    longest += ("test_reproduction.py", "test_client.py")
-    items.sort(key=lambda item: item.path.name not in longest)
+    longest = [
+        *("test_verbs.py", "test_expressions.py", "test_fit.py", "test_recola.py"),
+        *("test_reproduction.py", "test_clips.py", "test_client.py", "test_trajectories.py"),
+        *("test_streaming.py", "test_runtime.py", "test_whole_way.py", "test_making.py"),
+    ]
+    place = {name: number for number, name in enumerate(longest)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
     # What was imported stays: to look through it again and again takes a twentieth of the time.
     gc.freeze()
 
@@ -69,9 +73,9 @@ def warnings_logged():
 
 @pytest.fixture(scope="session")
 def recola_folder(tmp_path_factory):
-    """Two generated recordings, P1 and P2, of 6 seconds in RECOLA's layout; not to be changed."""
+    """Two generated recordings, P1 and P2, of 4 seconds in RECOLA's layout; not to be changed."""
     folder = tmp_path_factory.mktemp("recola") / "source"
-    settings = synthesis.DemoSettings(seconds=6.0)
+    settings = synthesis.DemoSettings(seconds=4.0)
     synthesis.generate(folder, ["P1", "P2"], recola_layouts.RELEASE, settings)
     return folder
 

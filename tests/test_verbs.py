@@ -39,7 +39,7 @@ KILLED = ".partial-0123abcd"
 SAID = [
     r"running on \d+ (CPU core|GPU)s? \(.+\), TensorFlow [\d.]+",
     r".*source: RECOLA's own release, ratings in RECOLA-Annotation/emotional_behaviour",
-    r"warning: P\d, (valence|arousal): the raters do not agree .*",  # for six seconds
+    r"warning: P\d, (valence|arousal): the raters do not agree .*",  # for four seconds
     r"preparing recola: 2 recordings",
     r"[\w ]+: [1-9]0 %, .* left",  # on a busy machine
     r"wrote data/recola/compact-[\w.-]+/[\d.]+",
@@ -396,7 +396,7 @@ def test_describe_tells_what_is_in_a_data_set(places, trained, tmp_path):
     }
     found = json.loads((tmp_path / "description.json").read_text())
     assert [row["split"] for row in found["splits"]] == ["train", "dev"]
-    assert [row["frames"] for row in found["recordings"]] == [150, 150]
+    assert [row["frames"] for row in found["recordings"]] == [100, 100]
     assert len(found["agreement"]) == 4
     alpha = next(row["alpha"] for row in found["agreement"] if row["target"] == "valence")
     assert f"{alpha:.4f}" in done.printed

@@ -305,12 +305,12 @@ def test_a_truncated_video_is_used_up_to_its_end(folder, tmp_path):
     with mock.patch.object(logging, "warning") as warning:
         records = store.prepare(settings(folder, tmp_path / "data"))
     messages = [call.args[0] % call.args[1:] for call in warning.call_args_list]
-    assert any("P1: the ratings end at 6.00 s, but the video at" in line for line in messages)
+    assert any("P1: the ratings end at 4.00 s, but the video at" in line for line in messages)
     frames = max(
         example["first_frame"] + len(example["mask"])
         for example in records.segments("train").as_numpy_iterator()
     )
-    assert 10 < frames < 150
+    assert 10 < frames < 100
 
 
 def test_a_cell_that_is_not_a_number_is_named(folder):
