@@ -22,7 +22,7 @@ _MODULES = {
     "predict_video": "ast_net.api",
     "train_run": "ast_net.api",
 }
-__all__ = [*_MODULES]  # noqa: PLE0604
+__all__ = [*_MODULES]
 
 
 def __getattr__(name: str) -> Any:

@@ -44,7 +44,7 @@ OUTPUTS = {
     "jsonl": "",
     "window": "",
 }
-# The same for photographs. A figure and a window show how predictions change over time.
+# The same for photographs; the others are only for films.
 PHOTOGRAPH_OUTPUTS = {
     "csv": OUTPUTS["csv"],
     "parquet": OUTPUTS["parquet"],
@@ -826,8 +826,7 @@ class Inputs(Settings):
     workers: int = setting(
         1,
         "Number of inputs to predict at the same time, each in a process of its own, which takes "
-        "about 1 GB. On two cores that were shared with other programs, 2 took 43 to 72 % of the "
-        "time of 1.",
+        "about 1 GB. One process keeps two cores busy, so more pay on machines with more cores.",
         _NATURAL,
     )
 

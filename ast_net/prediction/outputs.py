@@ -110,11 +110,11 @@ def of_photographs(settings: config.Outputs) -> config.Outputs:
     rest = " and ".join(name for name in settings.outputs if name not in left)
     if not left:
         raise errors.InputError(
-            f"photographs have no {rest}, which show how predictions change over time; give some "
-            f"of `outputs={','.join(config.PHOTOGRAPH_OUTPUTS)}`"
+            f"{rest}: only for films, and these are photographs; give some of "
+            f"`outputs={','.join(config.PHOTOGRAPH_OUTPUTS)}`"
         )
     if rest:
-        logging.info(f"photographs have no {rest}: they do not change over time")
+        logging.info(f"left out for photographs: {rest}")
     return dataclasses.replace(settings, outputs=left)
 
 

@@ -43,12 +43,12 @@ def predict(
       InputError: results of other inputs would be replaced, or the networks cannot be loaded.
       OSError: the disk is full or read-only.
     """
-    if source.camera is None:
-        results.check(recordings, settings)  # So that nobody waits for the networks in vain.
     copies = min(source.workers, len(recordings))
     if copies > 1:
         work = workers.Workload(dict(recordings), source.pictures, settings, faces, networks)
         return _predict_in_workers(work, copies)
+    if source.camera is None:
+        results.check(recordings, settings)  # So that nobody waits for the networks in vain.
     predictor = pipeline.Pipeline(prediction_model.load(networks, settings.posteriors), faces)
     if source.camera is None:
         return predict_files(predictor, recordings, settings, source.pictures)

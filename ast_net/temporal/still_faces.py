@@ -6,8 +6,8 @@ import numpy as np
 
 from ast_net.temporal import temporal_model
 
-# How long the LSTM sees a still face, from states of zeros. With the included model the prediction
-# has settled then: showing the face four times as long changes it by at most 0.013.
+# How long the LSTM sees a still face, from states of zeros. The prediction has settled then
+# (WORKSPACE_NOTES.md).
 SECONDS = 5.0
 
 

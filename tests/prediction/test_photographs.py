@@ -164,7 +164,7 @@ def test_photographs_that_all_are_damaged_are_an_error(predictor, tmp_path):
 
 def test_photographs_have_nothing_that_shows_time(predictor, folder, tmp_path):
     [summary] = predict(predictor, folder / "anna.png", tmp_path, "figure", "window")
-    assert "photographs have no figure and window" in summary.error
+    assert "figure and window: only for films" in summary.error
     assert "`outputs=csv,parquet,video,jsonl`" in summary.error
 
 

@@ -34,8 +34,11 @@ def test_it_goes_from_a_video_to_a_model(tmp_path, monkeypatch, drifting_face):
     images = drifting_face([True] * 20)
     # The same for all names but two, so that its face is tracked three times only.
     darker = {"dora": 1, "emil": 2}
-    films = lambda name, _: [image - darker.get(name, 0) for image in images]  # noqa: E731
-    monkeypatch.setattr(synthesis, "film", films)
+
+    def film(name, settings):
+        return [image - darker.get(name, 0) for image in images]
+
+    monkeypatch.setattr(synthesis, "film", film)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(evaluation_figures, "write", lambda *_: None)
     plt.switch_backend("Agg")
