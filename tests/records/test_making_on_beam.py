@@ -81,7 +81,8 @@ def test_two_processes_that_are_killed_continue_and_make_the_same_files(tmp_path
             return subprocess.Popen(command, cwd=root, start_new_session=True, stderr=file)
 
     def finished(data_dir):
-        return {p.name: p.stat().st_ino for p in (data_dir / "segments").rglob("P*.tfrecord")}
+        paths = (data_dir / "segments").glob("*/[!.]*.tfrecord")
+        return {path.name: path.stat().st_ino for path in paths}
 
     def shards(data_dir):
         return {p.name: p for p in (data_dir / "recola").rglob("*.tfrecord-*")}
