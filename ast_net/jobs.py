@@ -164,9 +164,13 @@ def run_on_beam(
 
 
 def _run_alone(folder: pathlib.Path, command: Command) -> str:
-    """Runs a command, unless it is finished; returns why it failed."""
+    """Runs a command, unless it is finished; returns why it failed.
+
+    It gets as many threads as this process, which need not be alone on its machine.
+    """
+    threads = int(os.environ.get(_THREAD_VARIABLES[0], cores()))
     while _duration(folder, command) is None:
-        process = _start(folder, command, cores())
+        process = _start(folder, command, threads)
         if process is None:  # A process that a killed call has left, or another call, runs it.
             time.sleep(_POLL_INTERVAL)
             continue

@@ -61,7 +61,8 @@ def cluster(tmp_path_factory):
         folder / "log.txt",
     )
     environment = {**os.environ, "KILL_ME": str(cluster.kill_me)}
-    environment |= {"PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)])}
+    places = [os.environ.get("PYTHONPATH"), str(TESTS.parent), str(TESTS)]
+    environment |= {"PYTHONPATH": os.pathsep.join(filter(None, places))}
     common = [f"--scheduler-file={folder}/scheduler.json", "--no-dashboard"]
     commands = [
         ["scheduler", "--port=0", "--host=127.0.0.1", *common],

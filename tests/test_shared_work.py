@@ -117,12 +117,10 @@ def test_the_error_of_an_element_ends_the_work_and_is_not_wrapped(folder, engine
 
 def test_a_failed_engine_is_an_error_that_says_what_is_kept(folder, engine):
     engine(error=OSError("Timed out trying to connect to tcp://host:8786"))
-    with pytest.raises(
-        errors.InputError, match=r"(?s)`beam_pipeline_options=runner=Test`: the"
-    ) as e:
+    with pytest.raises(errors.InputError, match="`beam_pipeline_options=runner=T") as caught:
         run(folder, [2])
-    assert "OSError: Timed out trying to connect" in str(e.value)
-    assert "what is finished is kept" in str(e.value)
+    assert "failed with OSError: Timed out trying" in str(caught.value)
+    assert "what is finished is kept" in str(caught.value)
 
 
 def test_relative_paths_are_those_of_the_caller(folder, monkeypatch):
