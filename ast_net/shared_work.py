@@ -12,6 +12,7 @@ import logging as std_logging
 import os
 import pathlib
 import pickle
+import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -106,8 +107,10 @@ def do(folder: pathlib.Path, index: int) -> None:
             result = loaded.function(loaded.needed, element)
         except (errors.InputError, OSError) as error:
             result = error
-    with files.whole(done) as temporary:
-        temporary.write_bytes(pickle.dumps((result, messages)))
+    # `files.whole` would look through the folder, which has several files for each element.
+    temporary = _file(folder, index, secrets.token_hex(4))
+    temporary.write_bytes(pickle.dumps((result, messages)))
+    os.replace(temporary, done)
     if isinstance(result, Exception):
         raise result
 

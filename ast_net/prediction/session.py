@@ -48,8 +48,8 @@ def predict(
     """
     if beam_pipeline_options and (source.camera is not None or source.workers > 1):
         raise errors.InputError(
-            "`beam_pipeline_options` is for videos, and its runner has its own number of workers: "
-            "leave out `camera` and `workers`"
+            "`camera` and `workers` are for this machine, and the runner of "
+            "`beam_pipeline_options` has its own number of workers: leave one of them out"
         )
     copies = min(source.workers, len(recordings))
     if copies > 1 or beam_pipeline_options:
