@@ -147,7 +147,7 @@ def run_on_beam(
         f"{screen.shown(folder)}"
     )
     failures: dict[str, str] = {}
-    with screen.Progress("running", len(waiting), "runs") as progress:
+    with screen.Progress("running", len(waiting), "runs", lines=False) as progress:
 
         def add(index: int, problem: str) -> None:
             if problem:

@@ -13,7 +13,7 @@ import threading
 import numpy as np
 import pytest
 
-from ast_net import config, jobs
+from ast_net import config, jobs, shared_work
 from ast_net.datasets import recola_layouts
 from ast_net.demo import synthesis
 from ast_net.faces import video_writer
@@ -169,3 +169,15 @@ pathlib.Path({str(tmp_path)!r}, "out.txt").write_text("out")
     # What is finished is not done again.
     assert list(jobs.run_on_beam(tmp_path / "logs", commands, cluster.options)) == ["fails"]
     assert (tmp_path / "begun.txt").read_text() == "begun\nbegun\n"
+
+
+def test_a_command_that_kills_its_workers_fails_and_the_others_go_on(cluster, tmp_path):
+    program = "import os, signal; os.kill(os.getppid(), signal.SIGKILL)"
+    commands = [
+        jobs.Command("kills", ("-c", program)),
+        jobs.Command("works", ("-c", "")),
+    ]
+    failures = jobs.run_on_beam(tmp_path, commands, cluster.options)
+    assert failures == {"kills": shared_work.LOST}
+    assert (tmp_path / "kills.log").read_text().count("$ python") == shared_work.MAX_ATTEMPTS
+    assert (tmp_path / "works.json").exists()
