@@ -174,10 +174,10 @@ def _run_alone(folder: pathlib.Path, command: Command) -> str:
         if process is None:  # A process that a killed call has left, or another call, runs it.
             time.sleep(_POLL_INTERVAL)
             continue
-        job = _RunningCommand(command, process, time.monotonic())
-        with _terminating([job]):
+        running = [_RunningCommand(command, process, time.monotonic())]
+        with _terminating(running):
             process.wait()
-        return _finish(folder, job)
+            return _finish(folder, running.pop())
     return ""
 
 
