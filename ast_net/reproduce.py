@@ -5,11 +5,12 @@ from ast_net import cli, config, main
 
 def reproduce(arguments: cli.Arguments) -> None:
     """Trains all rows with all seeds, continuing an interrupted call, and writes the report."""
-    settings = arguments.read(config.Reproduction)
+    settings, hardware = arguments.read(config.Reproduction), arguments.read(config.Devices)
+    from ast_net import devices
     from ast_net.training import reproduction
 
-    main.say_what_it_runs_on()
-    reproduction.reproduce(settings)
+    devices.use(hardware)
+    reproduction.reproduce(settings, hardware)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ LAYERS = [
     "workdir",
     "noise",
     "main",
+    "devices",
     "shipped",
     "faces",
     "cnn",

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from ast_net import config, errors, files, screen
+from ast_net import config, devices, errors, files, screen
 from ast_net.cnn import backbone, runtime
 from ast_net.datasets import annotations, reader
 from ast_net.faces import alignment, detection, face_track, video
@@ -59,9 +59,11 @@ class VideoMaker:
         """
         self._settings = settings
         self._detector = detection.FaceDetector()
-        self._extractor = runtime.load(
-            settings.backbone, settings.backbone_weights, settings.runtime, settings.data_dir
-        )
+        # If there are several GPUs, they share each batch of faces.
+        with devices.strategy().scope():
+            self._extractor = runtime.load(
+                settings.backbone, settings.backbone_weights, settings.runtime, settings.data_dir
+            )
 
     def make(self, job: Job) -> None:
         """Writes the records of a recording, with one segment in memory at a time.

@@ -196,7 +196,7 @@ def test_the_weights_of_local_global_and_siamese_terms_rise_over_the_first_epoch
 
 
 def test_xla_gives_the_same_result_up_to_rounding_and_can_be_exported(finished, tmp_path):
-    model = run(tmp_path, epochs=1, jit_compile=True)
+    model = run(tmp_path, epochs=1, jit_compile="true")
     row, expected = read_history(tmp_path)[0], read_history(finished)[0]
     assert float(row["loss"]) == pytest.approx(float(expected["loss"]), rel=1e-3)
     spec = temporal_model.ModelSpec(
@@ -344,7 +344,7 @@ def test_a_full_gpu_is_not_reported_as_a_full_disk(tmp_path, monkeypatch):
     def raise_full(*_, **__):
         raise full
 
-    with pytest.raises(tf.errors.ResourceExhaustedError):
+    with pytest.raises(errors.InputError, match="memory .* is full .*smaller `batch_size`"):
         toy(tmp_path / "gpu", 1, step=raise_full)
     with pytest.raises(tf.errors.ResourceExhaustedError):
         fit.compiled(lambda batch: raise_full(), jit_compile=True)(tf.ones(1))
