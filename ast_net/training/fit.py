@@ -1,6 +1,7 @@
 """The training loop of both networks; a run that was killed continues where it stopped."""
 
 import dataclasses
+import functools
 import math
 import pathlib
 import time
@@ -152,6 +153,7 @@ def compiled(step: Step, jit_compile: bool, signature: list[Any] | None = None) 
     if not jit_compile:
         return graph
 
+    @functools.wraps(graph)
     def checked(batch: Any) -> dict[str, tf.Tensor]:
         try:
             return graph(batch)
