@@ -203,11 +203,11 @@ def memory_reported(remedy: str) -> Iterator[None]:
     try:
         yield
     except tf.errors.ResourceExhaustedError as error:
-        place = f"{screen.number(len(gpus()), 'GPU')}" if gpus() else "processor"
-        reason = error.message.rpartition("}} ")[2].splitlines()[0][:200]
+        # The message begins with the name of the operation; hints for programmers follow.
+        reason = error.message.rpartition("}} ")[2].partition("\n")[0][:200]
         raise errors.InputError(
-            f"the memory of the {place} is full ({reason}): {remedy}, or stop other programs that "
-            "use it"
+            f"the {'GPU' if gpus() else 'machine'}'s memory is full ({reason}): {remedy}, or stop "
+            "other programs that use it"
         ) from error
 
 

@@ -228,7 +228,9 @@ def test_it_says_why_there_is_no_gpu(cuda, files, expected, monkeypatch, caplog)
 def test_full_memory_is_reported_with_a_remedy():
     message = "{{node step}} OOM when allocating tensor with shape[32,9]\n more"
     with (
-        pytest.raises(errors.InputError, match=r"processor is full \(OOM when .*\[32,9\]\): do x"),
+        pytest.raises(
+            errors.InputError, match=r"machine's memory is full \(OOM when .*\[32,9\]\): do x"
+        ),
         devices.memory_reported("do x"),
     ):
         raise tf.errors.ResourceExhaustedError(None, None, message)

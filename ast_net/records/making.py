@@ -69,7 +69,7 @@ class VideoMaker:
         """Writes the records of a recording, with one segment in memory at a time.
 
         Raises:
-          InputError: the video or the ratings cannot be read.
+          InputError: the video or the ratings cannot be read, or the memory is full.
           OSError: the file cannot be written.
         """
         film = video.open_video(job.video)
@@ -87,7 +87,8 @@ class VideoMaker:
         counted = screen.counted(aligned, f"computing features of {job.name}", len(faces.valid))
         features = runtime.extract(self._extractor, ((face.image, face.valid) for face in counted))
         frames = example_format.RecordingFrames(job.name, faces.timestamps, faces.valid, labels)
-        write(job, frames, features, self._settings)
+        with devices.memory_reported("give `device=cpu`"):
+            write(job, frames, features, self._settings)
 
 
 def write(

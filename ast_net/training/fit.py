@@ -162,7 +162,7 @@ def compiled(step: Step, jit_compile: bool, signature: list[Any] | None = None) 
         except tf.errors.OpError as error:
             reason = error.message.splitlines()[0]
             raise errors.InputError(
-                f"XLA cannot compile the training step ({reason}): leave out `jit_compile`"
+                f"XLA cannot compile the training step ({reason}): give `jit_compile=false`"
             ) from error
 
     return checked
