@@ -485,7 +485,7 @@ class Devices(Settings):
     tf32: bool = setting(
         True,
         "Let GPUs round the factors of float32 products to 10 bits (TensorFloat-32), which is "
-        "several times faster.",
+        "faster.",
         identity=False,
     )
     deterministic: bool = setting(

@@ -59,6 +59,7 @@ def use(settings: config.Devices) -> None:
     if found:
         names = _GIVEN.split(",") if _GIVEN else [str(k) for k in range(len(found))]
         os.environ[_VISIBLE] = ",".join(names[found.index(gpu)] for gpu in chosen) or "-1"
+        os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = str(settings.memory_growth).lower()
     elif settings.device == "auto" and _nvidia_files():
         logging.warning(_why_no_gpu())
     if not settings.tf32:
@@ -130,8 +131,8 @@ def resolved(settings: _Run, stored: _Run | None) -> _Run:
         began = config.values(stored)["mixed_precision"]
         if began != result and (asked == "auto" or (asked == "true" and began != "false")):
             logging.info(
-                f"the run goes on in {policy(began)}, as it began; on this machine it would have "
-                f"begun in {policy(result)}"
+                f"the run goes on in {_words(began)}, as it began; on this machine it would have "
+                f"begun in {_words(result)}"
             )
             result = began
     return config.changed(settings, {"mixed_precision": result})
@@ -219,10 +220,14 @@ def environments() -> list[Mapping[str, str]]:
 
 def say_how_it_trains(mixed_precision: str, compiled: bool, replicas: int = 1) -> None:
     """Says in which arithmetic a network is trained, and on how many GPUs."""
-    parts = [f"training in {policy(mixed_precision).replace('_', ' ')}"]
+    parts = [f"training in {_words(mixed_precision)}"]
     parts += ["compiled by XLA"] * compiled
     parts += [f"on {replicas} GPUs"] * (replicas > 1)
     logging.info(", ".join(parts))
+
+
+def _words(mixed_precision: str) -> str:
+    return policy(mixed_precision).replace("_", " ")
 
 
 def _described(devices: Sequence[tf.config.PhysicalDevice]) -> tuple[Gpu, ...]:

@@ -104,7 +104,7 @@ def test_a_run_keeps_its_arithmetic(began, asked, expected, caplog):
     run = devices.resolved(config.Finetuning(mixed_precision=asked), stored)
     assert run.mixed_precision == expected
     kept = expected == began
-    assert kept == any(f"goes on in mixed_{began}, as it" in line for line in caplog.messages)
+    assert kept == any(f"goes on in mixed {began}, as it" in line for line in caplog.messages)
     new = devices.resolved(config.changed(config.Experiment(), {"mixed_precision": asked}), None)
     assert new.training.mixed_precision == devices.arithmetic(asked, [])
 
@@ -148,6 +148,7 @@ class Machine:
         # Restored after the test.
         for name in ("CUDA_VISIBLE_DEVICES", "NVIDIA_TF32_OVERRIDE", "TF_DETERMINISTIC_OPS"):
             monkeypatch.setenv(name, "")
+        monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "")
 
     def see(self, gpus, kind):
         self.visible = gpus
@@ -187,6 +188,7 @@ def test_settings_reach_tensorflow_and_other_processes(monkeypatch, caplog):
     devices.use(config.Devices(memory_growth=False, tf32=False, deterministic=True))
     assert (machine.growth, machine.tf32, machine.deterministic) == ({A100: False}, False, True)
     assert os.environ["NVIDIA_TF32_OVERRIDE"] == "0" and os.environ["TF_DETERMINISTIC_OPS"] == "1"
+    assert os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] == "false"
     assert "running on 1 GPU (NVIDIA A100), " in caplog.text
     assert caplog.text.rstrip().endswith(", deterministic")
 

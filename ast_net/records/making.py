@@ -59,8 +59,10 @@ class VideoMaker:
         """
         self._settings = settings
         self._detector = detection.FaceDetector()
-        # If there are several GPUs, they share each batch of faces.
-        with devices.strategy().scope():
+        # Several GPUs share a batch of faces, unless it took the processor longer to make it.
+        large = settings.backbone == "vgg16"
+        strategy = devices.strategy() if large else tf.distribute.get_strategy()
+        with strategy.scope():
             self._extractor = runtime.load(
                 settings.backbone, settings.backbone_weights, settings.runtime, settings.data_dir
             )
