@@ -46,13 +46,14 @@ def use(settings: config.Devices) -> None:
     chosen = [offered[k] for k in select(settings.device, _described(offered), _why_no_gpu())]
     try:
         tf.config.set_visible_devices(chosen, "GPU")
-        for gpu in chosen:
-            tf.config.experimental.set_memory_growth(gpu, settings.memory_growth)
     except RuntimeError as error:
         raise errors.InputError(
             f"`device={settings.device}`: TensorFlow has already begun with other devices in this "
-            f"process ({error}): set `device` and `memory_growth` at the first call"
+            f"process ({error}): set `device` at the first call"
         ) from error
+    for gpu in chosen:
+        with contextlib.suppress(RuntimeError):  # A Python program has computed on it before.
+            tf.config.experimental.set_memory_growth(gpu, settings.memory_growth)
     tf.config.experimental.enable_tensor_float_32_execution(settings.tf32)
     if settings.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -219,10 +220,11 @@ def environments() -> list[Mapping[str, str]]:
 
 
 def say_how_it_trains(mixed_precision: str, compiled: bool, replicas: int = 1) -> None:
-    """Says in which arithmetic a network is trained, and on how many GPUs."""
+    """Says in which arithmetic a network is trained, and on how many of several GPUs."""
+    count = len(gpus())
     parts = [f"training in {_words(mixed_precision)}"]
     parts += ["compiled by XLA"] * compiled
-    parts += [f"on {replicas} GPUs"] * (replicas > 1)
+    parts += [f"on {replicas} of {count} GPUs"] * (count > 1)
     logging.info(", ".join(parts))
 
 

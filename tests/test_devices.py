@@ -194,15 +194,29 @@ def test_settings_reach_tensorflow_and_other_processes(monkeypatch, caplog):
 
 
 def test_devices_cannot_change_after_the_first_computation(monkeypatch):
-    machine = Machine(monkeypatch, [A100, H100])
+    Machine(monkeypatch, [A100, H100])
 
     def refuse(*_):
-        raise RuntimeError("Visible devices cannot be modified after being initialized")
+        raise RuntimeError("cannot be modified after being initialized")
 
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", refuse)
+    devices.use(config.Devices())  # Another call with the same devices is welcome.
     monkeypatch.setattr(tf.config, "set_visible_devices", refuse)
     with pytest.raises(errors.InputError, match="`device=gpu:1`: TensorFlow has already begun"):
         devices.use(config.Devices(device="gpu:1"))
-    assert machine.growth == {}
+
+
+def test_it_says_how_it_trains(monkeypatch, caplog):
+    caplog.set_level("INFO", "absl")
+    devices.say_how_it_trains("auto", compiled=False)
+    monkeypatch.setattr(devices, "gpus", lambda: (A100, V100, H100))
+    devices.say_how_it_trains("auto", compiled=True)
+    devices.say_how_it_trains("bfloat16", compiled=False, replicas=2)
+    assert caplog.messages == [
+        "training in float32",
+        "training in mixed float16, compiled by XLA, on 1 of 3 GPUs",
+        "training in mixed bfloat16, on 2 of 3 GPUs",
+    ]
 
 
 @pytest.mark.parametrize(
