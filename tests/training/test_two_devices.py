@@ -23,10 +23,10 @@ from ast_net.training import expression_step
 
 # Which refuses random numbers without a seed.
 devices.use(config.Devices(deterministic=True))
-compact.STEM, compact.STAGES = 4, (8,)
+compact.PICTURE_SIZE, compact.STEM, compact.STAGES = 8, 4, ()
 rng = np.random.default_rng(0)
 batches = [
-    (tf.constant(rng.uniform(size=(8, 48, 48, 1)), tf.float32),
+    (tf.constant(rng.uniform(size=(8, 8, 8, 1)), tf.float32),
      tf.constant(np.eye(7)[rng.integers(0, 7, 8)], tf.float32))
     for _ in range(3)
 ]
@@ -40,7 +40,7 @@ def results(strategy):
     with strategy.scope():
         keras.utils.set_random_seed(0)
         cnn = compact.build_compact(0)
-        pictures = keras.Input((48, 48, 1))
+        pictures = keras.Input((8, 8, 1))
         features = expression_step.Dropout(0.5, seed=1)(cnn.get_layer("trunk")(pictures))
         head = expression_head.build(512, tuple("abcdefg"))
         head.network.layers[-1].kernel.assign(rng.normal(size=(512, 7)) / 20)
