@@ -2,17 +2,51 @@
 
 import os
 import pathlib
+import re
 
 import pytest
 import tensorflow as tf
+from calls import ROOT, call
 
 from ast_net import config, devices, errors
+from ast_net.training import runs
 
 P100 = devices.Gpu("Tesla P100", (6, 0))
 V100 = devices.Gpu("Tesla V100", (7, 0))
 A100 = devices.Gpu("NVIDIA A100", (8, 0))
 H100 = devices.Gpu("NVIDIA H100", (9, 0))
 AMD = devices.Gpu("unknown", (0, 0))
+
+
+class Machine:
+    """Stands for TensorFlow's configuration on a machine with GPUs."""
+
+    def __init__(self, monkeypatch, gpus):
+        self.gpus, self.visible, self.growth, self.tf32 = gpus, list(gpus), {}, None
+        self.deterministic = False
+        here = tf.config.experimental
+        monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: self.gpus)
+        monkeypatch.setattr(tf.config, "get_visible_devices", lambda _: self.visible)
+        monkeypatch.setattr(tf.config, "set_visible_devices", self.see)
+        monkeypatch.setattr(here, "get_device_details", self.details)
+        monkeypatch.setattr(here, "set_memory_growth", self.growth.__setitem__)
+        monkeypatch.setattr(
+            here, "enable_tensor_float_32_execution", lambda on: setattr(self, "tf32", on)
+        )
+        monkeypatch.setattr(
+            here, "enable_op_determinism", lambda: setattr(self, "deterministic", True)
+        )
+        monkeypatch.setattr(devices, "_nvidia_files", list)
+        # Restored after the test.
+        for name in ("CUDA_VISIBLE_DEVICES", "NVIDIA_TF32_OVERRIDE", "TF_DETERMINISTIC_OPS"):
+            monkeypatch.setenv(name, "")
+        monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "")
+
+    def see(self, gpus, kind):
+        self.visible = gpus
+
+    def details(self, gpu):
+        return {"device_name": gpu.name, "compute_capability": gpu.capability}
 
 
 @pytest.mark.parametrize(
@@ -97,9 +131,10 @@ def test_xla_cannot_compile_for_several_devices():
         ("float16", "bfloat16", "bfloat16"),
     ],
 )
-def test_a_run_keeps_its_arithmetic(began, asked, expected, caplog):
+def test_a_run_keeps_its_arithmetic(began, asked, expected, caplog, monkeypatch):
     """On this machine auto is float32, and true bfloat16."""
     caplog.set_level("INFO", "absl")
+    Machine(monkeypatch, [])
     stored = config.Finetuning(mixed_precision=began)
     run = devices.resolved(config.Finetuning(mixed_precision=asked), stored)
     assert run.mixed_precision == expected
@@ -123,38 +158,9 @@ def test_it_says_on_which_processor_it_runs(model_name, expected, monkeypatch, c
     cpuinfo = f"processor : 0\nmodel name\t: {model_name}\nmodel name\t: {model_name}\n"
     monkeypatch.setattr(pathlib.Path, "read_text", lambda *_, **__: cpuinfo)
     monkeypatch.setattr(devices.jobs, "cores", lambda: 2)
+    Machine(monkeypatch, [])
     devices.use(config.Devices())
     assert caplog.messages == [f"running on 2 CPU cores ({expected}), TensorFlow {tf.__version__}"]
-
-
-class Machine:
-    """Stands for TensorFlow's configuration on a machine with GPUs."""
-
-    def __init__(self, monkeypatch, gpus):
-        self.gpus, self.visible, self.growth, self.tf32 = gpus, list(gpus), {}, None
-        self.deterministic = False
-        here = tf.config.experimental
-        monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: self.gpus)
-        monkeypatch.setattr(tf.config, "get_visible_devices", lambda _: self.visible)
-        monkeypatch.setattr(tf.config, "set_visible_devices", self.see)
-        monkeypatch.setattr(here, "get_device_details", self.details)
-        monkeypatch.setattr(here, "set_memory_growth", self.growth.__setitem__)
-        monkeypatch.setattr(
-            here, "enable_tensor_float_32_execution", lambda on: setattr(self, "tf32", on)
-        )
-        monkeypatch.setattr(
-            here, "enable_op_determinism", lambda: setattr(self, "deterministic", True)
-        )
-        # Restored after the test.
-        for name in ("CUDA_VISIBLE_DEVICES", "NVIDIA_TF32_OVERRIDE", "TF_DETERMINISTIC_OPS"):
-            monkeypatch.setenv(name, "")
-        monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "")
-
-    def see(self, gpus, kind):
-        self.visible = gpus
-
-    def details(self, gpu):
-        return {"device_name": gpu.name, "compute_capability": gpu.capability}
 
 
 @pytest.mark.parametrize(
@@ -208,6 +214,7 @@ def test_devices_cannot_change_after_the_first_computation(monkeypatch):
 
 def test_it_says_how_it_trains(monkeypatch, caplog):
     caplog.set_level("INFO", "absl")
+    Machine(monkeypatch, [])
     devices.say_how_it_trains("auto", compiled=False)
     monkeypatch.setattr(devices, "gpus", lambda: (A100, V100, H100))
     devices.say_how_it_trains("auto", compiled=True)
@@ -241,7 +248,23 @@ def test_it_says_why_there_is_no_gpu(cuda, files, expected, monkeypatch, caplog)
     assert any("NVIDIA GPU, but" in message for message in caplog.messages) == bool(files)
 
 
-def test_full_memory_is_reported_with_a_remedy():
+def test_without_a_gpu_training_stops_with_one_line_or_goes_on(monkeypatch):
+    Machine(monkeypatch, [])
+    trained = []
+    monkeypatch.setattr(runs, "train_and_evaluate", trained.append)
+    flags = ["--dataset=demo", f"--flagfile={ROOT / 'flags/gpu.flags'}"]
+    done = call("train", *flags)
+    assert re.fullmatch(r"error: --device=gpu: .*, or give --device=cpu", str(done.ended))
+    assert not done.said and not trained
+    for device in ("auto", "cpu"):
+        done = call("train", *flags, f"--device={device}")
+        assert done.ended == 0
+        assert re.fullmatch(r"running on \d+ CPU cores? \(.*\), TensorFlow .*\n", done.said)
+    assert [run.training.batch_size for run in trained] == [128, 128]
+
+
+def test_full_memory_is_reported_with_a_remedy(monkeypatch):
+    Machine(monkeypatch, [])
     message = "{{node step}} OOM when allocating tensor with shape[32,9]\n more"
     with (
         pytest.raises(
