@@ -7,7 +7,7 @@ def predict(arguments: cli.Arguments) -> None:
     """Predicts the inputs that the flags name."""
     source, outputs = arguments.read(config.Inputs), arguments.read(config.Outputs)
     settings, networks = arguments.read(config.Prediction), arguments.read(config.Networks)
-    hardware = arguments.read(config.Devices)
+    beam, hardware = arguments.read(config.BeamOptions), arguments.read(config.Devices)
     recordings = {}
     if source.camera is None:
         from ast_net.prediction import inputs
@@ -18,7 +18,9 @@ def predict(arguments: cli.Arguments) -> None:
     from ast_net.prediction import session
 
     devices.use(hardware)
-    summaries = session.predict(source, recordings, outputs, settings, networks)
+    summaries = session.predict(
+        source, recordings, outputs, settings, networks, beam.beam_pipeline_options
+    )
     failed = [summary for summary in summaries if summary.error]
     if len(summaries) == 1 and failed:
         raise errors.InputError(failed[0].error)

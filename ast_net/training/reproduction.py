@@ -23,12 +23,18 @@ _TERMS = {"La": "label", "T": "trend", "Lo": "local", "G": "global_", "S": "siam
 Folds = dict[str, dict[str, tuple[str, ...]]]
 
 
-def reproduce(settings: config.Reproduction, hardware: config.Devices) -> None:
+def reproduce(
+    settings: config.Reproduction,
+    hardware: config.Devices,
+    beam_pipeline_options: str | None = None,
+) -> None:
     """Prepares the data once, trains the runs that are not finished, and writes the report.
 
     Args:
       settings: the data set, the rows, the seeds, and the settings that all runs share.
       hardware: how the runs compute; the GPUs are those in use here, one for each run.
+      beam_pipeline_options: prepare and train with Apache Beam with these options; None to do so on
+        this machine.
 
     Raises:
       InputError: the data cannot be used; or the workdir has runs with other settings; or runs
@@ -39,7 +45,8 @@ def reproduce(settings: config.Reproduction, hardware: config.Devices) -> None:
     root = pathlib.Path(settings.workdir or f"runs/reproduce-{settings.dataset}")
     experiment = devices.resolved(experiment, _begun(root))
     rows = [row for row in config.ROWS if row in (settings.rows or config.ROWS)]
-    store.prepare(experiment)
+    of_videos = catalogue.data_set(experiment).reader.OF_VIDEOS
+    store.prepare(experiment, beam_pipeline_options if of_videos else None)
     commands: list[jobs.Command] = []
     evaluations: dict[str, list[reproduction_scores.RunEvaluation]] = {}
     for fold, partitions in _folds(experiment, settings.folds).items():
@@ -68,9 +75,12 @@ def reproduce(settings: config.Reproduction, hardware: config.Devices) -> None:
                 for split, output in outputs.items():
                     evaluation = reproduction_scores.RunEvaluation(row, seed, output)
                     evaluations.setdefault(split, []).append(evaluation)
-    places = devices.environments()
-    workers = settings.workers or (len(places) if devices.gpus() else 2)
-    failures = jobs.run(root / "logs", commands, workers, places)
+    if beam_pipeline_options:
+        failures = jobs.run_on_beam(root / "logs", commands, beam_pipeline_options)
+    else:
+        places = devices.environments()
+        workers = settings.workers or (len(places) if devices.gpus() else 2)
+        failures = jobs.run(root / "logs", commands, workers, places)
     comparison.write(root, settings, evaluations, _sources(experiment), failures)
     if failures:
         listed = "".join(f"\n  {name}: {reason}" for name, reason in failures.items())

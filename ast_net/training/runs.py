@@ -190,6 +190,7 @@ def _train(experiment: config.Experiment, records: store.Records, folder: pathli
         len(experiment.targets),
         devices.policy(experiment.training.mixed_precision),
         moments,
+        "float16",
     )
     predictor = streaming.StreamingPredictor(model, records.time_step)
 
