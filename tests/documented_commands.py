@@ -37,6 +37,7 @@ SKIPPED = {
     "fetch_vgg_face": "it downloads 500 MB",
     "fer2013_vgg16": "it trains VGG-16 for a day",
     "kubectl": "a cluster is needed",
+    "gpu": "a GPU is needed",
     "beam_pipeline_options": "a cluster is needed; tests/test_dask.py starts one",
     "-m dask": "it serves until it is stopped",
     "docker build": "Docker is needed",

@@ -25,6 +25,7 @@ LAYERS = [
     "workdir",
     "noise",
     "main",
+    "devices",
     "shipped",
     "faces",
     "cnn",
