@@ -647,6 +647,13 @@ class Arithmetic(Settings):
 class Training(Arithmetic):
     """Training of the temporal model (the paper names no optimizer; the defaults are ours)."""
 
+    mixed_precision: str = setting(
+        "auto",
+        "Arithmetic of the products with the features: float32 (false), bfloat16, float16, or the "
+        "better of these two for the machine (true, or the bare flag). auto: float32, because this "
+        "network is too small to gain. A run that is continued keeps what it began with.",
+        choices=(*SWITCH, "bfloat16", "float16"),
+    )
     epochs: int = setting(100, "Maximum number of epochs.", _NATURAL, identity=False)
     batch_size: int = setting(32, "Number of pairs of twin clips in a batch.", _NATURAL)
     learning_rate: float = setting(2e-3, "Learning rate of the Adam optimizer.", _POSITIVE)

@@ -127,7 +127,9 @@ def resolved(settings: _Run, stored: _Run | None) -> _Run:
       stored: the run that its workdir holds, if any.
     """
     asked = config.values(settings)["mixed_precision"]
-    result = arithmetic(asked, gpus())
+    # The temporal model is too small to gain by it.
+    small = asked == "auto" and isinstance(settings, config.Experiment)
+    result = "false" if small else arithmetic(asked, gpus())
     if stored is not None:
         began = config.values(stored)["mixed_precision"]
         if began != result and (asked == "auto" or (asked == "true" and began != "false")):

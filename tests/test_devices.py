@@ -98,6 +98,14 @@ def test_what_mixed_precision_stands_for(gpus, auto, true):
         assert devices.arithmetic(given, gpus) == given
 
 
+def test_on_a_gpu_the_cnn_is_trained_in_bfloat16_and_the_temporal_model_in_float32(monkeypatch):
+    Machine(monkeypatch, [A100])
+    assert devices.resolved(config.Finetuning(), None).mixed_precision == "bfloat16"
+    assert devices.resolved(config.Experiment(), None).training.mixed_precision == "false"
+    asked = config.changed(config.Experiment(), {"mixed_precision": "true"})
+    assert devices.resolved(asked, None).training.mixed_precision == "bfloat16"
+
+
 @pytest.mark.parametrize(
     ("jit_compile", "gpus", "replicas", "expected"),
     [
