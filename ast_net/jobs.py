@@ -9,6 +9,7 @@ it.
 import collections
 import contextlib
 import dataclasses
+import itertools
 import functools
 import json
 import os
@@ -192,7 +193,11 @@ def _run_alone(folder: pathlib.Path, command: Command) -> str:
 
 
 def run_copies(
-    folder: str | pathlib.Path, command: Command, copies: int, watch: Callable[[], None]
+    folder: str | pathlib.Path,
+    command: Command,
+    copies: int,
+    watch: Callable[[], None],
+    places: Sequence[Mapping[str, str]] = ({},),
 ) -> list[str]:
     """Runs copies of a command, which share their work, until all have ended.
 
@@ -204,6 +209,7 @@ def run_copies(
       command: the command; its outputs are not checked.
       copies: the number of processes.
       watch: called several times a second, and once when all have ended.
+      places: as of `run`; the copies take them in turn.
 
     Returns:
       Why copies failed, for those that did.
@@ -211,9 +217,9 @@ def run_copies(
     folder = pathlib.Path(folder)
     running: list[_RunningCommand] = []
     with _terminating(running):
-        for number in range(1, copies + 1):
+        for number, place in zip(range(1, copies + 1), itertools.cycle(places)):
             copy = dataclasses.replace(command, name=f"{command.name}_{number}")
-            process = _start(folder, copy, max(1, cores() // copies))
+            process = _start(folder, copy, max(1, cores() // copies), place)
             assert process is not None, f"{folder} is in use"
             running.append(_RunningCommand(copy, process, time.monotonic()))
         while any(job.process.poll() is None for job in running):

@@ -125,6 +125,17 @@ for number in range(3):
     assert len(list((tmp_path / "logs").glob("worker_*.log"))) == 3
 
 
+def test_copies_take_the_gpus_in_turn(tmp_path):
+    program = f"""
+import os, pathlib, sys
+pathlib.Path({str(tmp_path)!r}, str(os.getpid())).write_text(os.environ["CUDA_VISIBLE_DEVICES"])
+"""
+    places = [{"CUDA_VISIBLE_DEVICES": "2"}, {"CUDA_VISIBLE_DEVICES": "5"}]
+    command = jobs.Command("worker", ("-S", "-c", program))
+    assert jobs.run_copies(tmp_path / "logs", command, 3, lambda: None, places) == []
+    assert sorted(path.read_text() for path in tmp_path.glob("[0-9]*")) == ["2", "2", "5"]
+
+
 def test_copies_that_fail_say_why(tmp_path):
     program = f"""
 import os
