@@ -91,7 +91,7 @@ VERBS = {
     "export": Verb(
         "Exports a model for TensorFlow Serving and other runtimes.",
         (config.Export,),
-        ("--export_dir=models/ast_net/1", "--workdir=runs/recola --format=onnx"),
+        ("--export_dir=models/ast_net/1", "--format=onnx --export_dir=models/onnx"),
     ),
     "finetune": Verb(
         "Trains the CNN on discrete expressions.",

@@ -958,8 +958,8 @@ class Export(WholeModel):
 
     export_dir: str | None = setting(
         None,
-        "New folder for the exported model; its name is the version number. Default: "
-        "models/ast_net/1 for saved_model, models/ast_net_FORMAT/1 for the other formats.",
+        "New folder for the exported model. Of a saved_model, the folder's name is the version "
+        "number. Default: models/ast_net/1 for saved_model, models/ast_net_FORMAT for the others.",
     )
     format: str = setting(
         "saved_model",

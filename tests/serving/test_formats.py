@@ -54,9 +54,9 @@ def runtime(request, make_run, tmp_path_factory):
         folder / "run", policy="mixed_bfloat16" if request.param == "onnx" else "float32"
     )
     exporting.export(
-        config.Export(export_dir=str(folder / "1"), format=request.param, workdir=str(run))
+        config.Export(export_dir=str(folder / "exported"), format=request.param, workdir=str(run))
     )
-    return folder / "1", load, tolerance, request.param == "litert"
+    return folder / "exported", load, tolerance, request.param == "litert"
 
 
 def _assert_close(outputs, expected, tolerance):
