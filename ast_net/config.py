@@ -862,6 +862,10 @@ class Outputs(Settings):
         choices=OUTPUTS,
     )
     posteriors: bool = setting(False, "Also write the probabilities of the expressions.")
+    landmarks: bool = setting(
+        False,
+        "Also write where eyes, nose and corners of the mouth are, to csv, parquet and jsonl.",
+    )
     overwrite: bool = setting(
         False,
         "Predict again what is finished, and replace results of another input with the same name.",
