@@ -25,11 +25,11 @@ def export(settings: config.Export) -> None:
     model_card.check(settings.workdir)
     with version.new(export_dir, is_saved_model) as folder:
         if is_saved_model:
-            saved_model.write(folder, exported)
+            functions = saved_model.write(folder, exported)
         else:
-            formats.write(folder, exported, settings.format)
+            functions = formats.write(folder, exported, settings.format)
         documents = folder / "assets" if is_saved_model else folder
-        model_card.write(documents, exported, settings.workdir)
+        model_card.write(documents, exported, settings.workdir, functions)
     size = sum(file.stat().st_size for file in pathlib.Path(export_dir).rglob("*"))
     print(f"{exported.temporal.spec.backbone}, {size / 1e6:.0f} MB")
     screen.wrote(export_dir)
