@@ -20,6 +20,7 @@ LAYERS = [
     "screen",
     "jobs",
     "config",
+    "flagfiles",
     "cli",
     "workdir",
     "noise",
