@@ -1,12 +1,16 @@
 """Predicts a video with the files of `export --format=onnx`, without the package that wrote them.
 
     tools/run -m ast_net.export --format=onnx --export_dir=models/onnx
+    python onnx_client.py models/onnx talk.mp4
+
+It needs onnxruntime, OpenCV and NumPy, and writes a row for each frame that shows a face. With the
+landmarks of `predict --landmarks` its numbers are those of `predict --precision=float32`, to 0.001:
+
     tools/run -m ast_net.predict talk.mp4 --landmarks --outputs=csv --output_dir=out
     python onnx_client.py models/onnx talk.mp4 --landmarks out/talk/predictions.csv
 
-It needs onnxruntime, OpenCV and NumPy, and writes a row for each face that a frame shows, with the
-numbers of `predict --precision=float32`. It is meant to be read, and to be written again for your
-own program and runtime: all that it knows about the model is in model.json.
+It is meant to be read, and to be written again for your own program, runtime and face detector: all
+that it knows about the model is in model.json. The core is `predict`.
 """
 
 import argparse
@@ -20,6 +24,21 @@ import sys
 import cv2
 import numpy as np
 import onnxruntime
+
+
+def load(folder):
+    """Returns the content of model.json, and a function that calls a network by its name."""
+    model = json.loads((folder / "model.json").read_text())
+    networks = {
+        name: onnxruntime.InferenceSession(folder / function["file"])
+        for name, function in model["functions"].items()
+    }
+
+    def run(name, **inputs):
+        outputs = list(model["functions"][name]["outputs"])
+        return dict(zip(outputs, networks[name].run(outputs, inputs)))
+
+    return model, run
 
 
 def align(image, eyes, faces):
@@ -46,26 +65,16 @@ def states_before(history, time, time_step):
     return min(reversed(earlier), key=lambda pair: round(abs(time - time_step - pair[0]), 5))[1]
 
 
-def predict(model, folder, frames):
+def predict(model, run, frames):
     """Yields a row for each face that a frame shows.
 
     Args:
-      model: the content of model.json.
-      folder: where the networks are.
+      model, run: what `load` returns.
       frames: for each frame its number, its time in seconds, its picture (uint8 RGB), and by the
         number of each face its eyes in pixels, [left x, left y, right x, right y].
     """
-    networks = {
-        name: onnxruntime.InferenceSession(folder / function["file"])
-        for name, function in model["functions"].items()
-    }
     step, states = model["time_step"], model["states"]
     zeros = {name: np.zeros((1, state["size"]), np.float32) for name, state in states.items()}
-
-    def run(name, **inputs):
-        outputs = list(model["functions"][name]["outputs"])
-        return dict(zip(outputs, networks[name].run(outputs, inputs)))
-
     # For each face, times and the states after them, from one frame before it appears.
     histories: dict[str, list] = {}
     time_before = -1 / model["frame_rate"]
@@ -118,19 +127,85 @@ def tracked(video, table):
             yield int(frame), float(rows[0]["timestamp_s"]), image, faces
 
 
+def detected(model, run, video):
+    """Yields the frames of a video with the clearest face, which MTCNN's O-Net finds.
+
+    O-Net needs a square around the face, roughly. As long as there is a face, that is the last
+    frame's; otherwise squares all over the picture are tried in every fifth frame.
+    """
+    capture = cv2.VideoCapture(str(video))
+    size = model["functions"]["onet"]["inputs"]["squares"]["shape"][1]
+    square = None
+    for frame in itertools.count():
+        success, picture = capture.read()
+        if not success:
+            break
+        time = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        if square is None and frame % 5 == 0:
+            square, _, _ = locate(run, image, squares_of_all_sizes(*image.shape[:2]), size)
+        if square is not None:
+            # O-Net is surest when the face is in the middle of the square, so it looks twice.
+            square, _, _ = locate(run, image, [square], size)
+            square, eyes, confidence = locate(run, image, [square], size)
+            square = square if confidence > 0.9 else None
+        yield frame, time, image, {} if square is None else {"0": eyes}
+
+
+def locate(run, image, squares, size):
+    """Returns where the likeliest of some squares has a face: a square, the eyes, the confidence.
+
+    Args:
+      squares: x, y and side of each, in pixels.
+      size: the side of O-Net's pictures.
+    """
+    faces = run("onet", squares=np.stack([cut(image, square, size) for square in squares]))
+    best = np.argmax(faces["confidence"])
+    x, y, side = squares[best]
+    # O-Net's numbers are fractions of the square's side.
+    corners = side * faces["box"][best].reshape(2, 2) + (x, y)
+    eyes = side * faces["landmarks"][best, :2] + (x, y)
+    new_side = (corners[1] - corners[0]).max()
+    new_square = (*(corners.mean(axis=0) - new_side / 2), new_side)
+    return new_square, [*eyes.ravel()], faces["confidence"][best]
+
+
+def squares_of_all_sizes(height, width):
+    """Returns x, y and side of squares all over a picture, a third of their side apart."""
+    sides = min(height, width) / 1.5 ** np.arange(5)
+    return [
+        (x, y, side)
+        for side in sides
+        for y in np.arange(-side / 4, height - side / 2, side / 3)
+        for x in np.arange(-side / 4, width - side / 2, side / 3)
+    ]
+
+
+def cut(image, square, size):
+    """Cuts out a square, grey outside the picture, and resizes it."""
+    x, y, side = square
+    left, top, right, bottom = (round(edge) for edge in (x, y, x + side, y + side))
+    inside = image[max(0, top) : max(0, bottom), max(0, left) : max(0, right)]
+    height, width = image.shape[:2]
+    edges = (max(0, -top), max(0, bottom - height), max(0, -left), max(0, right - width))
+    whole = cv2.copyMakeBorder(inside, *edges, cv2.BORDER_CONSTANT, value=(127, 127, 127))
+    return cv2.resize(whole, (size, size), interpolation=cv2.INTER_AREA)
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("model", type=pathlib.Path, help="the exported folder")
     parser.add_argument("video", type=pathlib.Path)
-    parser.add_argument(
-        "--landmarks", type=pathlib.Path, required=True, help="table of predict --landmarks"
-    )
+    parser.add_argument("--landmarks", type=pathlib.Path, help="table of predict --landmarks")
     parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("predictions.csv"))
     options = parser.parse_args(arguments)
-    model = json.loads((options.model / "model.json").read_text())
-    rows = list(predict(model, options.model, tracked(options.video, options.landmarks)))
+    model, run = load(options.model)
+    frames = detected(model, run, options.video)
+    if options.landmarks:
+        frames = tracked(options.video, options.landmarks)
+    rows = list(predict(model, run, frames))
     smooth(rows, model["targets"], model["time_step"])
     columns = ["frame", "timestamp_s", "face_id", *model["targets"]]
     columns += [f"p_{name}" for name in model["expressions"]]

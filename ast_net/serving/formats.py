@@ -1,8 +1,9 @@
 """Exports the networks for ONNX Runtime, OpenVINO and LiteRT, by Keras's own converters.
 
-A SavedModel holds several functions, a file of these formats only one. So there are up to three:
+A SavedModel holds several functions, a file of these formats only one. So there are up to four:
 - temporal and step: the graphs of `temporal_graphs`.
 - cnn: faces [B, 224, 224, 3] uint8 RGB -> fc6 [B, F], and posteriors [B, K] if there is a head.
+- onet: locates a face in a square, for programs that have no detector (`detection.onet`).
 model.json describes them (`interface`).
 Everything is float32. B may be any number, and so may N except in LiteRT. A row of zeros in the
 features is a frame without a face. Converting to ONNX takes fifty times the memory of the weights:
@@ -17,6 +18,7 @@ import numpy as np
 
 from ast_net import errors
 from ast_net.cnn import expression_head, runtime
+from ast_net.faces import detection
 from ast_net.serving import encoded_faces, interface, served_model, temporal_graphs
 
 # Packages that the conversion needs beside TensorFlow, and the suffixes of the files.
@@ -59,7 +61,7 @@ def write(
     frames = model.temporal.spec.clip_frames if format_name == "litert" else None
     networks = [temporal_graphs.clips(model.temporal, frames), temporal_graphs.step(model.temporal)]
     if model.cnn is not None:
-        networks.append(_cnn(model.cnn, model.head))
+        networks += [_cnn(model.cnn, model.head), detection.onet()]
     functions = {}
     for network in networks:
         # Keras exports only networks that have been called.

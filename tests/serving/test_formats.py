@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ast_net import config, errors
+from ast_net.faces import patches
 from ast_net.serving import exporting, temporal_graphs
 
 
@@ -120,6 +121,21 @@ def test_the_cnn(runtime, small_model, faces):
     assert call(faces=faces[1, :1])["fc6"].shape == (1, 512)
 
 
+def test_onet_locates_a_face(runtime, portrait):
+    folder, load, _, _ = runtime
+    # Two squares around the face, from (75, 45) and (80, 40), and one that shows none.
+    squares = np.array([[75, 45, 215, 185], [80, 40, 230, 190], [0, 200, 60, 260]])
+    answer = load(folder / "onet")(squares=patches.cut(portrait, squares, 48))
+    assert (answer["confidence"] > 0.9).tolist() == [True, True, False]
+    for square, box, points in zip(squares, answer["box"][:2], answer["landmarks"][:2]):
+        side = square[2] - square[0]
+        np.testing.assert_allclose(square[0] + side * points[:2, 0], [123, 166.5], atol=5)
+        np.testing.assert_allclose(square[1] + side * points[:2, 1], [101, 103.3], atol=5)
+        corners = np.tile(square[:2], 2) + side * box
+        assert (corners[:2] < points.min(axis=0) * side + square[:2]).all()
+        assert (corners[2:] > points.max(axis=0) * side + square[:2]).all()
+
+
 def test_the_documents_are_beside_the_networks(runtime):
     names = {path.name for path in runtime[0].iterdir()}
     assert names > {"model.json", "run.flags", "MODEL_CARD.md"}
@@ -150,7 +166,7 @@ def test_model_json_has_what_a_client_needs(runtime, small_model):
     features = {"dtype": "float32", "shape": ["batch", 7 if fixed else "time", 512]}
     assert model["functions"]["temporal"]["inputs"] == {"features": features}
     assert model["functions"]["cnn"]["inputs"]["faces"]["dtype"] == "uint8"
-    assert list(model["functions"]) == ["temporal", "step", "cnn"]
+    assert list(model["functions"]) == ["temporal", "step", "cnn", "onet"]
     for name, function in model["functions"].items():
         file = folder / function["file"]
         assert file.is_file()

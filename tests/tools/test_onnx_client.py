@@ -13,7 +13,7 @@ import pandas
 import pytest
 
 from ast_net import config
-from ast_net.faces import video_writer
+from ast_net.faces import detection, video_writer
 from ast_net.prediction import inputs, pipeline, session
 from ast_net.serving import exporting, interface, served_model, temporal_graphs
 from ast_net.temporal import timing
@@ -44,12 +44,11 @@ def table(video, shipped_model_with_head, tmp_path_factory) -> pathlib.Path:
 def client(shipped_model_with_head, tmp_path, monkeypatch):
     """The client; what it loads as ONNX files is computed by the networks that export converts."""
     model = shipped_model_with_head
-    step = temporal_graphs.step(model.temporal)
-    described = interface.function({x.name: x for x in step.inputs}, step.output)
-    functions = {
-        "step": {"file": "step.onnx", **described},
-        "cnn": {"file": "cnn.onnx", "outputs": {"fc6": {}, "posteriors": {}}},
-    }
+    step, onet = temporal_graphs.step(model.temporal), detection.onet()
+    functions = {"cnn": {"file": "cnn.onnx", "outputs": {"fc6": {}, "posteriors": {}}}}
+    for network in (step, onet):
+        described = interface.function({x.name: x for x in network.inputs}, network.output)
+        functions[network.name] = {"file": f"{network.name}.onnx", **described}
     document = interface.document(
         served_model.ServedModel(model.temporal, None, model.head), functions
     )
@@ -62,7 +61,7 @@ def client(shipped_model_with_head, tmp_path, monkeypatch):
 
     class Session:
         def __init__(self, path):
-            self._run = {"step.onnx": step, "cnn.onnx": cnn}[path.name]
+            self._run = {"step.onnx": step, "cnn.onnx": cnn, "onet.onnx": onet}[path.name]
 
         def run(self, names, values):
             answer = self._run(values)
@@ -89,6 +88,21 @@ def test_the_clients_table_is_predicts(client, video, table, tmp_path):
     arguments = [str(tmp_path), str(video), "--landmarks", str(table)]
     client.main([*arguments, "--output", str(tmp_path / "talk.csv")])
     assert_is_predicts(tmp_path / "talk.csv", table)
+
+
+def test_its_own_detector_finds_the_same_face(client, video, table, tmp_path, monkeypatch):
+    everywhere = client.squares_of_all_sizes
+    # A third of the squares will do, and takes less time.
+    monkeypatch.setattr(client, "squares_of_all_sizes", lambda *size: everywhere(*size)[::3])
+    client.main([str(tmp_path), str(video), "--output", str(tmp_path / "talk.csv")])
+    expected = pandas.read_csv(table).query("valid == 1")
+    found = pandas.read_csv(tmp_path / "talk.csv")
+    both = found.merge(expected, on=["frame", "face_id"], suffixes=("", "_predict"))
+    # It looks for a face in every fifth frame, predict in every third.
+    assert len(both) == len(found) > 10 and {5, 15, 25, 29} <= {*found["frame"]}
+    assert both["timestamp_s"].sub(both["timestamp_s_predict"]).abs().max() < 1e-5
+    for target in ("valence", "arousal"):
+        assert both[target].sub(both[f"{target}_predict"]).abs().mean() < 0.05
 
 
 def test_exported_files_without_tensorflow_and_without_the_package(video, table, tmp_path):
