@@ -37,6 +37,7 @@ SKIPPED = {
     "fetch_vgg_face": "it downloads 500 MB",
     "fer2013_vgg16": "it trains VGG-16 for a day",
     "kubectl": "a cluster is needed",
+    "onnx": "the extra onnx is needed; tests/tools/test_onnx_client.py runs it",
     "beam_pipeline_options": "Apache Beam is needed; tests/records/test_beam_pipeline.py runs it",
 }
 # What is shortened or replaced in commands, in this order.

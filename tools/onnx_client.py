@@ -1,13 +1,13 @@
 """Predicts a video with the files of `export --format=onnx`, without the package that wrote them.
 
     tools/run -m ast_net.export --format=onnx --export_dir=models/onnx
-    python onnx_client.py models/onnx talk.mp4
+    python tools/onnx_client.py models/onnx talk.mp4
 
 It needs onnxruntime, OpenCV and NumPy, and writes a row for each frame that shows a face. With the
 landmarks of `predict --landmarks` its numbers are those of `predict --precision=float32`, to 0.001:
 
     tools/run -m ast_net.predict talk.mp4 --landmarks --outputs=csv --output_dir=out
-    python onnx_client.py models/onnx talk.mp4 --landmarks out/talk/predictions.csv
+    python tools/onnx_client.py models/onnx talk.mp4 --landmarks out/talk/predictions.csv
 
 It is meant to be read, and to be written again for your own program, runtime and face detector: all
 that it knows about the model is in model.json. The core is `predict`.
