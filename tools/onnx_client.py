@@ -111,19 +111,32 @@ def smooth(rows, targets, time_step):
             row |= {f"{name}_smooth": np.mean([r[name] for r in seen[a:b]]) for name in targets}
 
 
+def pictures(video):
+    """Yields the time in seconds and the picture, uint8 RGB, of each frame."""
+    capture = cv2.VideoCapture(str(video))
+    if not capture.isOpened():
+        sys.exit(f"error: {video}: no such video, or OpenCV cannot read it")
+    success, picture = capture.read()
+    while success:
+        yield capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        success, picture = capture.read()
+
+
 def tracked(video, table):
     """Yields the frames of a video with the faces in a table of `predict --landmarks`."""
     columns = ("left_eye_x", "left_eye_y", "right_eye_x", "right_eye_y")
-    capture = cv2.VideoCapture(str(video))
+    decoded = pictures(video)
     with table.open(encoding="utf-8") as file:
-        for frame, group in itertools.groupby(csv.DictReader(file), lambda row: row["frame"]):
+        reader = csv.DictReader(file)
+        if not {*columns} <= {*(reader.fieldnames or ())}:
+            sys.exit(f"error: {table}: has no eyes; predict again with --landmarks")
+        for frame, group in itertools.groupby(reader, lambda row: row["frame"]):
             rows = list(group)
             seen = [row for row in rows if row["valid"] == "1"]
             faces = {row["face_id"]: [float(row[name]) for name in columns] for row in seen}
-            success, picture = capture.read()
-            if not success:
+            _, image = next(decoded, (None, None))
+            if image is None:
                 sys.exit(f"error: {video}: has no frame {frame}, which is in {table}")
-            image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
             yield int(frame), float(rows[0]["timestamp_s"]), image, faces
 
 
@@ -133,15 +146,9 @@ def detected(model, run, video):
     O-Net needs a square around the face, roughly. As long as there is a face, that is the last
     frame's; otherwise squares all over the picture are tried in every fifth frame.
     """
-    capture = cv2.VideoCapture(str(video))
     size = model["functions"]["onet"]["inputs"]["squares"]["shape"][1]
     square = None
-    for frame in itertools.count():
-        success, picture = capture.read()
-        if not success:
-            break
-        time = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    for frame, (time, image) in enumerate(pictures(video)):
         if square is None and frame % 5 == 0:
             square, _, _ = locate(run, image, squares_of_all_sizes(*image.shape[:2]), size)
         if square is not None:

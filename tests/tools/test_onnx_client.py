@@ -1,6 +1,7 @@
 """tools/onnx_client.py gives predict's table, without TensorFlow and without this package."""
 
 import ast
+import dataclasses
 import importlib
 import json
 import pathlib
@@ -8,12 +9,14 @@ import subprocess
 import sys
 import types
 
+import cv2
 import numpy as np
 import pandas
 import pytest
+import tensorflow as tf
 
 from ast_net import config
-from ast_net.faces import detection, video_writer
+from ast_net.faces import alignment, detection, video_writer
 from ast_net.prediction import inputs, pipeline, session
 from ast_net.serving import exporting, interface, served_model, temporal_graphs
 from ast_net.temporal import timing
@@ -40,28 +43,37 @@ def table(video, shipped_model_with_head, tmp_path_factory) -> pathlib.Path:
     return out / "talk/predictions.csv"
 
 
-@pytest.fixture
-def client(shipped_model_with_head, tmp_path, monkeypatch):
-    """The client; what it loads as ONNX files is computed by the networks that export converts."""
+@pytest.fixture(scope="module")
+def networks(shipped_model_with_head):
+    """The content of model.json, and the networks that export converts, by their files."""
     model = shipped_model_with_head
     step, onet = temporal_graphs.step(model.temporal), detection.onet()
     functions = {"cnn": {"file": "cnn.onnx", "outputs": {"fc6": {}, "posteriors": {}}}}
     for network in (step, onet):
         described = interface.function({x.name: x for x in network.inputs}, network.output)
         functions[network.name] = {"file": f"{network.name}.onnx", **described}
-    document = interface.document(
-        served_model.ServedModel(model.temporal, None, model.head), functions
-    )
-    (tmp_path / "model.json").write_text(json.dumps(document))
+    served = served_model.ServedModel(model.temporal, None, model.head)
 
     def cnn(values):
         fc6 = model.extractor(values["faces"])
         powers = np.exp(model.head(fc6).numpy().astype(np.float64))
         return {"fc6": fc6, "posteriors": powers / powers.sum(axis=1, keepdims=True)}
 
+    squares = tf.TensorSpec((None, 48, 48, 3), tf.uint8)
+    traced = tf.function(onet, input_signature=[{"squares": squares}])
+    files = {"step.onnx": step, "cnn.onnx": cnn, "onet.onnx": traced}
+    return interface.document(served, functions), files
+
+
+@pytest.fixture
+def client(networks, tmp_path, monkeypatch):
+    """The client, with these networks in place of ONNX files in `tmp_path`."""
+    document, files = networks
+    (tmp_path / "model.json").write_text(json.dumps(document))
+
     class Session:
         def __init__(self, path):
-            self._run = {"step.onnx": step, "cnn.onnx": cnn, "onet.onnx": onet}[path.name]
+            self._run = files[path.name]
 
         def run(self, names, values):
             answer = self._run(values)
@@ -92,8 +104,8 @@ def test_the_clients_table_is_predicts(client, video, table, tmp_path):
 
 def test_its_own_detector_finds_the_same_face(client, video, table, tmp_path, monkeypatch):
     everywhere = client.squares_of_all_sizes
-    # A third of the squares will do, and takes less time.
-    monkeypatch.setattr(client, "squares_of_all_sizes", lambda *size: everywhere(*size)[::3])
+    # Every sixth square will do, and takes less time.
+    monkeypatch.setattr(client, "squares_of_all_sizes", lambda *size: everywhere(*size)[::6])
     client.main([str(tmp_path), str(video), "--output", str(tmp_path / "talk.csv")])
     expected = pandas.read_csv(table).query("valid == 1")
     found = pandas.read_csv(tmp_path / "talk.csv")
@@ -128,11 +140,9 @@ def test_it_imports_nothing_else():
 @pytest.mark.parametrize("rate", [25, 30, 24, 7.5, 3, 2, 26.25])
 def test_a_frame_continues_the_one_a_time_step_before_it(client, rate, rng):
     steady = np.arange(60) / rate
-    for times in (
-        steady,
-        steady + rng.uniform(0, 0.4 / rate, 60),
-        np.delete(steady, range(20, 26)),
-    ):
+    uneven = steady + rng.uniform(0, 0.4 / rate, 60)
+    gap = np.delete(steady, range(20, 45))
+    for times in (steady, uneven, gap):
         expected = timing.predecessors(times, 0.4)
         interval = times[1] - times[0]
         history = [(times[0] - interval, -1)]
@@ -141,10 +151,29 @@ def test_a_frame_continues_the_one_a_time_step_before_it(client, rate, rng):
             history.append((time, number))
 
 
+@pytest.mark.parametrize("size", [100, 288, 1100])
+def test_faces_are_aligned_as_in_the_package(client, portrait, size):
+    image = cv2.resize(portrait, (size, size), interpolation=cv2.INTER_AREA)
+    eyes = np.float64([[123, 101], [166.5, 103.3]]) * size / 288
+    expected = alignment.align_face(image, eyes, config.Alignment())
+    crop = client.align(image, eyes.ravel(), dataclasses.asdict(config.Alignment()))
+    difference = np.abs(crop.astype(float) - expected)
+    assert crop.shape == (224, 224, 3) and difference.mean() < 0.1
+
+
 def test_a_table_of_another_video_is_refused(client, table, tmp_path, drifting_face):
     video_writer.write_video(tmp_path / "short.mp4", drifting_face([True] * 2), 25)
     with pytest.raises(SystemExit, match=r"short.mp4: has no frame 2, which is in .*\.csv"):
         client.main([str(tmp_path), str(tmp_path / "short.mp4"), "--landmarks", str(table)])
+
+
+def test_mistakes_are_said(client, table, tmp_path, video):
+    with pytest.raises(SystemExit, match="none.mp4: no such video, or OpenCV cannot"):
+        client.main([str(tmp_path), "none.mp4"])
+    bare = pandas.read_csv(table).drop(columns="right_eye_y")
+    bare.to_csv(tmp_path / "bare.csv", index=False)
+    with pytest.raises(SystemExit, match="bare.csv: has no eyes; predict again with --landmarks"):
+        client.main([str(tmp_path), str(video), "--landmarks", str(tmp_path / "bare.csv")])
 
 
 def test_a_video_without_a_face_has_a_table_without_rows(client, tmp_path, drifting_face, table):
