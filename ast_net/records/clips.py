@@ -34,7 +34,7 @@ def batches(
       epoch: counted from 0.
 
     Returns:
-      The inputs of `temporal.siamese.build_training_model`: features and twin_features, float32
+      The inputs of `temporal.siamese.build_training_model`: features and twin_features, float16
       [B, N, F]; labels and twin_labels, float32 [B, N, D], 0 where not valid; mask and twin_mask,
       bool [B, N, D].
     """
@@ -55,12 +55,12 @@ def batches(
     # Interleaving brings many recordings into a batch; the buffer then breaks up the cycle's order.
     clips = segments.interleave(clips_of, cycle_length=cycle_length, block_length=1)
     clips = clips.shuffle(_SHUFFLED_CLIPS, seed=seed)
-    decoded = clips.batch(training.batch_size).map(_decode)
+    batched = clips.batch(training.batch_size)
     if training.feature_dropout:
-        decoded = decoded.enumerate().map(
+        batched = batched.enumerate().map(
             lambda number, batch: drop_features(batch, training.feature_dropout, (seed, number))
         )
-    return decoded.prefetch(2)
+    return batched.prefetch(2)
 
 
 def reading_order(
@@ -113,7 +113,7 @@ def measuring_batches(
         starts = tf.range(0, clip_count(prepared), clip.frames)
         return tf.data.Dataset.from_tensor_slices(starts).map(lambda start: cut(prepared, start))
 
-    return segments.flat_map(clips_of).batch(experiment.training.batch_size).map(_decode)
+    return segments.flat_map(clips_of).batch(experiment.training.batch_size)
 
 
 def prepare_segment(
@@ -261,16 +261,8 @@ def drop_features(batch: dict[str, tf.Tensor], rate: float, seed: tuple) -> dict
     """
     features = tf.shape(batch["features"])
     chance = tf.random.stateless_uniform((features[0], 1, features[2]), seed)
-    factors = tf.where(chance < rate, 0.0, 1 / (1 - rate))
+    factors = tf.cast(tf.where(chance < rate, 0.0, 1 / (1 - rate)), batch["features"].dtype)
     return {
         name: value * factors if name.endswith("features") else value
-        for name, value in batch.items()
-    }
-
-
-def _decode(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Converts features from float16 to float32; last of all, to save memory and time."""
-    return {
-        name: tf.cast(value, tf.float32) if name.endswith("features") else value
         for name, value in batch.items()
     }

@@ -13,8 +13,9 @@ def build_siamese(stacked_lstm: keras.Model) -> keras.Model:
     outputs are the predictions [B, N, D] for both. Both clips go through the shared LSTM as one
     batch, because one loop over the frames costs half as much as two.
     """
-    clip = keras.Input(stacked_lstm.input.shape[1:], name="features")
-    twin = keras.Input(stacked_lstm.input.shape[1:], name="twin_features")
+    shape, dtype = stacked_lstm.input.shape[1:], stacked_lstm.input.dtype
+    clip = keras.Input(shape, dtype=dtype, name="features")
+    twin = keras.Input(shape, dtype=dtype, name="twin_features")
     both = stacked_lstm(keras.ops.concatenate([clip, twin], axis=0))
     return keras.Model([clip, twin], keras.ops.split(both, 2, axis=0), name="siamese")
 
@@ -29,7 +30,9 @@ def build_training_model(
     clip, [B].
     """
     targets = siamese.outputs[0].shape[-1]
-    features = [keras.Input((clip.frames, t.shape[-1]), name=t.name) for t in siamese.inputs]
+    features = [
+        keras.Input((clip.frames, t.shape[-1]), dtype=t.dtype, name=t.name) for t in siamese.inputs
+    ]
     labels = {n: keras.Input((clip.frames, targets), name=n) for n in ("labels", "twin_labels")}
     masks = {
         n: keras.Input((clip.frames, targets), name=n, dtype="bool") for n in ("mask", "twin_mask")

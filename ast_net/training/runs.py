@@ -189,6 +189,7 @@ def _train(experiment: config.Experiment, records: store.Records, folder: pathli
         len(experiment.targets),
         "mixed_bfloat16" if experiment.training.mixed_precision else "float32",
         moments,
+        "float16",
     )
     predictor = streaming.StreamingPredictor(model, records.time_step)
 

@@ -223,7 +223,7 @@ def test_batches_have_the_shapes_that_the_model_expects():
         f"{prefix}{name}": (shape, dtype)
         for prefix in ("", "twin_")
         for name, shape, dtype in [
-            ("features", (4, 5, 3), "float32"),
+            ("features", (4, 5, 3), "float16"),
             ("labels", (4, 5, 2), "float32"),
             ("mask", (4, 5, 2), "bool"),
         ]

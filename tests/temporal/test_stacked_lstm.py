@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ast_net.temporal import siamese, stacked_lstm
+from ast_net.temporal import lstm, siamese, stacked_lstm
 
 
 @pytest.fixture
@@ -35,6 +35,53 @@ def test_equals_stock_keras(model, rng):
     model.set_weights(stock.get_weights())
     features = rng.normal(size=(3, 50, 6)).astype(np.float32)
     np.testing.assert_allclose(model(features), stock(features), atol=1e-5)
+
+
+def gradients(model, features, weights):
+    """Returns the gradients of a weighted sum of the predictions by all weights."""
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(model(features) * weights)
+    return tape.gradient(loss, model.trainable_variables)
+
+
+def test_gradients_equal_those_of_stock_keras(model, rng):
+    stock = build_stock(6, (5, 4), 2)
+    stock.set_weights([rng.normal(size=w.shape) for w in stock.get_weights()])
+    model.set_weights(stock.get_weights())
+    features = rng.normal(size=(3, 50, 6)).astype(np.float32)
+    weights = rng.normal(size=(3, 50, 2)).astype(np.float32)
+    pairs = zip(*(gradients(network, features, weights) for network in (model, stock)))
+    for ours, theirs in pairs:
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5 * np.abs(theirs).max())
+
+
+def test_gradients_with_frames_skipped_and_moments(rng):
+    """Compares with TensorFlow's own gradients of the unrolled loop."""
+    moments = rng.normal(size=6), rng.uniform(0.1, 4, 6)
+    model = stacked_lstm.build_stacked_lstm(6, (5, 4), 2, moments=moments)
+    features = rng.normal(size=(3, 7, 6)).astype(np.float32)
+    features[0, 2:4] = features[1, 0] = features[2, 6] = 0
+    weights = rng.normal(size=(3, 7, 2)).astype(np.float32)
+    unrolled = stacked_lstm.build_unrolled(model, 7)
+    pairs = zip(*(gradients(network, features, weights) for network in (model, unrolled)))
+    for ours, theirs in pairs:
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5 * np.abs(theirs).max())
+
+
+def test_gradients_of_the_initial_states(model, rng):
+    layer = model.get_layer("lstm_1")
+    inputs = tf.constant(rng.normal(size=(2, 7, 6)), tf.float32)
+    states = [tf.constant(rng.normal(size=(2, 5)), tf.float32) for _ in "hc"]
+    has_face = tf.constant(rng.random((2, 7)) < 0.7)
+
+    def of(unroll):
+        with tf.GradientTape() as tape:
+            tape.watch(states)
+            outputs, h, c = layer(inputs, has_face, states, unroll=unroll)
+            loss = tf.reduce_sum(outputs**2) + tf.reduce_sum(tf.sin(h) + c**3)
+        return tape.gradient(loss, states)
+
+    np.testing.assert_allclose(of(unroll=False), of(unroll=True), rtol=1e-5, atol=1e-5)
 
 
 def test_starts_with_open_forget_gates(model):
@@ -120,7 +167,7 @@ def test_mixed_precision_keeps_the_recurrence_in_float32(rng):
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 def test_output_shapes_are_known_without_a_call(policy):
-    layer = stacked_lstm.LSTM(5, dtype=policy)
+    layer = lstm.LSTM(5, dtype=policy)
     present = keras.ops.ones((2, 7), "bool")
     expected = layer(keras.ops.ones((2, 7, 6)), present)
     specs = layer(keras.KerasTensor((None, 7, 6)), keras.KerasTensor((None, 7), "bool"))

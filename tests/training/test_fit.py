@@ -83,14 +83,14 @@ def run(folder, epochs=3, interrupted_epoch=None, **settings):
         return {f"dev_cc_{target}": rated[target]["cc"]["mean"] for target in config.TARGETS}
 
     keras.utils.set_random_seed(experiment.training.seed)
-    model = stacked_lstm.build_stacked_lstm(4, (5,), 2)
+    model = stacked_lstm.build_stacked_lstm(4, (5,), 2, feature_dtype="float16")
     predictor = streaming.StreamingPredictor(model, STEP)
     train(model, experiment, batches, scores, folder)
     return model
 
 
 def weights(folder, name="last"):
-    network = stacked_lstm.build_stacked_lstm(4, (5,), 2)
+    network = stacked_lstm.build_stacked_lstm(4, (5,), 2, feature_dtype="float16")
     network.load_weights(folder / workdir.weights_file(name))
     return network.get_weights()
 
@@ -164,7 +164,7 @@ def test_a_finished_run_is_not_changed(finished):
 
 
 def test_the_best_model_is_the_one_with_the_best_dev_cc(tmp_path):
-    model = stacked_lstm.build_stacked_lstm(4, (5,), 2)
+    model = stacked_lstm.build_stacked_lstm(4, (5,), 2, feature_dtype="float16")
     scores = iter([(0.9, 0.1), (0.5, 0.7), (0.3, 0.8)])
     seen = []
 
@@ -217,8 +217,8 @@ def test_xla_gives_the_same_result_up_to_rounding_and_can_be_exported(finished, 
     export_dir = str(tmp_path / "models/1")
     exporting.export(config.Export(workdir=str(tmp_path), export_dir=export_dir, cnn=False))
     served = tf.saved_model.load(str(tmp_path / "models/1")).signatures["serving_default"]
-    clip = np.random.default_rng(1).normal(size=(2, 6, 4)).astype(np.float32)
-    outputs = served(features=tf.constant(clip))
+    clip = np.random.default_rng(1).normal(size=(2, 6, 4)).astype(np.float16)
+    outputs = served(features=tf.constant(clip, tf.float32))
     for target, prediction in zip(config.TARGETS, np.moveaxis(model(clip), -1, 0), strict=True):
         np.testing.assert_allclose(outputs[target], prediction, rtol=0, atol=1e-5)
 
