@@ -75,7 +75,6 @@ def make_inputs(folder: pathlib.Path) -> None:
         folder / "RECOLA" / recola_layouts.RELEASE.videos[0] / f"{name}.mp4" for name in names
     ]
     shutil.copyfile(videos[0], folder / "talk.mp4")
-    (folder / "flags").symlink_to(ROOT / "flags")
     for place in ("talks", "FOLDER/videos"):
         (folder / place).mkdir(parents=True)
         for name, video in zip(("anna", "ben"), videos, strict=True):
