@@ -69,7 +69,7 @@ VERBS = {
     ),
     "reproduce": Verb(
         "Trains the losses of Table 1 with several seeds; reports the paper's tables and figures.",
-        (config.Reproduction,),
+        (config.Reproduction, config.BeamOptions),
         (
             "--dataset=demo --seeds=3",
             "--dataset=recola --manual_dir=RECOLA --folds=9",
@@ -78,7 +78,7 @@ VERBS = {
     ),
     "predict": Verb(
         "Predicts valence and arousal of the faces in videos, frame by frame.",
-        (config.Inputs, config.Outputs, config.Prediction, config.Networks),
+        (config.Inputs, config.Outputs, config.Prediction, config.Networks, config.BeamOptions),
         ("talk.mp4", "--camera=0 --outputs=csv,window"),
         words="video",
         resumes=True,

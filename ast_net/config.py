@@ -466,12 +466,13 @@ class Messages(Settings):
 
 
 class BeamOptions(Settings):
-    """Preparation on several cores or on a cluster."""
+    """Work on a cluster."""
 
     beam_pipeline_options: str | None = setting(
         None,
-        "Prepares the recordings with Apache Beam, with these pipeline options, such as "
-        "runner=FlinkRunner,parallelism=8. Default: without Beam, one recording at a time.",
+        "Spreads the recordings, videos or runs by Apache Beam, with these pipeline options, such "
+        "as runner=DaskRunner,dask_client_address=HOST:8786. Default: without Beam, on this "
+        "machine.",
     )
 
 

@@ -9,6 +9,7 @@ it.
 import collections
 import contextlib
 import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -21,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from absl import logging
 
-from ast_net import errors, files, screen
+from ast_net import errors, files, screen, shared_work
 
 try:
     import fcntl
@@ -131,6 +132,53 @@ def run(folder: str | pathlib.Path, commands: Sequence[Command], workers: int) -
             if running or waiting:
                 time.sleep(_POLL_INTERVAL)
     return failures
+
+
+def run_on_beam(
+    folder: str | pathlib.Path, commands: Sequence[Command], options: str
+) -> dict[str, str]:
+    """Does the same as `run` with Apache Beam; see `shared_work.run_on_beam` for `options`."""
+    folder = pathlib.Path(folder)
+    waiting = [command for command in commands if _duration(folder, command) is None]
+    if not waiting:
+        return {}
+    logging.info(
+        f"{len(waiting)} of {screen.number(len(commands), 'run')} to do; logs in "
+        f"{screen.shown(folder)}"
+    )
+    failures: dict[str, str] = {}
+    with screen.Progress("running", len(waiting), "runs", lines=False) as progress:
+
+        def add(index: int, problem: str) -> None:
+            if problem:
+                failures[waiting[index].name] = problem
+            progress.update()
+            number = len(commands) - len(waiting) + progress.done
+            (logging.warning if problem else logging.info)(
+                f"[{number}/{len(commands)}] {waiting[index].name}: {problem or 'finished'}"
+            )
+
+        work = shared_work.Work(functools.partial(pathlib.Path, folder), _run_alone, waiting)
+        lost = shared_work.run_on_beam(work, options, folder, add)
+    return failures | {waiting[index].name: shared_work.LOST for index in lost}
+
+
+def _run_alone(folder: pathlib.Path, command: Command) -> str:
+    """Runs a command, unless it is finished; returns why it failed.
+
+    It gets as many threads as this process, which need not be alone on its machine.
+    """
+    threads = int(os.environ.get(_THREAD_VARIABLES[0], cores()))
+    while _duration(folder, command) is None:
+        process = _start(folder, command, threads)
+        if process is None:  # A process that a killed call has left, or another call, runs it.
+            time.sleep(_POLL_INTERVAL)
+            continue
+        running = [_RunningCommand(command, process, time.monotonic())]
+        with _terminating(running):
+            process.wait()
+            return _finish(folder, running.pop())
+    return ""
 
 
 def run_copies(

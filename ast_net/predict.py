@@ -7,6 +7,7 @@ def predict(arguments: cli.Arguments) -> None:
     """Predicts the inputs that the flags name."""
     source, outputs = arguments.read(config.Inputs), arguments.read(config.Outputs)
     settings, networks = arguments.read(config.Prediction), arguments.read(config.Networks)
+    beam = arguments.read(config.BeamOptions)
     recordings = {}
     if source.camera is None:
         from ast_net.prediction import inputs
@@ -16,7 +17,9 @@ def predict(arguments: cli.Arguments) -> None:
     from ast_net.prediction import session
 
     main.say_what_it_runs_on()
-    summaries = session.predict(source, recordings, outputs, settings, networks)
+    summaries = session.predict(
+        source, recordings, outputs, settings, networks, beam.beam_pipeline_options
+    )
     failed = [summary for summary in summaries if summary.error]
     if len(summaries) == 1 and failed:
         raise errors.InputError(failed[0].error)

@@ -1,15 +1,20 @@
 """python -m ast_net.reproduce: makes the paper's tables and figures from your data."""
 
-from ast_net import cli, config, main
+from ast_net import cli, config, errors, main
 
 
 def reproduce(arguments: cli.Arguments) -> None:
     """Trains all rows with all seeds, continuing an interrupted call, and writes the report."""
-    settings = arguments.read(config.Reproduction)
+    settings, beam = arguments.read(config.Reproduction), arguments.read(config.BeamOptions)
+    if beam.beam_pipeline_options and arguments.has("workers"):
+        raise errors.InputError(
+            "`workers` is for this machine, and the runner of `beam_pipeline_options` has its own "
+            "number of workers: leave one of them out"
+        )
     from ast_net.training import reproduction
 
     main.say_what_it_runs_on()
-    reproduction.reproduce(settings)
+    reproduction.reproduce(settings, beam.beam_pipeline_options)
 
 
 if __name__ == "__main__":

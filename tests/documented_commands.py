@@ -38,7 +38,11 @@ SKIPPED = {
     "fer2013_vgg16": "it trains VGG-16 for a day",
     "kubectl": "a cluster is needed",
     "onnx": "the extra onnx is needed; tests/tools/test_onnx_client.py runs it",
-    "beam_pipeline_options": "Apache Beam is needed; tests/records/test_beam_pipeline.py runs it",
+    "beam_pipeline_options": "a cluster is needed; tests/test_dask.py starts one",
+    "-m dask": "it serves until it is stopped",
+    "docker build": "Docker is needed",
+    "sbatch": "Slurm is needed",
+    "srun": "Slurm is needed",
 }
 # What is shortened or replaced in commands, in this order.
 REPLACED = {

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from ast_net import jobs
+from ast_net import jobs, shared_work
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -214,3 +214,31 @@ def test_after_sigkill_no_command_runs_twice_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr(jobs.time, "sleep", instead_of_sleep)
     assert jobs.run(tmp_path / "logs", [command], 1) == {}
     assert (tmp_path / "log").read_text() == "begins ends begins ends "
+
+
+def test_on_a_cluster_commands_are_recorded_and_failures_named(tmp_path, monkeypatch):
+    def run(options, function, count):
+        for index in range(count):
+            function(index)
+
+    monkeypatch.setattr(shared_work, "_run_pipeline", run)
+    commands = [
+        writing(tmp_path, "a"),
+        jobs.Command("fails", ("-c", "raise SystemExit('error: no videos')")),
+        writing(tmp_path, "b"),
+    ]
+    for _ in range(2):
+        failures = jobs.run_on_beam(tmp_path / "logs", commands, "runner=Test")
+        assert list(failures) == ["fails"] and "error: no videos" in failures["fails"]
+    assert lines(commands[0]) == lines(commands[2]) == ["done"]
+    monkeypatch.setattr(shared_work, "_run_pipeline", lambda *_: None)
+    assert jobs.run_on_beam(tmp_path / "logs", commands, "runner=Test") == {
+        "fails": shared_work.LOST
+    }
+
+
+def test_on_a_cluster_a_command_has_the_threads_of_its_worker(tmp_path, monkeypatch):
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "3")
+    program = "import os; print('threads:', os.environ['OMP_NUM_THREADS'])"
+    assert jobs._run_alone(tmp_path, jobs.Command("a", ("-c", program))) == ""
+    assert "threads: 3" in (tmp_path / "a.log").read_text()

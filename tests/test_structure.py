@@ -18,6 +18,7 @@ LAYERS = [
     "errors",
     "files",
     "screen",
+    "shared_work",
     "jobs",
     "config",
     "flagfiles",

@@ -42,7 +42,7 @@ def predict(
     Raises:
       OSError: the disk is full or read-only, or the reader of standard output has stopped.
     """
-    summary, kept = summaries.Summary(name, str(path)), False
+    summary, kept = summaries.Summary(name, str(path), precision=predictor.precision), False
     start = time.monotonic()
     try:
         source = inputs.opened(path, pictures)

@@ -23,6 +23,7 @@ class Pipeline:
       targets: names of the predicted targets.
       expressions: names of the posteriors' expressions; empty without an expression head.
       time_step: the model's time step, in seconds.
+      precision: the CNN's, such as float32.
       settings: all that the predictions of a recording depend on, as JSON data.
     """
 
@@ -33,6 +34,7 @@ class Pipeline:
         self._settings = settings
         spec = model.temporal.spec
         self.targets, self.time_step = spec.targets, spec.time_step
+        self.precision = model.extractor.precision
         self.expressions = model.head.expressions if model.head is not None else ()
         self.settings = config.values(settings) | {"networks": model.digest}
         clip_frames = spec.clip_frames if settings.inference == "clip" else None

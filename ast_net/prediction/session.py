@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from absl import logging
 
-from ast_net import config, screen
+from ast_net import config, errors, screen
 from ast_net.prediction import (
     camera,
     file_prediction,
@@ -29,6 +29,7 @@ def predict(
     settings: config.Outputs,
     faces: config.Prediction,
     networks: config.Networks,
+    beam_pipeline_options: str | None = None,
 ) -> list[summaries.Summary]:
     """Predicts the given files or camera, and writes the outputs.
 
@@ -38,15 +39,22 @@ def predict(
       settings: which outputs to write, and where.
       faces: how faces are tracked over time.
       networks: which networks to use.
+      beam_pipeline_options: predict the files with Apache Beam with these options; None to predict
+        them on this machine.
 
     Raises:
       InputError: results of other inputs would be replaced, or the networks cannot be loaded.
       OSError: the disk is full or read-only.
     """
+    if beam_pipeline_options and (source.camera is not None or source.workers > 1):
+        raise errors.InputError(
+            "`camera` and `workers` are for this machine, and the runner of "
+            "`beam_pipeline_options` has its own number of workers: leave one of them out"
+        )
     copies = min(source.workers, len(recordings))
-    if copies > 1:
+    if copies > 1 or beam_pipeline_options:
         work = workers.Workload(dict(recordings), source.pictures, settings, faces, networks)
-        return _predict_in_workers(work, copies)
+        return _predict_in_workers(work, beam_pipeline_options or copies)
     if source.camera is None:
         results.check(recordings, settings)  # So that nobody waits for the networks in vain.
     predictor = pipeline.Pipeline(prediction_model.load(networks, settings.posteriors), faces)
@@ -88,8 +96,8 @@ def predict_files(
     return _finish(done, earlier, settings)
 
 
-def _predict_in_workers(work: workers.Workload, copies: int) -> list[summaries.Summary]:
-    """Does the same as `predict_files` in several processes."""
+def _predict_in_workers(work: workers.Workload, engine: int | str) -> list[summaries.Summary]:
+    """Does the same as `predict_files` in several processes; see `workers.predict`."""
     earlier = results.check(work.recordings, work.settings)
     done: dict[str, file_prediction.Result] = {}
     with screen.Progress("predicting", len(work.recordings), "inputs") as progress:
@@ -99,7 +107,7 @@ def _predict_in_workers(work: workers.Workload, copies: int) -> list[summaries.S
             done[result.summary.name] = result
             progress.update()
 
-        workers.predict(work, copies, add)
+        workers.predict(work, engine, add)
     return _finish([done[name] for name in work.recordings], earlier, work.settings)
 
 
@@ -138,7 +146,8 @@ def predict_camera(
     """
     capture = camera.connect(name)
     started = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    summary = summaries.Summary(f"camera_{started}", f"camera {camera.shown(name)}")
+    source = f"camera {camera.shown(name)}"
+    summary = summaries.Summary(f"camera_{started}", source, precision=predictor.precision)
     start = time.monotonic()
     try:
         with (

@@ -5,25 +5,21 @@ results are, and whether they are complete, its folder says (`results`), as with
 
     python -m ast_net.prediction.workers FOLDER
 
-is a worker. FOLDER has the work, a file INDEX.begun for each input that was begun, and a file
-INDEX.done with its result and the warnings.
+is a worker on this machine. FOLDER has the work (`shared_work`), and a file INDEX.taken for each
+input that a worker has taken. On a cluster, Apache Beam gives the inputs to the workers.
 """
 
 import dataclasses
+import functools
 import logging as std_logging
 import pathlib
-import pickle
 import sys
 import tempfile
 import threading
 from collections.abc import Callable
 
-from absl import logging
-
-from ast_net import config, errors, files, jobs, main, noise
+from ast_net import config, errors, jobs, main, noise, shared_work
 from ast_net.prediction import file_prediction, pipeline, prediction_model, summaries
-
-_WORK = "work.pickle"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,102 +41,110 @@ class Workload:
     networks: config.Networks
 
 
-def predict(work: Workload, workers: int, add: Callable[[file_prediction.Result], None]) -> None:
-    """Predicts the inputs of the work; one that fails does not stop the others.
+def predict(
+    workload: Workload, engine: int | str, add: Callable[[file_prediction.Result], None]
+) -> None:
+    """Predicts the inputs of the workload; one that fails does not stop the others.
 
-    An input whose worker is killed has failed; another worker goes on with the others.
+    On this machine, an input whose worker is killed has failed; on a cluster, other workers try it
+    again (`shared_work`). The workers go on with the other inputs.
 
     Args:
-      work: the inputs and the settings.
-      workers: number of processes.
+      workload: the inputs and the settings.
+      engine: number of processes on this machine, or Beam's options.
       add: called with each result, in the order in which they become ready.
 
     Raises:
-      InputError: the networks cannot be loaded, or the outputs are not files.
+      InputError: the networks cannot be loaded, the outputs are not files, or Beam failed.
       OSError: the disk is full or read-only.
     """
-    jobs.require_file_locks()
-    if not work.settings.only_files:
+    settings = workload.settings
+    if not settings.only_files:
         raise errors.InputError(
-            "`workers` need outputs that are files: leave out window and jsonl, or give `workers=1`"
+            "several workers need outputs that are files: leave out window and jsonl, or leave out "
+            "`workers` and `beam_pipeline_options`"
         )
-    left = dict(enumerate(work.recordings.items()))
+    inputs = [*workload.recordings.items()]
+    work = shared_work.Work(
+        functools.partial(_predictor, workload.networks, settings.posteriors, workload.faces),
+        functools.partial(_predict, settings, workload.pictures),
+        inputs,
+    )
+
+    def add_result(_: int, result: file_prediction.Result) -> None:
+        add(result)
+
+    if isinstance(engine, int):
+        lost = _run(work, engine, add_result)
+    else:
+        lost = dict.fromkeys(
+            shared_work.run_on_beam(work, engine, settings.output_dir, add_result),
+            shared_work.LOST,
+        )
+    for index, reason in lost.items():
+        summary = summaries.Summary(inputs[index][0], str(inputs[index][1]))
+        summary.error = f"the process that predicted it ended early: {reason}"
+        add(file_prediction.Result(summary, kept=False))
+
+
+def _predictor(
+    networks: config.Networks, posteriors: bool, faces: config.Prediction
+) -> pipeline.Pipeline:
+    return pipeline.Pipeline(prediction_model.load(networks, posteriors), faces)
+
+
+def _predict(
+    settings: config.Outputs,
+    pictures: str | None,
+    predictor: pipeline.Pipeline,
+    item: tuple[str, pathlib.Path],
+) -> file_prediction.Result:
+    return file_prediction.predict(predictor, *item, settings, pictures, threading.Event())
+
+
+def _run(
+    work: shared_work.Work, workers: int, add: Callable[[int, file_prediction.Result], None]
+) -> dict[int, str]:
+    """Does the work in processes on this machine; returns why inputs have no result."""
+    jobs.require_file_locks()
+    left = set(range(len(work.elements)))
+    lost: dict[int, str] = {}
     with tempfile.TemporaryDirectory(prefix="ast_net-") as name:
         folder = pathlib.Path(name)
-        (folder / _WORK).write_bytes(pickle.dumps(work))
-
-        def collect() -> None:
-            for index in [k for k in left if _done(folder, k).exists()]:
-                result, messages = pickle.loads(_done(folder, index).read_bytes())
-                for message in messages:
-                    logging.warning(message)
-                if isinstance(result, OSError):  # Such as a full disk: the other inputs would fail.
-                    raise result
-                del left[index]
-                add(result)
-
+        shared_work.write(folder, work)
+        take = functools.partial(shared_work.collect, folder, left, add)
         rounds = 0
         while left:
             rounds += 1
             command = jobs.Command(f"worker_{rounds}", ("-m", __spec__.name, name))
-            reasons = jobs.run_copies(folder, command, min(workers, len(left)), collect)
-            lost = [index for index in left if _begun(folder, index).exists()]
-            if left and not lost:
+            reasons = jobs.run_copies(folder, command, min(workers, len(left)), take)
+            ended = [index for index in left if _taken(folder, index).exists()]
+            if left and not ended:
                 raise errors.InputError(reasons[0].removeprefix("error: "))
-            for index in lost:
-                summary = summaries.Summary(left[index][0], str(left[index][1]))
-                summary.error = f"the process that predicted it ended early: {'; '.join(reasons)}"
-                del left[index]
-                add(file_prediction.Result(summary, kept=False))
+            lost |= dict.fromkeys(ended, "; ".join(reasons))
+            left.difference_update(ended)
+    return lost
 
 
-def _begun(folder: pathlib.Path, index: int) -> pathlib.Path:
-    return folder / f"{index}.begun"
+def _taken(folder: pathlib.Path, index: int) -> pathlib.Path:
+    return folder / f"{index}.taken"
 
 
-def _done(folder: pathlib.Path, index: int) -> pathlib.Path:
-    return folder / f"{index}.done"
-
-
-class _Warnings(std_logging.Handler):
-    """Keeps warnings for the process that shows them."""
-
-    def __init__(self) -> None:
-        super().__init__(std_logging.WARNING)
-        self.messages: list[str] = []
-
-    def emit(self, record: std_logging.LogRecord) -> None:
-        self.messages.append(record.getMessage())
-
-
-def _work(folder: pathlib.Path, warnings: _Warnings) -> None:
-    """Predicts inputs of the work in a folder until all have been begun."""
-    work: Workload = pickle.loads((folder / _WORK).read_bytes())
-    model = prediction_model.load(work.networks, work.settings.posteriors)
-    predictor = pipeline.Pipeline(model, work.faces)
-    for index, (name, path) in enumerate(work.recordings.items()):
+def _work(folder: pathlib.Path) -> None:
+    """Predicts inputs of the work in a folder until all have been taken."""
+    for index in range(shared_work.load(folder).size):
         try:
-            _begun(folder, index).touch(exist_ok=False)
+            _taken(folder, index).touch(exist_ok=False)
         except FileExistsError:
             continue
-        result: file_prediction.Result | OSError
-        try:
-            result = file_prediction.predict(
-                predictor, name, path, work.settings, work.pictures, threading.Event()
-            )
-        except OSError as error:
-            result = error
-        with files.whole(_done(folder, index)) as temporary:
-            temporary.write_bytes(pickle.dumps((result, warnings.messages)))
-        warnings.messages.clear()
+        shared_work.do(folder, index)
 
 
 def _main() -> None:
-    warnings = _Warnings()
     try:
-        with main.interrupting(), noise.reduced(warnings):
-            _work(pathlib.Path(sys.argv[1]), warnings)
-    except errors.InputError as error:
+        with main.interrupting(), noise.reduced(std_logging.NullHandler()):
+            _work(pathlib.Path(sys.argv[1]))
+    except (errors.InputError, OSError) as error:
         sys.exit(f"error: {error}")
 
 

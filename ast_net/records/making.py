@@ -12,11 +12,11 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from ast_net import config, errors, files, screen
+from ast_net import config, errors, files, screen, shared_work
 from ast_net.cnn import backbone, runtime
 from ast_net.datasets import annotations, reader
 from ast_net.faces import alignment, detection, face_track, video
-from ast_net.records import example_format
+from ast_net.records import example_format, shards
 
 ATTEMPTS = 2
 # The folder of face tracks in `data_dir`.
@@ -213,6 +213,35 @@ def make_all(make_maker: Callable[[], VideoMaker], jobs: Sequence[Job]) -> dict[
     counted = screen.counted(jobs, "preparing recordings", len(jobs), "recordings")
     problems = {job.name: attempt(maker, job) for job in counted}
     return {name: problem for name, problem in problems.items() if problem is not None}
+
+
+def make_all_on_beam(
+    make_maker: Callable[[], VideoMaker],
+    jobs: Sequence[Job],
+    options: str,
+    data_dir: str | pathlib.Path,
+) -> dict[str, str]:
+    """Does the same with Apache Beam; see `shared_work.run_on_beam` for `options`.
+
+    Raises:
+      InputError: Beam is not installed, or failed.
+      OSError: the disk is full or not writable.
+    """
+    problems: dict[str, str] = {}
+    with screen.Progress("preparing recordings", len(jobs), "recordings") as progress:
+
+        def add(index: int, problem: str | None) -> None:
+            if problem is not None:
+                problems[jobs[index].name] = problem
+            progress.update()
+
+        work = shared_work.Work(make_maker, _attempt_if_missing, jobs)
+        lost = shared_work.run_on_beam(work, options, data_dir, add)
+    return problems | {jobs[index].name: shared_work.LOST for index in lost}
+
+
+def _attempt_if_missing(maker: VideoMaker, job: Job) -> str | None:
+    return attempt(maker, job) if shards.sizes(job.file) is None else None
 
 
 def _check_ratings(job: Job, faces: face_track.Track, labels: np.ndarray) -> None:

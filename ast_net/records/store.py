@@ -266,7 +266,11 @@ def prepare(settings: config.Preparation, beam_pipeline_options: str | None = No
         files.sweep(place)
     if records_folder.is_dir():
         return Records(records_folder)
-    make_all = _beam(beam_pipeline_options) if beam_pipeline_options else making.make_all
+    make_all: Callable[..., dict[str, str]] = making.make_all
+    if beam_pipeline_options:
+        make_all = functools.partial(
+            making.make_all_on_beam, options=beam_pipeline_options, data_dir=settings.data_dir
+        )
     with files.alone(records_folder.parent, f"preparing {settings.dataset}"):
         # Another process may just have made them.
         if not records_folder.is_dir():
@@ -475,18 +479,6 @@ def _folder(settings: config.Preparation, key: Mapping[str, Any], digest: str) -
     if settings.runtime != config.FLOAT32:
         name += f"-{settings.runtime.name}-{settings.runtime.precision}"
     return pathlib.Path(settings.data_dir) / str(settings.dataset) / f"{name}-{digest}" / VERSION
-
-
-def _beam(options: str) -> Callable[..., dict[str, str]]:
-    """Returns a function like `making.make_all` that uses Apache Beam."""
-    try:
-        from ast_net.records import beam_pipeline  # optional, and slow to import
-    except ImportError as error:
-        raise errors.InputError(
-            f"`beam_pipeline_options={options}`: Apache Beam cannot be imported ({error}); install "
-            "it with tools/run -m pip install -e '.[beam]', or leave this option out"
-        ) from error
-    return functools.partial(beam_pipeline.make_all, options=options)
 
 
 def _write(

@@ -23,11 +23,13 @@ _TERMS = {"La": "label", "T": "trend", "Lo": "local", "G": "global_", "S": "siam
 Folds = dict[str, dict[str, tuple[str, ...]]]
 
 
-def reproduce(settings: config.Reproduction) -> None:
+def reproduce(settings: config.Reproduction, beam_pipeline_options: str | None = None) -> None:
     """Prepares the data once, trains the runs that are not finished, and writes the report.
 
     Args:
       settings: the data set, the rows, the seeds, and the settings that all runs share.
+      beam_pipeline_options: prepare and train with Apache Beam with these options; None to do so on
+        this machine.
 
     Raises:
       InputError: the data cannot be used; or the workdir has runs with other settings; or runs
@@ -37,7 +39,8 @@ def reproduce(settings: config.Reproduction) -> None:
     experiment = config.changed(config.Experiment(), config.values(settings))
     root = pathlib.Path(settings.workdir or f"runs/reproduce-{settings.dataset}")
     rows = [row for row in config.ROWS if row in (settings.rows or config.ROWS)]
-    store.prepare(experiment)
+    of_videos = catalogue.data_set(experiment).reader.OF_VIDEOS
+    store.prepare(experiment, beam_pipeline_options if of_videos else None)
     commands: list[jobs.Command] = []
     evaluations: dict[str, list[reproduction_scores.RunEvaluation]] = {}
     for fold, partitions in _folds(experiment, settings.folds).items():
@@ -66,7 +69,10 @@ def reproduce(settings: config.Reproduction) -> None:
                 for split, output in outputs.items():
                     evaluation = reproduction_scores.RunEvaluation(row, seed, output)
                     evaluations.setdefault(split, []).append(evaluation)
-    failures = jobs.run(root / "logs", commands, settings.workers)
+    if beam_pipeline_options:
+        failures = jobs.run_on_beam(root / "logs", commands, beam_pipeline_options)
+    else:
+        failures = jobs.run(root / "logs", commands, settings.workers)
     comparison.write(root, settings, evaluations, _sources(experiment), failures)
     if failures:
         listed = "".join(f"\n  {name}: {reason}" for name, reason in failures.items())

@@ -6,8 +6,9 @@ import threading
 
 import numpy as np
 import pytest
+from absl import logging
 
-from ast_net import config, errors, jobs
+from ast_net import config, errors, jobs, shared_work
 from ast_net.faces import video_writer
 from ast_net.prediction import file_prediction, inputs, prediction_model, session, workers
 
@@ -24,8 +25,8 @@ def in_threads(monkeypatch, shipped_model):
 
         def work():
             try:
-                workers._work(folder, workers._Warnings())
-            except errors.InputError as error:
+                workers._work(folder)
+            except (errors.InputError, OSError) as error:
                 reasons.append(f"error: {error}")
             except SystemExit as error:
                 reasons.append(f"killed by {error}")
@@ -123,7 +124,7 @@ def test_networks_that_cannot_be_loaded_are_named(in_threads, films, tmp_path, m
 
 
 def test_outputs_must_be_files(in_threads, films, tmp_path):
-    with pytest.raises(errors.InputError, match="`workers` need outputs that are files"):
+    with pytest.raises(errors.InputError, match="several workers need outputs that are files"):
         predict(films, tmp_path / "out", 2, outputs=("csv", "jsonl"))
 
 
@@ -133,12 +134,47 @@ def test_a_task_needs_no_more_workers_than_inputs(in_threads, films, tmp_path):
 
 
 def test_warnings_of_workers_are_shown(in_threads, films, tmp_path, monkeypatch, caplog):
-    real = workers._work
+    real = file_prediction.predict
 
-    def work(folder, warnings):
-        warnings.messages.append("3 packets are damaged")
-        real(folder, warnings)
+    def predict_damaged(*arguments):
+        logging.warning("3 packets are damaged")
+        return real(*arguments)
 
-    monkeypatch.setattr(workers, "_work", work)
+    monkeypatch.setattr(file_prediction, "predict", predict_damaged)
     predict({name: films[name] for name in ("grey1", "grey2")}, tmp_path / "out", 2)
-    assert 1 <= caplog.text.count("3 packets are damaged") <= 2
+    assert caplog.text.count("3 packets are damaged") == 2
+
+
+@pytest.mark.parametrize("source", [config.Inputs(workers=2), config.Inputs(camera="0")])
+def test_a_cluster_is_not_for_cameras_and_has_its_own_workers(source, films, tmp_path):
+    groups = config.Outputs(output_dir=str(tmp_path)), config.Prediction(), config.Networks()
+    with pytest.raises(errors.InputError, match="`camera` and `workers` are for this machine"):
+        session.predict(source, films, *groups, "runner=DaskRunner")
+
+
+def test_a_cluster_predicts_the_same(films, tmp_path, monkeypatch, shipped_model):
+    monkeypatch.setattr(prediction_model, "load", lambda *_: shipped_model)
+
+    def run(options, function, count):
+        assert options == "runner=Test"
+        for index in [1, 1, *range(count)]:
+            function(index)
+
+    monkeypatch.setattr(shared_work, "_run_pipeline", run)
+    outputs = config.Outputs(output_dir=str(tmp_path / "two"), outputs=("csv",))
+    groups = config.Inputs(), films, outputs, config.Prediction(), config.Networks()
+    session.predict(*groups, "runner=Test")
+    predict(films, tmp_path / "one", 1)
+    assert summary(tmp_path / "two") == summary(tmp_path / "one")
+    for name in set(films) - {"bad"}:
+        table = f"{name}/predictions.csv"
+        assert (tmp_path / "two" / table).read_text() == (tmp_path / "one" / table).read_text()
+
+
+def test_an_input_that_a_cluster_gives_up_has_failed(films, tmp_path, monkeypatch):
+    monkeypatch.setattr(shared_work, "_run_pipeline", lambda *_: None)
+    outputs = config.Outputs(output_dir=str(tmp_path / "out"), outputs=("csv",))
+    groups = config.Inputs(), films, outputs, config.Prediction(), config.Networks()
+    found = session.predict(*groups, "runner=Test")
+    assert [s.name for s in found] == list(films) == [r["name"] for r in summary(tmp_path / "out")]
+    assert all("3 processes that began it have ended early" in s.error for s in found)

@@ -17,7 +17,6 @@ import pytest
 import tensorflow as tf
 from absl import logging
 
-import ast_net.records
 from ast_net import config, errors
 from ast_net.cnn import backbone, compact
 from ast_net.datasets import recola_layouts
@@ -316,7 +315,5 @@ def test_sizes_are_those_of_the_examples_and_only_of_complete_files(tmp_path):
 
 def test_without_beam_the_error_says_what_to_install(source, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "apache_beam", None)
-    monkeypatch.delitem(sys.modules, "ast_net.records.beam_pipeline", raising=False)
-    monkeypatch.delattr(ast_net.records, "beam_pipeline", raising=False)
     with pytest.raises(errors.InputError, match=r"pip install -e '.\[beam\]'"):
         store.prepare(settings(source, tmp_path), "runner=Direct")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from calls import call
 
-from ast_net import cli, config, errors, jobs, workdir
+from ast_net import cli, config, errors, jobs, shared_work, workdir
 from ast_net.datasets import reader
 from ast_net.records import store
 from ast_net.reports import comparison_figures, evaluation, evaluation_figures, paper
@@ -125,6 +125,8 @@ class InThisProcess:
     def poll(self):
         return self.returncode
 
+    wait = poll
+
 
 def train_at_once(experiment, may_prepare=True):
     """Writes the files of `runs.train_and_evaluate`; the predictions are ratings with noise.
@@ -216,9 +218,24 @@ def test_a_killed_reproduction_continues_to_the_same_report(
     # Runs with different settings are refused.
     refused = call("reproduce", *flags, "--learning_rate=0.1", *places(folder, tmp_path, "killed"))
     assert "La/seed_0: this workdir was created with a different configuration" in refused.ended
-    # With more seeds, only the new runs are trained.
-    assert call("reproduce", *flags, "--seeds=3", *places(folder, tmp_path, "killed")).ended == 0
+    # With more seeds, only the new runs are trained, here as on a cluster.
+    pipelines = []
+
+    def run_pipeline(options, function, count):
+        pipelines.append((options, count))
+        for index in range(count):
+            function(index)
+
+    monkeypatch.setattr(shared_work, "_run_pipeline", run_pipeline)
+    flags += ["--seeds=3", "--beam_pipeline_options=runner=Test"]
+    assert call("reproduce", *flags, *places(folder, tmp_path, "killed")).ended == 0
+    assert pipelines == [("runner=Test", 2)]
     assert [name.rpartition("/")[2] for name in in_this_process.calls[4:]] == ["seed_2"] * 2
+
+
+def test_a_cluster_has_its_own_number_of_workers():
+    refused = call("reproduce", "--dataset=demo", "--workers=3", "--beam_pipeline_options=runner=X")
+    assert "--workers is for this machine" in refused.ended
 
 
 def test_a_cross_validation_tests_each_recording_once(

@@ -66,7 +66,7 @@ def test_failed_recordings_are_reported_at_the_end_and_the_others_are_kept(
 def test_two_processes_that_are_killed_continue_and_make_the_same_files(tmp_path):
     folder = tmp_path / "source"
     synthesis.generate(
-        folder, plain.NAMES, recola_layouts.RELEASE, synthesis.DemoSettings(seconds=4.0)
+        folder, plain.NAMES, recola_layouts.RELEASE, synthesis.DemoSettings(seconds=2.0)
     )
     flags = ["--dataset=recola", f"--manual_dir={folder}", "--clip_frames=5", "--clip_stride=2"]
     flags += ["--train_recordings=P1,P2,P3", "--dev_recordings=P4"]
@@ -81,7 +81,8 @@ def test_two_processes_that_are_killed_continue_and_make_the_same_files(tmp_path
             return subprocess.Popen(command, cwd=root, start_new_session=True, stderr=file)
 
     def finished(data_dir):
-        return {p.name: p.stat().st_ino for p in (data_dir / "segments").rglob("P*.tfrecord")}
+        paths = (data_dir / "segments").glob("*/[!.]*.tfrecord")
+        return {path.name: path.stat().st_ino for path in paths}
 
     def shards(data_dir):
         return {p.name: p for p in (data_dir / "recola").rglob("*.tfrecord-*")}
