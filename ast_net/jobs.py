@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from absl import logging
 
@@ -59,6 +59,7 @@ class _RunningCommand:
     command: Command
     process: subprocess.Popen
     start_time: float
+    place: int = 0
 
 
 def require_file_locks() -> None:
@@ -74,7 +75,12 @@ def require_file_locks() -> None:
         )
 
 
-def run(folder: str | pathlib.Path, commands: Sequence[Command], workers: int) -> dict[str, str]:
+def run(
+    folder: str | pathlib.Path,
+    commands: Sequence[Command],
+    workers: int,
+    places: Sequence[Mapping[str, str]] = ({},),
+) -> dict[str, str]:
     """Runs the unfinished commands and logs a line when one of them ends.
 
     A command that fails does not stop the others. If this process is interrupted or terminated, it
@@ -84,6 +90,8 @@ def run(folder: str | pathlib.Path, commands: Sequence[Command], workers: int) -
       folder: receives NAME.log, the output of a command, and NAME.json once it has succeeded.
       commands: started in this order.
       workers: the number of commands that run in parallel.
+      places: environment variables, such as those that name a GPU; a command gets those that the
+        fewest others have at the time.
 
     Returns:
       {name: reason} of the commands that failed.
@@ -110,11 +118,13 @@ def run(folder: str | pathlib.Path, commands: Sequence[Command], workers: int) -
                 command = waiting.popleft()
                 if _duration(folder, command) is not None:
                     continue
-                process = _start(folder, command, threads)
+                taken = [job.place for job in running]
+                place = min(range(len(places)), key=taken.count)
+                process = _start(folder, command, threads, places[place])
                 if process is None:
                     waiting.append(command)
                     continue
-                running.append(_RunningCommand(command, process, time.monotonic()))
+                running.append(_RunningCommand(command, process, time.monotonic(), place))
                 if len(running) == workers:
                     break
             for job in [job for job in running if job.process.poll() is not None]:
@@ -240,7 +250,9 @@ def _duration(folder: pathlib.Path, command: Command) -> float | None:
     return None
 
 
-def _start(folder: pathlib.Path, command: Command, threads: int) -> subprocess.Popen | None:
+def _start(
+    folder: pathlib.Path, command: Command, threads: int, place: Mapping[str, str] = {}
+) -> subprocess.Popen | None:
     """Starts a command; returns None if another call is running it."""
     path = _log(folder, command)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -260,7 +272,7 @@ def _start(folder: pathlib.Path, command: Command, threads: int) -> subprocess.P
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **environment},
+            env={**os.environ, **environment, **place},
             start_new_session=True,  # Ctrl-C reaches only this process, which ends the others.
         )
 

@@ -38,6 +38,7 @@ SKIPPED = {
     "fer2013_vgg16": "it trains VGG-16 for a day",
     "kubectl": "a cluster is needed",
     "onnx": "the extra onnx is needed; tests/tools/test_onnx_client.py runs it",
+    "gpu": "a GPU is needed",
     "beam_pipeline_options": "a cluster is needed; tests/test_dask.py starts one",
     "-m dask": "it serves until it is stopped",
     "docker build": "Docker is needed",

@@ -72,6 +72,22 @@ def test_commands_run_at_the_same_time(tmp_path):
     assert "from the other" in (tmp_path / "logs/two.log").read_text()
 
 
+def test_commands_that_run_together_are_in_different_places(tmp_path):
+    """The first waits for the second to end, and for the third, which gets the second's place."""
+    os.mkfifo(tmp_path / "pipe")
+    say = "import os; print(os.environ['GPU'], flush=True)"
+    programs = {
+        "a": f"{say}; open({str(tmp_path / 'pipe')!r}).read()",
+        "b": say,
+        "c": f"{say}; open({str(tmp_path / 'pipe')!r}, 'w').close()",
+    }
+    commands = [jobs.Command(name, ("-c", program)) for name, program in programs.items()]
+    places = [{"GPU": "0"}, {"GPU": "7"}]
+    assert jobs.run(tmp_path / "logs", commands, 2, places) == {}
+    logs = [(tmp_path / f"logs/{name}.log").read_text().splitlines()[-1] for name in programs]
+    assert logs == ["0", "7", "7"]
+
+
 @pytest.mark.parametrize(("workers", "commands", "threads"), [(2, 3, 4), (9, 3, 2), (1, 2, 8)])
 def test_the_cores_are_shared(tmp_path, monkeypatch, workers, commands, threads):
     monkeypatch.setattr(jobs, "cores", lambda: 8)

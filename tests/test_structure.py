@@ -26,6 +26,7 @@ LAYERS = [
     "workdir",
     "noise",
     "main",
+    "devices",
     "shipped",
     "faces",
     "cnn",

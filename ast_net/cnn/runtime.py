@@ -8,9 +8,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
-import tensorflow as tf
 
-from ast_net import config, errors
+from ast_net import config, devices, errors
 from ast_net.cnn import backbone, tensorflow_runtime
 
 CPU_INFO = pathlib.Path("/proc/cpuinfo")
@@ -56,7 +55,7 @@ def resolve(settings: config.Runtime) -> config.Runtime:
     if precision == "auto" and settings.name == "openvino":
         precision = "int8"
     elif precision == "auto":
-        fast = has_bfloat16() and not tf.config.list_physical_devices("GPU")
+        fast = has_bfloat16() and not devices.gpus()
         precision = "bfloat16" if fast else "float32"
     return dataclasses.replace(settings, precision=precision)
 

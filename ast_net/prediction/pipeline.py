@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterable, Iterator
 import numpy as np
 import scipy.special
 
-from ast_net import config
+from ast_net import config, devices
 from ast_net.faces import alignment, detection, photographs, tracking, video_frame
 from ast_net.prediction import background, frames, prediction_model, smoothing, streams
 from ast_net.temporal import still_faces, streaming
@@ -107,7 +107,8 @@ class Pipeline:
         for batch in batches:
             faces = [face for frame in batch for face in frame.faces]
             if faces:
-                features = extractor(np.stack([face.features for face in faces]))
+                with devices.memory_reported("give a smaller `batch_faces`"):
+                    features = extractor(np.stack([face.features for face in faces]))
                 for face, row in zip(faces, features, strict=True):
                     face.features = row
                 if head is not None:
