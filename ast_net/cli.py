@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from absl import flags
 
-from ast_net import config, errors, files
+from ast_net import config, errors, flagfiles
 
 _Settings = TypeVar("_Settings", bound=config.Settings)
 # How messages call the types of settings.
@@ -98,7 +98,7 @@ VERBS = {
     "export": Verb(
         "Exports a model for TensorFlow Serving and other runtimes.",
         (config.Export,),
-        ("--export_dir=models/ast_net/1", "--workdir=runs/recola --format=onnx"),
+        ("--export_dir=models/ast_net/1", "--format=onnx --export_dir=models/onnx"),
     ),
     "finetune": Verb(
         "Trains the CNN on discrete expressions.",
@@ -350,10 +350,7 @@ def _expanded(defined: flags.FlagValues, verb: str, arguments: Sequence[str]) ->
     for argument in rest:
         name, _, file = argument.partition("=")
         if name in ("--flagfile", "-flagfile"):
-            path = file or next(rest, "")
-            with files.reading(path, "flags"):
-                lines = defined.read_flags_from_files([f"--flagfile={path}"])
-            for line in lines:
+            for line in flagfiles.lines(file or next(rest, "")):
                 if _name(defined, line) or not any(_name(other, line) for other in known.values()):
                     yield line
             continue
@@ -387,7 +384,8 @@ def _help(verb: str) -> str:
             by_title.setdefault(title, []).append(leaf)
     for title, leaves in by_title.items():
         parts.append("\n".join([f"{title}:", *map(_help_of, leaves)]))
-    parts.append("Other:\n  --flagfile=FILE\n      Reads flags from a file, one on each line.")
+    text = "Reads flags from a file, one on each line. A name such as demo is one of flags/."
+    parts.append(f"Other:\n  --flagfile=FILE\n      {text}")
     return "\n\n".join(parts)
 
 

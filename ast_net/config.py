@@ -922,6 +922,10 @@ class Outputs(Settings):
         choices=OUTPUTS,
     )
     posteriors: bool = setting(False, "Also write the probabilities of the expressions.")
+    landmarks: bool = setting(
+        False,
+        "Also write where eyes, nose and corners of the mouth are, to csv, parquet and jsonl.",
+    )
     overwrite: bool = setting(
         False,
         "Predict again what is finished, and replace results of another input with the same name.",
@@ -1018,8 +1022,8 @@ class Export(WholeModel):
 
     export_dir: str | None = setting(
         None,
-        "New folder for the exported model; its name is the version number. Default: "
-        "models/ast_net/1 for saved_model, models/ast_net_FORMAT/1 for the other formats.",
+        "New folder for the exported model. Of a saved_model, the folder's name is the version "
+        "number. Default: models/ast_net/1 for saved_model, models/ast_net_FORMAT for the others.",
     )
     format: str = setting(
         "saved_model",

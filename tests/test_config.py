@@ -153,7 +153,7 @@ def test_file_names_may_contain_commas():
         ("train", "--epochs=3.5", "--epochs=3.5: found '3.5', expected a whole number"),
         ("train", "--learning_rate=fast", "found 'fast', expected a number"),
         ("train", "--lstm_units=50,x", "found '50,x', expected numbers"),
-        ("train", "--flagfile=/nowhere.flags", "/nowhere.flags"),
+        ("train", "--flagfile=/nowhere.flags", "/nowhere.flags: no such flagfile"),
         ("train", "P1", "unexpected arguments: P1; begin every flag with --"),
         ("train", "--reaction_delay_origin=found", "reaction_delay_origin"),
     ],

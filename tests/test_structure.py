@@ -21,6 +21,7 @@ LAYERS = [
     "shared_work",
     "jobs",
     "config",
+    "flagfiles",
     "cli",
     "workdir",
     "noise",

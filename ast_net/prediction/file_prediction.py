@@ -77,6 +77,7 @@ def _predict_file(
     settings = outputs.of_photographs(settings) if separate else settings
     folder = pathlib.Path(settings.output_dir) / summary.name
     values = predictor.settings | {"outputs": settings.outputs, "posteriors": settings.posteriors}
+    values |= {"landmarks": settings.landmarks}
     values |= {"pictures": "separate"} if separate else {}
     origin = results.Origin(results.absolute(source.path), source.fingerprint, values)
     if settings.only_files and not settings.overwrite:
