@@ -9,8 +9,8 @@ it.
 import collections
 import contextlib
 import dataclasses
-import itertools
 import functools
+import itertools
 import json
 import os
 import pathlib
