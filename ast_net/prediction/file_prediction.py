@@ -78,6 +78,7 @@ def _predict_file(
     folder = pathlib.Path(settings.output_dir) / summary.name
     values = predictor.settings | {"outputs": settings.outputs, "posteriors": settings.posteriors}
     values |= {"pictures": "separate"} if separate else {}
+    values |= {"decimal_comma": True} if settings.decimal_comma else {}
     origin = results.Origin(results.absolute(source.path), source.fingerprint, values)
     if settings.only_files and not settings.overwrite:
         finished = results.finished(folder, origin)

@@ -17,6 +17,8 @@ _COLUMNS = (
     *("name", "input", "face_id", "frames", "valid_frames", "dropped_frames", "seconds"),
     "error",
 )
+_TEXTS = ("name", "input", "error")
+_COUNTS = ("face_id", "frames", "valid_frames", "dropped_frames")
 _DIGITS = 4
 
 
@@ -119,17 +121,17 @@ class FaceStatistics:
         return row | {f"share_{name}": float(s) for name, s in zip(self._expressions, shares)}
 
 
-def write(path: pathlib.Path, rows: Sequence[tables.Row]) -> None:
+def write(path: pathlib.Path, rows: Sequence[tables.Row], decimal_comma: bool = False) -> None:
     """Writes summary.csv; rows of models with other targets or expressions have empty cells."""
     columns = list(dict.fromkeys([*_COLUMNS, *(name for row in rows for name in row)]))
     digits = dict.fromkeys(columns, _DIGITS) | {"seconds": 2}
-    with tables.csv_writer(path, columns, digits) as write_row:
+    with tables.csv_writer(path, columns, digits, decimal_comma) as write_row:
         for row in rows:
             write_row(dict.fromkeys(columns) | row)
 
 
-def read(path: pathlib.Path, remedy: str) -> list[dict[str, str]]:
-    """Reads a summary.csv.
+def read(path: pathlib.Path, remedy: str) -> list[tables.Row]:
+    """Reads a summary.csv, with decimal points or commas; None is an empty cell.
 
     Raises:
       InputError: the file is not such a summary; the message ends with `remedy`.
@@ -138,7 +140,20 @@ def read(path: pathlib.Path, remedy: str) -> list[dict[str, str]]:
         files.reading(path, "a summary of predict", remedy),
         path.open(newline="", **files.ENCODING) as file,
     ):
-        header, *rows = csv.reader(file, strict=True)
+        decimal_comma = file.read(1) == tables.BYTE_ORDER_MARK
+        file.seek(len(tables.BYTE_ORDER_MARK.encode()) if decimal_comma else 0)
+        header, *rows = csv.reader(file, delimiter=";" if decimal_comma else ",", strict=True)
         if tuple(header[: len(_COLUMNS)]) != _COLUMNS:
             raise ValueError(f"found the columns {', '.join(header)}")
-        return [dict(zip(header, row, strict=True)) for row in rows]
+        return [
+            {name: _value(name, cell) for name, cell in zip(header, row, strict=True)}
+            for row in rows
+        ]
+
+
+def _value(column: str, cell: str) -> str | int | float | None:
+    if column in _TEXTS:
+        return cell
+    if not cell:
+        return None
+    return int(cell) if column in _COUNTS else float(cell.replace(",", "."))

@@ -216,6 +216,12 @@ def test_finished_results_of_the_same_command_are_kept(predictor, predicted, tmp
     ]
     assert run(first, settings=dataclasses.replace(out, overwrite=True)) == [2]
     assert run(first, settings=dataclasses.replace(out, outputs=("csv", "figure"))) == [2]
+    german = dataclasses.replace(out, outputs=("csv", "seconds"), decimal_comma=True)
+    assert run(first, settings=german) == [2], "an earlier table has points"
+    assert run(first, settings=german) == []
+    for name in ("a/predictions.csv", "a/seconds.csv", "summary.csv"):
+        header, line, *_ = (tmp_path / "out" / name).read_text("utf-8-sig").splitlines()
+        assert ";" in header and "," not in header and "." not in line.replace(".mp4", "")
     (tmp_path / "out/b" / results.RECORD).write_text("{")
     with pytest.raises(errors.InputError, match="files, but no prediction.json"):
         run(second)
