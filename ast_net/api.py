@@ -7,7 +7,7 @@ import os
 import pathlib
 from typing import TYPE_CHECKING, Any
 
-from ast_net import cli, config, workdir
+from ast_net import cli, config, noise, workdir
 
 if TYPE_CHECKING:
     import pandas
@@ -59,7 +59,8 @@ def train_run(**settings: Any) -> pathlib.Path:
     run = workdir.requested(_arguments("train", settings))
     from ast_net.training import runs  # Prediction needs neither data sets nor losses.
 
-    return runs.train_and_evaluate(run)
+    with noise.without_deprecations():
+        return runs.train_and_evaluate(run)
 
 
 def evaluate_run(workdir: str | os.PathLike, **settings: Any) -> dict[str, Any] | None:
@@ -82,7 +83,8 @@ def evaluate_run(workdir: str | os.PathLike, **settings: Any) -> dict[str, Any] 
     run = _reopened(arguments)
     from ast_net.training import runs
 
-    return runs.evaluate(run, arguments.read(config.Evaluation))
+    with noise.without_deprecations():
+        return runs.evaluate(run, arguments.read(config.Evaluation))
 
 
 def _reopened(arguments: cli.Arguments) -> config.Experiment:

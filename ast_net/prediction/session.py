@@ -158,7 +158,7 @@ def predict_camera(
             outputs.write(predictions, None, settings, predictor, summary, stop)
     finally:
         capture.release()
-    summary.seconds = file_prediction.seconds_since(start)
+    summary.processing_seconds = file_prediction.seconds_since(start)
     path = pathlib.Path(settings.output_dir) / summary.name / config.SUMMARY
     summaries.write(path, summary.rows(), settings.decimal_comma)
     _report(file_prediction.Result(summary, kept=False), settings)

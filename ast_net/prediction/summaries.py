@@ -14,8 +14,8 @@ from ast_net.reports import tables
 
 # Columns of all summaries. Those of the model's targets and expressions follow.
 _COLUMNS = (
-    *("name", "input", "face_id", "frames", "valid_frames", "dropped_frames", "seconds"),
-    "error",
+    *("name", "input", "face_id", "frames", "valid_frames", "dropped_frames"),
+    *("processing_seconds", "error"),
 )
 _TEXTS = ("name", "input", "error")
 _COUNTS = ("face_id", "frames", "valid_frames", "dropped_frames")
@@ -30,7 +30,7 @@ class Summary:
       name, input: the name of the output folder, and the file or camera.
       frames, valid_frames: number of frames, and of frames that show a face.
       dropped_frames: number of frames that a camera gave too fast to be predicted.
-      seconds: processing time.
+      processing_seconds: how long the prediction took.
       error: why the input failed; empty if it did not.
       faces: what `FaceStatistics` found about each face; about all faces together where these are
         of photographs, which have nothing to do with each other.
@@ -41,7 +41,7 @@ class Summary:
     frames: int = 0
     valid_frames: int = 0
     dropped_frames: int = 0
-    seconds: float = 0.0
+    processing_seconds: float = 0.0
     error: str = ""
     faces: list[tables.Row] = dataclasses.field(default_factory=list)
 
@@ -59,9 +59,10 @@ class Summary:
         """
         if self.error:
             return f"{self.name}: failed: {self.error}"
-        rate = f"{self.frames / self.seconds:.1f} frames/s"
-        share = 100 * self.valid_frames / max(1, self.frames)
-        parts = [f"face in {share:.0f} % of {screen.number(self.frames, 'frame')}", rate]
+        rate = f"{self.frames / self.processing_seconds:.1f} frames/s"
+        share = f"face in {100 * self.valid_frames / max(1, self.frames):.0f} % of"
+        found = share if self.valid_frames else "no face found in"
+        parts = [f"{found} {screen.number(self.frames, 'frame')}", rate]
         if self.dropped_frames:
             parts.insert(1, f"{self.dropped_frames} dropped")
         if len(self.faces) > 1:
@@ -124,7 +125,7 @@ class FaceStatistics:
 def write(path: pathlib.Path, rows: Sequence[tables.Row], decimal_comma: bool = False) -> None:
     """Writes summary.csv; rows of models with other targets or expressions have empty cells."""
     columns = list(dict.fromkeys([*_COLUMNS, *(name for row in rows for name in row)]))
-    digits = dict.fromkeys(columns, _DIGITS) | {"seconds": 2}
+    digits = dict.fromkeys(columns, _DIGITS) | {"processing_seconds": 2}
     with tables.csv_writer(path, columns, digits, decimal_comma) as write_row:
         for row in rows:
             write_row(dict.fromkeys(columns) | row)

@@ -93,7 +93,7 @@ def test_the_summary_has_a_row_for_each_face(predictor, face_video, tmp_path, ca
     mean = table["valence_smooth"].mean()
     assert f"face: valence {mean:.2f}, arousal" in caplog.text
     assert "face in 100 % of 20 frames" in caplog.text and "out/face/" in caplog.text
-    assert "empty: face in 0 % of 2 frames" in caplog.text
+    assert "empty: no face found in 2 frames" in caplog.text
     # Without posteriors there are fewer columns; those of the other inputs stay.
     more = settings(tmp_path / "out", "csv")
     session.predict_files(predictor, inputs.find([short_video(tmp_path / "a.mp4", 3)]), more)
