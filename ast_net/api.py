@@ -56,9 +56,12 @@ def train_run(**settings: Any) -> pathlib.Path:
     Raises:
       InputError: a setting is wrong, the data cannot be used, or the folder has another run.
     """
-    run = workdir.requested(_arguments("train", settings))
+    arguments = _arguments("train", settings)
+    run, hardware = workdir.requested(arguments), arguments.read(config.Devices)
+    from ast_net import devices
     from ast_net.training import runs  # Prediction needs neither data sets nor losses.
 
+    devices.use(hardware)
     with noise.without_deprecations():
         return runs.train_and_evaluate(run)
 
@@ -80,9 +83,11 @@ def evaluate_run(workdir: str | os.PathLike, **settings: Any) -> dict[str, Any] 
       InputError: a setting is wrong, or the data or the model cannot be used.
     """
     arguments = _arguments("evaluate", settings | {"workdir": workdir})
-    run = _reopened(arguments)
+    run, hardware = _reopened(arguments), arguments.read(config.Devices)
+    from ast_net import devices
     from ast_net.training import runs
 
+    devices.use(hardware)
     with noise.without_deprecations():
         return runs.evaluate(run, arguments.read(config.Evaluation))
 

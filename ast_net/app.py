@@ -12,16 +12,18 @@ def app(arguments: cli.Arguments) -> None:
     """Serves the page until Ctrl-C is pressed."""
     settings = arguments.read(config.PageServer)
     faces, networks = arguments.read(config.PagePrediction), arguments.read(config.Networks)
+    hardware = arguments.read(config.Devices)
     missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise errors.InputError(
             f"the page needs {', '.join(missing)}, not installed here: pip install 'ast-net[app]'"
         )
+    from ast_net import devices
     from ast_net.page import server
     from ast_net.prediction import predictor
 
     with server.listen(settings.port) as listener:
-        main.say_what_it_runs_on()
+        devices.use(hardware)
         values = config.values(faces) | config.values(networks)
         server.serve(
             listener, predictor.Predictor(posteriors=settings.posteriors, **values), settings

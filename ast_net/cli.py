@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from absl import flags
 
-from ast_net import config, errors, files
+from ast_net import config, errors, flagfiles
 
 _Settings = TypeVar("_Settings", bound=config.Settings)
 # How messages call the types of settings.
@@ -40,19 +40,19 @@ class Verb:
 VERBS = {
     "prepare": Verb(
         "Turns videos and ratings into records.",
-        (config.Preparation, config.BeamOptions),
+        (config.Preparation, config.BeamOptions, config.Devices),
         ("--dataset=recola --manual_dir=RECOLA", "--dataset=recordings --manual_dir=FOLDER"),
         resumes=True,
     ),
     "describe": Verb(
         "Shows what is in a data set: frames, faces, ratings, and how well raters agree.",
-        (config.Preparation, config.Description),
+        (config.Preparation, config.Description, config.Devices),
         ("--dataset=demo", "--dataset=recordings --manual_dir=FOLDER --faces=0"),
         resumes=True,
     ),
     "train": Verb(
         "Prepares a data set if necessary, trains the temporal model, and evaluates it.",
-        (config.Experiment,),
+        (config.Experiment, config.Devices),
         (
             "--dataset=recordings --manual_dir=FOLDER",
             "--workdir=runs/recordings --epochs=200   # continues a run",
@@ -61,7 +61,7 @@ VERBS = {
     ),
     "evaluate": Verb(
         "Evaluates a trained model: tables, predictions and figures.",
-        (config.Evaluation, config.DataSource, config.ReactionDelay),
+        (config.Evaluation, config.DataSource, config.ReactionDelay, config.Devices),
         (
             "--workdir=runs/recola --split=test",
             "--workdir=runs/recola --dataset=recordings --manual_dir=FOLDER",
@@ -69,7 +69,7 @@ VERBS = {
     ),
     "reproduce": Verb(
         "Trains the losses of Table 1 with several seeds; reports the paper's tables and figures.",
-        (config.Reproduction, config.BeamOptions),
+        (config.Reproduction, config.BeamOptions, config.Devices),
         (
             "--dataset=demo --seeds=3",
             "--dataset=recola --manual_dir=RECOLA --folds=9",
@@ -78,24 +78,31 @@ VERBS = {
     ),
     "predict": Verb(
         "Predicts valence and arousal of the faces in videos, frame by frame.",
-        (config.Inputs, config.Outputs, config.Prediction, config.Networks, config.BeamOptions),
+        (
+            config.Inputs,
+            config.Outputs,
+            config.Prediction,
+            config.Networks,
+            config.BeamOptions,
+            config.Devices,
+        ),
         ("talk.mp4", "--camera=0 --outputs=csv,window"),
         words="video",
         resumes=True,
     ),
     "app": Verb(
         "Opens a page in the browser that predicts a webcam or a video.",
-        (config.PageServer, config.PagePrediction, config.Networks),
+        (config.PageServer, config.PagePrediction, config.Networks, config.Devices),
         ("--port=8000", "--workdir=runs/demo --max_faces=1"),
     ),
     "export": Verb(
         "Exports a model for TensorFlow Serving and other runtimes.",
         (config.Export,),
-        ("--export_dir=models/ast_net/1", "--workdir=runs/recola --format=onnx"),
+        ("--export_dir=models/ast_net/1", "--format=onnx --export_dir=models/onnx"),
     ),
     "finetune": Verb(
         "Trains the CNN on discrete expressions.",
-        (config.Finetuning,),
+        (config.Finetuning, config.Devices),
         (
             "--dataset=ferplus --manual_dir=FOLDER",
             "--workdir=runs/ferplus-compact   # continues a run",
@@ -193,8 +200,15 @@ def from_keywords(
     return Arguments(values)
 
 
+def _is_switch(leaf: config.Leaf) -> bool:
+    """Whether a flag may be written without a value: --NAME for true, --noNAME for false."""
+    return leaf.hint is bool or set(config.SWITCH) <= set(leaf.field.metadata["choices"] or ())
+
+
 def _of_type(leaf: config.Leaf, value: Any) -> Any:
     """Returns a value in the type of its setting."""
+    if isinstance(value, bool) and leaf.hint is str and _is_switch(leaf):
+        return str(value).lower()
     if value is None or (isinstance(value, str) and value in leaf.field.metadata["words"]):
         return value
     if typing.get_origin(leaf.hint) is tuple:
@@ -261,6 +275,9 @@ def _define(groups: Sequence[type[config.Settings]], derived: bool = False) -> f
             continue
         if leaf.hint is bool:
             flags.DEFINE_boolean(leaf.name, None, "", defined)
+        elif _is_switch(leaf):
+            flag = flags.Flag(_Parser(leaf), None, leaf.name, None, "", boolean=True)
+            flags.DEFINE_flag(flag, defined)
         elif leaf.field.metadata["repeated"]:
             flags.DEFINE_multi_string(leaf.name, None, "", defined)
         else:
@@ -333,10 +350,7 @@ def _expanded(defined: flags.FlagValues, verb: str, arguments: Sequence[str]) ->
     for argument in rest:
         name, _, file = argument.partition("=")
         if name in ("--flagfile", "-flagfile"):
-            path = file or next(rest, "")
-            with files.reading(path, "flags"):
-                lines = defined.read_flags_from_files([f"--flagfile={path}"])
-            for line in lines:
+            for line in flagfiles.lines(file or next(rest, "")):
                 if _name(defined, line) or not any(_name(other, line) for other in known.values()):
                     yield line
             continue
@@ -370,7 +384,8 @@ def _help(verb: str) -> str:
             by_title.setdefault(title, []).append(leaf)
     for title, leaves in by_title.items():
         parts.append("\n".join([f"{title}:", *map(_help_of, leaves)]))
-    parts.append("Other:\n  --flagfile=FILE\n      Reads flags from a file, one on each line.")
+    text = "Reads flags from a file, one on each line. A name such as demo is one of flags/."
+    parts.append(f"Other:\n  --flagfile=FILE\n      {text}")
     return "\n\n".join(parts)
 
 

@@ -8,6 +8,7 @@ setting by its flag, in backquotes.
 import dataclasses
 import inspect
 import math
+import re
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -75,6 +76,8 @@ WHOLE_LOSS = TABLE_1[-1]
 BASELINES = ("mean", "ridge")
 # The rows that `reproduce` compares.
 ROWS = (*TABLE_1, *FIGURE_2, "CCC", *BASELINES)
+# Choices of flags that may also be written without a value: --NAME for true, --noNAME for false.
+SWITCH = ("auto", "true", "false")
 EXPORT_FORMATS = ("saved_model", "onnx", "openvino", "litert")
 
 
@@ -466,6 +469,41 @@ class Messages(Settings):
     )
 
 
+class Devices(Settings):
+    """Where and how TensorFlow computes."""
+
+    device: str = setting(
+        "auto",
+        "What computes: the processor (cpu), all GPUs (gpu), or some of them, counted from 0 "
+        "(gpu:1 or gpu:0,1). auto takes the GPUs if TensorFlow finds any, else the processor.",
+        identity=False,
+    )
+    memory_growth: bool = setting(
+        True,
+        "Take a GPU's memory bit by bit, as it is needed, instead of nearly all of it at once.",
+        identity=False,
+    )
+    tf32: bool = setting(
+        True,
+        "Let GPUs round the factors of float32 products to 10 bits (TensorFloat-32), which is "
+        "faster.",
+        identity=False,
+    )
+    deterministic: bool = setting(
+        False,
+        "Use only operations that give the same result to the last bit in every run on the same "
+        "machine; they are slower.",
+        identity=False,
+    )
+
+    def check(self) -> None:
+        _require(
+            re.fullmatch(r"auto|cpu|gpu(:\d{1,3}(,\d{1,3})*)?", self.device, re.ASCII) is not None,
+            f"`device` must be auto, cpu, gpu, or numbers of GPUs such as gpu:0,1, found "
+            f"{self.device}",
+        )
+
+
 class BeamOptions(Settings):
     """Work on a cluster."""
 
@@ -591,15 +629,32 @@ class LossWeights(Settings, kw_only=False):
 class Arithmetic(Settings):
     """Speed and precision of training."""
 
-    jit_compile: bool = setting(False, "Compile the training step with XLA.", identity=False)
-    mixed_precision: bool = setting(
-        False, "Compute matrix products in bfloat16 instead of float32."
+    jit_compile: str = setting(
+        "auto",
+        "Whether XLA compiles the training step (true, or the bare flag). auto: on one GPU.",
+        choices=SWITCH,
+        identity=False,
+    )
+    mixed_precision: str = setting(
+        "auto",
+        "Arithmetic of large matrix products: float32 (false), bfloat16, float16, or the better of "
+        "these two for the machine (true, or the bare flag). auto: true on GPUs that have fast "
+        "ones, false on others and on processors. A run that is continued keeps what it began "
+        "with.",
+        choices=(*SWITCH, "bfloat16", "float16"),
     )
 
 
 class Training(Arithmetic):
     """Training of the temporal model (the paper names no optimizer; the defaults are ours)."""
 
+    mixed_precision: str = setting(
+        "auto",
+        "Arithmetic of the products with the features: float32 (false), bfloat16, float16, or the "
+        "better of these two for the machine (true, or the bare flag). auto: float32, because this "
+        "network is too small to gain. A run that is continued keeps what it began with.",
+        choices=(*SWITCH, "bfloat16", "float16"),
+    )
     epochs: int = setting(100, "Maximum number of epochs.", _NATURAL, identity=False)
     batch_size: int = setting(32, "Number of pairs of twin clips in a batch.", _NATURAL)
     learning_rate: float = setting(2e-3, "Learning rate of the Adam optimizer.", _POSITIVE)
@@ -702,7 +757,11 @@ class Reproduction(Study):
         "and the others are trained on. Default: no cross-validation, but the data set's split.",
         Bounds(3),
     )
-    workers: int = setting(2, "Number of runs to train at the same time.", _NATURAL)
+    workers: int | None = setting(
+        None,
+        "Number of runs to train at the same time. Default: one on each GPU; 2 without GPUs.",
+        _NATURAL,
+    )
 
     def check(self) -> None:
         super().check()
@@ -870,6 +929,10 @@ class Outputs(Settings):
         "for Excel or LibreOffice in German, French and other languages that use these.",
     )
     posteriors: bool = setting(False, "Also write the probabilities of the expressions.")
+    landmarks: bool = setting(
+        False,
+        "Also write where eyes, nose and corners of the mouth are, to csv, parquet and jsonl.",
+    )
     overwrite: bool = setting(
         False,
         "Predict again what is finished, and replace results of another input with the same name.",
@@ -966,8 +1029,8 @@ class Export(WholeModel):
 
     export_dir: str | None = setting(
         None,
-        "New folder for the exported model; its name is the version number. Default: "
-        "models/ast_net/1 for saved_model, models/ast_net_FORMAT/1 for the other formats.",
+        "New folder for the exported model. Of a saved_model, the folder's name is the version "
+        "number. Default: models/ast_net/1 for saved_model, models/ast_net_FORMAT for the others.",
     )
     format: str = setting(
         "saved_model",

@@ -6,9 +6,11 @@ from ast_net import cli, config, main
 def describe(arguments: cli.Arguments) -> None:
     """Describes the data set that the flags name."""
     settings, outputs = arguments.read(config.Preparation), arguments.read(config.Description)
+    hardware = arguments.read(config.Devices)
+    from ast_net import devices
     from ast_net.reports import inspection
 
-    main.say_what_it_runs_on()
+    devices.use(hardware)
     inspection.describe(settings, outputs)
 
 

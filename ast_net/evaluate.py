@@ -6,10 +6,11 @@ from ast_net import cli, config, main, workdir
 def evaluate(arguments: cli.Arguments) -> None:
     """Evaluates the run in the workdir, on its own data set or on the one that the flags name."""
     run = workdir.reopen(arguments, config.Experiment)
-    settings = arguments.read(config.Evaluation)
+    settings, hardware = arguments.read(config.Evaluation), arguments.read(config.Devices)
+    from ast_net import devices
     from ast_net.training import runs
 
-    main.say_what_it_runs_on()
+    devices.use(hardware)
     runs.evaluate(run, settings)
 
 

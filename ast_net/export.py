@@ -6,8 +6,11 @@ from ast_net import cli, config, main
 def export(arguments: cli.Arguments) -> None:
     """Exports the model that the flags name."""
     settings = arguments.read(config.Export)
+    from ast_net import devices
     from ast_net.serving import exporting
 
+    # A GPU gains nothing here, and others may need its memory.
+    devices.use(config.Devices(device="cpu"))
     exporting.export(settings)
 
 

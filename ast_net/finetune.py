@@ -9,9 +9,11 @@ def finetune(arguments: cli.Arguments) -> None:
         settings = arguments.read(config.Finetuning)
     else:
         settings = workdir.reopen(arguments, config.Finetuning)
+    hardware = arguments.read(config.Devices)
+    from ast_net import devices
     from ast_net.training import expressions
 
-    main.say_what_it_runs_on()
+    devices.use(hardware)
     expressions.finetune(settings)
 
 

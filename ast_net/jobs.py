@@ -10,6 +10,7 @@ import collections
 import contextlib
 import dataclasses
 import functools
+import itertools
 import json
 import os
 import pathlib
@@ -18,7 +19,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from absl import logging
 
@@ -59,6 +60,7 @@ class _RunningCommand:
     command: Command
     process: subprocess.Popen
     start_time: float
+    place: int = 0
 
 
 def require_file_locks() -> None:
@@ -74,7 +76,12 @@ def require_file_locks() -> None:
         )
 
 
-def run(folder: str | pathlib.Path, commands: Sequence[Command], workers: int) -> dict[str, str]:
+def run(
+    folder: str | pathlib.Path,
+    commands: Sequence[Command],
+    workers: int,
+    places: Sequence[Mapping[str, str]] = ({},),
+) -> dict[str, str]:
     """Runs the unfinished commands and logs a line when one of them ends.
 
     A command that fails does not stop the others. If this process is interrupted or terminated, it
@@ -84,6 +91,8 @@ def run(folder: str | pathlib.Path, commands: Sequence[Command], workers: int) -
       folder: receives NAME.log, the output of a command, and NAME.json once it has succeeded.
       commands: started in this order.
       workers: the number of commands that run in parallel.
+      places: environment variables, such as those that name a GPU; a command gets those that the
+        fewest others have at the time.
 
     Returns:
       {name: reason} of the commands that failed.
@@ -110,11 +119,13 @@ def run(folder: str | pathlib.Path, commands: Sequence[Command], workers: int) -
                 command = waiting.popleft()
                 if _duration(folder, command) is not None:
                     continue
-                process = _start(folder, command, threads)
+                taken = [job.place for job in running]
+                place = min(range(len(places)), key=taken.count)
+                process = _start(folder, command, threads, places[place])
                 if process is None:
                     waiting.append(command)
                     continue
-                running.append(_RunningCommand(command, process, time.monotonic()))
+                running.append(_RunningCommand(command, process, time.monotonic(), place))
                 if len(running) == workers:
                     break
             for job in [job for job in running if job.process.poll() is not None]:
@@ -182,7 +193,11 @@ def _run_alone(folder: pathlib.Path, command: Command) -> str:
 
 
 def run_copies(
-    folder: str | pathlib.Path, command: Command, copies: int, watch: Callable[[], None]
+    folder: str | pathlib.Path,
+    command: Command,
+    copies: int,
+    watch: Callable[[], None],
+    places: Sequence[Mapping[str, str]] = ({},),
 ) -> list[str]:
     """Runs copies of a command, which share their work, until all have ended.
 
@@ -194,6 +209,7 @@ def run_copies(
       command: the command; its outputs are not checked.
       copies: the number of processes.
       watch: called several times a second, and once when all have ended.
+      places: as of `run`; the copies take them in turn.
 
     Returns:
       Why copies failed, for those that did.
@@ -201,9 +217,9 @@ def run_copies(
     folder = pathlib.Path(folder)
     running: list[_RunningCommand] = []
     with _terminating(running):
-        for number in range(1, copies + 1):
+        for number, place in zip(range(1, copies + 1), itertools.cycle(places)):
             copy = dataclasses.replace(command, name=f"{command.name}_{number}")
-            process = _start(folder, copy, max(1, cores() // copies))
+            process = _start(folder, copy, max(1, cores() // copies), place)
             assert process is not None, f"{folder} is in use"
             running.append(_RunningCommand(copy, process, time.monotonic()))
         while any(job.process.poll() is None for job in running):
@@ -240,7 +256,9 @@ def _duration(folder: pathlib.Path, command: Command) -> float | None:
     return None
 
 
-def _start(folder: pathlib.Path, command: Command, threads: int) -> subprocess.Popen | None:
+def _start(
+    folder: pathlib.Path, command: Command, threads: int, place: Mapping[str, str] = {}
+) -> subprocess.Popen | None:
     """Starts a command; returns None if another call is running it."""
     path = _log(folder, command)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -260,7 +278,7 @@ def _start(folder: pathlib.Path, command: Command, threads: int) -> subprocess.P
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **environment},
+            env={**os.environ, **environment, **place},
             start_new_session=True,  # Ctrl-C reaches only this process, which ends the others.
         )
 

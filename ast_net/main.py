@@ -3,8 +3,6 @@
 import contextlib
 import logging as std_logging
 import os
-import pathlib
-import platform
 import re
 import signal
 import sys
@@ -13,14 +11,11 @@ import traceback
 from collections.abc import Callable, Iterator
 
 import tqdm
-from absl import logging
 
-from ast_net import cli, config, errors, jobs, noise, screen
+from ast_net import cli, config, errors, noise
 
 # Libraries write a setting as its name in backquotes; on the command line it has dashes.
 _SETTING = re.compile(r"`(\w+)(=[^`]*)?`")
-# Parts of a processor's name that are not shown.
-_LEGAL = re.compile(r"\((R|TM|tm)\)| CPU| Processor| @.*| \d+-Core")
 # What ends a command: Ctrl-C, `kill` or `docker stop`, and a terminal that is closed.
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
@@ -102,20 +97,6 @@ def interrupting() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def say_what_it_runs_on() -> None:
-    """Shows which processors a command uses. Call it where TensorFlow is loaded in any case."""
-    import tensorflow as tf  # Takes seconds, and not every command needs it.
-
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        details = tf.config.experimental.get_device_details(gpus[0])
-        name = details.get("device_name", "unknown")
-        processors = f"{screen.number(len(gpus), 'GPU')} ({name})"
-    else:
-        processors = f"{screen.number(jobs.cores(), 'CPU core')} ({_processor()})"
-    logging.info(f"running on {processors}, TensorFlow {tf.__version__}")
-
-
 def _end(error: BaseException) -> None:
     """Ends the interrupted functions, so that their progress bars disappear before the message."""
     traceback.clear_frames(error.__traceback__)
@@ -141,13 +122,3 @@ class _Sentences(std_logging.Handler):
         if record.levelno >= std_logging.WARNING:
             message = f"warning: {message}"
         tqdm.tqdm.write(message, file=sys.stderr)
-
-
-def _processor() -> str:
-    """Returns the processor's name."""
-    name = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError):
-        lines = pathlib.Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
-        names = [line.partition(":")[2] for line in lines if line.startswith("model name")]
-        name = names[0] if names else name
-    return " ".join(_LEGAL.sub("", name).split())

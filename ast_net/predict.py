@@ -7,16 +7,17 @@ def predict(arguments: cli.Arguments) -> None:
     """Predicts the inputs that the flags name."""
     source, outputs = arguments.read(config.Inputs), arguments.read(config.Outputs)
     settings, networks = arguments.read(config.Prediction), arguments.read(config.Networks)
-    beam = arguments.read(config.BeamOptions)
+    beam, hardware = arguments.read(config.BeamOptions), arguments.read(config.Devices)
     recordings = {}
     if source.camera is None:
         from ast_net.prediction import inputs
 
         # A wrong path need not wait for TensorFlow.
         recordings = inputs.find(source.video, source.pictures, source.recursive)
+    from ast_net import devices
     from ast_net.prediction import session
 
-    main.say_what_it_runs_on()
+    devices.use(hardware)
     summaries = session.predict(
         source, recordings, outputs, settings, networks, beam.beam_pipeline_options
     )

@@ -6,9 +6,11 @@ from ast_net import cli, config, main, screen
 def prepare(arguments: cli.Arguments) -> None:
     """Prepares the data set that the flags name."""
     settings, beam = arguments.read(config.Preparation), arguments.read(config.BeamOptions)
+    hardware = arguments.read(config.Devices)
+    from ast_net import devices
     from ast_net.records import store
 
-    main.say_what_it_runs_on()
+    devices.use(hardware)
     prepared = store.prepare(settings, beam.beam_pipeline_options)
     count = screen.number(sum(map(len, prepared.splits.values())), "recording")
     print(f"{prepared.dataset}: {count}, prepared in {screen.shown(prepared.folder)}")

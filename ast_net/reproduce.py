@@ -6,15 +6,17 @@ from ast_net import cli, config, errors, main
 def reproduce(arguments: cli.Arguments) -> None:
     """Trains all rows with all seeds, continuing an interrupted call, and writes the report."""
     settings, beam = arguments.read(config.Reproduction), arguments.read(config.BeamOptions)
+    hardware = arguments.read(config.Devices)
     if beam.beam_pipeline_options and arguments.has("workers"):
         raise errors.InputError(
             "`workers` is for this machine, and the runner of `beam_pipeline_options` has its own "
             "number of workers: leave one of them out"
         )
+    from ast_net import devices
     from ast_net.training import reproduction
 
-    main.say_what_it_runs_on()
-    reproduction.reproduce(settings, beam.beam_pipeline_options)
+    devices.use(hardware)
+    reproduction.reproduce(settings, hardware, beam.beam_pipeline_options)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,10 @@ def find(folder: str | pathlib.Path, group: type[_Run]) -> _Run | None:
         return None
     with files.reading(path, "text", "restore it, or give another `workdir`"):
         text = path.read_text(**files.ENCODING)
-    return cli.deserialise(group, text, path)
+    run = cli.deserialise(group, text, path)
+    # Runs of the first versions have --mixed_precision for bfloat16, the only one that there was.
+    began = {"true": "bfloat16"}.get(config.values(run)["mixed_precision"])
+    return config.changed(run, {"mixed_precision": began}) if began else run
 
 
 def requested(arguments: cli.Arguments) -> config.Experiment:

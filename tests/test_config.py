@@ -113,6 +113,25 @@ def test_words_stand_for_special_values():
         config.ReactionDelay("auto").per_target(2)
 
 
+@pytest.mark.parametrize(
+    ("flag", "expected"),
+    [
+        ("--mixed_precision", "true"),
+        ("--nomixed_precision", "false"),
+        ("--mixed_precision=auto", "auto"),
+        ("--mixed_precision=float16", "float16"),
+    ],
+)
+def test_a_switch_may_be_written_without_a_value(flag, expected, tmp_path):
+    (tmp_path / "a.flags").write_text(f"{flag}\n")
+    for flags in ([flag], [f"--flagfile={tmp_path / 'a.flags'}"]):
+        arguments = parse("train", *flags, "--nojit_compile")
+        training = arguments.read(config.Training)
+        assert (training.mixed_precision, training.jit_compile) == (expected, "false")
+    stored = cli.deserialise(config.Finetuning, f"{flag}\n--jit_compile\n", "run.flags")
+    assert (stored.mixed_precision, stored.jit_compile) == (expected, "true")
+
+
 def test_file_names_may_contain_commas():
     inputs = parse("predict", "--video=a,b.mp4", "--video=c.mp4").read(config.Inputs)
     assert inputs.video == ("a,b.mp4", "c.mp4")
@@ -134,7 +153,7 @@ def test_file_names_may_contain_commas():
         ("train", "--epochs=3.5", "--epochs=3.5: found '3.5', expected a whole number"),
         ("train", "--learning_rate=fast", "found 'fast', expected a number"),
         ("train", "--lstm_units=50,x", "found '50,x', expected numbers"),
-        ("train", "--flagfile=/nowhere.flags", "/nowhere.flags"),
+        ("train", "--flagfile=/nowhere.flags", "/nowhere.flags: no such flagfile"),
         ("train", "P1", "unexpected arguments: P1; begin every flag with --"),
         ("train", "--reaction_delay_origin=found", "reaction_delay_origin"),
     ],
@@ -154,6 +173,8 @@ def test_wrong_arguments_are_refused(verb, flag, message):
         ({"clip_frames": np.int64(7)}, {"clip": config.Clip(7)}),
         ({"manual_dir": pathlib.Path("FOLDER")}, {"manual_dir": "FOLDER"}),
         ({"workdir": None}, {}),
+        ({"jit_compile": True}, {"training": config.Training(jit_compile="true")}),
+        ({"mixed_precision": False}, {"training": config.Training(mixed_precision="false")}),
     ],
 )
 def test_python_gives_settings_by_the_names_of_the_flags(keywords, changes):
@@ -167,7 +188,7 @@ def test_python_gives_settings_by_the_names_of_the_flags(keywords, changes):
         ({"epoch": 3}, "`epoch` is not a setting; did you mean `epochs`?"),
         ({"reaction_delay_origin": "found"}, "`reaction_delay_origin` is not a setting"),
         ({"epochs": "3"}, "`epochs`: found '3', expected a whole number"),
-        ({"mixed_precision": 1}, "`mixed_precision`: found 1, expected True or False"),
+        ({"mixed_precision": 1}, "`mixed_precision`: found 1, expected text"),
         ({"workdir": 3}, "`workdir`: found 3, expected text"),
         ({"lstm_units": [50, 4.5]}, "`lstm_units`: found 4.5, expected a whole number"),
         ({"learning_rate": True}, "`learning_rate`: found True, expected a number"),
@@ -214,6 +235,16 @@ def test_wrong_settings_in_python_are_refused(keywords, message):
             "the weights of all loss terms are 0",
         ),
         ("finetune", config.Finetuning, ["--frozen_epochs=40"], "less than the 40 `epochs`"),
+        (
+            "train",
+            config.Training,
+            ["--jit_compile=yes"],
+            "must be one of auto, true, false, found",
+        ),
+        *(
+            ("prepare", config.Devices, [f"--device={device}"], "`device` must be auto, cpu, gpu")
+            for device in ("gpu:", "gpu:1,", "gpu:-1", "GPU", "tpu", "1", "gpu:\u0661")
+        ),
         ("predict", config.Prediction, ["--max_faces=0"], "`max_faces` must be at least 1"),
         ("predict", config.Prediction, ["--hold_seconds=9"], "at most `identity_seconds` (2)"),
         ("predict", config.Inputs, ["--video=a", "--camera=0"], "exclude each other"),

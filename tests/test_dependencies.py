@@ -35,6 +35,16 @@ def test_the_oldest_versions_are_the_lower_bounds(python):
     }
 
 
+def test_a_gpu_needs_the_same_tensorflow():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    extra = requirements_of(setup["options.extras_require"]["gpu"])
+    assert all(requirement.extras == {"and-cuda"} for requirement in extra)
+    bounds = [(r.name, r.specifier, r.marker) for r in extra]
+    needed = requirements_of(setup["options"]["install_requires"])
+    assert bounds == [(r.name, r.specifier, r.marker) for r in needed if r.name == "tensorflow"]
+
+
 def test_each_python_has_its_file():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")

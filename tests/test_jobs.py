@@ -72,6 +72,22 @@ def test_commands_run_at_the_same_time(tmp_path):
     assert "from the other" in (tmp_path / "logs/two.log").read_text()
 
 
+def test_commands_that_run_together_are_in_different_places(tmp_path):
+    """The first waits for the second to end, and for the third, which gets the second's place."""
+    os.mkfifo(tmp_path / "pipe")
+    say = "import os; print(os.environ['GPU'], flush=True)"
+    programs = {
+        "a": f"{say}; open({str(tmp_path / 'pipe')!r}).read()",
+        "b": say,
+        "c": f"{say}; open({str(tmp_path / 'pipe')!r}, 'w').close()",
+    }
+    commands = [jobs.Command(name, ("-c", program)) for name, program in programs.items()]
+    places = [{"GPU": "0"}, {"GPU": "7"}]
+    assert jobs.run(tmp_path / "logs", commands, 2, places) == {}
+    logs = [(tmp_path / f"logs/{name}.log").read_text().splitlines()[-1] for name in programs]
+    assert logs == ["0", "7", "7"]
+
+
 @pytest.mark.parametrize(("workers", "commands", "threads"), [(2, 3, 4), (9, 3, 2), (1, 2, 8)])
 def test_the_cores_are_shared(tmp_path, monkeypatch, workers, commands, threads):
     monkeypatch.setattr(jobs, "cores", lambda: 8)
@@ -107,6 +123,17 @@ for number in range(3):
     assert watched == [["0", "1", "2"]], "looked at once more in the end"
     assert {path.read_text() for path in tmp_path.glob("?")} == {"2"}
     assert len(list((tmp_path / "logs").glob("worker_*.log"))) == 3
+
+
+def test_copies_take_the_gpus_in_turn(tmp_path):
+    program = f"""
+import os, pathlib, sys
+pathlib.Path({str(tmp_path)!r}, str(os.getpid())).write_text(os.environ["CUDA_VISIBLE_DEVICES"])
+"""
+    places = [{"CUDA_VISIBLE_DEVICES": "2"}, {"CUDA_VISIBLE_DEVICES": "5"}]
+    command = jobs.Command("worker", ("-S", "-c", program))
+    assert jobs.run_copies(tmp_path / "logs", command, 3, lambda: None, places) == []
+    assert sorted(path.read_text() for path in tmp_path.glob("[0-9]*")) == ["2", "2", "5"]
 
 
 def test_copies_that_fail_say_why(tmp_path):

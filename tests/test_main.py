@@ -4,14 +4,12 @@ import importlib.metadata
 import io
 import logging as std_logging
 import os
-import pathlib
 import re
 import signal
 import subprocess
 import sys
 
 import pytest
-import tensorflow as tf
 from calls import ROOT, python
 
 import ast_net
@@ -243,34 +241,6 @@ def test_verbose_belongs_to_every_verb_and_to_no_run(verb, tmp_path):
 )
 def test_a_flag_that_nobody_knows(flag, expected, monkeypatch):
     assert run(monkeypatch, lambda _: None, flag) == f"error: {expected}"
-
-
-@pytest.mark.parametrize(
-    ("model_name", "expected"),
-    [
-        ("AMD EPYC 7B12", "AMD EPYC 7B12"),
-        ("AMD EPYC 7742 64-Core Processor", "AMD EPYC 7742"),
-        ("Intel(R) Xeon(R) CPU @ 2.20GHz", "Intel Xeon"),
-        ("Intel(R) Core(TM) i7-1165G7 CPU @ 2.80GHz", "Intel Core i7-1165G7"),
-    ],
-)
-def test_it_says_on_which_processor_it_runs(model_name, expected, monkeypatch, caplog):
-    caplog.set_level("INFO", "absl")
-    cpuinfo = f"processor : 0\nmodel name\t: {model_name}\nmodel name\t: {model_name}\n"
-    monkeypatch.setattr(pathlib.Path, "read_text", lambda *_, **__: cpuinfo)
-    monkeypatch.setattr(main.jobs, "cores", lambda: 2)
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: [])
-    main.say_what_it_runs_on()
-    assert caplog.messages == [f"running on 2 CPU cores ({expected}), TensorFlow {tf.__version__}"]
-
-
-def test_it_says_on_which_gpus_it_runs(monkeypatch, caplog):
-    caplog.set_level("INFO", "absl")
-    details = {"device_name": "NVIDIA H100"}
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
-    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda _: details)
-    main.say_what_it_runs_on()
-    assert caplog.messages == [f"running on 1 GPU (NVIDIA H100), TensorFlow {tf.__version__}"]
 
 
 @pytest.mark.parametrize(

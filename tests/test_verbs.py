@@ -38,6 +38,7 @@ KILLED = ".partial-0123abcd"
 # standard error, results on standard output.
 SAID = [
     r"running on \d+ (CPU core|GPU)s? \(.+\), TensorFlow [\d.]+",
+    r"training in float32",
     r".*source: RECOLA's own release, ratings in RECOLA-Annotation/emotional_behaviour",
     r"warning: P\d, (valence|arousal): the raters do not agree .*",  # for four seconds
     r"preparing recola: 2 recordings",

@@ -24,7 +24,7 @@ def test_a_new_folder_is_claimed_and_read_again(tmp_path):
         {"manual_dir": "elsewhere"},
         {"workdir": "elsewhere"},
         {"backbone_weights": "elsewhere.h5"},
-        {"jit_compile": True},
+        {"jit_compile": "true"},
         {"epochs": 2},
         {"patience": 99},
     ],
@@ -68,6 +68,16 @@ def test_all_other_settings_of_an_experiment_are_compared(tmp_path):
         "reaction_delay_origin",
     }
     assert ignored < set(values)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"), [("--mixed_precision", "bfloat16"), ("--nomixed_precision", "false")]
+)
+def test_run_flags_of_the_first_versions_are_read(line, expected, tmp_path):
+    workdir.claim(tmp_path, RUN)
+    path = tmp_path / workdir.RUN_FLAGS
+    path.write_text(path.read_text().replace("--mixed_precision=auto", line))
+    assert workdir.find(tmp_path, config.Experiment).training.mixed_precision == expected
 
 
 def test_more_epochs_and_patience_grow_and_never_shrink(tmp_path):

@@ -30,8 +30,7 @@ import numpy as np
 import tensorflow as tf
 from benchmark_stablehlo import drawn
 
-from ast_net import config
-from ast_net import main as main_module
+from ast_net import config, devices
 from ast_net.cnn import backbone, compact, expression_head, vgg16
 from ast_net.datasets import ferplus
 from ast_net.temporal import siamese, stacked_lstm
@@ -107,7 +106,9 @@ def expression_case(name: str, pictures: int, precision: str) -> Case:
     head = expression_head.build(cnn.output.shape[-1], ferplus.EXPRESSIONS)
     inputs = keras.Input((48, 48, 1))
     network = keras.Model(inputs, head(backbone.on_pictures(cnn)(inputs)))
-    settings = config.Finetuning(backbone=name, learning_rate=1e-3, warmup_epochs=0)
+    settings = config.Finetuning(
+        backbone=name, learning_rate=1e-3, warmup_epochs=0, jit_compile="false"
+    )
     optimizer = expression_step.build_optimizer(network, settings, 1000)
     averages = [tf.Variable(weight.value) for weight in network.weights]
     classes = len(ferplus.EXPRESSIONS)
@@ -260,7 +261,7 @@ def main() -> None:
             for case in cases:
                 write_stablehlo(case, arguments.stablehlo, arguments.steps)
         return
-    main_module.say_what_it_runs_on()
+    devices.use(config.Devices())
     print("| | network | precision | XLA | ms | core-ms | a second | GPU memory |")
     print("|---|---|---|---|---|---|---|---|")
     for cases in tasks(arguments):

@@ -65,7 +65,7 @@ def finetune(path: pathlib.Path, arguments: argparse.Namespace) -> None:
         learning_rate=1e-3,
         warmup_epochs=0,
         ema=0.0,
-        mixed_precision=True,
+        mixed_precision="true",
     )
     head = expression_head.build(vgg16.FEATURES, examples.expressions)
     expressions.train(cnn, head, (pictures[0], targets), pictures, folder, settings)

@@ -19,6 +19,8 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 
     def call(self, inputs, training=None, mask=None):
         training = bool(training) and self.trainable
+        if training and self.synchronized:
+            return self._over_all_devices(inputs)
         statistics = () if training else (self.moving_mean.value, self.moving_variance.value)
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             inputs,
@@ -29,9 +31,25 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             is_training=training,
         )
         if training:
-            for moving, of_batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
-                moving.assign(self.momentum * moving + (1 - self.momentum) * of_batch)
+            self._remember(mean, variance)
         return outputs
+
+    def _over_all_devices(self, inputs):
+        """Computes the same where each device has an equal part of the batch."""
+        replica, axes = tf.distribute.get_replica_context(), (0, 1, 2)
+        values = tf.cast(inputs, tf.float32)
+        mean = replica.all_reduce("mean", tf.reduce_mean(values, axes))
+        variance = replica.all_reduce("mean", tf.reduce_mean(tf.square(values - mean), axes))
+        count = tf.cast(tf.size(values[..., 0]) * replica.num_replicas_in_sync, tf.float32)
+        # The fused kernel remembers the unbiased variance, too.
+        self._remember(mean, variance * count / (count - 1))
+        weights = (self.beta.value, self.gamma.value)
+        outputs = tf.nn.batch_normalization(values, mean, variance, *weights, self.epsilon)
+        return tf.cast(outputs, inputs.dtype)
+
+    def _remember(self, mean, variance):
+        for moving, of_batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(self.momentum * moving + (1 - self.momentum) * of_batch)
 
 
 def build_compact(
@@ -66,12 +84,15 @@ def build_trunk(seed: int = 0, dtype_policy: str = "float32", folded: bool = Fal
     """
     initializer = keras.initializers.HeNormal(keras.random.SeedGenerator(seed))
     options = {"use_bias": folded, "kernel_initializer": initializer, "dtype": dtype_policy}
+    # Where several devices share a batch, they normalise by the statistics of all of it.
+    several = tf.distribute.get_strategy().num_replicas_in_sync > 1
+    norm_options = {"dtype": dtype_policy, "synchronized": several}
 
     def convolution(hidden, filters, name):
         layer = keras.layers.Conv2D(filters, 3, padding="same", name=f"conv{name}", **options)
         hidden = layer(hidden)
         if not folded:
-            hidden = FusedBatchNormalization(dtype=dtype_policy, name=f"norm{name}")(hidden)
+            hidden = FusedBatchNormalization(name=f"norm{name}", **norm_options)(hidden)
         return keras.layers.ReLU(dtype=dtype_policy, name=f"relu{name}")(hidden)
 
     pictures = keras.Input((PICTURE_SIZE, PICTURE_SIZE, 1), name="pictures")
@@ -89,7 +110,7 @@ def build_trunk(seed: int = 0, dtype_policy: str = "float32", folded: bool = Fal
     hidden = keras.layers.Flatten(dtype=dtype_policy)(hidden)
     fc6 = keras.layers.Dense(FEATURES, name="fc6", **options)(hidden)
     if not folded:
-        fc6 = keras.layers.BatchNormalization(dtype=dtype_policy, name="norm6")(fc6)
+        fc6 = keras.layers.BatchNormalization(name="norm6", **norm_options)(fc6)
     fc6 = keras.layers.ReLU(dtype=dtype_policy, name="relu6")(fc6)
     return keras.Model(pictures, fc6, name="trunk")
 

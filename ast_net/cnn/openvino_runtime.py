@@ -110,7 +110,7 @@ def _quantised(name: str, weights: str | None, cache_dir: pathlib.Path) -> pathl
 def _quantise(name: str, weights: str | None, folder: pathlib.Path) -> None:
     faces = calibration.faces()
     logging.info(f"calibrating {name} for int8 on {len(faces)} faces, once")
-    nncf.set_log_level(std_logging.ERROR)
+    std_logging.getLogger("nncf").setLevel(std_logging.ERROR)
     options = nncf.AdvancedQuantizationParameters(
         # Weights of 7 bits: processors without VNNI add pairs of products in 16 bits, which
         # overflow with 8 bits, so that features would be worse there, and different.

@@ -51,6 +51,37 @@ class Face:
 _OnetOutput = tuple[np.ndarray, ...]
 
 
+def onet() -> keras.Model:
+    """Builds O-Net for programs that locate faces without this package (`serving.formats`).
+
+    Its input is squares, uint8 RGB [B, 48, 48, 3]. It says where each one shows a face, in
+    fractions of the square's side from its upper left corner:
+    - confidence: the probability that it shows one, [B].
+    - box: x1, y1, x2, y2, [B, 4].
+    - landmarks: x and y of the points of `Face.landmarks`, [B, 5, 2].
+    """
+    squares = keras.Input((_ONET_SIZE, _ONET_SIZE, 3), dtype="uint8", name="squares")
+    *_, network = _networks()
+    offsets, points, confidence = network((keras.ops.cast(squares, "float32") - 127.5) / 128.0)
+    outputs = {
+        "confidence": confidence[:, 1],
+        "box": keras.ops.concatenate([offsets[:, :2], 1.0 + offsets[:, 2:]], axis=1),
+        # O-Net gives all x, then all y.
+        "landmarks": keras.ops.transpose(keras.ops.reshape(points, (-1, 2, 5)), (0, 2, 1)),
+    }
+    return keras.Model({"squares": squares}, outputs, name="onet")
+
+
+def _networks() -> list[keras.Model]:
+    """Returns P-Net, R-Net and O-Net."""
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")  # with 16 bits the landmarks would jitter
+    try:
+        return [stage.model for stage in mtcnn.MTCNN(device="CPU:0").stages]
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
 class FaceDetector:
     """MTCNN (Zhang et al., 2016): P-Net proposes squares, R-Net filters them, O-Net adds landmarks.
 
@@ -64,14 +95,8 @@ class FaceDetector:
     """
 
     def __init__(self) -> None:
-        policy = keras.config.dtype_policy()
-        keras.config.set_dtype_policy("float32")  # with 16 bits the landmarks would jitter
-        try:
-            models = [stage.model for stage in mtcnn.MTCNN(device="CPU:0").stages]
-        finally:
-            keras.config.set_dtype_policy(policy)
         sizes = (None, _RNET_SIZE, _ONET_SIZE)
-        self._pnet, self._rnet, self._onet = map(lite_network.LiteNetwork, models, sizes)
+        self._pnet, self._rnet, self._onet = map(lite_network.LiteNetwork, _networks(), sizes)
 
     def detect(self, image: np.ndarray, min_face_fraction: float = 0.1) -> list[Face]:
         """Detects the faces of a picture, sorted by confidence, highest first.

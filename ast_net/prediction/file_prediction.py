@@ -42,7 +42,7 @@ def predict(
     Raises:
       OSError: the disk is full or read-only, or the reader of standard output has stopped.
     """
-    summary, kept = summaries.Summary(name, str(path)), False
+    summary, kept = summaries.Summary(name, str(path), precision=predictor.precision), False
     start = time.monotonic()
     try:
         source = inputs.opened(path, pictures)
@@ -77,6 +77,7 @@ def _predict_file(
     settings = outputs.of_photographs(settings) if separate else settings
     folder = pathlib.Path(settings.output_dir) / summary.name
     values = predictor.settings | {"outputs": settings.outputs, "posteriors": settings.posteriors}
+    values |= {"landmarks": settings.landmarks}
     values |= {"pictures": "separate"} if separate else {}
     values |= {"decimal_comma": True} if settings.decimal_comma else {}
     origin = results.Origin(results.absolute(source.path), source.fingerprint, values)

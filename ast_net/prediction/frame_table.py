@@ -17,39 +17,53 @@ if TYPE_CHECKING:
     import pandas
 
 _BOX = ("x", "y", "width", "height", "confidence")
-# Digits after the decimal point: _DIGITS, except for the columns in _FEWER_DIGITS.
+# x and y of `detection.Face.landmarks`, in their order and with MTCNN's names.
+_LANDMARKS = tuple(
+    f"{name}_{axis}"
+    for name in ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+    for axis in "xy"
+)
+# Digits after the decimal point: _DIGITS, except for the columns in _FEWER_DIGITS. Those of the
+# landmarks are enough to align the face again.
 _DIGITS = 6
-_FEWER_DIGITS = {"x": 2, "y": 2, "width": 2, "height": 2, "confidence": 4}
+_FEWER_DIGITS = dict.fromkeys(_BOX, 2) | {"confidence": 4} | dict.fromkeys(_LANDMARKS, 3)
 # Columns of the table with OpenFace's names; those of the targets and expressions follow.
 _OPENFACE = ("frame", "face_id", "timestamp", "confidence", "success")
 # Units, for the metadata of Parquet's columns; all others have none.
-_UNITS = {"timestamp_s": "s", **dict.fromkeys(("x", "y", "width", "height"), "pixel")}
+_UNITS = {"timestamp_s": "s", **dict.fromkeys((*_BOX[:4], *_LANDMARKS), "pixel")}
 # Rows that are collected as such, until they become a part of a Parquet file or of a DataFrame.
 _ROW_GROUP = 8192
 
 
 def columns(
-    targets: Sequence[str], expressions: Sequence[str] = (), photographs: bool = False
+    targets: Sequence[str],
+    expressions: Sequence[str] = (),
+    landmarks: bool = False,
+    photographs: bool = False,
 ) -> list[str]:
     """Returns the names of the table's columns, with the posteriors of these expressions.
 
     Photographs have files and errors, and nothing that depends on time.
     """
     face = ["face_id", *_BOX, "valid", *targets]
+    more = [*_posteriors(expressions), *(_LANDMARKS if landmarks else ())]
     if photographs:
-        return ["file", *face, *_posteriors(expressions), "error"]
-    return ["frame", "timestamp_s", *face, *_smooth(targets), *_posteriors(expressions)]
+        return ["file", *face, *more, "error"]
+    return ["frame", "timestamp_s", *face, *_smooth(targets), *more]
 
 
 def rows(
-    frame: frames.FramePrediction, targets: Sequence[str], expressions: Sequence[str] = ()
+    frame: frames.FramePrediction,
+    targets: Sequence[str],
+    expressions: Sequence[str] = (),
+    landmarks: bool = False,
 ) -> list[tables.Row]:
     """Returns a row for each face of a frame, or one row if it has no face; None is an empty cell.
 
     A face that has just left the picture has the values of its last frame, but no box and no
     confidence, and its row is not valid.
     """
-    empty: tables.Row = dict.fromkeys(columns(targets, expressions, bool(frame.file)))
+    empty: tables.Row = dict.fromkeys(columns(targets, expressions, landmarks, bool(frame.file)))
     empty["valid"] = False
     if frame.file:
         empty |= {"file": frame.file, "error": frame.error or None}
@@ -63,6 +77,8 @@ def rows(
             row |= _numbers(_smooth(targets), face.smooth)
         if face.face is not None:
             row |= _numbers(_BOX, (*face.face.box, face.face.confidence))
+            if landmarks:
+                row |= _numbers(_LANDMARKS, face.face.landmarks.ravel())
         if expressions and face.posteriors is not None:
             row |= _numbers(_posteriors(expressions), face.posteriors)
         result.append(row)
@@ -74,16 +90,17 @@ def csv_writer(
     path: str | pathlib.Path,
     targets: Sequence[str],
     expressions: Sequence[str] = (),
+    landmarks: bool = False,
     photographs: bool = False,
     decimal_comma: bool = False,
 ) -> Iterator[Callable[[frames.FramePrediction], None]]:
     """Yields a function that adds the rows of a frame to a CSV file; see `tables.csv_writer`."""
-    names = columns(targets, expressions, photographs)
+    names = columns(targets, expressions, landmarks, photographs)
     digits = dict.fromkeys(names, _DIGITS) | _FEWER_DIGITS
     with tables.csv_writer(path, names, digits, decimal_comma) as write_row:
 
         def write(frame: frames.FramePrediction) -> None:
-            for row in rows(frame, targets, expressions):
+            for row in rows(frame, targets, expressions, landmarks):
                 write_row(row)
 
         yield write
@@ -121,6 +138,7 @@ def parquet_writer(
     path: str | os.PathLike,
     targets: Sequence[str],
     expressions: Sequence[str] = (),
+    landmarks: bool = False,
     photographs: bool = False,
 ) -> Iterator[Callable[[frames.FramePrediction], None]]:
     """Yields a function that adds the rows of a frame to a Parquet file, with null for None.
@@ -141,7 +159,7 @@ def parquet_writer(
         ) from error
     types = {"frame": "int64", "timestamp_s": "float64", "face_id": "int32", "valid": "bool"}
     types |= {"file": "string", "error": "string"}
-    names = columns(targets, expressions, photographs)
+    names = columns(targets, expressions, landmarks, photographs)
     schema = pyarrow.schema(
         pyarrow.field(name, types.get(name, "float32"), metadata={"unit": _UNITS.get(name, "1")})
         for name in names
@@ -153,7 +171,7 @@ def parquet_writer(
     ):
 
         def write(frame: frames.FramePrediction) -> None:
-            for row in rows(frame, targets, expressions):
+            for row in rows(frame, targets, expressions, landmarks):
                 group.append({name: _utf8(value) for name, value in row.items()})
             if len(group) >= _ROW_GROUP:
                 write_group()
@@ -171,6 +189,7 @@ def data_frame(
     predictions: Iterable[frames.FramePrediction],
     targets: Sequence[str],
     expressions: Sequence[str] = (),
+    landmarks: bool = False,
     photographs: bool = False,
 ) -> "pandas.DataFrame":
     """Returns the table as a pandas.DataFrame, with the numbers of the CSV file.
@@ -180,12 +199,12 @@ def data_frame(
     """
     import pandas  # Takes half a second, and no command needs it.
 
-    names = columns(targets, expressions, photographs)
+    names = columns(targets, expressions, landmarks, photographs)
     special = {"frame": "int64", "face_id": "Int64", "valid": "bool"}
     special |= {"file": "object", "error": "object"}
     types = {name: special.get(name, "float64") for name in names}
     every_row = itertools.chain.from_iterable(
-        rows(frame, targets, expressions) for frame in predictions
+        rows(frame, targets, expressions, landmarks) for frame in predictions
     )
     parts = [pandas.DataFrame([], columns=names).astype(types)]
     while group := list(itertools.islice(every_row, _ROW_GROUP)):
@@ -194,7 +213,10 @@ def data_frame(
 
 
 def json_lines_writer(
-    stream: TextIO, targets: Sequence[str], expressions: Sequence[str] = ()
+    stream: TextIO,
+    targets: Sequence[str],
+    expressions: Sequence[str] = (),
+    landmarks: bool = False,
 ) -> Callable[[frames.FramePrediction], None]:
     """Returns a function that writes a frame as a line: {"frame", "timestamp_s", "faces": [...]}.
 
@@ -204,7 +226,7 @@ def json_lines_writer(
     """
 
     def write(frame: frames.FramePrediction) -> None:
-        faces = rows(frame, targets, expressions)
+        faces = rows(frame, targets, expressions, landmarks)
         about_frame = ("file", "error") if frame.file else ("frame", "timestamp_s")
         for row in faces:
             line = {name: row.pop(name) for name in about_frame}

@@ -202,17 +202,20 @@ def _opened(
     path = pathlib.Path(settings.output_dir) / title / file_names(settings, photographs)[name]
     columns = predictor.targets, predictor.expressions if settings.posteriors else ()
     if name == "csv":
-        return frame_table.csv_writer(path, *columns, photographs, settings.decimal_comma)
+        return frame_table.csv_writer(
+            path, *columns, settings.landmarks, photographs, settings.decimal_comma
+        )
     if name == "seconds":
         return second_means.csv_writer(path, predictor.targets, settings.decimal_comma)
     if name == "parquet":
-        return frame_table.parquet_writer(path, *columns, photographs)
+        return frame_table.parquet_writer(path, *columns, settings.landmarks, photographs)
     if name == "openface":
         return frame_table.openface_writer(path, *columns)
     if name == "elan":
         return elan.writer(path, predictor.targets, source if source.is_file() else None)
     if name == "jsonl":
-        return contextlib.nullcontext(frame_table.json_lines_writer(sys.stdout, *columns))
+        write_line = frame_table.json_lines_writer(sys.stdout, *columns, settings.landmarks)
+        return contextlib.nullcontext(write_line)
     if name == "figure":
         return _figure(path, timeline.Series(predictor.time_step, *columns), title)
     if name == "window":

@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterable, Iterator
 import numpy as np
 import scipy.special
 
-from ast_net import config
+from ast_net import config, devices
 from ast_net.faces import alignment, detection, photographs, tracking, video_frame
 from ast_net.prediction import background, frames, prediction_model, smoothing, streams
 from ast_net.temporal import still_faces, streaming
@@ -23,6 +23,7 @@ class Pipeline:
       targets: names of the predicted targets.
       expressions: names of the posteriors' expressions; empty without an expression head.
       time_step: the model's time step, in seconds.
+      precision: the CNN's, such as float32.
       settings: all that the predictions of a recording depend on, as JSON data.
     """
 
@@ -33,6 +34,7 @@ class Pipeline:
         self._settings = settings
         spec = model.temporal.spec
         self.targets, self.time_step = spec.targets, spec.time_step
+        self.precision = model.extractor.precision
         self.expressions = model.head.expressions if model.head is not None else ()
         self.settings = config.values(settings) | {"networks": model.digest}
         clip_frames = spec.clip_frames if settings.inference == "clip" else None
@@ -105,7 +107,8 @@ class Pipeline:
         for batch in batches:
             faces = [face for frame in batch for face in frame.faces]
             if faces:
-                features = extractor(np.stack([face.features for face in faces]))
+                with devices.memory_reported("give a smaller `batch_faces`"):
+                    features = extractor(np.stack([face.features for face in faces]))
                 for face, row in zip(faces, features, strict=True):
                     face.features = row
                 if head is not None:

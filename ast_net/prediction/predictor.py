@@ -43,6 +43,7 @@ class Predictor:
         self,
         workdir: str | os.PathLike | None = None,
         posteriors: bool = False,
+        landmarks: bool = False,
         **settings: Any,
     ) -> None:
         """Loads the networks, which takes some seconds.
@@ -51,6 +52,7 @@ class Predictor:
           workdir: folder of the run whose model is used; None for the model that comes with the
             package.
           posteriors: whether to predict the probabilities of the expressions, too.
+          landmarks: whether `predict` adds where eyes, nose and corners of the mouth are.
           **settings: settings of the command `predict` about faces and networks, such as max_faces
             (default: 1; None: all faces), hold_seconds, inference, model, runtime and precision.
 
@@ -59,6 +61,7 @@ class Predictor:
         """
         arguments = cli.from_keywords(_GROUPS, settings | {"workdir": workdir})
         self._settings = arguments.read(config.Prediction)
+        self._landmarks = landmarks
         self._model = prediction_model.load(arguments.read(config.Networks), posteriors)
         self._pipelines: dict[config.Prediction, pipeline.Pipeline] = {}
         self.reset()
@@ -90,8 +93,9 @@ class Predictor:
           A row for each frame and face, one without a face for a frame that shows none. The columns
           and numbers are those of predictions.csv: frame, timestamp_s, face_id, x, y, width,
           height, confidence, valid, each target, each target's mean over the time step
-          (valence_smooth, ...), and the posteriors (p_happy, ...). Photographs have a file and an
-          error in place of frame and time, and no means.
+          (valence_smooth, ...), and, if requested, the posteriors (p_happy, ...) and landmarks
+          (left_eye_x, ...). Photographs have a file and an error in place of frame and time, and no
+          means.
 
         Raises:
           InputError: a setting is wrong, or these are not a video or pictures.
@@ -104,7 +108,7 @@ class Predictor:
         else:
             predictions = pipeline_.predict(source.frames())
         with contextlib.closing(predictions):
-            columns = pipeline_.targets, pipeline_.expressions
+            columns = pipeline_.targets, pipeline_.expressions, self._landmarks
             return frame_table.data_frame(predictions, *columns, separate)
 
     def stream(

@@ -147,7 +147,8 @@ def predict_camera(
     """
     capture = camera.connect(name)
     started = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    summary = summaries.Summary(f"camera_{started}", f"camera {camera.shown(name)}")
+    source = f"camera {camera.shown(name)}"
+    summary = summaries.Summary(f"camera_{started}", source, precision=predictor.precision)
     start = time.monotonic()
     try:
         with (

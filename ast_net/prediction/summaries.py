@@ -15,9 +15,9 @@ from ast_net.reports import tables
 # Columns of all summaries. Those of the model's targets and expressions follow.
 _COLUMNS = (
     *("name", "input", "face_id", "frames", "valid_frames", "dropped_frames"),
-    *("processing_seconds", "error"),
+    *("processing_seconds", "precision", "error"),
 )
-_TEXTS = ("name", "input", "error")
+_TEXTS = ("name", "input", "precision", "error")
 _COUNTS = ("face_id", "frames", "valid_frames", "dropped_frames")
 _DIGITS = 4
 
@@ -31,6 +31,7 @@ class Summary:
       frames, valid_frames: number of frames, and of frames that show a face.
       dropped_frames: number of frames that a camera gave too fast to be predicted.
       processing_seconds: how long the prediction took.
+      precision: the CNN's, such as float32; what auto came to.
       error: why the input failed; empty if it did not.
       faces: what `FaceStatistics` found about each face; about all faces together where these are
         of photographs, which have nothing to do with each other.
@@ -42,6 +43,7 @@ class Summary:
     valid_frames: int = 0
     dropped_frames: int = 0
     processing_seconds: float = 0.0
+    precision: str = ""
     error: str = ""
     faces: list[tables.Row] = dataclasses.field(default_factory=list)
 

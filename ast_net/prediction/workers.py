@@ -18,7 +18,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 
-from ast_net import config, errors, jobs, main, noise, shared_work
+from ast_net import config, devices, errors, jobs, main, noise, shared_work
 from ast_net.prediction import file_prediction, pipeline, prediction_model, summaries
 
 
@@ -117,7 +117,8 @@ def _run(
         while left:
             rounds += 1
             command = jobs.Command(f"worker_{rounds}", ("-m", __spec__.name, name))
-            reasons = jobs.run_copies(folder, command, min(workers, len(left)), take)
+            copies, places = min(workers, len(left)), devices.environments()
+            reasons = jobs.run_copies(folder, command, copies, take, places)
             ended = [index for index in left if _taken(folder, index).exists()]
             if left and not ended:
                 raise errors.InputError(reasons[0].removeprefix("error: "))

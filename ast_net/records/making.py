@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from ast_net import config, errors, files, screen, shared_work
+from ast_net import config, devices, errors, files, screen, shared_work
 from ast_net.cnn import backbone, runtime
 from ast_net.datasets import annotations, reader
 from ast_net.faces import alignment, detection, face_track, video
@@ -59,15 +59,19 @@ class VideoMaker:
         """
         self._settings = settings
         self._detector = detection.FaceDetector()
-        self._extractor = runtime.load(
-            settings.backbone, settings.backbone_weights, settings.runtime, settings.data_dir
-        )
+        # Several GPUs share a batch of faces, unless it took the processor longer to make it.
+        large = settings.backbone == "vgg16"
+        strategy = devices.strategy() if large else tf.distribute.get_strategy()
+        with strategy.scope():
+            self._extractor = runtime.load(
+                settings.backbone, settings.backbone_weights, settings.runtime, settings.data_dir
+            )
 
     def make(self, job: Job) -> None:
         """Writes the records of a recording, with one segment in memory at a time.
 
         Raises:
-          InputError: the video or the ratings cannot be read.
+          InputError: the video or the ratings cannot be read, or the memory is full.
           OSError: the file cannot be written.
         """
         film = video.open_video(job.video)
@@ -85,7 +89,8 @@ class VideoMaker:
         counted = screen.counted(aligned, f"computing features of {job.name}", len(faces.valid))
         features = runtime.extract(self._extractor, ((face.image, face.valid) for face in counted))
         frames = example_format.RecordingFrames(job.name, faces.timestamps, faces.valid, labels)
-        write(job, frames, features, self._settings)
+        with devices.memory_reported("give `device=cpu`"):
+            write(job, frames, features, self._settings)
 
 
 def write(

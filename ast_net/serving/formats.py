@@ -1,9 +1,10 @@
 """Exports the networks for ONNX Runtime, OpenVINO and LiteRT, by Keras's own converters.
 
-A SavedModel holds several functions, a file of these formats only one. So there are up to three:
+A SavedModel holds several functions, a file of these formats only one. So there are up to four:
 - temporal and step: the graphs of `temporal_graphs`.
-- cnn: faces [B, 224, 224, 3] uint8 RGB -> fc6 [B, F], and posteriors [B, K] if there is a head;
-  expressions.json names them.
+- cnn: faces [B, 224, 224, 3] uint8 RGB -> fc6 [B, F], and posteriors [B, K] if there is a head.
+- onet: locates a face in a square, for programs that have no detector (`detection.onet`).
+model.json describes them (`interface`).
 Everything is float32. B may be any number, and so may N except in LiteRT. A row of zeros in the
 features is a frame without a face. Converting to ONNX takes fifty times the memory of the weights:
 24 GB for VGG-16.
@@ -17,7 +18,8 @@ import numpy as np
 
 from ast_net import errors
 from ast_net.cnn import expression_head, runtime
-from ast_net.serving import served_model, temporal_graphs
+from ast_net.faces import detection
+from ast_net.serving import encoded_faces, interface, served_model, temporal_graphs
 
 # Packages that the conversion needs beside TensorFlow, and the suffixes of the files.
 _PACKAGES = {"onnx": ("onnx", "tf2onnx"), "openvino": ("openvino",), "litert": ()}
@@ -44,8 +46,10 @@ def check(format_name: str, precision: str) -> None:
         )
 
 
-def write(folder: pathlib.Path, model: served_model.ServedModel, format_name: str) -> None:
-    """Writes a file for each network.
+def write(
+    folder: pathlib.Path, model: served_model.ServedModel, format_name: str
+) -> dict[str, interface.Function]:
+    """Writes a file for each network; returns their names, files, inputs and outputs.
 
     Args:
       folder: an existing folder.
@@ -57,16 +61,38 @@ def write(folder: pathlib.Path, model: served_model.ServedModel, format_name: st
     frames = model.temporal.spec.clip_frames if format_name == "litert" else None
     networks = [temporal_graphs.clips(model.temporal, frames), temporal_graphs.step(model.temporal)]
     if model.cnn is not None:
-        networks.append(_cnn(model.cnn, model.head))
+        networks += [_cnn(model.cnn, model.head), detection.onet()]
+    functions = {}
     for network in networks:
         # Keras exports only networks that have been called.
         network({x.name: np.zeros([n or 1 for n in x.shape], x.dtype) for x in network.inputs})
         path = folder / f"{network.name}.{_SUFFIXES[format_name]}"
         network.export(str(path), format=format_name, verbose=False)
+        inputs = {tensor.name: tensor for tensor in network.inputs}
+        function = interface.function(inputs, network.output)
+        if format_name == "onnx":
+            _name_axes(path, function)
+        functions[network.name] = {"file": path.name, **function}
+    return functions
+
+
+def _name_axes(path: pathlib.Path, function: interface.Function) -> None:
+    """Gives axes of unknown length their names; the converter has numbered them (unk__1)."""
+    import onnx
+
+    model = onnx.load(path)
+    tensors = function["inputs"] | function["outputs"]
+    for value in (*model.graph.input, *model.graph.output):
+        shape = tensors[value.name]["shape"]
+        for axis, size in zip(value.type.tensor_type.shape.dim, shape, strict=True):
+            if isinstance(size, str):
+                axis.dim_param = size
+    del model.graph.value_info[:]  # The shapes in between would still have the numbers.
+    onnx.save(model, path)
 
 
 def _cnn(cnn: keras.Model, head: expression_head.ExpressionHead | None) -> keras.Model:
-    faces = keras.Input((224, 224, 3), dtype="uint8", name="faces")
+    faces = keras.Input(encoded_faces.FACE, dtype="uint8", name="faces")
     outputs = {"fc6": cnn(faces)}
     if head is not None:
         outputs["posteriors"] = keras.ops.softmax(head(outputs["fc6"]))

@@ -1,15 +1,13 @@
-"""Writes an exported model's documents: card, specification, expressions, its run's flags."""
+"""Writes an exported model's documents: its card, how to call it, and its run's flags."""
 
-import json
 import pathlib
 import shutil
+from collections.abc import Mapping
 
 from ast_net import errors, shipped, workdir
-from ast_net.serving import served_model
-from ast_net.temporal import temporal_model
+from ast_net.reports import tables
+from ast_net.serving import interface, served_model
 
-# The names of the posteriors, in their order.
-EXPRESSIONS = "expressions.json"
 # Template for a run without a MODEL_CARD.md; filled in from its specification.
 _RUN_CARD = pathlib.Path(__file__).with_name("RUN_CARD.md")
 
@@ -31,19 +29,23 @@ def check(run: str | None) -> None:
         )
 
 
-def write(folder: pathlib.Path, model: served_model.ServedModel, run: str | None) -> None:
-    """Writes model.json, MODEL_CARD.md, expressions.json if it has a head, and its run's run.flags.
+def write(
+    folder: pathlib.Path,
+    model: served_model.ServedModel,
+    run: str | None,
+    functions: Mapping[str, interface.Function],
+) -> None:
+    """Writes model.json, MODEL_CARD.md, and the run.flags of its run.
 
     Args:
       folder: where to write; created if it does not exist.
       model: the exported model.
       run: the run's folder; None for the package's own model.
+      functions: what the exported files compute.
     """
     folder.mkdir(exist_ok=True)
     spec = model.temporal.spec
-    if model.head is not None:
-        (folder / EXPRESSIONS).write_text(json.dumps(model.head.expressions))
-    temporal_model.save_spec(folder / workdir.MODEL_SPEC, spec)
+    tables.write_json(folder / workdir.MODEL_SPEC, interface.document(model, functions))
     card = shipped.MODEL_CARD.read_text()
     if run is not None:
         shutil.copyfile(pathlib.Path(run, workdir.RUN_FLAGS), folder / workdir.RUN_FLAGS)

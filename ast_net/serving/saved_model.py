@@ -6,7 +6,7 @@ import shutil
 import tensorflow as tf
 
 from ast_net import files
-from ast_net.serving import served_model, signatures, warmup
+from ast_net.serving import interface, served_model, signatures, warmup
 
 # TensorFlow Serving reads this file from a version's folder when it is started with
 # --enable_batching and --enable_per_model_batching_parameters; --batching_parameters_file takes it,
@@ -14,8 +14,8 @@ from ast_net.serving import served_model, signatures, warmup
 BATCHING = "batching_params.pbtxt"
 
 
-def write(folder: pathlib.Path, model: served_model.ServedModel) -> None:
-    """Writes the signatures of `signatures.build`, and prints each with its inputs and outputs.
+def write(folder: pathlib.Path, model: served_model.ServedModel) -> dict[str, interface.Function]:
+    """Writes the signatures of `signatures.build`; prints and returns their inputs and outputs.
 
     Args:
       folder: an existing, empty folder.
@@ -33,13 +33,19 @@ def write(folder: pathlib.Path, model: served_model.ServedModel) -> None:
         tf.saved_model.save(module, str(folder), signatures=functions)
     shutil.copyfile(pathlib.Path(__file__).with_name(BATCHING), folder / BATCHING)
     warmup.write(folder / "assets.extra" / warmup.FILE, functions)
-    for name, function in functions.items():
-        inputs = _tensors(function.structured_input_signature[1])
-        print(f"{name}: {inputs} -> {_tensors(function.structured_outputs)}")
+    described = {
+        name: interface.function(
+            function.structured_input_signature[1], function.structured_outputs
+        )
+        for name, function in functions.items()
+    }
+    for name, function in described.items():
+        print(f"{name}: {_tensors(function['inputs'])} -> {_tensors(function['outputs'])}")
+    return described
 
 
 def _tensors(tensors: dict) -> str:
     return ", ".join(
-        f"{name} {tensor.dtype.name}[{', '.join(str(size or '?') for size in tensor.shape)}]"
+        f"{name} {tensor['dtype']}[{', '.join(map(str, tensor['shape']))}]"
         for name, tensor in tensors.items()
     )

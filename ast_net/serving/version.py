@@ -1,4 +1,4 @@
-"""Creates the folder of a model's version, whole or not at all."""
+"""Creates the folder of an exported model, whole or not at all."""
 
 import contextlib
 import os
@@ -8,16 +8,27 @@ from collections.abc import Iterator
 from ast_net import errors, files
 
 
-def check(export_dir: str | pathlib.Path) -> pathlib.Path:
-    """Checks that the folder's name is a version number, and that this version does not exist.
+def check(export_dir: str | pathlib.Path, numbered: bool = True) -> pathlib.Path:
+    """Checks that the folder is new, and that its name is a version number if it must be one.
 
     TensorFlow Serving takes each folder whose name is a number for a version, and serves the
     highest.
 
+    Args:
+      export_dir: the folder.
+      numbered: whether its name must be a version number.
+
     Raises:
-      InputError: the name is not a number, or the version exists.
+      InputError: the name is not a number, or the folder or the version exists.
     """
     path = pathlib.Path(os.path.abspath(export_dir))
+    if not numbered:
+        if os.path.lexists(path):
+            raise errors.InputError(
+                f"{export_dir}: exists, and a program may be using it, so it is not replaced: "
+                "delete it, or give another `export_dir`"
+            )
+        return path
     number = _version(path.name)
     if number is None:
         raise errors.InputError(
@@ -35,21 +46,21 @@ def check(export_dir: str | pathlib.Path) -> pathlib.Path:
 
 
 @contextlib.contextmanager
-def new(export_dir: str | pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yields a temporary folder to fill; on success it is renamed to the version, else deleted.
+def new(export_dir: str | pathlib.Path, numbered: bool = True) -> Iterator[pathlib.Path]:
+    """Yields a temporary folder to fill; on success it is renamed, else deleted; see `check`.
 
     Its name begins with a dot, so that no server takes it for a version, even if the process is
     killed and leaves it behind.
 
     Raises:
-      InputError: as in `check`, or another process has created the version meanwhile.
+      InputError: as in `check`, or another process has created the folder meanwhile.
     """
-    path = check(export_dir)
+    path = check(export_dir, numbered)
     try:
         with files.whole_folder(path, exist_ok=False) as temporary:
             yield temporary
     except OSError:
-        check(path)
+        check(path, numbered)
         raise
 
 

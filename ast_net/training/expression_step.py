@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ast_net import config
+from ast_net import config, devices
 from ast_net.training import fit
 
 
@@ -30,12 +30,27 @@ def build_optimizer(
         warmup_target=settings.learning_rate if warmup else None,
         warmup_steps=warmup,
     )
-    optimizer = keras.optimizers.SGD(
+    sgd = keras.optimizers.SGD(
         schedule, momentum=0.9, nesterov=True, weight_decay=settings.weight_decay or None
     )
-    optimizer.exclude_from_weight_decay([w for w in network.trainable_variables if w.ndim == 1])
+    sgd.exclude_from_weight_decay([w for w in network.trainable_variables if w.ndim == 1])
+    optimizer = fit.loss_scaled(sgd, settings.mixed_precision)
     optimizer.build(network.trainable_variables)
     return optimizer
+
+
+class Dropout(keras.layers.Dropout):
+    """Drops the same features of a batch, however many devices compute it.
+
+    Each of them draws for the whole batch, with the same random numbers, and takes its part.
+    """
+
+    def call(self, inputs, training=False):
+        replica = tf.distribute.get_replica_context()
+        if not training or replica.num_replicas_in_sync == 1:
+            return super().call(inputs, training)
+        whole = (inputs.shape[0] * replica.num_replicas_in_sync, *inputs.shape[1:])
+        return inputs * devices.share(super().call(tf.ones(whole, inputs.dtype), training))
 
 
 def log_shares(targets: np.ndarray) -> np.ndarray:
@@ -58,10 +73,12 @@ def training_step(
     """Builds the step on a batch of pictures float32 [B, 48, 48, 1] and targets float32 [B, K].
 
     The step returns the loss and the accuracy, which is how often the most probable class is that
-    of the target. It trains the variables that are trainable when it is built.
+    of the target. It trains the variables that are trainable when it is built. If the network was
+    built in the scope of a strategy with several devices, each of them computes a part of the
+    batch; the results are those of one device.
 
     Args:
-      network: pictures -> logits [B, K].
+      network: pictures -> logits [B, K]; its dropout, if any, is a `Dropout`.
       optimizer: from `build_optimizer`.
       averages: the moving averages of the network's weights, updated by the step; may be empty.
       shares: of `log_shares`. In the loss they are added to the logits, times the strength of the
@@ -70,25 +87,41 @@ def training_step(
     """
     variables = network.trainable_variables
     smoothing = settings.label_smoothing
+    strategy = network.distribute_strategy
+    replicas = strategy.num_replicas_in_sync
 
-    def step(batch: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
-        pictures, targets = batch
+    def on_one_device(batch: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
+        pictures, targets = map(devices.share, batch)
         smooth = targets * (1 - smoothing) + smoothing / targets.shape[1]
         with tf.GradientTape() as tape:
             logits = network(pictures, training=True)
             adjusted = logits + settings.logit_adjustment * shares
             losses = tf.nn.softmax_cross_entropy_with_logits(smooth, adjusted)
-            loss = tf.reduce_mean(losses)
-        optimizer.apply(tape.gradient(loss, variables), variables)
+            # The optimizer adds up the devices' gradients.
+            loss = tf.reduce_mean(losses) / replicas
+            scaled = optimizer.scale_loss(loss)
+        gradients = tape.gradient(scaled, variables)
+        if replicas > 1 and isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            # It must find the same gradients infinite on all devices.
+            gradients = tf.distribute.get_replica_context().all_reduce("mean", gradients)
+        optimizer.apply(gradients, variables)
+        correct = tf.argmax(logits, axis=1) == tf.argmax(targets, axis=1)
+        accuracy = tf.reduce_mean(tf.cast(correct, tf.float32)) / replicas
+        return {"loss": loss, "accuracy": accuracy}
+
+    def moved_towards(average: tf.Variable, weight: tf.Tensor, keep: tf.Tensor) -> None:
+        average.assign(keep * average + (1 - keep) * weight)
+
+    def step(batch: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
+        parts = strategy.run(on_one_device, (batch,))
         # Young averages forget sooner, so that the random first weights leave no trace.
         age = tf.cast(optimizer.iterations.value, tf.float32)
         keep = tf.minimum(settings.ema, (1 + age) / (10 + age))
         for average, weight in zip(averages, network.weights, strict=bool(averages)):
-            average.assign(keep * average + (1 - keep) * weight.value)
-        correct = tf.argmax(logits, axis=1) == tf.argmax(targets, axis=1)
-        return {"loss": loss, "accuracy": tf.reduce_mean(tf.cast(correct, tf.float32))}
+            strategy.extended.update(average, moved_towards, (weight.value, keep), group=False)
+        return {name: strategy.reduce("sum", part, axis=None) for name, part in parts.items()}
 
-    return fit.compiled(step, settings.jit_compile)
+    return fit.compiled(step, devices.compiles(settings.jit_compile, devices.gpus(), replicas))
 
 
 @contextlib.contextmanager

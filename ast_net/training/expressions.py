@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ast_net import config, errors, files, screen, workdir
+from ast_net import config, devices, errors, files, screen, workdir
 from ast_net.cnn import augmentation, backbone, compact, expression_head
 from ast_net.datasets import fer2013
 from ast_net.reports import confusion
@@ -33,6 +33,7 @@ def finetune(settings: config.Finetuning) -> None:
         raise errors.InputError("no data set: give `dataset=ferplus` or `dataset=fer2013`")
     folder = pathlib.Path(settings.workdir or f"runs/{dataset}-{settings.backbone}")
     settings = dataclasses.replace(settings, workdir=str(folder))
+    settings = devices.resolved(settings, workdir.find(folder, config.Finetuning))
     workdir.check(folder, settings)
     examples = expression_examples.load(dataset, settings.data_dir, settings.manual_dir)
     if len(examples.train[1]) < settings.batch_size:
@@ -41,8 +42,9 @@ def finetune(settings: config.Finetuning) -> None:
             f"{settings.batch_size}: give a smaller `batch_size`"
         )
     keras.utils.set_random_seed(settings.seed)
-    cnn = _initial(settings)
-    head = _initial_head(settings, cnn.output.shape[-1], examples.expressions)
+    with devices.strategy(settings.batch_size).scope():
+        cnn = _initial(settings)
+        head = _initial_head(settings, cnn.output.shape[-1], examples.expressions)
     # Only now: a run that cannot begin must not keep the folder from one with other settings.
     workdir.claim(folder, settings)
     train(cnn, head, examples.train, examples.splits[examples.dev], folder, settings)
@@ -58,7 +60,7 @@ def finetune(settings: config.Finetuning) -> None:
 
 def _initial(settings: config.Finetuning) -> keras.Model:
     """Loads the CNN to begin with; `compact` without weights starts from random ones."""
-    policy = "mixed_bfloat16" if settings.mixed_precision else "float32"
+    policy = devices.policy(settings.mixed_precision)
     if settings.backbone == "compact" and settings.backbone_weights is None:
         return compact.build_compact(settings.seed, policy)
     return backbone.load(settings.backbone, settings.backbone_weights, policy)
@@ -111,7 +113,7 @@ def _network(cnn: keras.Model, head: expression_head.ExpressionHead, dropout: fl
     """Builds pictures float32 [B, 48, 48, 1] in [0, 1] -> logits [B, K]."""
     pictures = keras.Input((fer2013.SIZE, fer2013.SIZE, 1), name="pictures")
     features = backbone.on_pictures(cnn)(pictures)
-    return keras.Model(pictures, head(keras.layers.Dropout(dropout, name="dropout")(features)))
+    return keras.Model(pictures, head(expression_step.Dropout(dropout, name="dropout")(features)))
 
 
 def batches(split: fer2013.Split, batch_size: int, seed: int, epoch: int) -> tf.data.Dataset:
@@ -145,18 +147,24 @@ def train(
     """Trains all epochs; leaves the best weights of both networks, and what `fit.fit` leaves.
 
     Args:
-      cnn: the network to train, with its initial weights.
+      cnn: the network to train, with its initial weights; the devices of the strategy in whose
+        scope it and the head were built share the work.
       head: its expression head.
       train_split: pictures and targets [n, K], at least one batch.
       dev_split: pictures and labels [n], whose accuracy decides which epoch is the best.
       folder: the run's workdir.
       settings: the run.
     """
-    network = _network(cnn, head, settings.dropout)
-    inference = backbone.in_batches(network)
     steps = len(train_split[1]) // settings.batch_size
-    optimizer = expression_step.build_optimizer(network, settings, steps)
-    averages = [tf.Variable(weight.value) for weight in network.weights] if settings.ema else []
+    strategy = cnn.distribute_strategy
+    with strategy.scope():
+        network = _network(cnn, head, settings.dropout)
+        optimizer = expression_step.build_optimizer(network, settings, steps)
+        averages = [tf.Variable(weight.value) for weight in network.weights] if settings.ema else []
+    replicas = strategy.num_replicas_in_sync
+    jit_compile = devices.compiles(settings.jit_compile, devices.gpus(), replicas)
+    devices.say_how_it_trains(settings.mixed_precision, jit_compile, replicas)
+    inference = backbone.in_batches(network)
     shares = expression_step.log_shares(train_split[1])
 
     @functools.cache

@@ -1,17 +1,19 @@
 """The training loop of both networks; a run that was killed continues where it stopped."""
 
 import dataclasses
+import functools
 import math
 import pathlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from ast_net import errors, files, screen, workdir
+from ast_net import devices, errors, files, screen, workdir
 from ast_net.training import history, selection
 
 _NEW_WORKDIR = "give another `workdir` to start a new run"
@@ -64,8 +66,8 @@ def fit(folder: pathlib.Path, task: Task, epochs: int, patience: float = math.in
         the first candidate for the best epoch; unlimited by default.
 
     Raises:
-      InputError: the loss became infinite or NaN, or checkpoints or history.csv are damaged or
-        missing.
+      InputError: the loss became infinite or NaN, the memory is full, or checkpoints or history.csv
+        are damaged or missing.
       OSError: a file cannot be written.
     """
     checkpoints = folder / workdir.CHECKPOINTS
@@ -91,7 +93,10 @@ def fit(folder: pathlib.Path, task: Task, epochs: int, patience: float = math.in
     batches = None
     while not _finished(task, rows, epochs, patience):
         name = f"epoch {len(rows) + 1}/{epochs}"
-        with screen.Progress(name, batches, "batches", lines=False) as progress:
+        with (
+            devices.memory_reported("give a smaller `batch_size` and a new `workdir`"),
+            screen.Progress(name, batches, "batches", lines=False) as progress,
+        ):
             rows.append(_epoch(task, len(rows), progress))
         if rows[0].keys() != rows[-1].keys():
             raise errors.InputError(
@@ -120,6 +125,18 @@ def fit(folder: pathlib.Path, task: Task, epochs: int, patience: float = math.in
         )
 
 
+def loss_scaled(
+    optimizer: keras.optimizers.Optimizer, mixed_precision: str
+) -> keras.optimizers.Optimizer:
+    """Returns an optimizer whose `scale_loss` keeps float16's small gradients from becoming 0.
+
+    Other kinds of arithmetic need no scaling, and get the optimizer itself.
+    """
+    if devices.policy(mixed_precision) != "mixed_float16":
+        return optimizer
+    return keras.optimizers.LossScaleOptimizer(optimizer)
+
+
 def compiled(step: Step, jit_compile: bool, signature: list[Any] | None = None) -> Step:
     """Compiles a training step to a graph.
 
@@ -136,6 +153,7 @@ def compiled(step: Step, jit_compile: bool, signature: list[Any] | None = None) 
     if not jit_compile:
         return graph
 
+    @functools.wraps(graph)
     def checked(batch: Any) -> dict[str, tf.Tensor]:
         try:
             return graph(batch)
@@ -144,7 +162,7 @@ def compiled(step: Step, jit_compile: bool, signature: list[Any] | None = None) 
         except tf.errors.OpError as error:
             reason = error.message.splitlines()[0]
             raise errors.InputError(
-                f"XLA cannot compile the training step ({reason}): leave out `jit_compile`"
+                f"XLA cannot compile the training step ({reason}): give `jit_compile=false`"
             ) from error
 
     return checked

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from absl import logging
 
-from ast_net import cli, config, errors, jobs, workdir
+from ast_net import cli, config, devices, errors, jobs, workdir
 from ast_net.datasets import reader
 from ast_net.records import catalogue, store
 from ast_net.reports import comparison, delay_report, reproduction_scores
@@ -23,11 +23,16 @@ _TERMS = {"La": "label", "T": "trend", "Lo": "local", "G": "global_", "S": "siam
 Folds = dict[str, dict[str, tuple[str, ...]]]
 
 
-def reproduce(settings: config.Reproduction, beam_pipeline_options: str | None = None) -> None:
+def reproduce(
+    settings: config.Reproduction,
+    hardware: config.Devices,
+    beam_pipeline_options: str | None = None,
+) -> None:
     """Prepares the data once, trains the runs that are not finished, and writes the report.
 
     Args:
       settings: the data set, the rows, the seeds, and the settings that all runs share.
+      hardware: how the runs compute; the GPUs are those in use here, one for each run.
       beam_pipeline_options: prepare and train with Apache Beam with these options; None to do so on
         this machine.
 
@@ -38,6 +43,7 @@ def reproduce(settings: config.Reproduction, beam_pipeline_options: str | None =
     jobs.require_file_locks()
     experiment = config.changed(config.Experiment(), config.values(settings))
     root = pathlib.Path(settings.workdir or f"runs/reproduce-{settings.dataset}")
+    experiment = devices.resolved(experiment, _begun(root))
     rows = [row for row in config.ROWS if row in (settings.rows or config.ROWS)]
     of_videos = catalogue.data_set(experiment).reader.OF_VIDEOS
     store.prepare(experiment, beam_pipeline_options if of_videos else None)
@@ -65,14 +71,16 @@ def reproduce(settings: config.Reproduction, beam_pipeline_options: str | None =
                     baselines.evaluate(row, run, records, splits)
                 else:
                     _check_folder(folder, run, records)
-                    commands.append(_command(root, run, [*outputs.values()]))
+                    commands.append(_command(root, run, [*outputs.values()], hardware))
                 for split, output in outputs.items():
                     evaluation = reproduction_scores.RunEvaluation(row, seed, output)
                     evaluations.setdefault(split, []).append(evaluation)
     if beam_pipeline_options:
         failures = jobs.run_on_beam(root / "logs", commands, beam_pipeline_options)
     else:
-        failures = jobs.run(root / "logs", commands, settings.workers)
+        places = devices.environments()
+        workers = settings.workers or (len(places) if devices.gpus() else 2)
+        failures = jobs.run(root / "logs", commands, workers, places)
     comparison.write(root, settings, evaluations, _sources(experiment), failures)
     if failures:
         listed = "".join(f"\n  {name}: {reason}" for name, reason in failures.items())
@@ -183,12 +191,27 @@ def _check_folder(folder: pathlib.Path, run: config.Experiment, records: store.R
         )
 
 
+def _begun(root: pathlib.Path) -> config.Experiment | None:
+    """Returns a run that an earlier call has begun, if any."""
+    found = next(root.rglob(workdir.RUN_FLAGS), None)
+    return workdir.find(found.parent, config.Experiment) if found else None
+
+
 def _command(
-    root: pathlib.Path, run: config.Experiment, outputs: Sequence[pathlib.Path]
+    root: pathlib.Path,
+    run: config.Experiment,
+    outputs: Sequence[pathlib.Path],
+    hardware: config.Devices,
 ) -> jobs.Command:
-    """Returns the command that trains a run, with the flags that differ from the defaults."""
-    defaults = cli.serialise(config.Experiment()).splitlines()
-    flags = [line for line in cli.serialise(run).splitlines() if line not in defaults]
+    """Returns the command that trains a run, with the flags that differ from the defaults.
+
+    The run's process sees only its own GPU, so its `device` is auto.
+    """
+    groups = [run, dataclasses.replace(hardware, device="auto")]
+    flags = []
+    for group in groups:
+        defaults = cli.serialise(type(group)()).splitlines()
+        flags += [line for line in cli.serialise(group).splitlines() if line not in defaults]
     name = pathlib.Path(str(run.workdir)).relative_to(root).as_posix()
     metrics = tuple(output / "metrics.json" for output in outputs)
     return jobs.Command(name, ("-m", "ast_net.train", *flags), metrics)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ast_net import config, errors, screen, workdir
+from ast_net import config, devices, errors, screen, workdir
 from ast_net.cnn import backbone
 from ast_net.records import catalogue, clips, reaction_delay, store
 from ast_net.reports import (
@@ -43,6 +43,7 @@ def train_and_evaluate(experiment: config.Experiment) -> pathlib.Path:
     run = workdir.find(folder, config.Experiment)
     if run and run.reaction_delay.origin == "found" and experiment.reaction_delay.seconds == "auto":
         experiment = dataclasses.replace(experiment, reaction_delay=run.reaction_delay)
+    experiment = devices.resolved(experiment, run)
     workdir.check(folder, experiment)
     records = _records(experiment, folder)
     search = None
@@ -187,7 +188,7 @@ def _train(experiment: config.Experiment, records: store.Records, folder: pathli
         len(moments[0]),
         experiment.lstm.units,
         len(experiment.targets),
-        "mixed_bfloat16" if experiment.training.mixed_precision else "float32",
+        devices.policy(experiment.training.mixed_precision),
         moments,
         "float16",
     )

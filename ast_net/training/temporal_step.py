@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ast_net import config, workdir
+from ast_net import config, devices, workdir
 from ast_net.temporal import stacked_lstm
 from ast_net.training import fit, selection
 
@@ -39,11 +39,14 @@ def train(
       InputError: see `fit.fit`.
     """
     training = experiment.training
-    optimizer = keras.optimizers.Adam(
+    adam = keras.optimizers.Adam(
         training.learning_rate, global_clipnorm=training.gradient_clip or None
     )
+    optimizer = fit.loss_scaled(adam, training.mixed_precision)
     optimizer.build(model.trainable_variables)
-    step = training_step(model, optimizer, training.jit_compile)
+    jit_compile = devices.compiles(training.jit_compile, devices.gpus())
+    devices.say_how_it_trains(training.mixed_precision, jit_compile)
+    step = training_step(model, optimizer, jit_compile)
     constraints = model.get_layer("loss").constraints
     dev_loss = tf.function(
         lambda batch: tf.reduce_sum(model(batch)), input_signature=[_batch_signature(model)]
@@ -102,7 +105,8 @@ def training_step(
         with tf.GradientTape() as tape:
             model(batch, training=True)
             loss = tf.add_n(model.losses)
-        optimizer.apply(tape.gradient(loss, variables), variables)
+            scaled = optimizer.scale_loss(loss)
+        optimizer.apply(tape.gradient(scaled, variables), variables)
         return {"loss": loss, **{term.name: term.result() for term in terms}}
 
     return fit.compiled(step, jit_compile, [_batch_signature(model)])

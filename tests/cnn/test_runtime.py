@@ -126,7 +126,8 @@ def test_auto_is_what_the_processor_has(monkeypatch, tmp_path):
     monkeypatch.setattr(runtime, "CPU_INFO", cpu_info)
     auto = config.Runtime()
     for text, precision in (
-        ("model name : amx_bf16\nflags\t\t: fpu avx512_bf16 amx_tile\n", "float32"),
+        ("model name : amx_bf16\nflags\t\t: fpu avx512f avx512_vnni amx_tile\n", "float32"),
+        ("flags\t\t: fpu avx512f avx512_bf16 avx512_vnni\n", "bfloat16"),
         ("flags\t\t: fpu avx512_bf16 amx_bf16 amx_tile amx_int8\n", "bfloat16"),
     ):
         cpu_info.write_text(text)

@@ -12,11 +12,13 @@ from ast_net import config, errors
 from ast_net.faces import detection
 from ast_net.prediction import frame_table, frames
 
+LANDMARKS = np.float32([[10, 20.0004], [30.5, 21], [20, 30.0626], [-0.0001, 40], [29, 1234.5678]])
+
 
 def prediction(face_id, box, values, posteriors=None) -> frames.FacePrediction:
     face = None
     if box is not None:
-        face = detection.Face(np.array(box, np.float32), 0.99, np.zeros((5, 2), np.float32))
+        face = detection.Face(np.array(box, np.float32), 0.99, LANDMARKS)
     return frames.FacePrediction(
         face_id,
         face,
@@ -73,6 +75,22 @@ def test_columns_follow_the_targets_and_posteriors(tmp_path):
     assert header.endswith("confidence,valid,arousal,arousal_smooth,p_happy,p_sad,p_contempt")
     assert first.endswith("0.9900,1,0.500000,0.250000,0.700000,0.250000,0.050000")
     assert second.endswith(",0,0.500000,0.250000,,,")
+
+
+def test_landmarks_on_request(tmp_path):
+    with frame_table.csv_writer(tmp_path / "a.csv", config.TARGETS, landmarks=True) as write:
+        for frame in RECORDING:
+            write(frame)
+    written = (tmp_path / "a.csv").read_text().splitlines()
+    x_and_y = "10.000,20.000,30.500,21.000,20.000,30.063,0.000,40.000,29.000,1234.568"
+    names = "left_eye_x,left_eye_y,right_eye_x,right_eye_y,nose_x,nose_y,mouth_left_x,mouth_left_y,"
+    # They follow the other columns, in frames that show the face.
+    places = [names + "mouth_right_x,mouth_right_y", "," * 9, x_and_y, "," * 9, x_and_y, "," * 9]
+    assert written == [f"{row},{place}" for row, place in zip(CSV.splitlines(), places)]
+    stream = io.StringIO()
+    frame_table.json_lines_writer(stream, config.TARGETS, landmarks=True)(RECORDING[1])
+    [face] = json.loads(stream.getvalue())["faces"]
+    assert face["mouth_right_y"] == 1234.568 and list(face)[-10:] == places[0].split(",")
 
 
 def test_every_frame_has_a_row():
@@ -216,8 +234,10 @@ def test_openface_s_columns(tmp_path):
 
 def test_parquet_has_units(tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is optional")
-    with frame_table.parquet_writer(tmp_path / "a.parquet", config.TARGETS) as write:
+    path = tmp_path / "a.parquet"
+    with frame_table.parquet_writer(path, config.TARGETS, landmarks=True) as write:
         write(RECORDING[1])
-    schema = parquet.read_schema(tmp_path / "a.parquet")
+    schema = parquet.read_schema(path)
     units = {field.name: field.metadata[b"unit"].decode() for field in schema}
-    assert (units["timestamp_s"], units["width"], units["valence"]) == ("s", "pixel", "1")
+    names = ("timestamp_s", "width", "nose_y", "valence")
+    assert [units[name] for name in names] == ["s", "pixel", "pixel", "1"]

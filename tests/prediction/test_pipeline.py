@@ -1,11 +1,13 @@
 """The pipeline against the same steps run one after the other."""
 
+import dataclasses
 import itertools
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from ast_net import config
+from ast_net import config, errors
 from ast_net.faces import alignment, face_track, video, video_frame
 from ast_net.prediction import camera, pipeline
 from ast_net.temporal import streaming
@@ -135,6 +137,16 @@ def test_an_error_in_the_middle_comes_after_the_predictions_before_it(predictor,
         for frame in predictor.predict(breaking()):
             predicted.append(frame)
     assert len(predicted) == 16, "two whole batches"
+
+
+def test_full_memory_in_the_cnn_names_the_setting(shipped_model, drifting_face):
+    def raise_full(_):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM")
+
+    model = dataclasses.replace(shipped_model, extractor=raise_full)
+    predictor = pipeline.Pipeline(model, config.Prediction())
+    with pytest.raises(errors.InputError, match=r"\(OOM\): give a smaller `batch_faces`"):
+        list(predictor.predict(frames_of(drifting_face([True]))))
 
 
 def test_two_faces_side_by_side_are_predicted_as_each_alone(shipped_model, drifting_face):

@@ -20,7 +20,7 @@ from ast_net.prediction import camera, inputs, pipeline, prediction_model, sessi
 def predictor(shipped_model_with_head):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prediction_model, "load", lambda *_: shipped_model_with_head)
-        return ast_net.Predictor(posteriors=True, hold_seconds=0.1)
+        return ast_net.Predictor(posteriors=True, landmarks=True, hold_seconds=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +46,15 @@ def numbers(frames):
 
 
 def test_the_table_is_the_verbs(predictor, verb, face_video, tmp_path):
-    outputs = config.Outputs(output_dir=str(tmp_path), outputs=("csv",), posteriors=True)
+    outputs = config.Outputs(
+        output_dir=str(tmp_path), outputs=("csv",), posteriors=True, landmarks=True
+    )
     session.predict_files(verb, inputs.find([str(face_video)]), outputs)
     written = pandas.read_csv(tmp_path / "face/predictions.csv")
     table = predictor.predict(face_video)
     assert len(table) == 20
     pandas.testing.assert_frame_equal(table, written, check_dtype=False)
+    assert list(table)[-1] == "mouth_right_y" and table["left_eye_x"].is_monotonic_increasing
 
 
 def test_columns_have_types_with_and_without_faces(predictor, face_video, tmp_path, drifting_face):

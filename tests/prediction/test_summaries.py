@@ -40,7 +40,7 @@ def test_the_line_has_the_mean_over_all_faces_and_their_frames():
         {"valid_frames": 30, "valence_mean": 0.4, "valence_sd": 0.1},
         {"valid_frames": 10, "valence_mean": -0.4, "valence_sd": 0.1},
     ]
-    summary = summaries.Summary("talk", "talk.mp4", 50, 35, 0, 2.0, "", faces)
+    summary = summaries.Summary("talk", "talk.mp4", 50, 35, 0, 2.0, "int8", "", faces)
     assert summary.line("out/talk") == (
         "talk: valence 0.20, 2 faces, face in 70 % of 50 frames, 25.0 frames/s; out/talk/"
     )
@@ -53,7 +53,7 @@ def test_the_line_has_the_mean_over_all_faces_and_their_frames():
 @pytest.mark.parametrize("after", [False, True])
 def test_rows_of_an_earlier_call_keep_their_values(tmp_path, before, after):
     faces = [{"face_id": 0, "valid_frames": 3, "valence_mean": -0.25, "valence_sd": np.nan}]
-    first = summaries.Summary("=Übung, 1", "-1,5.mp4", 3, 3, 0, 1.5, "", faces).rows()
+    first = summaries.Summary("=Übung, 1", "-1,5.mp4", 3, 3, 0, 1.5, "float32", "", faces).rows()
     without_a_face = summaries.Summary("b", "b.mp4", 2, 0, 0, 2.0).rows()
     direct, again = tmp_path / "direct.csv", tmp_path / "again.csv"
     summaries.write(direct, [*first, *without_a_face], after)

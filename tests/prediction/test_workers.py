@@ -19,7 +19,8 @@ def in_threads(monkeypatch, shipped_model):
     rounds = []
     monkeypatch.setattr(prediction_model, "load", lambda *_: shipped_model)
 
-    def run_copies(folder, command, copies, watch):
+    def run_copies(folder, command, copies, watch, places):
+        assert places == [{}], "without GPUs"
         assert command.arguments == ("-m", "ast_net.prediction.workers", str(folder))
         reasons = []
 

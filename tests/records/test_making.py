@@ -174,14 +174,16 @@ def test_a_recording_that_fails_once_is_tried_again(source, complete, tmp_path):
 
 
 def test_failed_recordings_are_reported_at_the_end_and_the_others_are_kept(
-    folder, complete, tmp_path
+    folder, complete, tmp_path, caplog
 ):
     content = (folder / recola_layouts.RELEASE.videos[0] / "P1.mp4").read_bytes()
     (folder / recola_layouts.RELEASE.videos[0] / "P1.mp4").write_bytes(b"no video")
 
+    full = [MemoryError("no room"), tf.errors.ResourceExhaustedError(None, None, "OOM")]
+
     def fail(name, frame):
         if name == "P3":
-            raise MemoryError("no room")
+            raise full.pop()
 
     with cheap_networks(fail) as started, pytest.raises(errors.InputError) as caught:
         prepare(folder, tmp_path / "data")
@@ -190,6 +192,7 @@ def test_failed_recordings_are_reported_at_the_end_and_the_others_are_kept(
     assert "2 of 4 recordings failed, in 2 attempts each" in message
     assert "P1.mp4: not a readable video" in message
     assert "P3.mp4: MemoryError: no room" in message
+    assert "P3 failed and is tried again: the machine's memory is full (OOM): give" in caplog.text
     assert "`train_recordings=P2` `dev_recordings=P4`" in message
     assert finished(tmp_path / "data") == ["P2", "P4"]
     assert not list((tmp_path / "data/recola").rglob("*.tfrecord*"))

@@ -18,7 +18,8 @@ def test_it_works_without_any_run(tmp_path, monkeypatch, features):
     code, printed = call("--nocnn")
     assert not code
     assert (
-        "serving_default: features float32[?, ?, 512] -> valence float32[?, ?], arousal" in printed
+        "serving_default: features float32[batch, time, 512] -> valence float32[batch, time], "
+        "arousal float32[batch, time]\n" in printed
     )
     assert printed.endswith("wrote models/ast_net/1\n")
     served = tf.saved_model.load("models/ast_net/1").signatures["serving_default"]

@@ -142,9 +142,12 @@ def test_the_documents_are_among_the_assets(exported):
     spec = json.loads((assets / "model.json").read_text())
     assert (spec["time_step"], spec["reaction_delay"]) == (0.4, [2.0, 1.5])
     assert (assets / "run.flags").read_text() == "--dataset=demo\n"
-    expressions = json.loads((assets / "expressions.json").read_text())
     fer2013 = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
-    assert expressions == [*fer2013, "contempt"]
+    assert spec["expressions"] == [*fer2013, "contempt"]
+    step = spec["functions"]["step_jpeg"]
+    assert step["inputs"]["jpeg"] == {"dtype": "string", "shape": ["batch"]}
+    assert spec["states"]["lstm_2_c"] == {"size": 5, "next": "lstm_2_c"}
+    assert step["outputs"]["lstm_2_c"] == {"dtype": "float32", "shape": ["batch", 5]}
     card = (assets / "MODEL_CARD.md").read_text()
     assert "clips of\n7 frames, 0.4 s apart" in card
     assert "What it must not be used for" in card

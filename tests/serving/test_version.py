@@ -33,8 +33,19 @@ def test_a_version_is_never_replaced(tmp_path, existing):
     assert sorted(os.listdir(tmp_path)) == sorted([existing, "7"])
 
 
-def test_a_version_that_another_process_creates_meanwhile_is_kept(tmp_path):
-    with pytest.raises(errors.InputError, match="exists"), version.new(tmp_path / "1") as folder:
+def test_without_versions_any_new_folder_will_do(tmp_path):
+    settings = config.Export(export_dir=str(tmp_path / "onnx"), format="litert")
+    with version.new(tmp_path / "onnx", numbered=False) as folder:
+        (folder / "file").touch()
+    with pytest.raises(errors.InputError, match="onnx: exists, .* so it is not replaced: delete"):
+        exporting.export(settings)
+    assert os.listdir(tmp_path / "onnx") == ["file"]
+
+
+@pytest.mark.parametrize("numbered", [True, False])
+def test_a_folder_that_another_process_creates_meanwhile_is_kept(tmp_path, numbered):
+    new = version.new(tmp_path / "1", numbered)
+    with pytest.raises(errors.InputError, match="exists"), new as folder:
         (folder / "mine").touch()
         (tmp_path / "1").mkdir()
         (tmp_path / "1/others").touch()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from calls import call
 
-from ast_net import cli, config, errors, jobs, shared_work, workdir
+from ast_net import cli, config, devices, errors, jobs, shared_work, workdir
 from ast_net.datasets import reader
 from ast_net.records import store
 from ast_net.reports import comparison_figures, evaluation, evaluation_figures, paper
@@ -84,6 +84,22 @@ def test_subjects_stay_together_in_folds():
     assert len(reproduction.assign_folds(recordings(["recording b", None, None]), 3)) == 3
     with pytest.raises(errors.InputError, match="`folds=3`: found 2 subjects"):
         reproduction.assign_folds(recordings(["1", "1", "2"]), 3)
+
+
+def test_a_run_gets_the_settings_of_the_hardware_but_its_own_gpu(tmp_path):
+    run = reproduction.run_of(dataclasses.replace(STUDY, workdir=str(tmp_path)), "La", 0)
+    hardware = config.Devices(device="gpu:0,1", tf32=False, deterministic=True)
+    flags = reproduction._command(tmp_path, run, [], hardware).arguments
+    assert {"--notf32", "--deterministic"} <= set(flags)
+    assert not [flag for flag in flags if flag.startswith(("--device", "--memory_growth"))]
+
+
+def test_all_runs_have_the_arithmetic_of_those_begun_before(tmp_path):
+    assert reproduction._begun(tmp_path / "new") is None
+    run = config.changed(STUDY, {"mixed_precision": "float16"})
+    workdir.claim(tmp_path / "fold_1/La/seed_0", run)
+    begun = reproduction._begun(tmp_path)
+    assert devices.resolved(STUDY, begun).training.mixed_precision == "float16"
 
 
 def test_unknown_rows_and_too_few_folds_are_refused():
