@@ -216,8 +216,10 @@ def test_finished_results_of_the_same_command_are_kept(predictor, predicted, tmp
     ]
     assert run(first, settings=dataclasses.replace(out, overwrite=True)) == [2]
     assert run(first, settings=dataclasses.replace(out, outputs=("csv", "figure"))) == [2]
-    german = dataclasses.replace(out, outputs=("csv", "seconds"), decimal_comma=True)
-    assert run(first, settings=german) == [2], "an earlier table has points"
+    english = dataclasses.replace(out, outputs=("csv", "seconds"))
+    assert run(first, settings=english) == [2]
+    german = dataclasses.replace(english, decimal_comma=True)
+    assert run(first, settings=german) == [2], "the tables have decimal points"
     assert run(first, settings=german) == []
     for name in ("a/predictions.csv", "a/seconds.csv", "summary.csv"):
         header, line, *_ = (tmp_path / "out" / name).read_text("utf-8-sig").splitlines()
