@@ -143,7 +143,8 @@ def test_full_memory_in_the_cnn_names_the_setting(shipped_model, drifting_face):
     def raise_full(_):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM")
 
-    model = dataclasses.replace(shipped_model, extractor=raise_full)
+    extractor = dataclasses.replace(shipped_model.extractor, run=raise_full)
+    model = dataclasses.replace(shipped_model, extractor=extractor)
     predictor = pipeline.Pipeline(model, config.Prediction())
     with pytest.raises(errors.InputError, match=r"\(OOM\): give a smaller `batch_faces`"):
         list(predictor.predict(frames_of(drifting_face([True]))))

@@ -40,7 +40,7 @@ def test_the_line_has_the_mean_over_all_faces_and_their_frames():
         {"valid_frames": 30, "valence_mean": 0.4, "valence_sd": 0.1},
         {"valid_frames": 10, "valence_mean": -0.4, "valence_sd": 0.1},
     ]
-    summary = summaries.Summary("talk", "talk.mp4", 50, 35, 0, 2.0, "int8", "", faces)
+    summary = summaries.Summary("talk", "talk.mp4", 50, 35, 0, 2.0, faces=faces)
     assert summary.line("out/talk") == (
         "talk: valence 0.20, 2 faces, face in 70 % of 50 frames, 25.0 frames/s; out/talk/"
     )
