@@ -7,7 +7,7 @@ import os
 import pathlib
 from typing import TYPE_CHECKING, Any
 
-from ast_net import cli, config, workdir
+from ast_net import cli, config, noise, workdir
 
 if TYPE_CHECKING:
     import pandas
@@ -62,7 +62,8 @@ def train_run(**settings: Any) -> pathlib.Path:
     from ast_net.training import runs  # Prediction needs neither data sets nor losses.
 
     devices.use(hardware)
-    return runs.train_and_evaluate(run)
+    with noise.without_deprecations():
+        return runs.train_and_evaluate(run)
 
 
 def evaluate_run(workdir: str | os.PathLike, **settings: Any) -> dict[str, Any] | None:
@@ -87,7 +88,8 @@ def evaluate_run(workdir: str | os.PathLike, **settings: Any) -> dict[str, Any] 
     from ast_net.training import runs
 
     devices.use(hardware)
-    return runs.evaluate(run, arguments.read(config.Evaluation))
+    with noise.without_deprecations():
+        return runs.evaluate(run, arguments.read(config.Evaluation))
 
 
 def _reopened(arguments: cli.Arguments) -> config.Experiment:

@@ -37,6 +37,7 @@ PRECISIONS = ("auto", "float32", "bfloat16", "int8")
 # The file that `predict` writes for each output. JSON lines go to standard output instead.
 OUTPUTS = {
     "csv": "predictions.csv",
+    "seconds": "seconds.csv",
     "parquet": "predictions.parquet",
     "openface": "openface.csv",
     "elan": "elan.eaf",
@@ -916,10 +917,16 @@ class Outputs(Settings):
     output_dir: str = setting("predictions", "Folder for the results. Each input gets a subfolder.")
     outputs: tuple[str, ...] = setting(
         ("csv", "figure", "video"),
-        "Results to write: tables (csv, parquet, openface: with OpenFace's names), annotations for "
-        "ELAN, a figure over time, the annotated video, a JSON object for each frame on standard "
-        "output (jsonl), or a window on the screen.",
+        "Results to write: a table of all frames (csv, parquet, openface: with OpenFace's names), "
+        "a table of the means of each second, annotations for ELAN, a figure over time, the "
+        "annotated video, a JSON object for each frame on standard output (jsonl), or a window on "
+        "the screen.",
         choices=OUTPUTS,
+    )
+    decimal_comma: bool = setting(
+        False,
+        "Write predictions.csv, seconds.csv and summary.csv with decimal commas and semicolons, "
+        "for Excel or LibreOffice in German, French and other languages that use these.",
     )
     posteriors: bool = setting(False, "Also write the probabilities of the expressions.")
     landmarks: bool = setting(

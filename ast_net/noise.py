@@ -61,6 +61,17 @@ def reduced(handler: std_logging.Handler) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def without_deprecations() -> Iterator[None]:
+    """Leaves out what TensorFlow Datasets says about deprecated names that it uses itself."""
+    logger = logging.get_absl_logger()
+    logger.addFilter(_is_no_deprecation)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_is_no_deprecation)
+
+
+@contextlib.contextmanager
 def whole() -> Iterator[None]:
     """Shows everything that the package and libraries log, with times and places."""
     with _logging(logging.get_absl_handler(), logging.DEBUG, _is_own_or_information):
@@ -69,6 +80,10 @@ def whole() -> Iterator[None]:
 
 def _is_own(record: std_logging.LogRecord) -> bool:
     return record.name == "absl" and f"{os.sep}ast_net{os.sep}" in record.pathname
+
+
+def _is_no_deprecation(record: std_logging.LogRecord) -> bool:
+    return "tensorflow_datasets" not in record.pathname or "deprecated" not in str(record.msg)
 
 
 def _is_own_or_information(record: std_logging.LogRecord) -> bool:

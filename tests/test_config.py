@@ -258,7 +258,7 @@ def test_wrong_settings_in_python_are_refused(keywords, message):
             "predict",
             config.Outputs,
             ["--outputs=csv,gif"],
-            "`outputs` must be some of csv, parquet",
+            "`outputs` must be some of csv, seconds",
         ),
         ("predict", config.Outputs, ["--outputs="], "found none"),
         ("predict", config.Inputs, ["--camera=0", "--workers=2"], "`workers` are for videos"),

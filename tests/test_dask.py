@@ -124,7 +124,7 @@ def test_predict_makes_the_same_tables_and_one_summary(cluster, face_video, tmp_
         groups = config.Inputs(), films, outputs, config.Prediction(), config.Networks()
         session.predict(*groups, options)
         with pathlib.Path(folder, "summary.csv").open() as file:
-            summary = [row | {"seconds": ""} for row in csv.DictReader(file)]
+            summary = [row | {"processing_seconds": ""} for row in csv.DictReader(file)]
         paths = sorted(pathlib.Path(folder).rglob("*.csv"))
         tables = {p.parent.name: p.read_bytes() for p in paths if p.name != "summary.csv"}
         assert list(tables) == ["face", "grey3", "grey4", "grey5"]

@@ -1,19 +1,14 @@
 """Writes predictions as annotations for ELAN, an annotation program, in its EAF format 3.0."""
 
-import collections
 import contextlib
 import datetime
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
 from xml.etree import ElementTree
 
-import numpy as np
-
 from ast_net import files
-from ast_net.prediction import frames
+from ast_net.prediction import frames, second_means
 
-# Seconds that an annotation lasts.
-INTERVAL = 1.0
 _TYPE = "prediction"
 
 
@@ -35,22 +30,13 @@ def writer(
     Raises:
       OSError: the disk is full or read-only.
     """
-    # For each face and second the sum of the smooth values and their number.
-    sums: dict[int, dict[int, np.ndarray]] = collections.defaultdict(
-        lambda: collections.defaultdict(lambda: np.zeros(len(targets) + 1))
-    )
-
-    def write(frame: frames.FramePrediction) -> None:
-        for face in frame.faces:
-            if face.valid and np.isfinite(face.smooth).all():
-                sums[face.face_id][int(frame.timestamp // INTERVAL)] += [*face.smooth, 1]
-
-    yield write
+    means = second_means.SecondMeans(len(targets))
+    yield means.add
     tiers = {
         f"{target}, face {face_id}": {
-            second: total[column] / total[-1] for second, total in sorted(seconds.items())
+            second: values[column] for second, (values, _) in seconds.items()
         }
-        for face_id, seconds in sorted(sums.items())
+        for face_id, seconds in means.of_faces().items()
         for column, target in enumerate(targets)
     }
     with files.whole(path) as temporary:
@@ -79,8 +65,7 @@ def _document(
     times = _add(root, "TIME_ORDER")
     ends = sorted({end for values in tiers.values() for k in values for end in (k, k + 1)})
     for end in ends:
-        milliseconds = str(round(1000 * INTERVAL * end))
-        _add(times, "TIME_SLOT", TIME_SLOT_ID=f"ts{end}", TIME_VALUE=milliseconds)
+        _add(times, "TIME_SLOT", TIME_SLOT_ID=f"ts{end}", TIME_VALUE=str(1000 * end))
     number = 0
     for name, values in tiers.items():
         tier = _add(root, "TIER", LINGUISTIC_TYPE_REF=_TYPE, TIER_ID=name)

@@ -55,7 +55,7 @@ def predict(
             raise
         logging.debug(name, exc_info=True)
         summary.error = f"{type(error).__name__}: {error}"
-    summary.seconds = summary.seconds or seconds_since(start)
+    summary.processing_seconds = summary.processing_seconds or seconds_since(start)
     return Result(summary, kept)
 
 
@@ -79,6 +79,7 @@ def _predict_file(
     values = predictor.settings | {"outputs": settings.outputs, "posteriors": settings.posteriors}
     values |= {"landmarks": settings.landmarks}
     values |= {"pictures": "separate"} if separate else {}
+    values |= {"decimal_comma": True} if settings.decimal_comma else {}
     origin = results.Origin(results.absolute(source.path), source.fingerprint, values)
     if settings.only_files and not settings.overwrite:
         finished = results.finished(folder, origin)
@@ -91,7 +92,7 @@ def _predict_file(
         predictions = predictor.predict(source.frames(), settings.images)
     with results.claimed(folder, origin) if settings.files else contextlib.nullcontext():
         outputs.write(predictions, frame_count, settings, predictor, summary, stop, separate)
-    summary.seconds = seconds_since(start)
+    summary.processing_seconds = seconds_since(start)
     if settings.files and not stop.is_set():
         results.finish(folder, origin, summary)
     return False

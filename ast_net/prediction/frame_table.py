@@ -92,11 +92,12 @@ def csv_writer(
     expressions: Sequence[str] = (),
     landmarks: bool = False,
     photographs: bool = False,
+    decimal_comma: bool = False,
 ) -> Iterator[Callable[[frames.FramePrediction], None]]:
     """Yields a function that adds the rows of a frame to a CSV file; see `tables.csv_writer`."""
     names = columns(targets, expressions, landmarks, photographs)
     digits = dict.fromkeys(names, _DIGITS) | _FEWER_DIGITS
-    with tables.csv_writer(path, names, digits) as write_row:
+    with tables.csv_writer(path, names, digits, decimal_comma) as write_row:
 
         def write(frame: frames.FramePrediction) -> None:
             for row in rows(frame, targets, expressions, landmarks):

@@ -20,6 +20,7 @@ from ast_net.prediction import (
     frame_table,
     frames,
     pipeline,
+    second_means,
     summaries,
     timeline,
     window,
@@ -201,7 +202,11 @@ def _opened(
     path = pathlib.Path(settings.output_dir) / title / file_names(settings, photographs)[name]
     columns = predictor.targets, predictor.expressions if settings.posteriors else ()
     if name == "csv":
-        return frame_table.csv_writer(path, *columns, settings.landmarks, photographs)
+        return frame_table.csv_writer(
+            path, *columns, settings.landmarks, photographs, settings.decimal_comma
+        )
+    if name == "seconds":
+        return second_means.csv_writer(path, predictor.targets, settings.decimal_comma)
     if name == "parquet":
         return frame_table.parquet_writer(path, *columns, settings.landmarks, photographs)
     if name == "openface":

@@ -37,7 +37,7 @@ class Origin:
     version: int = VERSION
 
 
-def check(recordings: Mapping[str, pathlib.Path], settings: config.Outputs) -> list[dict[str, str]]:
+def check(recordings: Mapping[str, pathlib.Path], settings: config.Outputs) -> list[tables.Row]:
     """Checks that nothing of other inputs would be replaced, unless `overwrite` is set.
 
     Returns:
@@ -110,7 +110,7 @@ def absolute(path: pathlib.Path) -> str:
 
 def _earlier_summaries(
     path: pathlib.Path, recordings: Mapping[str, pathlib.Path]
-) -> list[dict[str, str]]:
+) -> list[tables.Row]:
     """Returns the rows of an earlier call's summary, without those of these recordings.
 
     Raises:

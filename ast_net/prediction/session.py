@@ -21,6 +21,7 @@ from ast_net.prediction import (
     summaries,
     workers,
 )
+from ast_net.reports import tables
 
 
 def predict(
@@ -113,7 +114,7 @@ def _predict_in_workers(work: workers.Workload, engine: int | str) -> list[summa
 
 def _finish(
     done: Sequence[file_prediction.Result],
-    earlier: Sequence[dict[str, str]],
+    earlier: Sequence[tables.Row],
     settings: config.Outputs,
 ) -> list[summaries.Summary]:
     """Writes summary.csv, with the rows of earlier calls first."""
@@ -125,7 +126,7 @@ def _finish(
         )
     rows = [row for result in done for row in result.summary.rows()]
     path = pathlib.Path(settings.output_dir) / config.SUMMARY
-    summaries.write(path, [*earlier, *rows])
+    summaries.write(path, [*earlier, *rows], settings.decimal_comma)
     screen.wrote(settings.output_dir, config.SUMMARY)
     return [result.summary for result in done]
 
@@ -158,9 +159,9 @@ def predict_camera(
             outputs.write(predictions, None, settings, predictor, summary, stop)
     finally:
         capture.release()
-    summary.seconds = file_prediction.seconds_since(start)
+    summary.processing_seconds = file_prediction.seconds_since(start)
     path = pathlib.Path(settings.output_dir) / summary.name / config.SUMMARY
-    summaries.write(path, summary.rows())
+    summaries.write(path, summary.rows(), settings.decimal_comma)
     _report(file_prediction.Result(summary, kept=False), settings)
     screen.wrote(path.parent, config.SUMMARY)
     return summary

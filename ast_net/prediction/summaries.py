@@ -14,9 +14,11 @@ from ast_net.reports import tables
 
 # Columns of all summaries. Those of the model's targets and expressions follow.
 _COLUMNS = (
-    *("name", "input", "face_id", "frames", "valid_frames", "dropped_frames", "seconds"),
-    *("precision", "error"),
+    *("name", "input", "face_id", "frames", "valid_frames", "dropped_frames"),
+    *("processing_seconds", "precision", "error"),
 )
+_TEXTS = ("name", "input", "precision", "error")
+_COUNTS = ("face_id", "frames", "valid_frames", "dropped_frames")
 _DIGITS = 4
 
 
@@ -28,7 +30,7 @@ class Summary:
       name, input: the name of the output folder, and the file or camera.
       frames, valid_frames: number of frames, and of frames that show a face.
       dropped_frames: number of frames that a camera gave too fast to be predicted.
-      seconds: processing time.
+      processing_seconds: how long the prediction took.
       precision: the CNN's, such as float32; what auto came to.
       error: why the input failed; empty if it did not.
       faces: what `FaceStatistics` found about each face; about all faces together where these are
@@ -40,7 +42,7 @@ class Summary:
     frames: int = 0
     valid_frames: int = 0
     dropped_frames: int = 0
-    seconds: float = 0.0
+    processing_seconds: float = 0.0
     precision: str = ""
     error: str = ""
     faces: list[tables.Row] = dataclasses.field(default_factory=list)
@@ -59,9 +61,10 @@ class Summary:
         """
         if self.error:
             return f"{self.name}: failed: {self.error}"
-        rate = f"{self.frames / self.seconds:.1f} frames/s"
-        share = 100 * self.valid_frames / max(1, self.frames)
-        parts = [f"face in {share:.0f} % of {screen.number(self.frames, 'frame')}", rate]
+        rate = f"{self.frames / self.processing_seconds:.1f} frames/s"
+        share = f"face in {100 * self.valid_frames / max(1, self.frames):.0f} % of"
+        found = share if self.valid_frames else "no face found in"
+        parts = [f"{found} {screen.number(self.frames, 'frame')}", rate]
         if self.dropped_frames:
             parts.insert(1, f"{self.dropped_frames} dropped")
         if len(self.faces) > 1:
@@ -121,17 +124,17 @@ class FaceStatistics:
         return row | {f"share_{name}": float(s) for name, s in zip(self._expressions, shares)}
 
 
-def write(path: pathlib.Path, rows: Sequence[tables.Row]) -> None:
+def write(path: pathlib.Path, rows: Sequence[tables.Row], decimal_comma: bool = False) -> None:
     """Writes summary.csv; rows of models with other targets or expressions have empty cells."""
     columns = list(dict.fromkeys([*_COLUMNS, *(name for row in rows for name in row)]))
-    digits = dict.fromkeys(columns, _DIGITS) | {"seconds": 2}
-    with tables.csv_writer(path, columns, digits) as write_row:
+    digits = dict.fromkeys(columns, _DIGITS) | {"processing_seconds": 2}
+    with tables.csv_writer(path, columns, digits, decimal_comma) as write_row:
         for row in rows:
             write_row(dict.fromkeys(columns) | row)
 
 
-def read(path: pathlib.Path, remedy: str) -> list[dict[str, str]]:
-    """Reads a summary.csv.
+def read(path: pathlib.Path, remedy: str) -> list[tables.Row]:
+    """Reads a summary.csv, with decimal points or commas; None is an empty cell.
 
     Raises:
       InputError: the file is not such a summary; the message ends with `remedy`.
@@ -140,7 +143,20 @@ def read(path: pathlib.Path, remedy: str) -> list[dict[str, str]]:
         files.reading(path, "a summary of predict", remedy),
         path.open(newline="", **files.ENCODING) as file,
     ):
-        header, *rows = csv.reader(file, strict=True)
+        decimal_comma = file.read(1) == tables.BYTE_ORDER_MARK
+        file.seek(len(tables.BYTE_ORDER_MARK.encode()) if decimal_comma else 0)
+        header, *rows = csv.reader(file, delimiter=";" if decimal_comma else ",", strict=True)
         if tuple(header[: len(_COLUMNS)]) != _COLUMNS:
             raise ValueError(f"found the columns {', '.join(header)}")
-        return [dict(zip(header, row, strict=True)) for row in rows]
+        return [
+            {name: _value(name, cell) for name, cell in zip(header, row, strict=True)}
+            for row in rows
+        ]
+
+
+def _value(column: str, cell: str) -> str | int | float | None:
+    if column in _TEXTS:
+        return cell
+    if not cell:
+        return None
+    return int(cell) if column in _COUNTS else float(cell.replace(",", "."))

@@ -18,17 +18,29 @@ Row = dict[str, Any]
 Digits = int | Mapping[str, int] | None
 # How a text begins that spreadsheets take for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# Tells Excel that a file is UTF-8.
+BYTE_ORDER_MARK = "\ufeff"
 
 
 @contextlib.contextmanager
 def csv_writer(
-    path: str | pathlib.Path, columns: Sequence[str], digits: Digits = None
+    path: str | pathlib.Path,
+    columns: Sequence[str],
+    digits: Digits = None,
+    decimal_comma: bool = False,
 ) -> Iterator[Callable[[Mapping[str, Any]], None]]:
     """Yields a function that appends a row to a CSV file, in constant memory.
 
     None and NaN become empty cells, True and False become 1 and 0. Text that a spreadsheet would
     take for a formula gets an apostrophe in front. The file appears when the `with` block ends
     without an error; otherwise an older file is kept unchanged.
+
+    Args:
+      path: the file.
+      columns: names of the columns.
+      digits: digits after the decimal point.
+      decimal_comma: whether cells are separated by semicolons, numbers have decimal commas, and a
+        byte order mark is in front, as a spreadsheet program expects where these are usual.
 
     Raises:
       ValueError: a row has different columns.
@@ -39,13 +51,16 @@ def csv_writer(
         files.whole(path) as temporary,
         temporary.open("w", newline="", **files.ENCODING) as file,
     ):
-        writer = csv.writer(file)
+        if decimal_comma:
+            file.write(BYTE_ORDER_MARK)
+        writer = csv.writer(file, delimiter=";" if decimal_comma else ",")
         writer.writerow(by_column)
 
         def write_row(row: Mapping[str, Any]) -> None:
             if row.keys() != by_column.keys():
                 raise ValueError(f"expected the columns {list(by_column)}, found {list(row)}")
-            writer.writerow(_csv_cell(row[name], n) for name, n in by_column.items())
+            cells = (_csv_cell(row[name], n, decimal_comma) for name, n in by_column.items())
+            writer.writerow(cells)
 
         yield write_row
 
@@ -103,8 +118,11 @@ def escaped(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def _csv_cell(value: Any, digits: int | None) -> str:
-    return escaped(value) if isinstance(value, str) else _cell(value, digits, "")
+def _csv_cell(value: Any, digits: int | None, decimal_comma: bool) -> str:
+    if isinstance(value, str):
+        return escaped(value)
+    cell = _cell(value, digits, "")
+    return cell.replace(".", ",") if decimal_comma else cell
 
 
 def _cell(value: Any, digits: int | None, missing: str) -> str:

@@ -93,7 +93,7 @@ def test_the_summary_has_a_row_for_each_face(predictor, face_video, tmp_path, ca
     mean = table["valence_smooth"].mean()
     assert f"face: valence {mean:.2f}, arousal" in caplog.text
     assert "face in 100 % of 20 frames" in caplog.text and "out/face/" in caplog.text
-    assert "empty: face in 0 % of 2 frames" in caplog.text
+    assert "empty: no face found in 2 frames" in caplog.text
     # Without posteriors there are fewer columns; those of the other inputs stay.
     more = settings(tmp_path / "out", "csv")
     session.predict_files(predictor, inputs.find([short_video(tmp_path / "a.mp4", 3)]), more)
@@ -216,6 +216,14 @@ def test_finished_results_of_the_same_command_are_kept(predictor, predicted, tmp
     ]
     assert run(first, settings=dataclasses.replace(out, overwrite=True)) == [2]
     assert run(first, settings=dataclasses.replace(out, outputs=("csv", "figure"))) == [2]
+    english = dataclasses.replace(out, outputs=("csv", "seconds"))
+    assert run(first, settings=english) == [2]
+    german = dataclasses.replace(english, decimal_comma=True)
+    assert run(first, settings=german) == [2], "the tables have decimal points"
+    assert run(first, settings=german) == []
+    for name in ("a/predictions.csv", "a/seconds.csv", "summary.csv"):
+        header, line, *_ = (tmp_path / "out" / name).read_text("utf-8-sig").splitlines()
+        assert ";" in header and "," not in header and "." not in line.replace(".mp4", "")
     (tmp_path / "out/b" / results.RECORD).write_text("{")
     with pytest.raises(errors.InputError, match="files, but no prediction.json"):
         run(second)

@@ -47,3 +47,18 @@ def test_the_line_has_the_mean_over_all_faces_and_their_frames():
     assert [row["face_id"] for row in summary.rows()] == [None, None]
     summary.error = "no such file"
     assert summary.line("out/talk") == "talk: failed: no such file"
+
+
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize("after", [False, True])
+def test_rows_of_an_earlier_call_keep_their_values(tmp_path, before, after):
+    faces = [{"face_id": 0, "valid_frames": 3, "valence_mean": -0.25, "valence_sd": np.nan}]
+    first = summaries.Summary("=Übung, 1", "-1,5.mp4", 3, 3, 0, 1.5, "float32", "", faces).rows()
+    without_a_face = summaries.Summary("b", "b.mp4", 2, 0, 0, 2.0).rows()
+    direct, again = tmp_path / "direct.csv", tmp_path / "again.csv"
+    summaries.write(direct, [*first, *without_a_face], after)
+    summaries.write(again, [*first, *without_a_face], before)
+    summaries.write(again, summaries.read(again, ""), after)
+    assert again.read_bytes() == direct.read_bytes()
+    separator, mean = (";", "-0,2500") if after else (",", "-0.2500")
+    assert mean in again.read_text(encoding="utf-8-sig").splitlines()[1].split(separator)

@@ -64,7 +64,7 @@ def predict(films, folder, count, **options):
 
 def summary(folder):
     with (folder / "summary.csv").open() as file:
-        return [row | {"seconds": ""} for row in csv.DictReader(file)]
+        return [row | {"processing_seconds": ""} for row in csv.DictReader(file)]
 
 
 def test_results_and_summary_are_those_of_one_process(in_threads, films, tmp_path, caplog):
@@ -77,7 +77,7 @@ def test_results_and_summary_are_those_of_one_process(in_threads, films, tmp_pat
     for name in set(films) - {"bad"}:
         table = f"{name}/predictions.csv"
         assert (tmp_path / "two" / table).read_text() == (tmp_path / "one" / table).read_text()
-    for line in ("grey3: face in 0 % of 3 frames", "bad: failed: "):
+    for line in ("grey3: no face found in 3 frames", "bad: failed: "):
         assert caplog.text.count(line) == 2
     caplog.clear()
     predict(films, tmp_path / "two", 9)

@@ -5,6 +5,7 @@ import json
 import math
 import os
 
+import pandas
 import pytest
 
 from ast_net.reports import tables
@@ -33,6 +34,18 @@ def test_csv_has_the_given_digits_and_empty_cells(tmp_path, digits, first, secon
         "",
     ]
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_pandas_reads_a_table_with_decimal_commas_as_excel_does(tmp_path):
+    path = tmp_path / "t.csv"
+    with tables.csv_writer(path, list(ROWS[0]), 4, decimal_comma=True) as write_row:
+        for row in ROWS:
+            write_row(row)
+    assert path.read_bytes().startswith(b"\xef\xbb\xbfname;cc;"), "Excel reads UTF-8 only with it"
+    table = pandas.read_csv(path, sep=";", decimal=",", encoding="utf-8-sig")
+    assert table["name"].tolist() == ["P1", "Zoë, 2"]
+    assert table["delay"].tolist() == [0.0, 10.0] and table["frames"][0] == 3
+    assert table["cc"][0] == 0.1235 and math.isnan(table["cc"][1])
 
 
 def test_full_precision_reads_back_equal(tmp_path, rng):

@@ -30,7 +30,7 @@ def code() -> str:
     return re.sub("^( *)%.*", r"\1raise", text, flags=re.MULTILINE)
 
 
-def test_it_goes_from_a_video_to_a_model(tmp_path, monkeypatch, drifting_face):
+def test_it_goes_from_a_video_to_a_model(tmp_path, monkeypatch, caplog, drifting_face):
     images = drifting_face([True] * 20)
     # The same for all names but two, so that its face is tracked three times only.
     darker = {"dora": 1, "emil": 2}
@@ -52,7 +52,8 @@ def test_it_goes_from_a_video_to_a_model(tmp_path, monkeypatch, drifting_face):
     assert 0 < names["scores"]["average"]["rmse"]["mean"] < 2
     written = pandas.read_csv(tmp_path / "tour/recordings.csv")
     assert list(written["split"]) == [*["train"] * 3, "dev", "test"]
-    assert len(plt.get_fignums()) == 3
+    assert len(plt.get_fignums()) == 4
+    assert "deprecated" not in caplog.text, "TensorFlow Datasets speaks of itself"
     plt.close("all")
 
 
