@@ -34,6 +34,7 @@ SKIPPED = {
     "--camera": "a camera is needed",
     "ast_net.app": "it serves until Ctrl-C is pressed",
     "check_page": "a browser is needed",
+    "jupyterlab": "a browser is needed; tests/tools/test_tour.py runs the notebook",
     "fetch_vgg_face": "it downloads 500 MB",
     "fer2013_vgg16": "it trains VGG-16 for a day",
     "kubectl": "a cluster is needed",
@@ -65,7 +66,7 @@ def commands(page: pathlib.Path) -> list[str]:
 
 
 def make_inputs(folder: pathlib.Path) -> None:
-    """Makes what the commands name: talk.mp4, talks/, FOLDER, OTHER, RECOLA and FER2013."""
+    """Makes what the commands name: talk.mp4, talks/, people/, FOLDER, OTHER, RECOLA, FER2013."""
     # Here, so that tests which only read the commands need not wait for TensorFlow.
     import numpy as np
 
@@ -80,6 +81,9 @@ def make_inputs(folder: pathlib.Path) -> None:
         folder / "RECOLA" / recola_layouts.RELEASE.videos[0] / f"{name}.mp4" for name in names
     ]
     shutil.copyfile(videos[0], folder / "talk.mp4")
+    (folder / "people").mkdir()
+    for name in ("carla", "dora"):
+        shutil.copyfile(ROOT / "ast_net/demo/portrait.jpg", folder / f"people/{name}.jpg")
     for place in ("talks", "FOLDER/videos"):
         (folder / place).mkdir(parents=True)
         for name, video in zip(("anna", "ben"), videos, strict=True):
