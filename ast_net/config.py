@@ -78,6 +78,8 @@ BASELINES = ("mean", "ridge")
 ROWS = (*TABLE_1, *FIGURE_2, "CCC", *BASELINES)
 # Choices of flags that may also be written without a value: --NAME for true, --noNAME for false.
 SWITCH = ("auto", "true", "false")
+# Values of `mixed_precision`.
+ARITHMETICS = (*SWITCH, "bfloat16", "float16")
 EXPORT_FORMATS = ("saved_model", "onnx", "openvino", "litert")
 
 
@@ -641,7 +643,7 @@ class Arithmetic(Settings):
         "these two for the machine (true, or the bare flag). auto: true on GPUs that have fast "
         "ones, false on others and on processors. A run that is continued keeps what it began "
         "with.",
-        choices=(*SWITCH, "bfloat16", "float16"),
+        choices=ARITHMETICS,
     )
 
 
@@ -653,7 +655,7 @@ class Training(Arithmetic):
         "Arithmetic of the products with the features: float32 (false), bfloat16, float16, or the "
         "better of these two for the machine (true, or the bare flag). auto: float32, because this "
         "network is too small to gain. A run that is continued keeps what it began with.",
-        choices=(*SWITCH, "bfloat16", "float16"),
+        choices=ARITHMETICS,
     )
     epochs: int = setting(100, "Maximum number of epochs.", _NATURAL, identity=False)
     batch_size: int = setting(32, "Number of pairs of twin clips in a batch.", _NATURAL)

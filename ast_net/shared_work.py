@@ -168,7 +168,7 @@ def run_on_beam(
                 _run_pipeline(options, do_there, len(left))
         except errors.InputError:
             raise
-        except Exception as error:
+        except Exception as error:  # Every runner has kinds of its own.
             take()  # If an element has raised an error, this raises it.
             raise errors.InputError(
                 f"`beam_pipeline_options={options}`: the pipeline failed with "

@@ -86,7 +86,7 @@ class Uploads:
                     yield _line(answer)
             except errors.InputError as error:
                 yield _line({"error": str(error).replace(str(path), name)})
-            except Exception:
+            except Exception:  # The page gets an answer, whatever is wrong.
                 logging.exception("a recording could not be predicted")
                 yield _line({"error": f"{name} could not be predicted; the terminal says why"})
             finally:
