@@ -39,7 +39,7 @@ def predict(
     source, count = video.open_video(path), 0
     predictor = remote.RemotePredictor(server, jpeg_quality)
     # The frames of one time step, which fit into one request.
-    frames = np.clip(round(predictor.time_step * source.frame_rate), 1, remote.MAX_FRAMES)
+    frames = np.clip(round(predictor.time_step * source.frame_rate), 1, remote.MAX_FACES)
     settings = config.Prediction(max_faces=max_faces, batch_faces=int(frames))
     face_streams = streams.FaceStreams(predictor, settings)
     # A thread detects and aligns the next faces while the server computes the last ones.

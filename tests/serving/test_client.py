@@ -1,5 +1,6 @@
 """The client's CSV equals that of predict, even if the server fails in between."""
 
+import concurrent.futures
 import contextlib
 import csv
 import http.server
@@ -11,6 +12,7 @@ import subprocess
 import threading
 import time
 
+import cv2
 import malformed
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ import serving_client
 from ast_net import config, errors
 from ast_net.cnn import runtime
 from ast_net.faces import detection, video, video_writer
-from ast_net.prediction import frame_table, pipeline, prediction_model
+from ast_net.prediction import frame_table, frames, pipeline, prediction_model, streams
 from ast_net.serving import remote, transports
 
 _HAS_GRPC = importlib.util.find_spec("tensorflow_serving") is not None
@@ -328,6 +330,114 @@ def test_a_refused_request_is_reported_without_a_retry(addresses, protocol):
         server.predict("timing", target=np.array(["joy"], object))
     assert time.monotonic() - start < 5
     assert remote.RemotePredictor(server).time_step == 0.4
+
+
+class Direct:
+    """A transport to a model in this process; notes how many faces each request has."""
+
+    address = "here"
+
+    def __init__(self, model):
+        self._model, self.faces = model, []
+
+    def metadata(self, timeout):
+        return self._model.signatures
+
+    def predict(self, signature, inputs, timeout):
+        if signature == "step_jpeg":
+            self.faces.append(len(inputs["jpeg"]))
+        return self._model.predict(signature, inputs)
+
+
+@pytest.fixture(scope="module")
+def crops(portrait):
+    """Returns 40 faces."""
+    return np.stack([portrait[shift : shift + 224, shift : shift + 224] for shift in range(40)])
+
+
+def test_several_faces_go_into_one_request_each_with_its_own_states(model, crops):
+    direct = Direct(model)
+    together, apart = (
+        [remote.RemotePredictor(remote.Server(transport)) for _ in range(3)]
+        for transport in (direct, Direct(model))
+    )
+    # The third face has more frames than a time step, so the last two continue from the first two.
+    calls = [([0], [0], np.arange(12) / 25), ([0.4], [0.4], [0.88]), ([1], [0.8], [1])]
+    for number, times in enumerate(calls):
+        times = [np.array(seconds, float) for seconds in times]
+        faces = [np.roll(crops, 5 * k + number, axis=0)[: len(t)] for k, t in enumerate(times)]
+        faces[1][number == 1 :] = 0
+        results = remote.RemotePredictor.predict_together(together, faces, times)
+        for k, result in enumerate(results):
+            alone = apart[k].predict(faces[k], times[k])
+            np.testing.assert_allclose(result, alone, rtol=0, atol=2e-6)
+    assert direct.faces == [12, 2, 3, 3]
+
+
+def test_a_frame_with_many_faces_takes_few_requests(model, crops):
+    direct, settings = Direct(model), config.Prediction(max_faces=None)
+    predictor = remote.RemotePredictor(remote.Server(direct))
+    face_streams = streams.FaceStreams(predictor, settings)
+    seen = np.stack([np.roll(crops, 4 * k, axis=0)[:4] for k in range(10)])
+    chunk = [
+        frames.FramePrediction(
+            number,
+            number / 25,
+            [
+                frames.FacePrediction(k, None, features=faces[number])
+                for k, faces in enumerate(seen)
+            ],
+        )
+        for number in range(4)
+    ]
+    face_streams.predict(chunk)
+    assert direct.faces == [16, 16, 8]
+    for k in (0, 9):
+        expected = predictor.another().predict(seen[k], np.arange(4) / 25)
+        result = np.stack([frame.faces[k].values for frame in chunk])
+        np.testing.assert_allclose(result, expected, rtol=0, atol=2e-6)
+
+
+def test_recordings_in_several_threads_share_a_server(model, crops):
+    server, times = remote.Server(Direct(model)), np.arange(3) / 2.5
+    recordings = [np.roll(crops, 6 * k, axis=0)[:3] for k in range(6)]
+    expected = [remote.RemotePredictor(server).predict(faces, times) for faces in recordings]
+
+    def predict(faces):
+        predictor = remote.RemotePredictor(server)
+        parts = [predictor.predict(faces[k : k + 1], times[k : k + 1]) for k in range(len(faces))]
+        return np.concatenate(parts)
+
+    recordings[2] = recordings[2][:, :100]
+    with concurrent.futures.ThreadPoolExecutor(6) as executor:
+        results = [executor.submit(predict, faces) for faces in recordings]
+    with pytest.raises(ValueError, match=r"expected uint8 faces .*found uint8 \(1, 100, 224, 3\)"):
+        results[2].result()
+    for k in (0, 1, 3, 4, 5):
+        np.testing.assert_allclose(results[k].result(), expected[k], rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_refused_face_leaves_the_other_recordings_alone(addresses, crops, protocol):
+    transport = transports.Rest if protocol == "rest" else transports.Grpc
+    server = remote.Server(transport(addresses[protocol][1]))
+    states = {
+        name: np.zeros((1, tensor.tensor_shape.dim[-1].size), np.float32)
+        for name, tensor in server.signature("step_jpeg").inputs.items()
+        if name != "jpeg"
+    }
+    pictures = [cv2.imencode(".png", crop)[1].tobytes() for crop in crops[:3]]
+    parts = [{"jpeg": np.array([picture], object), **states} for picture in pictures]
+    expected = [server.step([part])[0] for part in parts]
+    parts[1]["jpeg"] = np.array([pictures[1][:-100]], object)
+    with concurrent.futures.ThreadPoolExecutor(3) as executor:
+        results = [executor.submit(server.step, [part]) for part in parts]
+    for attempt in (results[1].result, lambda: server.step(parts)):
+        with pytest.raises(transports.Refused, match="the server refuses the request"):
+            attempt()
+    for k in (0, 2):
+        for name, values in results[k].result()[0].items():
+            np.testing.assert_allclose(values, expected[k][name], rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize(
