@@ -267,7 +267,7 @@ class Measurement:
 
 
 def loads(arguments: argparse.Namespace, process: Process) -> Iterator[Load]:
-    """Yields all loads; says which runtimes are missing."""
+    """Yields all loads; says which runtimes are missing. With kills, only the server's loads."""
     frames, quality = pictures(), arguments.jpeg_quality
     # Without kills a failed attempt is an error, so there is no second one.
     patience = START_SECONDS if arguments.kills else 0
@@ -293,7 +293,7 @@ def loads(arguments: argparse.Namespace, process: Process) -> Iterator[Load]:
             yield Load(count, "threads", functools.partial(each, True), quality)
             joint = functools.partial(together, remote_together, count)
             yield Load(count, "together", joint, quality)
-    for format_name, (name, package) in RUNTIMES.items():
+    for format_name, (name, package) in ({} if arguments.kills else RUNTIMES).items():
         folder = arguments.models.with_name(f"{arguments.models.name}_{format_name}")
         if importlib.util.find_spec(package) is None:
             print(f"{name} is not measured: {package} is not installed\n")
@@ -374,11 +374,11 @@ def row(load: Load, reference: Reference) -> tables.Row:
     memory = [megabytes for measured in load.rounds for megabytes in measured.memory]
     downtimes = [f"{seconds:.1f}" for measured in load.rounds for seconds in measured.downtimes]
     result: tables.Row = {"faces": load.faces, "way": load.way}
-    result["faces/s"] = f"{statistics.median(m.rate for m in load.rounds):.0f}"
+    result["faces/s"] = round(statistics.median(m.rate for m in load.rounds))
     result["latency 50, 95, 100 %"] = f"{', '.join(f'{p:.0f}' for p in percentiles)} ms"
     for name in ("server", "client"):
         milliseconds = statistics.median(getattr(m, f"{name}_ms") for m in load.rounds)
-        result[f"{name}'s processor, ms/face"] = f"{milliseconds:.1f}"
+        result[f"{name}'s processor, ms/face"] = milliseconds
     result["errors"] = sum(len(client.errors) for client in clients)
     result["difference"] = f"{difference:.1e}"
     result["server's memory"] = f"{memory[0]:.0f} to {memory[-1]:.0f} MB"
@@ -426,7 +426,7 @@ def main() -> None:
         sys.exit(f"error: {error}")
     rounds = f"{arguments.rounds} x {arguments.seconds:g} s"
     print(f"{arguments.protocol}, JPEG of quality {arguments.jpeg_quality}, {rounds}\n")
-    print(tables.markdown(rows))
+    print(tables.markdown(rows, digits=1))
     problems = {e for load in every_load for m in load.rounds for c in m.clients for e in c.errors}
     print("\n".join(sorted(problems)[:3]))
 

@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import csv
+import functools
 import http.server
 import importlib.util
 import shutil
@@ -128,10 +129,14 @@ def expected(videos, small_model, detector):
     predictor = pipeline.Pipeline(networks, config.Prediction())
     rows = {}
     for rate, path in videos.items():
-        output = path.with_suffix(".csv")
-        with frame_table.csv_writer(output, predictor.targets) as write:
+        output, targets = path.with_suffix(".csv"), predictor.targets
+        with (
+            frame_table.csv_writer(output, targets) as write,
+            frame_table.csv_writer(_landmarks(path), targets, landmarks=True) as write_landmarks,
+        ):
             for frame in predictor.predict(video.Video(path).frames()):
                 write(frame)
+                write_landmarks(frame)
         rows[rate] = _rows(output)
     return rows
 
@@ -147,6 +152,11 @@ def client(videos, detector, tmp_path, monkeypatch):
         return _rows(output)
 
     return call
+
+
+def _landmarks(path):
+    """Returns the path of a video's table with landmarks."""
+    return path.with_suffix(".landmarks.csv")
 
 
 def _rows(path):
@@ -182,6 +192,58 @@ def test_grpc_and_jpeg(addresses, client, expected):
     rows = client(addresses["grpc"], "--jpeg_quality", "95")
     _check(rows, expected[25], 0.02)
     assert rows != expected[25]
+
+
+def test_several_videos_and_one_that_is_damaged(addresses, videos, expected, client, tmp_path):
+    damaged = tmp_path / "damaged.mp4"
+    damaged.write_bytes(b"no video")
+    paths, folder = [damaged, *videos.values()], tmp_path / "tables"
+    arguments = [*map(str, paths), *addresses["rest"], "--output", str(folder)]
+    with pytest.raises(SystemExit, match=r"^error: .*damaged.mp4[^\n]*$"):
+        serving_client.main(arguments)
+    assert sorted(path.name for path in folder.iterdir()) == ["10.csv", "25.csv"]
+    for rate in (10, 25):
+        _check(_rows(folder / f"{rate}.csv"), expected[rate])
+
+
+def test_a_video_that_is_stopped_leaves_no_table(addresses, videos, detector, tmp_path):
+    server, stop = remote.Server(transports.Rest(addresses["rest"][1])), threading.Event()
+    stop.set()
+    track = functools.partial(serving_client.detected, detector)
+    with pytest.raises(concurrent.futures.CancelledError):
+        serving_client.predict(videos[25], tmp_path / "talk.csv", server, track, stop=stop)
+    assert not list(tmp_path.iterdir())
+
+
+def test_faces_of_a_table_instead_of_a_detector(addresses, videos, expected, client, monkeypatch):
+    monkeypatch.setattr(detection, "FaceDetector", None)
+    rows = client(addresses["rest"], "--landmarks", str(_landmarks(videos[25])))
+    _check(rows, expected[25], 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda lines: lines[:-1], r"found no more for frame 25; expected the table"),
+        (lambda lines: lines[:3] + lines[4:], r"found frame 3 for frame 2; expected"),
+        (lambda lines: [*lines, "26" + lines[-1][2:]], r"found frame 26, the video has none"),
+        (lambda lines: [line.rpartition(",")[0] for line in lines], r"KeyError: 'mouth_right_y'\)"),
+        (
+            lambda lines: [lines[0], lines[1].rpartition(",")[0] + ",nan"],
+            r"frame 0 has numbers that are not finite",
+        ),
+        (lambda lines: [lines[0], "\0"], r"cannot be read as a table with landmarks"),
+    ],
+)
+def test_a_table_that_is_not_that_of_the_video(
+    addresses, videos, expected, client, tmp_path, change, message
+):
+    table = tmp_path / "table.csv"
+    lines = change(_landmarks(videos[25]).read_text().splitlines())
+    table.write_text("\n".join(lines) + "\n")
+    with pytest.raises(SystemExit, match=rf"error: {table}: .*{message}"):
+        client(addresses["rest"], "--landmarks", str(table))
+    assert list(tmp_path.iterdir()) == [table]
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -467,7 +529,9 @@ def test_a_malformed_address_is_refused(client):
 
 def test_invalid_flags_are_refused_before_anything_is_sent(client, tmp_path, capsys):
     address = ["--rest", "http://127.0.0.1:1/v1/models/ast_net"]
-    for flags in (["--timeout", "0"], ["--output", str(tmp_path)], ["--max_faces", "two"]):
+    wrong = [["--timeout", "0"], ["--output", str(tmp_path)], ["--max_faces", "two"]]
+    wrong += [["--videos_at_once", "0"], ["--landmarks", "talk.csv", "--max_faces", "2"]]
+    for flags in wrong:
         with pytest.raises(SystemExit):
             client(address, *flags)
         assert f"{flags[0]}: " in capsys.readouterr().err
