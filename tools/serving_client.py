@@ -101,7 +101,7 @@ def predict_all(
         try:
             for future in concurrent.futures.as_completed(futures):
                 try:
-                    print(f"{future.result()} frames: see {futures[future]}")
+                    tqdm.tqdm.write(f"{future.result()} frames: see {futures[future]}")
                 except errors.InputError as error:
                     problems.append(f"error: {error}")
                 except OSError as error:

@@ -215,6 +215,25 @@ def test_a_video_that_is_stopped_leaves_no_table(addresses, videos, detector, tm
     assert not list(tmp_path.iterdir())
 
 
+def test_an_interrupt_stops_the_videos_that_are_being_predicted(monkeypatch):
+    began, running = [], threading.Event()
+
+    def predict_one(path, output, stop):
+        began.append(path)
+        running.set()
+        assert stop.wait(20)
+        raise concurrent.futures.CancelledError
+
+    def interrupt(futures):
+        assert running.wait(20)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(concurrent.futures, "as_completed", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        serving_client.predict_all(["a", "b", "c"], ["a.csv", "b.csv", "c.csv"], 1, predict_one)
+    assert began == ["a"]
+
+
 def test_faces_of_a_table_instead_of_a_detector(addresses, videos, expected, client, monkeypatch):
     monkeypatch.setattr(detection, "FaceDetector", None)
     rows = client(addresses["rest"], "--landmarks", str(_landmarks(videos[25])))
