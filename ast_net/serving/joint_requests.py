@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ast_net import errors
 from ast_net.serving import transports
 
 # Longest time that a request waits for callers that were in the one before, in seconds.
@@ -40,7 +41,8 @@ class JointRequests:
     one before, as its callers may be about to ask again; so a single caller never waits.
 
     If the server refuses a request, each part of it is sent again alone, so that only the caller
-    whose part is malformed gets the error.
+    whose part is malformed gets the error. Any other InputError says that there is no server, and
+    all who wait get it.
     """
 
     def __init__(
@@ -103,16 +105,21 @@ class JointRequests:
         Returns:
           The parts; none if there is nothing to send now.
         """
-        result: list[_Part] = []
         with self._changed:
             self._changed.wait_for(lambda: self._may_send() or _are_answered(own))
-            if not _are_answered(own):
-                self._changed.wait_for(lambda: len(self._waiting) >= self._latest, _GATHERING)
-            # Meanwhile another thread may have sent them.
-            if self._may_send() and not _are_answered(own):
-                result, self._free = self._take(), self._free - 1
-                self._latest = len(result)
-        return result
+            # More parts may come now, or another thread may send these.
+            self._changed.wait_for(
+                lambda: (
+                    not self._may_send() or _are_answered(own) or len(self._waiting) >= self._latest
+                ),
+                _GATHERING,
+            )
+            if not self._may_send() or _are_answered(own):
+                return []
+            request = self._take()
+            self._free -= 1
+            self._latest = len(request)
+            return request
 
     def _take(self) -> list[_Part]:
         """Removes the parts of the next request from those that wait."""
@@ -129,24 +136,37 @@ class JointRequests:
 
     def _send(self, parts: Sequence[_Part]) -> None:
         """Sends parts in one request; each gets its outputs or its error."""
+        requests = [parts]
         try:
-            try:
-                outputs = self._predict(_joined([part.inputs for part in parts]))
-            except transports.Refused:
-                if len(parts) == 1:
-                    raise
-                for part in parts:
-                    self._send([part])
-            else:
-                for part, answer in zip(parts, _split(outputs, [part.rows for part in parts])):
-                    part.outputs.set_result(answer)
+            while requests:
+                request = requests.pop(0)
+                try:
+                    outputs = self._predict(_joined([part.inputs for part in request]))
+                except transports.Refused as error:
+                    if len(request) > 1:
+                        requests = [[part] for part in request]
+                    else:
+                        request[0].outputs.set_exception(error)
+                else:
+                    answers = _split(outputs, [part.rows for part in request])
+                    for part, answer in zip(request, answers, strict=True):
+                        part.outputs.set_result(answer)
         except BaseException as error:
-            for part in parts:
-                if not part.outputs.done():
-                    part.outputs.set_exception(error)
+            self._fail(parts, error)
             # An interrupt is for this thread, whoever's parts it has sent.
             if not isinstance(error, Exception):
                 raise
+
+    def _fail(self, parts: Sequence[_Part], error: BaseException) -> None:
+        """Gives the error to those of the parts that have no answer."""
+        if isinstance(error, errors.InputError):
+            # The server is away. Those who wait would find out one after the other.
+            with self._changed:
+                parts = [*parts, *self._waiting]
+                self._waiting.clear()
+        for part in parts:
+            if not part.outputs.done():
+                part.outputs.set_exception(error)
 
 
 def _are_answered(parts: Sequence[_Part]) -> bool:

@@ -147,6 +147,36 @@ def test_any_other_error_is_everybodys_and_the_next_request_goes_on(error):
     assert joint.predict([part(3)])[0]["x"] == 3 and asked == [2, 1]
 
 
+def test_everybody_hears_that_the_server_is_away(threads):
+    class Away(Slow):
+        def __call__(self, inputs):
+            super().__call__(inputs)
+            raise errors.InputError("no answer in 60 s")
+
+    network = Away()
+    joint = joint_requests.JointRequests(network, 2, 1)
+    callers = [threads.submit(joint.predict, [part(k)]) for k in range(6)]
+    assert network.asked.acquire(timeout=_PATIENCE)
+    wait_for_parts(joint, 5)
+    network.answer.set()
+    for caller in callers:
+        with pytest.raises(errors.InputError, match="no answer in 60 s"):
+            caller.result(_PATIENCE)
+    assert network.rows == [1]
+
+
+def test_a_server_that_goes_away_while_parts_are_sent_alone():
+    answers = iter([transports.Refused("1"), transports.Refused("2"), errors.InputError("away")])
+
+    def fail(inputs):
+        raise next(answers)
+
+    joint = joint_requests.JointRequests(fail, 16, 1)
+    with pytest.raises(transports.Refused, match="2"):
+        joint.predict([part(1), part(2), part(3), part(4)])
+    assert not [*answers]
+
+
 def test_an_answer_with_too_few_rows_has_parts_of_other_shapes():
     joint = joint_requests.JointRequests(lambda inputs: {"y": inputs["x"][1:]}, 16, 1)
     assert [len(outputs["y"]) for outputs in joint.predict([part(1, 2), part(3)])] == [2, 0]
