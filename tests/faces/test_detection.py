@@ -83,7 +83,7 @@ def test_search_near_a_box_equals_the_whole_search(detector, portrait):
     # Elsewhere there is no face, nor one as large as half of a box.
     assert detector.detect_near(image, np.float32([20, 20, 90, 90])) == []
     assert detector.detect_near(image, np.float32([-200, 20, 90, 90])) == []
-    larger = face.box + np.float32([-120, -120, 240, 240])
+    larger = face.box + np.float32([-250, -250, 500, 500])
     assert detector.detect_near(image, larger) == []
 
 
