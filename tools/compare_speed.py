@@ -1,13 +1,10 @@
 """Compares how fast two versions of the package predict, against decoding alone; prints Markdown.
 
-    git worktree add ../before COMMIT
-    tools/run tools/compare_speed.py VIDEO --before=../before [--repeats=5] [--frames=600]
-
-The video is scaled to each of --sizes and repeated until it has that many frames. A process of
-either version and runtime keeps its networks, and all measure in turn, `repeats` times, so that a
-change of the machine's speed meets all of them. "Decoding alone" is FFmpeg on as many threads as it
-likes, without conversion to RGB. A core-ms is a millisecond of one core. Figures are medians, but
-the memory, which is a process's peak up to then.
+It is `benchmark_prediction.py --compare`. A process of either version and runtime keeps its
+networks, and all measure in turn, so that a change of the machine's speed meets all of them.
+"Decoding" is FFmpeg's alone, on as many threads as it likes, without conversion to RGB. A core-ms
+is a millisecond of one core. Figures are medians of the repeats, but the memory, which is a
+process's peak up to then.
 """
 
 import argparse
@@ -24,24 +21,26 @@ import tempfile
 import threading
 import time
 
+import av
+import cv2
+import numpy as np
+
+from ast_net import config
+from ast_net.cnn import backbone, calibration
+from ast_net.cnn import runtime as runtimes
+from ast_net.faces import detection, video, video_writer
+from ast_net.prediction import camera, pipeline, prediction_model
+from ast_net.temporal import temporal_model
+
 RUNTIMES = {"float32": ("tensorflow", "float32"), "int8": ("openvino", "int8")}
-SIZES = "640x360,1280x720,1920x1080"
 
 
 def worker(runtime: str, cache_dir: str) -> None:
     """Answers each line of the input, [what, film, seconds], by a line of figures as JSON."""
-    import av
-    import numpy as np
     from benchmark_prediction import Replay, Timer
 
-    from ast_net import config
-    from ast_net.cnn import backbone, calibration, runtime as cnn_runtime
-    from ast_net.faces import detection, video
-    from ast_net.prediction import camera, pipeline, prediction_model
-    from ast_net.temporal import temporal_model
-
     settings = config.Runtime(*RUNTIMES[runtime])
-    extractor = cnn_runtime.load("compact", None, settings, pathlib.Path(cache_dir))
+    extractor = runtimes.load("compact", None, settings, pathlib.Path(cache_dir))
     networks = detection.FaceDetector(), extractor, None, temporal_model.load()
     predictor = pipeline.Pipeline(prediction_model.PredictionModel(*networks), config.Prediction())
     stock = backbone.load("compact", None)
@@ -88,9 +87,8 @@ class Worker:
     """A process that measures one version of the package with one runtime."""
 
     def __init__(self, tree: pathlib.Path, runtime: str, cache_dir: str) -> None:
-        command = [sys.executable, __file__, "--worker", runtime, "--cache_dir", cache_dir]
-        self._process = subprocess.Popen(
-            command,
+        self._process: subprocess.Popen[str] = subprocess.Popen(
+            [sys.executable, __file__, runtime, cache_dir],
             env=os.environ | {"PYTHONPATH": str(tree)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -100,22 +98,24 @@ class Worker:
 
     def measure(self, what: str, film: pathlib.Path, seconds: float = 0.0) -> list[float]:
         """Returns a second's frames (or a camera's latency: median, 95 %), core-ms, peak in MB."""
-        pipes = self._process.stdin, self._process.stdout
-        print(json.dumps([what, str(film), seconds]), file=pipes[0], flush=True)
-        for line in pipes[1]:
+        questions, answers = self._process.stdin, self._process.stdout
+        assert questions and answers
+        print(json.dumps([what, str(film), seconds]), file=questions, flush=True)
+        for line in answers:
             if line.startswith("answer "):
                 return json.loads(line.removeprefix("answer "))
-        sys.exit("error: a process that measures has ended; run it alone with --worker to see why")
+        sys.exit(
+            "error: a process that measures has ended; run compare_speed.py int8 data to see why"
+        )
 
     def close(self) -> None:
-        self._process.stdin.close()
-        self._process.wait()
+        self._process.communicate()
 
 
 def table(workers: dict[tuple[str, str], Worker], film: pathlib.Path, size: str, options) -> None:
     """Measures all workers in turn on one film, and prints their rows."""
     kinds = ("decoding", "film", "keras")
-    figures = {key: {kind: [] for kind in kinds} for key in workers}
+    figures: dict = {key: {kind: [] for kind in kinds} for key in workers}
     for _ in range(options.repeats + 1):
         for key, kind in itertools.product(workers, kinds):
             figures[key][kind].append(workers[key].measure(kind, film))
@@ -136,50 +136,30 @@ def table(workers: dict[tuple[str, str], Worker], film: pathlib.Path, size: str,
         )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("video", nargs="?", type=pathlib.Path)
-    parser.add_argument("--before", type=pathlib.Path, help="checkout to compare with")
-    parser.add_argument("--sizes", default=SIZES, help="WIDTHxHEIGHT, separated by commas")
-    parser.add_argument("--frames", type=int, default=600, help="length of the repeated video")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--runtimes", default="float32,int8", help="int8 needs OpenVINO")
-    parser.add_argument("--camera_seconds", type=float, default=10.0)
-    parser.add_argument("--cache_dir", default="data", help="folder for the int8 network")
-    parser.add_argument("--worker", choices=RUNTIMES, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.worker:
-        worker(options.worker, options.cache_dir)
-        return
-    if options.video is None:
-        parser.error("give a VIDEO")
-    import cv2
-
-    from ast_net.faces import video, video_writer
-
-    trees = {"now": pathlib.Path(__file__).parents[1]}
-    if options.before:
-        trees = {"before": options.before} | trees
-    cache_dir = str(pathlib.Path(options.cache_dir).resolve())
-    frames = itertools.islice(video.open_video(options.video).frames(), 100)
+def compare(arguments: argparse.Namespace) -> None:
+    """Prints the table, with the arguments of benchmark_prediction.py."""
+    trees = {"before": arguments.compare, "now": pathlib.Path(__file__).parents[1]}
+    cache_dir = str(pathlib.Path(arguments.cache_dir).resolve())
+    frames = itertools.islice(video.open_video(arguments.video).frames(), 100)
     images = [frame.image for frame in frames]
-    print("| size | CNN | version | frames/s | core-ms | decoding alone, frames/s (core-ms) ", end="")
-    print("| of decoding | of plain Keras | camera, 50, 95 % in ms | MB |\n" + "|---" * 10 + "|")
+    columns = ["size", "CNN", "version", "frames/s", "core-ms", "decoding, frames/s (core-ms)"]
+    columns += ["of decoding", "of plain Keras", "camera, 50, 95 %, ms", "MB"]
+    print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         workers = {}
-        for runtime, (name, tree) in itertools.product(options.runtimes.split(","), trees.items()):
+        for runtime, (name, tree) in itertools.product(
+            arguments.runtimes.split(","), trees.items()
+        ):
             workers[name, runtime] = Worker(tree.resolve(), runtime, cache_dir)
             stack.callback(workers[name, runtime].close)
-        for size in options.sizes.split(","):
+        for size in arguments.size.split(","):
             shape = tuple(map(int, size.split("x")))
             film = pathlib.Path(folder) / f"{size}.mp4"
             scaled = [cv2.resize(image, shape) for image in images]
-            repeated = itertools.islice(itertools.cycle(scaled), options.frames)
+            repeated = itertools.islice(itertools.cycle(scaled), arguments.frames)
             video_writer.write_video(film, repeated, 25)
-            table(workers, film, size, options)
+            table(workers, film, size, arguments)
 
 
 if __name__ == "__main__":
-    main()
+    worker(*sys.argv[1:])

@@ -125,7 +125,7 @@ def pictures(video):
 def tracked(video, table):
     """Yields the frames of a video with the faces in a table of `predict --landmarks`."""
     columns = ("left_eye_x", "left_eye_y", "right_eye_x", "right_eye_y")
-    decoded = pictures(video)
+    decoded, passed = pictures(video), 0
     with table.open(encoding="utf-8") as file:
         reader = csv.DictReader(file)
         if not {*columns} <= {*(reader.fieldnames or ())}:
@@ -134,10 +134,12 @@ def tracked(video, table):
             rows = list(group)
             seen = [row for row in rows if row["valid"] == "1"]
             faces = {row["face_id"]: [float(row[name]) for name in columns] for row in seen}
-            _, image = next(decoded, (None, None))
+            number = int(frame)
+            _, image = next(itertools.islice(decoded, number - passed, None), (None, None))
             if image is None:
                 sys.exit(f"error: {video}: has no frame {frame}, which is in {table}")
-            yield int(frame), float(rows[0]["timestamp_s"]), image, faces
+            passed = number + 1
+            yield number, float(rows[0]["timestamp_s"]), image, faces
 
 
 def detected(model, run, video):
