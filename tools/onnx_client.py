@@ -45,10 +45,16 @@ def align(image, eyes, faces):
     """Cuts out a face, turned and scaled so that the eyes come to the places in model.json."""
     # With points as complex numbers, turning and scaling together are one multiplication.
     left, right = complex(*eyes[:2]), complex(*eyes[2:])
-    turn = (complex(*faces["right_eye"]) - complex(*faces["left_eye"])) / (right - left)
-    shift = complex(*faces["left_eye"]) - turn * left
-    # A face larger than the crop is sampled several times a pixel, and averaged.
-    samples = min(8, max(1, math.ceil(1 / abs(turn) - 0.01)))
+    target = complex(*faces["left_eye"]), complex(*faces["right_eye"])
+    while abs(right - left) >= 4 * abs(target[1] - target[0]):
+        height, width = (side // 2 for side in image.shape[:2])
+        halves = image[: 2 * height, : 2 * width]
+        image = cv2.resize(halves, (width, height), interpolation=cv2.INTER_AREA)
+        left, right = (left - 0.5 - 0.5j) / 2, (right - 0.5 - 0.5j) / 2
+    turn = (target[1] - target[0]) / (right - left)
+    shift = target[0] - turn * left
+    # A face larger than the crop is sampled 2x2 times a pixel, and averaged.
+    samples = 2 if abs(turn) < 0.99 else 1
     matrix = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
     matrix = samples * matrix + [[0, 0, (samples - 1) / 2]]
     crop = cv2.warpAffine(image, matrix, (samples * faces["size"],) * 2)

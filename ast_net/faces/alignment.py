@@ -102,7 +102,8 @@ def _shown_part(
     margin = 3 / math.hypot(transform[0, 0], transform[1, 0]) + 3
     height, width = image.shape[:2]
     first, ends = corners.min(axis=0) - margin, corners.max(axis=0) + margin
-    left, top = np.clip(first, 0, (width - 1, height - 1)).astype(int)
+    # It begins at whole multiples of 8, so that the same pixels are averaged when it is halved.
+    left, top = np.clip(first, 0, (width - 1, height - 1)).astype(int) // 8 * 8
     right, bottom = np.clip(ends, (left + 1, top + 1), (width, height)).astype(int)
     return image[top:bottom, left:right], _moved(transform, (left, top))
 
