@@ -16,6 +16,7 @@ MODULES = measure_structure.modules(ROOT)
 # A folder imports only from folders that stand before it in this list.
 LAYERS = [
     "errors",
+    "imports",
     "files",
     "screen",
     "shared_work",

@@ -2,8 +2,8 @@
 
 from collections.abc import Generator, Iterable, Iterator
 
+import keras
 import numpy as np
-import scipy.special
 
 from ast_net import config, devices
 from ast_net.faces import alignment, detection, photographs, tracking, video_frame
@@ -112,8 +112,8 @@ class Pipeline:
                 for face, row in zip(faces, features, strict=True):
                     face.features = row
                 if head is not None:
-                    logits = head(features.astype(np.float32)).numpy()
-                    for face, row in zip(faces, scipy.special.softmax(logits, axis=1), strict=True):
+                    probabilities = keras.ops.softmax(head(features.astype(np.float32))).numpy()
+                    for face, row in zip(faces, probabilities, strict=True):
                         face.posteriors = row
             yield batch
 
