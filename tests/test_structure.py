@@ -18,6 +18,7 @@ LAYERS = [
     "errors",
     "imports",
     "files",
+    "kept",
     "screen",
     "shared_work",
     "jobs",
