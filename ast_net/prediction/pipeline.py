@@ -1,5 +1,6 @@
 """Predicts frames by all stages of the paper's Figure 1, which work in parallel."""
 
+import threading
 from collections.abc import Generator, Iterable, Iterator
 
 import keras
@@ -41,6 +42,8 @@ class Pipeline:
         self._predictor = streaming.StreamingPredictor(
             model.temporal.network, spec.time_step, clip_frames
         )
+        # It takes a third of a second, in which the first frames can be decoded and tracked.
+        threading.Thread(target=self._predictor.trace).start()
 
     def predict(
         self,

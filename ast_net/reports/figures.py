@@ -17,11 +17,17 @@ MEDIAN_SECONDS = 2.0
 RAW_COLOUR, FILTERED_COLOUR = "tab:orange", "tab:blue"
 
 
+def load_matplotlib() -> None:
+    """Imports what draws and saves figures, which takes a third of a second; any thread may."""
+    import matplotlib.backends.backend_agg
+    import matplotlib.figure  # noqa: F401
+
+
 def time_panels(
     title: str, labels: Sequence[str]
 ) -> "tuple[matplotlib.figure.Figure, list[matplotlib.axes.Axes]]":
     """Makes a figure with one panel per label, stacked over a common time axis in seconds."""
-    import matplotlib.figure  # Takes a third of a second, and not all predictions are drawn.
+    import matplotlib.figure  # Not all predictions are drawn.
 
     figure = matplotlib.figure.Figure(figsize=(10, 2.6 * len(labels)), layout="constrained")
     write_title(figure, title)
