@@ -1,11 +1,13 @@
 """What a command imports before it predicts, and what can be imported afterwards."""
 
 import gc
+import importlib
 import sys
 
 import calls
 import pytest
 
+import ast_net
 from ast_net import imports
 
 PROGRAM = """
@@ -52,3 +54,15 @@ def test_the_collector_is_afterwards_as_before(enabled):
         assert gc.isenabled() is enabled
     finally:
         gc.enable()
+
+
+def test_public_names_are_imported_without_collections(monkeypatch):
+    real, enabled = importlib.import_module, []
+
+    def import_module(name):
+        enabled.append(gc.isenabled())
+        return real(name)
+
+    monkeypatch.setattr(importlib, "import_module", import_module)
+    assert ast_net.Predictor and gc.isenabled()
+    assert enabled == [False]
