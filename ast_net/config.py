@@ -989,6 +989,11 @@ class Prediction(Settings):
     batch_faces: int = setting(
         32, "Number of faces in a batch for the CNN; for files, not for a camera.", _NATURAL
     )
+    every: int = setting(
+        1,
+        "Predict only every Nth frame of a video, to be faster; a camera's are all predicted.",
+        _NATURAL,
+    )
 
     def check(self) -> None:
         _require(

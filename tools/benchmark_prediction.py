@@ -2,10 +2,14 @@
 
     tools/run tools/benchmark_prediction.py VIDEO [--size=1280x720] [--frames=1500] \\
         [--backbone=vgg16 ...]
+    git worktree add ../before COMMIT
+    tools/run tools/benchmark_prediction.py VIDEO --compare=../before --repeats=5 --frames=600
 
 The video is repeated until it has that many frames. For comparison the same call measures the speed
 of the machine's matrix products (the ceiling), and the CNN as plain Keras in float32. A core-ms is
 a millisecond of one core. All figures are medians, except the memory.
+
+The second form compares another version of the package with this one, in three sizes.
 """
 
 import argparse
@@ -20,6 +24,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 
+import compare_speed
 import cv2
 import keras
 import numpy as np
@@ -284,7 +289,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("video", type=pathlib.Path)
-    parser.add_argument("--size", help="scale the video to WIDTHxHEIGHT")
+    parser.add_argument("--compare", type=pathlib.Path, help="a checkout of another version")
+    parser.add_argument("--runtimes", default="float32,int8", help="of the comparison")
+    parser.add_argument("--size", help="scale the video to WIDTHxHEIGHT; several to --compare")
     parser.add_argument("--frames", type=int, default=1500, help="length of the repeated video")
     parser.add_argument("--backbone", default="compact", choices=sorted(backbone.FEATURE_SIZE))
     parser.add_argument(
@@ -310,6 +317,10 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     try:
+        if arguments.compare:
+            arguments.size = arguments.size or "640x360,1280x720,1920x1080"
+            compare_speed.compare(arguments)
+            return
         print(report(arguments))
     except errors.InputError as error:
         sys.exit(f"error: {error}")

@@ -1,16 +1,35 @@
-"""Measures how a served model answers many clients at once; prints Markdown.
+"""Measures how a served model answers many faces at once; prints Markdown.
 
-    tools/run tools/benchmark_serving.py MODELS/ast_net --server="python tests/serving/server.py" \\
-        [--seconds=60] [--kills=2]
+    tools/run -m ast_net.export
+    tools/run -m ast_net.export --format=onnx
+    tools/run -m ast_net.export --format=openvino
+    tools/run tools/benchmark_serving.py models/ast_net --server="python tests/serving/server.py"
 
 Starts the server with the flags of tensorflow_model_server, which is also the default of --server.
-Each client sends one frame after the other with its LSTM states, the next as soon as the last one
-is answered. With --kills=2 the server is killed twice, at even intervals, and restarted on the same
-ports; the clients send their unanswered requests again. At the end one more client sends the same
-frames alone; the predictions of all clients must equal those of this one.
+1, 8 and 32 faces (--faces) are filmed at the same time. Each sends a frame with its LSTM states,
+and the next one as soon as that is answered:
+- a request each: as if every face had a program of its own;
+- threads: one program, a thread for each face, and one `remote.Server`, which joins requests;
+- together: one program that predicts all faces at once (`RemotePredictor.predict_together`).
+
+Beside them, ONNX Runtime and OpenVINO compute the same in this process, without JPEG. They use the
+folders that export writes beside the SavedModel (models/ast_net_onnx, models/ast_net_openvino).
+
+All take turns, --rounds times. Numbers are medians of the rounds, latencies those of all requests.
+At the end every face's frames are sent once more, one by one; `difference` is the largest one from
+these predictions. With --kills=2 the server is killed twice in each measurement, at even intervals,
+and restarted on the same ports; unanswered requests are sent again:
+
+    tools/run tools/benchmark_serving.py models/ast_net --server="python tests/serving/server.py" \\
+        --faces=8 --seconds=60 --rounds=1 --kills=2
 """
 
 import argparse
+import dataclasses
+import functools
+import importlib.util
+import json
+import os
 import pathlib
 import resource
 import shlex
@@ -20,32 +39,59 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator, Mapping
 
 import cv2
 import numpy as np
 
 from ast_net import errors
+from ast_net.cnn import runtime
+from ast_net.reports import tables
 from ast_net.serving import remote, transports
+from ast_net.temporal import state_history
 
 PORTRAIT = pathlib.Path(__file__).parents[1] / "ast_net/demo/portrait.jpg"
 # Time that the server may take to start.
 START_SECONDS = 120.0
 # Frame rate of the simulated videos, in frames/s.
 FRAME_RATE = 25
-# Largest difference between predictions of the same frame.
-TOLERANCE = 1e-5
+# Frames that each client sends before the measurement, so that one-time work is not measured.
+WARM_UP = 3
+# There are so many different videos; faces take turns with them.
+VIDEOS = 2
+RUNTIMES = {"onnx": ("ONNX Runtime", "onnxruntime"), "openvino": ("OpenVINO", "openvino")}
+
+# The next pictures [F, 224, 224, 3] of F faces, and their time [1] -> predictions [F, D].
+Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]
+# Inputs by name -> outputs by name.
+Network = Callable[..., Mapping[str, np.ndarray]]
+
+
+def pictures() -> np.ndarray:
+    """Returns the frames of the videos, uint8 RGB [VIDEOS, 16, 224, 224, 3]."""
+    portrait = np.asarray(cv2.imread(str(PORTRAIT), cv2.IMREAD_COLOR_RGB))
+    return np.stack(
+        [
+            [portrait[30 * video : 30 * video + 224, 2 * k : 2 * k + 224] for k in range(16)]
+            for video in range(VIDEOS)
+        ]
+    )
 
 
 class Client:
-    """Sends frames, one per request, and keeps the answers."""
+    """Sends the next frame of its faces again and again, and keeps the answers.
 
-    def __init__(self, server: remote.Server, faces: np.ndarray, jpeg_quality: int | None) -> None:
-        self._predictor = remote.RemotePredictor(server, jpeg_quality)
-        self._faces = faces
-        self.frames = 0
+    Attributes:
+      videos: the video of each face, [F].
+      answers: for each frame, the predictions of the faces, [F, D]; None if there is no answer.
+      latencies: seconds that each answer took.
+    """
+
+    def __init__(self, predict: Predict, videos: list[int], frames: np.ndarray) -> None:
+        self._predict, self.videos, self._frames = predict, videos, frames[videos]
+        self.answers: list[np.ndarray | None] = []
         self.latencies: list[float] = []
         self.errors: list[str] = []
-        self.answers: dict[int, np.ndarray] = {}
 
     def run(self, end: float) -> None:
         while time.monotonic() < end:
@@ -53,27 +99,76 @@ class Client:
 
     def send(self) -> None:
         """Sends the next frame until it is answered, or until the client gives up."""
-        number, face = self.frames, self._faces[self.frames % len(self._faces)]
-        self.frames += 1
-        start, times = time.monotonic(), np.array([number / FRAME_RATE])
+        number, start = len(self.answers), time.monotonic()
+        faces = self._frames[:, number % self._frames.shape[1]]
         try:
-            self.answers[number] = self._predictor.predict(face[np.newaxis], times)
+            self.answers.append(self._predict(faces, np.array([number / FRAME_RATE])))
         except errors.InputError as error:
             self.errors.append(str(error))
-            self._predictor.skip(times)
+            self.answers.append(None)
         else:
             self.latencies.append(time.monotonic() - start)
 
-    def different(self, expected: "Client") -> int:
-        """Counts its frames without an answer, or with another answer than the other client's."""
-        return sum(
-            number not in self.answers
-            or self.answers[number].shape != expected.answers[number].shape
-            or not np.allclose(
-                self.answers[number], expected.answers[number], rtol=0, atol=TOLERANCE
-            )
-            for number in range(self.frames)
-        )
+
+def remote_faces(server: remote.Server, count: int, jpeg_quality: int | None) -> Predict:
+    """Returns a function that predicts faces together, by as few requests as possible."""
+    first = remote.RemotePredictor(server, jpeg_quality)
+    predictors = [first, *(first.another() for _ in range(count - 1))]
+
+    def predict(faces: np.ndarray, times: np.ndarray) -> np.ndarray:
+        frames = [face[np.newaxis] for face in faces]
+        try:
+            answer = first.predict_together(predictors, frames, [times] * count)
+        except errors.InputError:
+            for predictor in predictors:
+                predictor.skip(times)
+            raise
+        return np.concatenate(answer)
+
+    return predict
+
+
+def networks(folder: pathlib.Path, format_name: str) -> Callable[[str], Network]:
+    """Returns a function that loads a network of an exported folder, to compute in float32."""
+    described = json.loads((folder / "model.json").read_text())["functions"]
+    if format_name == "onnx":
+        import onnxruntime
+
+        def load(name: str) -> Network:
+            session = onnxruntime.InferenceSession(folder / described[name]["file"])
+            outputs = list(described[name]["outputs"])
+            return lambda **inputs: dict(zip(outputs, session.run(outputs, inputs), strict=True))
+
+        return load
+
+    runtime.forbid_openvino_reports()
+    import openvino
+
+    def compiled(name: str) -> Network:
+        precision = {"INFERENCE_PRECISION_HINT": "f32"}
+        network = openvino.compile_model(folder / described[name]["file"], "CPU", precision)
+        outputs = list(described[name]["outputs"])
+        return lambda **inputs: dict(zip(outputs, map(network(inputs).__getitem__, outputs)))
+
+    return compiled
+
+
+def local_faces(folder: pathlib.Path, cnn: Network, step: Network, count: int) -> Predict:
+    """Returns a function that predicts faces by networks in this process."""
+    model = json.loads((folder / "model.json").read_text())
+    sizes = {name: state["size"] for name, state in model["states"].items()}
+    histories = [state_history.StateHistory(sizes, model["time_step"]) for _ in range(count)]
+
+    def predict(faces: np.ndarray, times: np.ndarray) -> np.ndarray:
+        before = [history.states(history.predecessors(times)) for history in histories]
+        joined = {name: np.concatenate([states[name] for states in before]) for name in sizes}
+        answer = step(features=cnn(faces=faces)["fc6"], **joined)
+        for k, history in enumerate(histories):
+            after = {name: answer[model["states"][name]["next"]][k : k + 1] for name in sizes}
+            history.append(times, after)
+        return np.stack([answer[name] for name in model["targets"]], axis=1)
+
+    return predict
 
 
 class Process:
@@ -128,6 +223,11 @@ class Process:
         pages = int(pathlib.Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
         return pages * resource.getpagesize() / 1e6
 
+    def processor_seconds(self) -> float:
+        """Returns the processor time that the server has taken since its start."""
+        numbers = pathlib.Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2]
+        return sum(map(int, numbers.split()[11:13])) / os.sysconf("SC_CLK_TCK")
+
 
 def free_port() -> int:
     with socket.socket() as free:
@@ -135,74 +235,156 @@ def free_port() -> int:
         return free.getsockname()[1]
 
 
-def run(process: Process, start: float, seconds: float, kills: int) -> tuple[list[str], list[str]]:
-    """Kills and restarts the server at even intervals, and measures its memory.
+@dataclasses.dataclass
+class Load:
+    """A number of faces and a way to compute them.
 
-    Returns:
-      For each start of the server its memory at the start, in the middle and at the end, in MB, and
-      for each kill how long the server was down, in seconds.
+    Attributes:
+      faces: number of faces that are filmed at the same time.
+      way: how they are computed, for the table.
+      start: returns new clients.
+      jpeg_quality: of the pictures that are sent.
+      rounds: the measurements so far.
     """
-    memory, downtimes = [], []
-    for number in range(kills + 1):
-        begin, end = time.monotonic(), start + seconds * (number + 1) / (kills + 1)
-        megabytes = [process.memory()]
-        for until in ((begin + end) / 2, end):
-            time.sleep(max(0.0, until - time.monotonic()))
-            megabytes.append(process.memory())
-        memory.append(", ".join(f"{value:.0f}" for value in megabytes))
-        if number < kills:
-            killed = time.monotonic()
-            process.kill()
-            process.start()
-            process.wait()
-            downtimes.append(f"{time.monotonic() - killed:.1f}")
-    return memory, downtimes
+
+    faces: int
+    way: str
+    start: Callable[[], list[Client]]
+    jpeg_quality: int | None
+    rounds: list["Measurement"] = dataclasses.field(default_factory=list)
 
 
-def load(arguments: argparse.Namespace, process: Process) -> list[str]:
-    """Runs the clients; returns the rows of the table."""
-    process.wait()
-    portrait = np.asarray(cv2.imread(str(PORTRAIT), cv2.IMREAD_COLOR_RGB))[:224, :224]
-    faces = np.stack([np.roll(portrait, 2 * shift, axis=1) for shift in range(16)])
+@dataclasses.dataclass
+class Measurement:
+    """What one round gave: faces/s, processor time for each face in ms, memory in MB, downtimes."""
+
+    clients: list[Client]
+    rate: float
+    server_ms: float
+    client_ms: float
+    memory: list[float]
+    downtimes: list[float]
+
+
+def loads(arguments: argparse.Namespace, process: Process) -> Iterator[Load]:
+    """Yields all loads; says which runtimes are missing. With kills, only the server's loads."""
+    frames, quality = pictures(), arguments.jpeg_quality
     # Without kills a failed attempt is an error, so there is no second one.
     patience = START_SECONDS if arguments.kills else 0
-    *clients, alone = [
-        Client(remote.Server(process.transport(), patience=patience), faces, arguments.jpeg_quality)
-        for _ in range(arguments.clients + 1)
-    ]
-    # Warm up for a second, so that one-time work is not measured.
+
+    def server() -> remote.Server:
+        return remote.Server(process.transport(), patience=patience)
+
+    def one_by_one(count: int, shared: bool) -> list[Client]:
+        servers = [server()] * count if shared else [server() for _ in range(count)]
+        predictors = [remote_faces(one, 1, quality) for one in servers]
+        return [Client(predict, [k % VIDEOS], frames) for k, predict in enumerate(predictors)]
+
+    def together(new: Callable[[int], Predict], count: int) -> list[Client]:
+        return [Client(new(count), [k % VIDEOS for k in range(count)], frames)]
+
+    def remote_together(count: int) -> Predict:
+        return remote_faces(server(), count, quality)
+
+    for count in arguments.faces:
+        each = functools.partial(one_by_one, count)
+        yield Load(count, "a request each", functools.partial(each, False), quality)
+        if count > 1:
+            yield Load(count, "threads", functools.partial(each, True), quality)
+            joint = functools.partial(together, remote_together, count)
+            yield Load(count, "together", joint, quality)
+    for format_name, (name, package) in ({} if arguments.kills else RUNTIMES).items():
+        folder = arguments.models.with_name(f"{arguments.models.name}_{format_name}")
+        if importlib.util.find_spec(package) is None:
+            print(f"{name} is not measured: {package} is not installed\n")
+        elif not (folder / "model.json").exists():
+            print(f"{name} is not measured: no {folder}; export with --format={format_name}\n")
+        else:
+            cnn, step = map(networks(folder, format_name), ("cnn", "step"))
+            new = functools.partial(local_faces, folder, cnn, step)
+            for count in arguments.faces:
+                here = functools.partial(together, new, count)
+                yield Load(count, f"{name}, here", here, None)
+
+
+def measure(clients: list[Client], process: Process, seconds: float, kills: int) -> Measurement:
+    """Runs the clients; kills and restarts the server at even intervals."""
     for client in clients:
-        client.run(time.monotonic() + 1)
-        client.latencies = []
-    start = time.monotonic()
-    threads = [
-        threading.Thread(target=client.run, args=(start + arguments.seconds,)) for client in clients
-    ]
+        for _ in range(WARM_UP):
+            client.send()
+        client.latencies.clear()
+    start, server, own = time.monotonic(), process.processor_seconds(), time.process_time()
+    threads = [threading.Thread(target=c.run, args=(start + seconds,)) for c in clients]
     for thread in threads:
         thread.start()
-    memory, downtimes = run(process, start, arguments.seconds, arguments.kills)
+    memory, downtimes = [process.memory()], []
+    for number in range(kills):
+        time.sleep(max(0.0, start + seconds * (number + 1) / (kills + 1) - time.monotonic()))
+        killed = time.monotonic()
+        process.kill()
+        process.start()
+        process.wait()
+        downtimes.append(time.monotonic() - killed)
     for thread in threads:
         thread.join()
-    seconds = time.monotonic() - start
-    while alone.frames < max(client.frames for client in clients):
-        alone.send()
+    faces = sum(len(client.videos) * len(client.latencies) for client in clients)
+    if not faces:
+        raise errors.InputError(f"there are no answers: {clients[0].errors[:1]}")
+    return Measurement(
+        clients,
+        faces / (time.monotonic() - start),
+        # The processor time of a killed server is lost.
+        np.nan if kills else 1e3 * (process.processor_seconds() - server) / faces,
+        1e3 * (time.process_time() - own) / faces,
+        [*memory, process.memory()],
+        downtimes,
+    )
+
+
+class Reference:
+    """The predictions of the videos, by requests of one frame."""
+
+    def __init__(self, process: Process) -> None:
+        self._process, self._frames = process, pictures()
+        self._clients: dict[tuple, Client] = {}
+
+    def difference(self, client: Client, jpeg_quality: int | None) -> float:
+        """Returns the largest difference between a client's answers and these predictions."""
+        result = 0.0
+        for k, video in enumerate(client.videos):
+            if (video, jpeg_quality) not in self._clients:
+                server = remote.Server(self._process.transport())
+                predict = remote_faces(server, 1, jpeg_quality)
+                self._clients[video, jpeg_quality] = Client(predict, [video], self._frames)
+            alone = self._clients[video, jpeg_quality]
+            while len(alone.answers) < len(client.answers):
+                alone.send()
+            for answer, expected in zip(client.answers, alone.answers):
+                if answer is not None and expected is not None:
+                    result = max(result, float(np.abs(answer[k] - expected[0]).max()))
+        return result
+
+
+def row(load: Load, reference: Reference) -> tables.Row:
+    """Returns the row of a load for the table."""
+    clients = [client for measured in load.rounds for client in measured.clients]
     latencies = 1e3 * np.array([seconds for client in clients for seconds in client.latencies])
-    failures = [error for client in (*clients, alone) for error in client.errors]
-    if not latencies.size or alone.errors:
-        raise errors.InputError(f"there are no answers to compare: {failures[:1]}")
-    percentiles = np.percentile(latencies, [50, 95, 99, 100])
-    counts = [len(client.latencies) for client in clients]
-    frames = sum(client.frames for client in clients)
-    different = sum(client.different(alone) for client in clients)
-    return [
-        "| requests/s | latency 50, 95, 99, 100 % | requests per client | errors | predictions "
-        "that differ | memory at start, middle, end | down |",
-        "|---|---|---|---|---|---|---|",
-        f"| {len(latencies) / seconds:.1f} | {', '.join(f'{p:.1f}' for p in percentiles)} ms | "
-        f"{min(counts)} to {max(counts)}, median {statistics.median(counts):g} | {len(failures)} | "
-        f"{different} of {frames} | {'; '.join(memory)} MB | {', '.join(downtimes) or 0} s |",
-        *sorted(set(failures))[:3],
-    ]
+    percentiles = np.percentile(latencies, [50, 95, 100])
+    difference = max(reference.difference(client, load.jpeg_quality) for client in clients)
+    memory = [megabytes for measured in load.rounds for megabytes in measured.memory]
+    downtimes = [f"{seconds:.1f}" for measured in load.rounds for seconds in measured.downtimes]
+    result: tables.Row = {"faces": load.faces, "way": load.way}
+    result["faces/s"] = round(statistics.median(m.rate for m in load.rounds))
+    result["latency 50, 95, 100 %"] = f"{', '.join(f'{p:.0f}' for p in percentiles)} ms"
+    for name in ("server", "client"):
+        milliseconds = statistics.median(getattr(m, f"{name}_ms") for m in load.rounds)
+        result[f"{name}'s processor, ms/face"] = milliseconds
+    result["errors"] = sum(len(client.errors) for client in clients)
+    result["difference"] = f"{difference:.1e}"
+    result["server's memory"] = f"{memory[0]:.0f} to {memory[-1]:.0f} MB"
+    if downtimes:
+        result["down"] = f"{', '.join(downtimes)} s"
+    return result
 
 
 def main() -> None:
@@ -214,22 +396,39 @@ def main() -> None:
         "--server", default="tensorflow_model_server", help="command that starts the server"
     )
     parser.add_argument("--protocol", default="grpc", choices=["grpc", "rest"])
-    parser.add_argument("--clients", type=int, default=8, help="number of clients")
-    parser.add_argument("--seconds", type=float, default=60.0, help="length of the measurement")
+    parser.add_argument(
+        "--faces",
+        type=lambda text: [int(number) for number in text.split(",")],
+        default=[1, 8, 32],
+        help="numbers of faces; default: 1,8,32",
+    )
+    parser.add_argument("--seconds", type=float, default=2.0, help="of a measurement; default: 2")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of each; default: 3")
     parser.add_argument("--kills", type=int, default=0, help="how often the server is killed")
-    parser.add_argument("--jpeg_quality", type=int, default=95, help="1 to 100")
+    parser.add_argument("--jpeg_quality", type=int, default=95, help="1 to 100; default: 95")
     arguments = parser.parse_args()
     try:
         process = Process(arguments)
         try:
-            rows = load(arguments, process)
+            process.wait()
+            every_load = list(loads(arguments, process))
+            for _ in range(arguments.rounds):
+                for load in every_load:
+                    clients = load.start()
+                    load.rounds.append(
+                        measure(clients, process, arguments.seconds, arguments.kills)
+                    )
+            reference = Reference(process)
+            rows = [row(load, reference) for load in every_load]
         finally:
             process.kill()
     except errors.InputError as error:
         sys.exit(f"error: {error}")
-    kills = f", {arguments.kills} kills" if arguments.kills else ""
-    print(f"{arguments.protocol}, {arguments.clients} clients, {arguments.seconds:g} s{kills}\n")
-    print("\n".join(rows))
+    rounds = f"{arguments.rounds} x {arguments.seconds:g} s"
+    print(f"{arguments.protocol}, JPEG of quality {arguments.jpeg_quality}, {rounds}\n")
+    print(tables.markdown(rows, digits=1))
+    problems = {e for load in every_load for m in load.rounds for c in m.clients for e in c.errors}
+    print("\n".join(sorted(problems)[:3]))
 
 
 if __name__ == "__main__":

@@ -45,10 +45,16 @@ def align(image, eyes, faces):
     """Cuts out a face, turned and scaled so that the eyes come to the places in model.json."""
     # With points as complex numbers, turning and scaling together are one multiplication.
     left, right = complex(*eyes[:2]), complex(*eyes[2:])
-    turn = (complex(*faces["right_eye"]) - complex(*faces["left_eye"])) / (right - left)
-    shift = complex(*faces["left_eye"]) - turn * left
-    # A face larger than the crop is sampled several times a pixel, and averaged.
-    samples = min(8, max(1, math.ceil(1 / abs(turn) - 0.01)))
+    target = complex(*faces["left_eye"]), complex(*faces["right_eye"])
+    while abs(right - left) >= 4 * abs(target[1] - target[0]):
+        height, width = (side // 2 for side in image.shape[:2])
+        halves = image[: 2 * height, : 2 * width]
+        image = cv2.resize(halves, (width, height), interpolation=cv2.INTER_AREA)
+        left, right = (left - 0.5 - 0.5j) / 2, (right - 0.5 - 0.5j) / 2
+    turn = (target[1] - target[0]) / (right - left)
+    shift = target[0] - turn * left
+    # A face larger than the crop is sampled 2x2 times a pixel, and averaged.
+    samples = 2 if abs(turn) < 0.99 else 1
     matrix = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
     matrix = samples * matrix + [[0, 0, (samples - 1) / 2]]
     crop = cv2.warpAffine(image, matrix, (samples * faces["size"],) * 2)
@@ -125,7 +131,7 @@ def pictures(video):
 def tracked(video, table):
     """Yields the frames of a video with the faces in a table of `predict --landmarks`."""
     columns = ("left_eye_x", "left_eye_y", "right_eye_x", "right_eye_y")
-    decoded = pictures(video)
+    decoded, passed = pictures(video), 0
     with table.open(encoding="utf-8") as file:
         reader = csv.DictReader(file)
         if not {*columns} <= {*(reader.fieldnames or ())}:
@@ -134,10 +140,12 @@ def tracked(video, table):
             rows = list(group)
             seen = [row for row in rows if row["valid"] == "1"]
             faces = {row["face_id"]: [float(row[name]) for name in columns] for row in seen}
-            _, image = next(decoded, (None, None))
+            number = int(frame)
+            _, image = next(itertools.islice(decoded, number - passed, None), (None, None))
             if image is None:
                 sys.exit(f"error: {video}: has no frame {frame}, which is in {table}")
-            yield int(frame), float(rows[0]["timestamp_s"]), image, faces
+            passed = number + 1
+            yield number, float(rows[0]["timestamp_s"]), image, faces
 
 
 def detected(model, run, video):

@@ -25,6 +25,8 @@ from ast_net import kept
 from ast_net.cnn import backbone, calibration, tensorflow_runtime
 
 FOLDER, MODEL = "quantised", "model.xml"
+# Counts the changes of the networks' graphs, which the digest of their weights does not show.
+_GRAPH = "2"
 # Faces that are computed together. Each part reads all weights, fc6's 103 MB too.
 _PART = 16
 
@@ -97,7 +99,14 @@ def _converted(name: str, weights: str | None) -> openvino.Model:
 def _quantised(name: str, weights: str | None, cache_dir: pathlib.Path) -> pathlib.Path:
     """The folder of the int8 network, which is made if it is missing or damaged."""
     versions = [importlib.metadata.version(package) for package in ("openvino", "nncf")]
-    key = [name, backbone.weights_id(name, weights), "int8", calibration.digest(), *versions]
+    key = [
+        name,
+        backbone.weights_id(name, weights),
+        "int8",
+        _GRAPH,
+        calibration.digest(),
+        *versions,
+    ]
     write = functools.partial(_quantise, name, weights)
     return kept.folder(cache_dir / FOLDER / "-".join(key), "the int8 network", write)
 

@@ -15,9 +15,6 @@ import numpy.typing as npt
 from ast_net import config, errors
 from ast_net.faces import face_track, video
 
-# Samples per pixel, in each direction. More of them cost time and improve nothing.
-_MAX_SAMPLING = 8
-
 
 class AlignedFace(NamedTuple):
     """The face of one frame: uint8 RGB [224, 224, 3], all zeros where valid is False."""
@@ -60,8 +57,9 @@ def eye_transform(
 def align_face(image: np.ndarray, landmarks: np.ndarray, alignment: config.Alignment) -> np.ndarray:
     """Cuts an aligned face out of a picture; what lies outside the picture is black.
 
-    A face larger than the crop is sampled several times per pixel and averaged, up to eight times
-    in each direction (4K video). A single sample per pixel would cause aliasing.
+    Where a pixel of the crop covers several of the picture, it is the mean of 2x2 samples; where it
+    covers 4x4 or more, these are taken from the halved picture. A single sample would cause
+    aliasing.
 
     Args:
       image: uint8 RGB [H, W, 3].
@@ -75,38 +73,57 @@ def align_face(image: np.ndarray, landmarks: np.ndarray, alignment: config.Align
       InputError: both eyes are at the same point, or a coordinate is not finite.
     """
     transform = eye_transform(landmarks[0], landmarks[1], alignment)
-    scale = math.hypot(transform[0, 0], transform[1, 0])
+    part, transform = _shown_part(image, transform, alignment.size)
+    pixels = 1 / math.hypot(transform[0, 0], transform[1, 0])  # of `part`, along a crop's pixel
+    while pixels >= 4:  # two samples, each between two pixels, cover four
+        part, transform, pixels = *_halved(part, transform), pixels / 2
     # 0.01 absorbs rounding: a face of exactly the crop's scale needs one sample per pixel, not two.
-    sampling = max(1, min(_MAX_SAMPLING, math.ceil(1 / scale - 0.01)))
-    transform = transform * sampling
+    sampling = 2 if pixels > 1.01 else 1
     # Pixel centres have integer coordinates, so the samples of pixel 0 must be centred on 0.
+    transform = transform * sampling
     transform[:, 2] += (sampling - 1) / 2
-    crop = _warp(image, transform, alignment.size * sampling)
+    # OpenCV needs half as long to warp four channels as three.
+    part = cv2.cvtColor(part, cv2.COLOR_RGB2RGBA)
+    crop = cv2.warpAffine(part, transform, (alignment.size * sampling,) * 2, flags=cv2.INTER_LINEAR)
     if sampling > 1:
         crop = cv2.resize(crop, (alignment.size,) * 2, interpolation=cv2.INTER_AREA)
     return cv2.cvtColor(crop, cv2.COLOR_RGBA2RGB)
 
 
-def _warp(image: np.ndarray, transform: np.ndarray, size: int) -> np.ndarray:
-    """Warps a picture to uint8 RGBA [size, size, 4].
-
-    OpenCV needs half as long for four channels as for three. Only the region that the crop shows is
-    converted to four channels.
-    """
+def _shown_part(
+    image: np.ndarray, transform: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the part of a picture that a crop shows, and the transform from it to the crop."""
     # The crop's corners in the picture: the inverse transform.
     corners = np.array([[0, 0], [size, 0], [0, size], [size, size]])
     corners = (corners - transform[:, 2]) @ np.linalg.inv(transform[:, :2]).T
+    # The part has a margin, because a pixel is made of its neighbours too, and at least one pixel,
+    # even if the crop lies outside the picture.
+    margin = 3 / math.hypot(transform[0, 0], transform[1, 0]) + 3
     height, width = image.shape[:2]
-    # The region around them, with a margin, because a pixel is interpolated from its neighbours.
-    # It has at least one pixel even if the crop lies outside the picture.
-    left, top = np.clip(np.floor(corners.min(axis=0)) - 2, 0, (width - 1, height - 1)).astype(int)
-    ends = np.ceil(corners.max(axis=0)) + 3
+    first, ends = corners.min(axis=0) - margin, corners.max(axis=0) + margin
+    # It begins at whole multiples of 8, so that the same pixels are averaged when it is halved.
+    left, top = np.clip(first, 0, (width - 1, height - 1)).astype(int) // 8 * 8
     right, bottom = np.clip(ends, (left + 1, top + 1), (width, height)).astype(int)
-    region = cv2.cvtColor(image[top:bottom, left:right], cv2.COLOR_RGB2RGBA)
-    # The region's origin is (left, top) of the picture.
-    transform = transform.copy()
-    transform[:, 2] += transform[:, :2] @ (left, top)
-    return cv2.warpAffine(region, transform, (size, size), flags=cv2.INTER_LINEAR)
+    return image[top:bottom, left:right], _moved(transform, (left, top))
+
+
+def _halved(part: np.ndarray, transform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Halves a picture by means of 2x2 pixels; returns it and the transform from it to the crop."""
+    height, width = part.shape[:2]
+    if height % 2 or width % 2:
+        part = cv2.copyMakeBorder(part, 0, height % 2, 0, width % 2, cv2.BORDER_CONSTANT)
+        height, width = part.shape[:2]
+    part = cv2.resize(part, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    # The centre of the first new pixel lies between the old pixels 0 and 1.
+    transform = _moved(transform, (0.5, 0.5))
+    transform[:, :2] *= 2
+    return part, transform
+
+
+def _moved(transform: np.ndarray, origin: npt.ArrayLike) -> np.ndarray:
+    """Returns the transform [2, 3] for coordinates that count from `origin`."""
+    return np.column_stack([transform[:, :2], transform[:, :2] @ origin + transform[:, 2]])
 
 
 def aligned_faces(

@@ -20,14 +20,6 @@ _PNET_THRESHOLD, _RNET_THRESHOLD, _ONET_THRESHOLD = 0.6, 0.7, 0.8
 # Limits the memory, whatever the picture shows.
 _MAX_CANDIDATES = 1000
 
-# O-Net's output jitters with the position of its input square. So it is averaged over four squares,
-# which are shifted along the diagonals by this fraction of the side; two of them are mirrored. The
-# average jitters a third as much (eyes: 0.15 instead of 0.45 pixels of the aligned crop). Besides,
-# something that resembles a face at one position is rejected at the others.
-_SHIFTS = 0.03 * np.array([[1, 1], [-1, -1], [1, -1], [-1, 1]])
-_MIRRORED = np.array([False, False, True, True])
-# The order of the landmarks in a mirrored picture: left and right change places.
-_MIRRORED_LANDMARKS = [1, 0, 2, 4, 3]
 # If O-Net moves a square by more than this fraction of its side, it runs again on the new square.
 _MAX_OFFSET = 0.05
 
@@ -83,10 +75,14 @@ class FaceDetector:
 
     The networks are small and called once per frame, so they run on one CPU core even if there is a
     GPU (`lite_network.LiteNetwork`). The detector may run in one thread and a CNN in another.
+
+    From then on OpenCV runs on one thread in this process, too: when its threads have done their
+    share of a crop, they wait in busy loops, which took a quarter of the time of `predict`.
     """
 
     def __init__(self, cache_dir: str | os.PathLike | None = None) -> None:
         """Loads the networks; `cache_dir` is as of `mtcnn_networks.converted`."""
+        cv2.setNumThreads(1)
         self._pnet, self._rnet, self._onet = mtcnn_networks.converted(cache_dir)
 
     def detect(self, image: np.ndarray, min_face_fraction: float = 0.1) -> list[Face]:
@@ -120,6 +116,33 @@ class FaceDetector:
         faces = [face for face in faces if face.confidence > _ONET_THRESHOLD]
         return sorted(faces, key=lambda face: -face.confidence)
 
+    def detect_near(
+        self, image: np.ndarray, box: np.ndarray, min_face_fraction: float = 0.1
+    ) -> list[Face]:
+        """Detects faces around a box, in a part of the picture that is twice as large.
+
+        Args:
+          image: as of `detect`.
+          box: x, y, width, height, [4].
+          min_face_fraction: as of `detect`, but faces of less than half the box are not searched.
+
+        Returns:
+          The faces as `detect` gives them, in pixels of the whole picture.
+        """
+        centre, size = box[:2] + box[2:] / 2, box[2:].max()
+        left, top = np.maximum(np.rint(centre - size), 0).astype(int)
+        right, bottom = np.maximum(np.rint(centre + size), 0).astype(int)
+        part = image[top:bottom, left:right]
+        if not part.size:
+            return []
+        smallest = max(size / 2, min_face_fraction * min(image.shape[:2]))
+        faces = self.detect(part, smallest / min(part.shape[:2]))
+        corner = np.array([left, top], np.float32)
+        return [
+            Face(face.box + [*corner, 0, 0], face.confidence, face.landmarks + corner)
+            for face in faces
+        ]
+
     def refine(self, image: np.ndarray, boxes: np.ndarray) -> list[Face]:
         """Locates faces whose approximate boxes are known, with O-Net alone.
 
@@ -151,13 +174,14 @@ class FaceDetector:
         height, width = image.shape[:2]
         # At the first level the smallest face has the size that P-Net detects.
         scale = _PNET_SIZE / max(_PNET_SIZE, min_face_fraction * min(height, width))
-        levels = [np.empty((0, 6))]
-        largest = image
+        halved = patches.halve(image, round(scale * min(height, width)))
+        levels, first = [np.empty((0, 6))], None
         while round(scale * min(height, width)) >= _PNET_SIZE:
             size = round(scale * width), round(scale * height)
-            shrunk = cv2.resize(largest, size, interpolation=cv2.INTER_AREA)
-            if largest is image:  # shrink the next levels from this one, which is faster
-                largest = shrunk
+            # The next levels are made from the first one, which is faster.
+            source = halved if first is None else first
+            shrunk = cv2.resize(source, size, interpolation=cv2.INTER_AREA)
+            first = shrunk if first is None else first
             offsets, confidence = self._pnet(shrunk[np.newaxis])
             rows = _candidates(offsets[0], confidence[0, ..., 1])
             # From the level's pixels to the picture's.
@@ -180,23 +204,15 @@ class FaceDetector:
         return corners, landmarks, confidence[:, 1]
 
     def _mean_over_shifts(self, image: np.ndarray, squares: np.ndarray) -> _OnetOutput:
-        """Averages `_run_onet` over shifted and mirrored copies of each of the squares [K, 4]."""
-        # Four shifted copies of each square, [K, 4, 4], on whole pixels.
-        shifts = np.tile(_SHIFTS, 2) * (squares[:, 2] - squares[:, 0])[:, np.newaxis, np.newaxis]
-        shifted = np.rint(squares[:, np.newaxis] + shifts)
-        mirrored = np.tile(_MIRRORED, len(squares))
-        pixels = np.concatenate([patches.cut_together(image, four, _ONET_SIZE) for four in shifted])
-        pixels[mirrored] = pixels[mirrored, :, ::-1]
-        shifted = shifted.reshape(-1, 4)
-        corners, landmarks, confidence = self._run_onet(pixels, shifted)
+        """Averages `_run_onet` over three shifted copies of each of the squares [K, 4].
 
-        # Mirror the results back: x becomes x1 + x2 - x of the square. The left and right edges of
-        # a box change places, and so do left and right landmarks.
-        edge_sums = shifted[mirrored, :1] + shifted[mirrored, 2:3]
-        corners[mirrored, ::2] = edge_sums - corners[mirrored, 2::-2]
-        landmarks[mirrored] = landmarks[mirrored][:, _MIRRORED_LANDMARKS]
-        landmarks[mirrored, :, 0] = edge_sums - landmarks[mirrored, :, 0]
-        copies, outputs = (len(squares), len(_SHIFTS)), (corners, landmarks, confidence)
+        The output for one square jitters with its position, by 0.4 pixels of the aligned crop; the
+        mean of three by 0.15. Besides, something that resembles a face at one position is rejected
+        at the others.
+        """
+        pictures, shown = patches.cut_shifted(image, squares, _ONET_SIZE)
+        outputs = self._run_onet(pictures.reshape(-1, *pictures.shape[2:]), shown.reshape(-1, 4))
+        copies = shown.shape[:2]
         return tuple(output.reshape(*copies, *output.shape[1:]).mean(axis=1) for output in outputs)
 
 

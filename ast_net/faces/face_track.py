@@ -12,7 +12,7 @@ from ast_net import config, errors, files, screen
 from ast_net.faces import detection, tracking, video
 
 # Part of the cache key. Increase it with every change in this folder's code that moves landmarks.
-TRACK_VERSION = 4
+TRACK_VERSION = 5
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

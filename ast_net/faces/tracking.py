@@ -35,7 +35,8 @@ class FaceTracker:
     searches the whole frame
 
     - when O-Net has lost one of the faces, or finds another person in its place;
-    - every `redetect_every` seconds, to find new faces and to check the tracked ones;
+    - every `redetect_every` seconds, to find new faces and to check the tracked ones; if there are
+      `max_faces` already, it searches only around them;
     - every `search_every` seconds while there is no face, or while a face is lost and fewer than
       `max_faces` are tracked.
 
@@ -136,16 +137,13 @@ class FaceTracker:
                 self._next_detection = timestamp
 
     def _detect(self, image: np.ndarray, timestamp: float) -> None:
-        """Searches the whole frame: confirms or drops the tracked faces, and adds new ones."""
-        faces = self._detector.detect(image, self._settings.min_face_fraction)
-        faces = [face for face in faces if face.confidence >= self._settings.min_confidence]
+        """Searches with MTCNN: confirms or drops the tracked faces, and adds new ones."""
+        if len(self._followed) == self._max_faces and self._all_confirmed(image):
+            return
+        faces = self._confident(self._detector.detect(image, self._settings.min_face_fraction))
         max_misses = 1 if self._max_faces == 1 else _MAX_MISSES
         for followed in self._followed:
-            overlaps = (identities.overlap(face, followed.face) for face in faces)
-            if any(overlap > _SAME_FACE_OVERLAP for overlap in overlaps):
-                followed.misses = 0
-            else:
-                followed.misses += 1
+            followed.misses = 0 if _shows(faces, followed.face) else followed.misses + 1
         self._lost += [followed for followed in self._followed if followed.misses >= max_misses]
         self._followed = [followed for followed in self._followed if followed.misses < max_misses]
         # Faces that do not overlap with a tracked one are new; the most prominent are added.
@@ -167,6 +165,28 @@ class FaceTracker:
                 self._lost.remove(lost)
                 face_id = lost.face_id
             self._followed.append(identities.FollowedFace(face_id, face, appearance))
+
+    def _all_confirmed(self, image: np.ndarray) -> bool:
+        """Searches around each tracked face, and confirms them if all are found.
+
+        If not, only a search of the whole frame can tell what has become of them.
+        """
+        for followed in self._followed:
+            box, smallest = followed.face.box, self._settings.min_face_fraction
+            near = self._confident(self._detector.detect_near(image, box, smallest))
+            if not _shows(near, followed.face):
+                return False
+        for followed in self._followed:
+            followed.misses = 0
+        return True
+
+    def _confident(self, faces: list[detection.Face]) -> list[detection.Face]:
+        return [face for face in faces if face.confidence >= self._settings.min_confidence]
+
+
+def _shows(faces: list[detection.Face], tracked: detection.Face) -> bool:
+    """Returns whether one of the detected faces is a tracked one."""
+    return any(identities.overlap(face, tracked) > _SAME_FACE_OVERLAP for face in faces)
 
 
 def prominence(face: detection.Face, shape: tuple[int, ...]) -> float:

@@ -89,7 +89,8 @@ def _predict_file(
     if isinstance(source, photographs.Photographs):
         predictions = predictor.predict_photographs(source, settings.images)
     else:
-        predictions = predictor.predict(source.frames(), settings.images)
+        predictions = predictor.predict(predictor.chosen_frames(source), settings.images)
+        frame_count = frame_count and -(-frame_count // predictor.every)
     with results.claimed(folder, origin) if settings.files else contextlib.nullcontext():
         outputs.write(predictions, frame_count, settings, predictor, summary, stop, separate)
     summary.processing_seconds = seconds_since(start)

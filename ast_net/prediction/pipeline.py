@@ -6,13 +6,15 @@ from collections.abc import Generator, Iterable, Iterator
 import keras
 import numpy as np
 
-from ast_net import config, devices
-from ast_net.faces import alignment, detection, photographs, tracking, video_frame
+from ast_net import config, devices, errors
+from ast_net.faces import alignment, detection, photographs, tracking, video, video_frame
 from ast_net.prediction import background, frames, prediction_model, smoothing, streams
 from ast_net.temporal import still_faces, streaming
 
 # Length of the queue between two stages, in frames.
 _AHEAD = 8
+# Frames may be a bit further apart than the model's time step: rates such as 24.98 are common.
+_SLOWEST = 1.02
 # Largest memory of the images that one batch keeps for the outputs.
 _KEPT_BYTES = 2**28
 
@@ -24,6 +26,7 @@ class Pipeline:
       targets: names of the predicted targets.
       expressions: names of the posteriors' expressions; empty without an expression head.
       time_step: the model's time step, in seconds.
+      every: which frames of a video `chosen_frames` returns.
       precision: the CNN's, such as float32.
       settings: all that the predictions of a recording depend on, as JSON data.
     """
@@ -35,6 +38,7 @@ class Pipeline:
         self._settings = settings
         spec = model.temporal.spec
         self.targets, self.time_step = spec.targets, spec.time_step
+        self.every = settings.every
         self.precision = model.extractor.precision
         self.expressions = model.head.expressions if model.head is not None else ()
         self.settings = config.values(settings) | {"networks": model.digest}
@@ -44,6 +48,23 @@ class Pipeline:
         )
         # It takes a third of a second, in which the first frames can be decoded and tracked.
         threading.Thread(target=self._predictor.trace).start()
+
+    def chosen_frames(self, source: video.VideoSource) -> Iterator[video_frame.Frame]:
+        """Returns the frames of a video that the settings say: every Nth, with its own number.
+
+        Raises:
+          InputError: they are further apart than the model's time step.
+        """
+        every = self.every
+        apart = every / source.frame_rate if every > 1 else 0.0
+        if apart > self.time_step * _SLOWEST:
+            most = int(self.time_step * _SLOWEST * source.frame_rate)
+            raise errors.InputError(
+                f"`every={every}`: found {source.frame_rate:g} frames/s in {source.path}, so that "
+                f"these frames are {apart:.2f} s apart, expected at most the model's time step of "
+                f"{self.time_step:g} s; give `every={max(most, 1)}` or less"
+            )
+        return (frame for frame in source.frames() if frame.index % every == 0)
 
     def predict(
         self,

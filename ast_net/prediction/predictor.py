@@ -106,7 +106,7 @@ class Predictor:
         if isinstance(source, photographs.Photographs):
             predictions = pipeline_.predict_photographs(source)
         else:
-            predictions = pipeline_.predict(source.frames())
+            predictions = pipeline_.predict(pipeline_.chosen_frames(source))
         with contextlib.closing(predictions):
             columns = pipeline_.targets, pipeline_.expressions, self._landmarks
             return frame_table.data_frame(predictions, *columns, separate)

@@ -62,8 +62,7 @@ class FaceStreams:
         for position, frame in enumerate(chunk):
             for face in frame.faces:
                 tracks[face.face_id][position] = face
-        for face_id, faces in tracks.items():
-            self._predict(face_id, faces, times)
+        self._predict(tracks, times)
         for face_id in self._states.keys() - tracks.keys():
             self._states[face_id].predictor.skip(times)
         for frame in chunk:
@@ -72,23 +71,39 @@ class FaceStreams:
         return chunk
 
     def _predict(
-        self, face_id: int, faces: Mapping[int, frames.FacePrediction], times: np.ndarray
+        self, tracks: Mapping[int, Mapping[int, frames.FacePrediction]], times: np.ndarray
     ) -> None:
-        """Predicts one face, given by its positions in a chunk of frames at times [T]."""
-        positions = np.array(list(faces))
+        """Predicts faces, given by their positions in a chunk of frames at times [T]."""
+        inputs = [self._inputs(face_id, faces, times) for face_id, faces in tracks.items()]
+        values = self._predictor.predict_together(
+            [self._states[face_id].predictor for face_id in tracks],
+            [features for features, _ in inputs],
+            [times_of_face for _, times_of_face in inputs],
+        )
+        for faces, predictions in zip(tracks.values(), values, strict=True):
+            # A new face has predictions from the first frame that shows it.
+            first = len(times) - len(predictions)
+            for position, face in faces.items():
+                face.values, face.features = predictions[position - first], frames.EMPTY
+
+    def _inputs(
+        self, face_id: int, faces: Mapping[int, frames.FacePrediction], times: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns a face's features [n, F] and times [n]: the whole chunk, or its end if it is new.
+
+        Zeros stand for frames without this face.
+        """
+        first = 0
         if face_id not in self._states:
             # The time of a new face begins one frame before the first one that shows it.
+            first = next(iter(faces))
             predictor = self._predictor.another()
-            predictor.skip(np.append(self._last_time, times[: positions[0]])[-1:])
+            predictor.skip(np.append(self._last_time, times[:first])[-1:])
             self._states[face_id] = _FaceState(predictor)
-            times, positions = times[positions[0] :], positions - positions[0]
         features = np.stack([face.features for face in faces.values()])
-        # Zeros stand for frames without this face.
-        rows = np.zeros((len(times), *features.shape[1:]), features.dtype)
-        rows[positions] = features
-        values = self._states[face_id].predictor.predict(rows, times)
-        for position, face in zip(positions, faces.values(), strict=True):
-            face.values, face.features = values[position], frames.EMPTY
+        rows = np.zeros((len(times) - first, *features.shape[1:]), features.dtype)
+        rows[np.array(list(faces)) - first] = features
+        return rows, times[first:]
 
     def _hold(self, frame: frames.FramePrediction, chunk_ids: Collection[int]) -> None:
         """Adds faces that left recently to a frame, and forgets those that left long ago.

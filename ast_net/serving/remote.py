@@ -2,36 +2,42 @@
 
 import random
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Generator, Sequence
+from typing import Self, TypeVar
 
 import cv2
 import numpy as np
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from ast_net import config, errors
-from ast_net.serving import transports
+from ast_net.serving import encoded_faces, joint_requests, transports
 from ast_net.temporal import streaming
 
-# Maximum number of frames in a request: 1.5 MB as PNG, within gRPC's default limit of 4 MB.
-MAX_FRAMES = 16
+# Maximum number of faces in a request: 1.5 MB as PNG, within gRPC's default limit of 4 MB. The
+# server computes as many at a time, so more would not be faster.
+MAX_FACES = 16
 # Pause before the second attempt, which doubles with each attempt, and its maximum, in seconds.
 _FIRST_PAUSE, _MAX_PAUSE = 0.1, 5.0
-_SIGNATURE = "step_jpeg"
+_STEP = "step_jpeg"
 
 _Answer = TypeVar("_Answer")
 
 
 class Server:
-    """One version of a model on a server."""
+    """One version of a model on a server; may be used in several threads."""
 
     def __init__(
-        self, transport: transports.Transport, timeout: float = 10.0, patience: float = 60.0
+        self,
+        transport: transports.Transport,
+        timeout: float = 10.0,
+        patience: float = 60.0,
+        at_once: int = 2,
     ) -> None:
         """Args:
         transport: how to reach the server.
         timeout: time that one attempt may take, in seconds.
         patience: time after which there is no further attempt, in seconds.
+        at_once: maximum number of requests of `step` that are on their way at the same time.
 
         Raises:
           InputError: there is no such server, model or version.
@@ -39,6 +45,9 @@ class Server:
         self._transport, self._timeout, self._patience = transport, timeout, patience
         self.address = transport.address
         self._signatures = self._persist(transport.metadata)
+        self._joint = joint_requests.JointRequests(
+            lambda inputs: self.predict(_STEP, **inputs), MAX_FACES, at_once
+        )
 
     def signature(self, name: str) -> meta_graph_pb2.SignatureDef:
         """Returns the inputs and outputs of a signature.
@@ -70,6 +79,17 @@ class Server:
             raise errors.InputError(f"{self.address}: {problem}: serve a model written by export")
         return outputs
 
+    def step(self, parts: Sequence[transports.Arrays]) -> list[transports.Arrays]:
+        """Returns the outputs of `step_jpeg` for the inputs of several faces or recordings.
+
+        What several threads ask for at the same time goes into one request, and so do the parts of
+        one call (`joint_requests.JointRequests`).
+
+        Raises:
+          InputError: as in `predict`, for the first part that fails.
+        """
+        return self._joint.predict(parts)
+
     def _persist(self, attempt: Callable[[float], _Answer]) -> _Answer:
         """Calls `attempt` with the time-out until it succeeds."""
         start, attempts, pause = time.monotonic(), 0, _FIRST_PAUSE
@@ -92,9 +112,13 @@ class Server:
 class RemotePredictor(streaming.StreamingPredictor):
     """Predicts aligned faces by a server's networks; the LSTM's states are kept here.
 
-    Frames that do not continue from each other go into one request; at a constant frame rate these
-    are the frames of one time step. The states change only when the answer has arrived, so each
-    frame counts once, however often its request is sent.
+    Each face, and each recording, needs a predictor of its own (`another`). Frames that do not
+    continue from each other go into one request; at a constant frame rate these are the frames of
+    one time step. So do the frames of several faces (`predict_together`), and those that several
+    threads predict at the same time with the same `Server`.
+
+    The states change only when the answer has arrived, so each frame counts once, however often its
+    request is sent.
 
     Attributes:
       targets: names of the D predicted targets.
@@ -111,7 +135,7 @@ class RemotePredictor(streaming.StreamingPredictor):
           InputError: the model lacks a signature that this needs; also as in `Server.predict`.
         """
         self._server, self._jpeg_quality = server, jpeg_quality
-        signature = server.signature(_SIGNATURE)
+        signature = server.signature(_STEP)
         inputs, outputs = signature.inputs, signature.outputs
         states = set(inputs).intersection(outputs)
         self._state_sizes = {name: inputs[name].tensor_shape.dim[-1].size for name in states}
@@ -137,24 +161,73 @@ class RemotePredictor(streaming.StreamingPredictor):
           float32 [T, D].
 
         Raises:
+          ValueError: the faces have another shape or type, or there are none.
           InputError: as in `Server.predict`.
         """
+        return self.predict_together([self], [faces], [times])[0]
+
+    @classmethod
+    def predict_together(
+        cls,
+        predictors: Sequence[Self],
+        faces: Sequence[np.ndarray],
+        times: Sequence[np.ndarray],
+    ) -> list[np.ndarray]:
+        """Does the same for the next frames of several faces, in as few requests as possible.
+
+        Args:
+          predictors: one for each face, all of the same server.
+          faces: those of each face, [T, 224, 224, 3] as in `predict`; T may differ.
+          times: seconds [T] for each face.
+
+        Returns:
+          For each face, float32 [T, D].
+        """
+        results: dict[int, np.ndarray] = {}
+        steps = [p._steps(f, t) for p, f, t in zip(predictors, faces, times, strict=True)]
+        asked = {number: next(step) for number, step in enumerate(steps)}
+        while asked:
+            answers = predictors[0]._server.step(list(asked.values()))
+            for number, answer in zip(list(asked), answers, strict=True):
+                try:
+                    asked[number] = steps[number].send(answer)
+                except StopIteration as end:
+                    results[number] = end.value
+                    del asked[number]
+        return [results[number] for number in range(len(steps))]
+
+    def _steps(
+        self, faces: np.ndarray, times: np.ndarray
+    ) -> Generator[transports.Arrays, transports.Arrays, np.ndarray]:
+        """Yields the inputs of one request after the other, and is sent its outputs.
+
+        Returns:
+          The predictions, float32 [T, D].
+        """
+        shape = (len(times), *encoded_faces.FACE)
+        if faces.dtype != np.uint8 or faces.shape != shape or not len(times):
+            raise ValueError(
+                f"expected uint8 faces [T, 224, 224, 3] at T = {len(times)} times, "
+                f"found {faces.dtype} {faces.shape}"
+            )
         previous = self._history.predecessors(times)
         parts, first = [], 0
         while first < len(faces):
             # As many frames as do not continue from each other, so that one step predicts them all.
-            count = min(self._history.independent(previous[first:]), MAX_FRAMES)
+            count = min(self._history.independent(previous[first:]), MAX_FACES)
             batch = slice(first, first + count)
-            parts.append(self._step(faces[batch], times[batch], previous[batch]))
+            states = self._history.states(previous[batch])
+            outputs = yield {"jpeg": self._encoded(faces[batch]), **states}
+            parts.append(self._accept(outputs, states, times[batch]))
             first += count
         return np.concatenate(parts)
 
-    def _step(self, faces: np.ndarray, times: np.ndarray, previous: np.ndarray) -> np.ndarray:
-        """Predicts frames that do not continue from each other, by one request."""
-        states = self._history.states(previous)
-        outputs = self._server.predict(_SIGNATURE, jpeg=self._encoded(faces), **states)
+    def _accept(
+        self, outputs: transports.Arrays, states: transports.Arrays, times: np.ndarray
+    ) -> np.ndarray:
+        """Checks the answer to a request and keeps its states; returns the predictions [T, D]."""
         for name, values in outputs.items():
-            shape = states[name].shape if name in states else (len(faces),)
+            shape = states[name].shape if name in states else times.shape
             if values.shape != shape or not np.isfinite(values).all():
                 raise errors.InputError(
                     f"{self._server.address}: the answer's {name} has shape {values.shape}, or "

@@ -5,7 +5,8 @@ A transport has `address`, a text for messages, and two methods, each with a tim
   that answered, as a newer model cannot continue this one's states.
 - predict(signature, inputs, timeout): returns the outputs of a signature by name.
 
-They raise Unavailable if a later attempt may succeed, and InputError if it cannot.
+They raise Unavailable if a later attempt may succeed, Refused if the server does not take these
+inputs, and InputError if there is no such server, model or version.
 """
 
 import base64
@@ -35,6 +36,10 @@ _MAX_MESSAGE = 500
 
 class Unavailable(Exception):
     """The server did not answer, or cannot at the moment; the request may be sent again."""
+
+
+class Refused(errors.InputError):
+    """The server refuses the inputs of a request."""
 
 
 class Rest:
@@ -180,13 +185,13 @@ def _base64(data: bytes) -> dict[str, str]:
 
 
 def _refusal(address: str, message: str, missing: bool) -> errors.InputError:
-    reason = f"the server refuses the request: {message[:_MAX_MESSAGE]}"
-    if missing:
-        reason = (
-            f"the server has no such model or version ({message[:_MAX_MESSAGE]}): give the "
-            "name that it was started with (--model_name), and a version in its folder"
-        )
-    return errors.InputError(f"{address}: {reason}")
+    message = message[:_MAX_MESSAGE]
+    if not missing:
+        return Refused(f"{address}: the server refuses the request: {message}")
+    return errors.InputError(
+        f"{address}: the server has no such model or version ({message}): give the name that it "
+        "was started with (--model_name), and a version in its folder"
+    )
 
 
 def _no_server(address: str, answer: Any) -> errors.InputError:

@@ -1,6 +1,8 @@
 """Predicts frames as they arrive: causally, with constant time and memory per frame."""
 
 import copy
+from collections.abc import Sequence
+from typing import Self
 
 import keras
 import numpy as np
@@ -43,7 +45,7 @@ class StreamingPredictor:
         states = {name: tf.zeros((1, size)) for name, size in self._state_sizes.items()}
         self._model({**states, "features": tf.zeros((1, 1, self._feature_size))})
 
-    def another(self) -> "StreamingPredictor":
+    def another(self) -> Self:
         """Returns a new predictor for another face or recording, with the same network."""
         result = copy.copy(self)
         result.reset()
@@ -86,6 +88,25 @@ class StreamingPredictor:
             predictions.append(self._predict(features[frames], times[frames], initial))
             first += count
         return np.concatenate(predictions)
+
+    @classmethod
+    def predict_together(
+        cls,
+        predictors: Sequence[Self],
+        features: Sequence[np.ndarray],
+        times: Sequence[np.ndarray],
+    ) -> list[np.ndarray]:
+        """Predicts the next frames of several faces, each with its predictor (`another`).
+
+        Args:
+          predictors: one for each face.
+          features: those of each face, as in `predict`; T may differ.
+          times: seconds [T] for each face.
+
+        Returns:
+          For each face, float32 [T, D].
+        """
+        return [p.predict(f, t) for p, f, t in zip(predictors, features, times, strict=True)]
 
     def _next_call(self, predecessors: np.ndarray) -> tuple[int, int]:
         """Returns how many frames the network's next call can predict, and as how many sequences.

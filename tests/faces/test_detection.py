@@ -70,6 +70,23 @@ def test_two_faces_in_one_picture(detector, portrait):
     np.testing.assert_allclose(faces[1].landmarks, LANDMARKS + [288, 0], atol=4)
 
 
+def test_search_near_a_box_equals_the_whole_search(detector, portrait):
+    image = np.full((720, 960, 3), 128, np.uint8)
+    image[200:488, 300:588] = portrait
+    (face,) = detector.detect(image)
+    # The box is off by a fifth; the second one touches the edges of the picture.
+    box = face.box + np.float32([20, -15, 0, 0])
+    for part, shift in [(image, 0), (image[250:, 380:], np.array([380, 250]))]:
+        (near,) = detector.detect_near(part, box - np.append(np.full(2, shift), [0, 0]))
+        np.testing.assert_allclose(near.landmarks + shift, face.landmarks, atol=2)
+        np.testing.assert_allclose(near.box[:2] + shift, face.box[:2], atol=6)
+    # Elsewhere there is no face, nor one as large as half of a box.
+    assert detector.detect_near(image, np.float32([20, 20, 90, 90])) == []
+    assert detector.detect_near(image, np.float32([-200, 20, 90, 90])) == []
+    larger = face.box + np.float32([-250, -250, 500, 500])
+    assert detector.detect_near(image, larger) == []
+
+
 def test_refine_finds_the_face_from_an_inexact_box(detector, portrait):
     box = detector.detect(portrait)[0].box
     right, off, wrong = detector.refine(

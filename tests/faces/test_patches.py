@@ -1,5 +1,6 @@
 """Compares squares that are cut out with float64 means over areas."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -26,31 +27,52 @@ def means(image: np.ndarray, square: np.ndarray, size: int) -> np.ndarray:
 def test_pixels_are_means_over_areas(rng, place):
     image = rng.integers(0, 255, (80, 100, 3), dtype=np.uint8)
     square = np.array([*place, place[0] + 53, place[1] + 53])
-    together = patches.cut_together(image, np.stack([square + 2, square, square - 2]), 12)
-    for result, expected in [
-        (patches.cut(image, square[np.newaxis], 12)[0], means(image, square, 12)),
-        (together[0], means(image, square + 2, 12)),
-        (together[1], means(image, square, 12)),
-        (together[2], means(image, square - 2, 12)),
-    ]:
-        assert result.dtype == np.uint8
-        np.testing.assert_allclose(result, expected, atol=0.51)
+    result = patches.cut(image, square[np.newaxis], 12)[0]
+    assert result.dtype == np.uint8
+    np.testing.assert_allclose(result, means(image, square, 12), atol=0.51)
 
 
-@pytest.mark.parametrize("side", [12, 47, 48, 49, 96, 300])
-def test_cutting_together_equals_cutting_one_by_one(portrait, side):
-    squares = np.array([[90.0, 60, 90 + side, 60 + side]])
-    squares = squares + np.tile([[3, 3], [-3, -3], [3, -3], [-3, 3]], 2)
-    result = patches.cut_together(portrait, squares, 48)
-    one_by_one = patches.cut(portrait, squares, 48)
-    # Values of exactly one half may be rounded up or down.
-    assert np.abs(result.astype(int) - one_by_one).max() <= 1
+@pytest.mark.parametrize(("side", "tolerance"), [(72, 3), (144, 1), (576, 1)])
+def test_shifted_squares_show_what_they_say(portrait, side, tolerance):
+    """Compares three copies with float64 means over the squares that they show."""
+    image = cv2.GaussianBlur(portrait, (0, 0), 1.5)
+    image = cv2.resize(image, None, fx=4, fy=4)
+    square = np.array([[300.0, 280, 300 + side, 280 + side]])
+    pictures, shown = patches.cut_shifted(image, square, 48)
+    assert pictures.shape == (1, 3, 48, 48, 3) and pictures.dtype == np.uint8
+    # A third of 8 of 48 pixels apart, around the square.
+    steps = np.diff(shown[0], axis=0) / side
+    np.testing.assert_allclose(steps, 8 / 3 / 48, atol=0.1 / 48 + 1 / side / 6)
+    np.testing.assert_allclose(shown[0, 1], square[0], atol=2)
+    # In a picture enlarged four times, edges are nearly whole pixels.
+    fine = cv2.resize(image, None, fx=4, fy=4, interpolation=cv2.INTER_NEAREST)
+    for picture, corners in zip(pictures[0], np.rint(4 * shown[0]).astype(int)):
+        length = corners[2] - corners[0]
+        inside = fine[corners[1] : corners[1] + length, corners[0] : corners[0] + length]
+        edges = np.linspace(0, length, 49).round().astype(int)
+        sums = np.add.reduceat(inside.astype(np.float64), edges[:-1], axis=0)
+        sums = np.add.reduceat(sums, edges[:-1], axis=1)
+        counts = np.outer(np.diff(edges), np.diff(edges))[..., np.newaxis]
+        difference = picture - sums / counts
+        assert np.abs(difference).mean() < tolerance and np.abs(difference.mean()) < 0.5
+
+
+@pytest.mark.parametrize("size", [10, 11, 20, 21, 40])
+def test_halving_averages_four_pixels(rng, size):
+    picture = rng.integers(0, 255, (40, 80, 3), dtype=np.uint8)
+    expected = picture.astype(np.float64)
+    while min(expected.shape[:2]) >= 2 * size:
+        height, width = expected.shape[:2]
+        expected = expected.reshape(height // 2, 2, width // 2, 2, 3).mean(axis=(1, 3))
+    np.testing.assert_allclose(patches.halve(picture, size), expected, atol=1.01)
+    odd = picture[:39]
+    np.testing.assert_array_equal(patches.halve(odd, 5), odd)
 
 
 def test_squares_outside_the_picture_are_grey(portrait):
-    for place in (-1e6, 1e6, 288):
+    for place in (-1e6, 1e6, 310):
         squares = np.array([[place, 0, place + 90, 90], [place, 5, place + 90, 95]])
-        assert (patches.cut_together(portrait, squares, 48) == 127).all()
+        assert (patches.cut_shifted(portrait, squares, 48)[0] == 127).all()
         assert (patches.cut(portrait, squares, 48) == 127).all()
 
 

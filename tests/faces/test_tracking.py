@@ -33,6 +33,9 @@ class CountingDetector:
         self.detections += 1
         return self._detect(image, min_face_fraction)
 
+    def detect_near(self, image, box, min_face_fraction):
+        return self.detect(image, min_face_fraction)
+
 
 def follow(detector, images, settings=SETTINGS):
     """Returns the face of each image, and the number of detections."""

@@ -48,6 +48,28 @@ def test_equals_the_steps_run_one_after_the_other(predictor, face_video, expecte
     np.testing.assert_allclose(values(predicted), expected, atol=1e-4)
 
 
+def test_every_fifth_frame(shipped_model, face_video):
+    """Frames 0, 5, 10, 15 and a time step of 0.4 s: each continues the one two frames before."""
+    source = video.Video(face_video)
+    predictor = pipeline.Pipeline(shipped_model, config.Prediction(every=5))
+    predicted = list(predictor.predict(predictor.chosen_frames(source)))
+    assert [frame.index for frame in predicted] == [0, 5, 10, 15]
+    assert [frame.timestamp for frame in predicted] == pytest.approx([0, 0.2, 0.4, 0.6])
+    chosen = list(source.frames())[::5]
+    by_hand = pipeline.Pipeline(shipped_model, config.Prediction()).predict(chosen)
+    np.testing.assert_allclose(values(predicted), values(by_hand), atol=1e-6)
+    assert predictor.every == 5
+
+
+def test_frames_further_apart_than_a_time_step_are_refused(shipped_model, face_video):
+    source = video.Video(face_video)
+    ten = pipeline.Pipeline(shipped_model, config.Prediction(every=10))
+    assert [frame.index for frame in ten.chosen_frames(source)] == [0, 10]
+    eleven = pipeline.Pipeline(shipped_model, config.Prediction(every=11))
+    with pytest.raises(errors.InputError, match="`every=11`.*0.44 s apart.*0.4 s; give `every=10`"):
+        eleven.chosen_frames(source)
+
+
 def test_posteriors_and_images_on_request(shipped_model_with_head, drifting_face):
     predictor = pipeline.Pipeline(shipped_model_with_head, config.Prediction(batch_faces=3))
     images = drifting_face([True, True, True, False])

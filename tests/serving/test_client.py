@@ -1,7 +1,9 @@
 """The client's CSV equals that of predict, even if the server fails in between."""
 
+import concurrent.futures
 import contextlib
 import csv
+import functools
 import http.server
 import importlib.util
 import shutil
@@ -11,6 +13,7 @@ import subprocess
 import threading
 import time
 
+import cv2
 import malformed
 import numpy as np
 import pytest
@@ -20,7 +23,7 @@ import serving_client
 from ast_net import config, errors
 from ast_net.cnn import runtime
 from ast_net.faces import detection, video, video_writer
-from ast_net.prediction import frame_table, pipeline, prediction_model
+from ast_net.prediction import frame_table, frames, pipeline, prediction_model, streams
 from ast_net.serving import remote, transports
 
 _HAS_GRPC = importlib.util.find_spec("tensorflow_serving") is not None
@@ -126,10 +129,14 @@ def expected(videos, small_model, detector):
     predictor = pipeline.Pipeline(networks, config.Prediction())
     rows = {}
     for rate, path in videos.items():
-        output = path.with_suffix(".csv")
-        with frame_table.csv_writer(output, predictor.targets) as write:
+        output, targets = path.with_suffix(".csv"), predictor.targets
+        with (
+            frame_table.csv_writer(output, targets) as write,
+            frame_table.csv_writer(_landmarks(path), targets, landmarks=True) as write_landmarks,
+        ):
             for frame in predictor.predict(video.Video(path).frames()):
                 write(frame)
+                write_landmarks(frame)
         rows[rate] = _rows(output)
     return rows
 
@@ -145,6 +152,11 @@ def client(videos, detector, tmp_path, monkeypatch):
         return _rows(output)
 
     return call
+
+
+def _landmarks(path):
+    """Returns the path of a video's table with landmarks."""
+    return path.with_suffix(".landmarks.csv")
 
 
 def _rows(path):
@@ -180,6 +192,77 @@ def test_grpc_and_jpeg(addresses, client, expected):
     rows = client(addresses["grpc"], "--jpeg_quality", "95")
     _check(rows, expected[25], 0.02)
     assert rows != expected[25]
+
+
+def test_several_videos_and_one_that_is_damaged(addresses, videos, expected, client, tmp_path):
+    damaged = tmp_path / "damaged.mp4"
+    damaged.write_bytes(b"no video")
+    paths, folder = [damaged, *videos.values()], tmp_path / "tables"
+    arguments = [*map(str, paths), *addresses["rest"], "--output", str(folder)]
+    with pytest.raises(SystemExit, match=r"^error: .*damaged.mp4[^\n]*$"):
+        serving_client.main(arguments)
+    assert sorted(path.name for path in folder.iterdir()) == ["10.csv", "25.csv"]
+    for rate in (10, 25):
+        _check(_rows(folder / f"{rate}.csv"), expected[rate])
+
+
+def test_a_video_that_is_stopped_leaves_no_table(addresses, videos, detector, tmp_path):
+    server, stop = remote.Server(transports.Rest(addresses["rest"][1])), threading.Event()
+    stop.set()
+    track = functools.partial(serving_client.detected, detector)
+    with pytest.raises(concurrent.futures.CancelledError):
+        serving_client.predict(videos[25], tmp_path / "talk.csv", server, track, stop=stop)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupt_stops_the_videos_that_are_being_predicted(monkeypatch):
+    began, running = [], threading.Event()
+
+    def predict_one(path, output, stop):
+        began.append(path)
+        running.set()
+        assert stop.wait(20)
+        raise concurrent.futures.CancelledError
+
+    def interrupt(futures):
+        assert running.wait(20)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(concurrent.futures, "as_completed", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        serving_client.predict_all(["a", "b", "c"], ["a.csv", "b.csv", "c.csv"], 1, predict_one)
+    assert began == ["a"]
+
+
+def test_faces_of_a_table_instead_of_a_detector(addresses, videos, expected, client, monkeypatch):
+    monkeypatch.setattr(detection, "FaceDetector", None)
+    rows = client(addresses["rest"], "--landmarks", str(_landmarks(videos[25])))
+    _check(rows, expected[25], 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda lines: lines[:-1], r"found no more for frame 25; expected the table"),
+        (lambda lines: lines[:3] + lines[4:], r"found frame 3 for frame 2; expected"),
+        (lambda lines: [*lines, "26" + lines[-1][2:]], r"found frame 26, the video has none"),
+        (lambda lines: [line.rpartition(",")[0] for line in lines], r"KeyError: 'mouth_right_y'\)"),
+        (
+            lambda lines: [lines[0], lines[1].rpartition(",")[0] + ",nan"],
+            r"frame 0 has numbers that are not finite",
+        ),
+        (lambda lines: [lines[0], "\0"], r"cannot be read as a table with landmarks"),
+    ],
+)
+def test_a_table_that_is_not_that_of_the_video(
+    addresses, videos, expected, client, tmp_path, change, message
+):
+    table = tmp_path / "table.csv"
+    lines = change(_landmarks(videos[25]).read_text().splitlines())
+    table.write_text("\n".join(lines) + "\n")
+    with pytest.raises(SystemExit, match=rf"error: {table}: .*{message}"):
+        client(addresses["rest"], "--landmarks", str(table))
+    assert list(tmp_path.iterdir()) == [table]
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -330,6 +413,114 @@ def test_a_refused_request_is_reported_without_a_retry(addresses, protocol):
     assert remote.RemotePredictor(server).time_step == 0.4
 
 
+class Direct:
+    """A transport to a model in this process; notes how many faces each request has."""
+
+    address = "here"
+
+    def __init__(self, model):
+        self._model, self.faces = model, []
+
+    def metadata(self, timeout):
+        return self._model.signatures
+
+    def predict(self, signature, inputs, timeout):
+        if signature == "step_jpeg":
+            self.faces.append(len(inputs["jpeg"]))
+        return self._model.predict(signature, inputs)
+
+
+@pytest.fixture(scope="module")
+def crops(portrait):
+    """Returns 40 faces."""
+    return np.stack([portrait[shift : shift + 224, shift : shift + 224] for shift in range(40)])
+
+
+def test_several_faces_go_into_one_request_each_with_its_own_states(model, crops):
+    direct = Direct(model)
+    together, apart = (
+        [remote.RemotePredictor(remote.Server(transport)) for _ in range(3)]
+        for transport in (direct, Direct(model))
+    )
+    # The third face has more frames than a time step, so the last two continue from the first two.
+    calls = [([0], [0], np.arange(12) / 25), ([0.4], [0.4], [0.88]), ([1], [0.8], [1])]
+    for number, times in enumerate(calls):
+        times = [np.array(seconds, float) for seconds in times]
+        faces = [np.roll(crops, 5 * k + number, axis=0)[: len(t)] for k, t in enumerate(times)]
+        faces[1][number == 1 :] = 0
+        results = remote.RemotePredictor.predict_together(together, faces, times)
+        for k, result in enumerate(results):
+            alone = apart[k].predict(faces[k], times[k])
+            np.testing.assert_allclose(result, alone, rtol=0, atol=2e-6)
+    assert direct.faces == [12, 2, 3, 3]
+
+
+def test_a_frame_with_many_faces_takes_few_requests(model, crops):
+    direct, settings = Direct(model), config.Prediction(max_faces=None)
+    predictor = remote.RemotePredictor(remote.Server(direct))
+    face_streams = streams.FaceStreams(predictor, settings)
+    seen = np.stack([np.roll(crops, 4 * k, axis=0)[:4] for k in range(10)])
+    chunk = [
+        frames.FramePrediction(
+            number,
+            number / 25,
+            [
+                frames.FacePrediction(k, None, features=faces[number])
+                for k, faces in enumerate(seen)
+            ],
+        )
+        for number in range(4)
+    ]
+    face_streams.predict(chunk)
+    assert direct.faces == [16, 16, 8]
+    for k in (0, 9):
+        expected = predictor.another().predict(seen[k], np.arange(4) / 25)
+        result = np.stack([frame.faces[k].values for frame in chunk])
+        np.testing.assert_allclose(result, expected, rtol=0, atol=2e-6)
+
+
+def test_recordings_in_several_threads_share_a_server(model, crops):
+    server, times = remote.Server(Direct(model)), np.arange(3) / 2.5
+    recordings = [np.roll(crops, 6 * k, axis=0)[:3] for k in range(6)]
+    expected = [remote.RemotePredictor(server).predict(faces, times) for faces in recordings]
+
+    def predict(faces):
+        predictor = remote.RemotePredictor(server)
+        parts = [predictor.predict(faces[k : k + 1], times[k : k + 1]) for k in range(len(faces))]
+        return np.concatenate(parts)
+
+    recordings[2] = recordings[2][:, :100]
+    with concurrent.futures.ThreadPoolExecutor(6) as executor:
+        results = [executor.submit(predict, faces) for faces in recordings]
+    with pytest.raises(ValueError, match=r"expected uint8 faces .*found uint8 \(1, 100, 224, 3\)"):
+        results[2].result()
+    for k in (0, 1, 3, 4, 5):
+        np.testing.assert_allclose(results[k].result(), expected[k], rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_refused_face_leaves_the_other_recordings_alone(addresses, crops, protocol):
+    transport = transports.Rest if protocol == "rest" else transports.Grpc
+    server = remote.Server(transport(addresses[protocol][1]))
+    states = {
+        name: np.zeros((1, tensor.tensor_shape.dim[-1].size), np.float32)
+        for name, tensor in server.signature("step_jpeg").inputs.items()
+        if name != "jpeg"
+    }
+    pictures = [cv2.imencode(".png", crop)[1].tobytes() for crop in crops[:3]]
+    parts = [{"jpeg": np.array([picture], object), **states} for picture in pictures]
+    expected = [server.step([part])[0] for part in parts]
+    parts[1]["jpeg"] = np.array([pictures[1][:-100]], object)
+    with concurrent.futures.ThreadPoolExecutor(3) as executor:
+        results = [executor.submit(server.step, [part]) for part in parts]
+    for attempt in (results[1].result, lambda: server.step(parts)):
+        with pytest.raises(transports.Refused, match="the server refuses the request"):
+            attempt()
+    for k in (0, 2):
+        for name, values in results[k].result()[0].items():
+            np.testing.assert_allclose(values, expected[k][name], rtol=0, atol=2e-6)
+
+
 @pytest.mark.parametrize(
     "answer", [(200, b"<html>"), (200, b'{"a": 1}'), (200, b"[]"), (404, b"-")]
 )
@@ -357,7 +548,9 @@ def test_a_malformed_address_is_refused(client):
 
 def test_invalid_flags_are_refused_before_anything_is_sent(client, tmp_path, capsys):
     address = ["--rest", "http://127.0.0.1:1/v1/models/ast_net"]
-    for flags in (["--timeout", "0"], ["--output", str(tmp_path)], ["--max_faces", "two"]):
+    wrong = [["--timeout", "0"], ["--output", str(tmp_path)], ["--max_faces", "two"]]
+    wrong += [["--videos_at_once", "0"], ["--landmarks", "talk.csv", "--max_faces", "2"]]
+    for flags in wrong:
         with pytest.raises(SystemExit):
             client(address, *flags)
         assert f"{flags[0]}: " in capsys.readouterr().err

@@ -151,7 +151,7 @@ def test_a_frame_continues_the_one_a_time_step_before_it(client, rate, rng):
             history.append((time, number))
 
 
-@pytest.mark.parametrize("size", [100, 288, 1100])
+@pytest.mark.parametrize("size", [100, 288, 1100, 2600])
 def test_faces_are_aligned_as_in_the_package(client, portrait, size):
     image = cv2.resize(portrait, (size, size), interpolation=cv2.INTER_AREA)
     eyes = np.float64([[123, 101], [166.5, 103.3]]) * size / 288
