@@ -7,7 +7,7 @@ import os
 import pathlib
 from typing import TYPE_CHECKING, Any
 
-from ast_net import cli, config, noise, workdir
+from ast_net import cli, config, imports, noise, workdir
 
 if TYPE_CHECKING:
     import pandas
@@ -35,7 +35,8 @@ def predict_video(
       InputError: a setting is wrong, these are not a video or pictures, or the networks cannot be
         loaded.
     """
-    from ast_net.prediction import predictor
+    with imports.without_collections():
+        from ast_net.prediction import predictor
 
     return predictor.Predictor(workdir, **settings).predict(path, pictures)
 

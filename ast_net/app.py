@@ -2,7 +2,7 @@
 
 import importlib.util
 
-from ast_net import cli, config, errors, main
+from ast_net import cli, config, errors, imports, main
 
 # The packages of the extra `app`.
 _PACKAGES = ("starlette", "uvicorn", "websockets")
@@ -18,9 +18,10 @@ def app(arguments: cli.Arguments) -> None:
         raise errors.InputError(
             f"the page needs {', '.join(missing)}, not installed here: pip install 'ast-net[app]'"
         )
-    from ast_net import devices
-    from ast_net.page import server
-    from ast_net.prediction import predictor
+    with imports.of_command():
+        from ast_net import devices
+        from ast_net.page import server
+        from ast_net.prediction import predictor
 
     with server.listen(settings.port) as listener:
         devices.use(hardware)

@@ -312,7 +312,7 @@ class Cache(Settings):
 
     data_dir: str = setting(
         "data",
-        "Folder for records, face tracks and int8 networks, which are computed once and reused.",
+        "Folder for records, face tracks and converted networks, made once and reused.",
         identity=False,
     )
 

@@ -1,14 +1,15 @@
 """python -m ast_net.evaluate: evaluates a trained model."""
 
-from ast_net import cli, config, main, workdir
+from ast_net import cli, config, imports, main, workdir
 
 
 def evaluate(arguments: cli.Arguments) -> None:
     """Evaluates the run in the workdir, on its own data set or on the one that the flags name."""
     run = workdir.reopen(arguments, config.Experiment)
     settings, hardware = arguments.read(config.Evaluation), arguments.read(config.Devices)
-    from ast_net import devices
-    from ast_net.training import runs
+    with imports.of_command():
+        from ast_net import devices
+        from ast_net.training import runs
 
     devices.use(hardware)
     runs.evaluate(run, settings)

@@ -1,6 +1,6 @@
 """python -m ast_net.finetune: trains the CNN on discrete expressions."""
 
-from ast_net import cli, config, main, workdir
+from ast_net import cli, config, imports, main, workdir
 
 
 def finetune(arguments: cli.Arguments) -> None:
@@ -10,8 +10,9 @@ def finetune(arguments: cli.Arguments) -> None:
     else:
         settings = workdir.reopen(arguments, config.Finetuning)
     hardware = arguments.read(config.Devices)
-    from ast_net import devices
-    from ast_net.training import expressions
+    with imports.of_command():
+        from ast_net import devices
+        from ast_net.training import expressions
 
     devices.use(hardware)
     expressions.finetune(settings)

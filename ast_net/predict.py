@@ -1,6 +1,6 @@
 """python -m ast_net.predict: predicts valence and arousal of every face in every frame."""
 
-from ast_net import cli, config, errors, main
+from ast_net import cli, config, errors, imports, main
 
 
 def predict(arguments: cli.Arguments) -> None:
@@ -14,8 +14,9 @@ def predict(arguments: cli.Arguments) -> None:
 
         # A wrong path need not wait for TensorFlow.
         recordings = inputs.find(source.video, source.pictures, source.recursive)
-    from ast_net import devices
-    from ast_net.prediction import session
+    with imports.of_command():
+        from ast_net import devices
+        from ast_net.prediction import session
 
     devices.use(hardware)
     summaries = session.predict(

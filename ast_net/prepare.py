@@ -1,14 +1,15 @@
 """python -m ast_net.prepare: turns videos and ratings into records, without training."""
 
-from ast_net import cli, config, main, screen
+from ast_net import cli, config, imports, main, screen
 
 
 def prepare(arguments: cli.Arguments) -> None:
     """Prepares the data set that the flags name."""
     settings, beam = arguments.read(config.Preparation), arguments.read(config.BeamOptions)
     hardware = arguments.read(config.Devices)
-    from ast_net import devices
-    from ast_net.records import store
+    with imports.of_command():
+        from ast_net import devices
+        from ast_net.records import store
 
     devices.use(hardware)
     prepared = store.prepare(settings, beam.beam_pipeline_options)

@@ -1,6 +1,6 @@
 """python -m ast_net.reproduce: makes the paper's tables and figures from your data."""
 
-from ast_net import cli, config, errors, main
+from ast_net import cli, config, errors, imports, main
 
 
 def reproduce(arguments: cli.Arguments) -> None:
@@ -12,8 +12,9 @@ def reproduce(arguments: cli.Arguments) -> None:
             "`workers` is for this machine, and the runner of `beam_pipeline_options` has its own "
             "number of workers: leave one of them out"
         )
-    from ast_net import devices
-    from ast_net.training import reproduction
+    with imports.of_command():
+        from ast_net import devices
+        from ast_net.training import reproduction
 
     devices.use(hardware)
     reproduction.reproduce(settings, hardware, beam.beam_pipeline_options)

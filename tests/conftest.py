@@ -97,7 +97,7 @@ def _extractor(content: str, weights: str | None, settings: config.Runtime) -> r
     return _load("compact", weights, settings, "unused")
 
 
-def _detector_once():
+def _detector_once(cache_dir=None):
     return _detector(keras.config.dtype_policy().name)
 
 
@@ -229,7 +229,7 @@ def planted_recola(tmp_path, monkeypatch) -> Callable[..., pathlib.Path]:
     monkeypatch.setattr(alignment, "aligned_faces", aligned_faces)
     monkeypatch.setattr(runtime, "extract", extract)
     monkeypatch.setattr(runtime, "load", lambda *_: None)
-    monkeypatch.setattr(detection, "FaceDetector", lambda: None)
+    monkeypatch.setattr(detection, "FaceDetector", lambda *_: None)
 
     def make(
         name: str, delays: dict[str, float], gap: tuple[float, float] = (0, 0)

@@ -16,7 +16,9 @@ MODULES = measure_structure.modules(ROOT)
 # A folder imports only from folders that stand before it in this list.
 LAYERS = [
     "errors",
+    "imports",
     "files",
+    "kept",
     "screen",
     "shared_work",
     "jobs",

@@ -46,7 +46,7 @@ def load(name: str, weights: str | None, dtype_policy: str = "float32") -> keras
         model = vgg16.build_vgg16(dtype_policy, draw_weights=False)
         vgg_face.load_into(model, path)
         return model
-    model = compact.build_compact(dtype_policy=dtype_policy)
+    model = compact.build_compact(None, dtype_policy)
     weight_files.load(model, path, "a .weights.h5 file that Keras saved from it")
     return model
 

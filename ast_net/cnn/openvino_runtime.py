@@ -1,17 +1,16 @@
 """The CNN run by OpenVINO, and made int8 by NNCF. Needs the extra `openvino`.
 
 An int8 network gets the ranges of its activations from the faces of `calibration`. It is kept on
-disk as model.xml and model.bin, with a digest of the two.
+disk (`kept`) as model.xml and model.bin.
 """
 
 import contextlib
-import hashlib
+import functools
 import importlib.metadata
 import io
 import logging as std_logging
 import os
 import pathlib
-import shutil
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -22,10 +21,10 @@ import openvino
 from absl import logging
 from nncf.quantization import range_estimator
 
-from ast_net import files
+from ast_net import kept
 from ast_net.cnn import backbone, calibration, tensorflow_runtime
 
-FOLDER, MODEL, DIGEST = "quantised", "model.xml", "sha256"
+FOLDER, MODEL = "quantised", "model.xml"
 # Counts the changes of the networks' graphs, which the digest of their weights does not show.
 _GRAPH = "2"
 # Faces that are computed together. Each part reads all weights, fc6's 103 MB too.
@@ -47,9 +46,10 @@ def load(
 def int8_id(name: str, weights: str | None, cache_dir: pathlib.Path) -> str:
     """Names the int8 network by its numbers. See `runtime.int8_id`.
 
-    The graph does not count: in its names Keras numbers the models that the process has built.
+    These are in model.bin, whose digest comes first. The graph, model.xml, does not count: in its
+    names Keras numbers the models that the process has built.
     """
-    return (_quantised(name, weights, cache_dir) / DIGEST).read_text()[:8]
+    return (_quantised(name, weights, cache_dir) / kept.DIGEST).read_text()[:8]
 
 
 class _Requests:
@@ -107,13 +107,8 @@ def _quantised(name: str, weights: str | None, cache_dir: pathlib.Path) -> pathl
         calibration.digest(),
         *versions,
     ]
-    folder = cache_dir / FOLDER / "-".join(key)
-    if not _is_whole(folder):
-        if folder.exists():
-            logging.warning(f"{folder}: the int8 network is damaged, and is made again")
-        shutil.rmtree(folder, ignore_errors=True)
-        _quantise(name, weights, folder)
-    return folder
+    write = functools.partial(_quantise, name, weights)
+    return kept.folder(cache_dir / FOLDER / "-".join(key), "the int8 network", write)
 
 
 def _quantise(name: str, weights: str | None, folder: pathlib.Path) -> None:
@@ -131,19 +126,4 @@ def _quantise(name: str, weights: str | None, folder: pathlib.Path) -> None:
     # Its bars of progress are no part of the output.
     with contextlib.redirect_stdout(io.StringIO()):
         network = nncf.quantize(network, data, subset_size=len(faces), advanced_parameters=options)
-    with files.whole_folder(folder) as temporary:
-        openvino.save_model(network, temporary / MODEL, compress_to_fp16=False)
-        (temporary / DIGEST).write_text(_digest(temporary))
-
-
-def _is_whole(folder: pathlib.Path) -> bool:
-    try:
-        return (folder / DIGEST).read_bytes() == _digest(folder).encode()
-    except OSError:
-        return False
-
-
-def _digest(folder: pathlib.Path) -> str:
-    """The SHA-256 of all numbers of the network, and that of its graph."""
-    paths = (folder / MODEL).with_suffix(".bin"), folder / MODEL
-    return " ".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in paths)
+    openvino.save_model(network, folder / MODEL, compress_to_fp16=False)

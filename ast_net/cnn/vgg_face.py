@@ -15,7 +15,6 @@ from typing import Any
 import h5py
 import keras
 import numpy as np
-import scipy.io
 
 from ast_net import files
 from ast_net.cnn import weight_files
@@ -100,6 +99,8 @@ def _keras(root: h5py.Group, names: Sequence[str]) -> _Layers:
 
 def _matconvnet(path: pathlib.Path, folder: pathlib.Path, names: Sequence[str]) -> _Layers:
     """The kernels as memory-mapped copies in the folder, for SciPy reads a file in whole."""
+    import scipy.io  # Only this format needs it.
+
     with path.open("rb") as file:
         if file.read(10) != b"MATLAB 5.0":
             raise ValueError("neither an HDF5 nor a MATLAB file")

@@ -1,18 +1,19 @@
 """Detects faces in still pictures with the networks of the mtcnn package."""
 
 import dataclasses
+import os
 
 import cv2
 import keras
-import mtcnn
 import numpy as np
 from mtcnn.utils import bboxes
 
-from ast_net.faces import lite_network, patches
+from ast_net.faces import mtcnn_networks, patches
 
 # The mtcnn package's values. P-Net detects faces of 12 pixels, in smaller and smaller copies of the
 # picture.
-_PNET_SIZE, _RNET_SIZE, _ONET_SIZE = 12, 24, 48
+_PNET_SIZE = 12
+_RNET_SIZE, _ONET_SIZE = mtcnn_networks.RNET_SIZE, mtcnn_networks.ONET_SIZE
 _SCALE_FACTOR = 0.709
 _PNET_THRESHOLD, _RNET_THRESHOLD, _ONET_THRESHOLD = 0.6, 0.7, 0.8
 
@@ -53,7 +54,7 @@ def onet() -> keras.Model:
     - landmarks: x and y of the points of `Face.landmarks`, [B, 5, 2].
     """
     squares = keras.Input((_ONET_SIZE, _ONET_SIZE, 3), dtype="uint8", name="squares")
-    *_, network = _networks()
+    *_, network = mtcnn_networks.models()
     offsets, points, confidence = network((keras.ops.cast(squares, "float32") - 127.5) / 128.0)
     outputs = {
         "confidence": confidence[:, 1],
@@ -62,16 +63,6 @@ def onet() -> keras.Model:
         "landmarks": keras.ops.transpose(keras.ops.reshape(points, (-1, 2, 5)), (0, 2, 1)),
     }
     return keras.Model({"squares": squares}, outputs, name="onet")
-
-
-def _networks() -> list[keras.Model]:
-    """Returns P-Net, R-Net and O-Net."""
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")  # with 16 bits the landmarks would jitter
-    try:
-        return [stage.model for stage in mtcnn.MTCNN(device="CPU:0").stages]
-    finally:
-        keras.config.set_dtype_policy(policy)
 
 
 class FaceDetector:
@@ -89,10 +80,10 @@ class FaceDetector:
     share of a crop, they wait in busy loops, which took a quarter of the time of `predict`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, cache_dir: str | os.PathLike | None = None) -> None:
+        """Loads the networks; `cache_dir` is as of `mtcnn_networks.converted`."""
         cv2.setNumThreads(1)
-        sizes = (None, _RNET_SIZE, _ONET_SIZE)
-        self._pnet, self._rnet, self._onet = map(lite_network.LiteNetwork, _networks(), sizes)
+        self._pnet, self._rnet, self._onet = mtcnn_networks.converted(cache_dir)
 
     def detect(self, image: np.ndarray, min_face_fraction: float = 0.1) -> list[Face]:
         """Detects the faces of a picture, sorted by confidence, highest first.

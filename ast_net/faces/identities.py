@@ -7,7 +7,6 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-import scipy.optimize
 
 from ast_net.faces import appearances, detection
 
@@ -124,6 +123,10 @@ def recognise(
     Returns:
       The lost face that each of the K faces is; None for a new person.
     """
+    if not lost:
+        return [None] * len(faces)
+    import scipy.optimize  # Takes a quarter of a second, and many films never need it.
+
     pairs = zip(faces, looks, strict=True)
     rows = [[_cost(lost_face, *pair) for lost_face in lost] for pair in pairs]
     costs = np.reshape(rows, (len(faces), len(lost)))

@@ -1,9 +1,10 @@
 """Predicts frames by all stages of the paper's Figure 1, which work in parallel."""
 
+import threading
 from collections.abc import Generator, Iterable, Iterator
 
+import keras
 import numpy as np
-import scipy.special
 
 from ast_net import config, devices, errors
 from ast_net.faces import alignment, detection, photographs, tracking, video, video_frame
@@ -45,6 +46,8 @@ class Pipeline:
         self._predictor = streaming.StreamingPredictor(
             model.temporal.network, spec.time_step, clip_frames
         )
+        # It takes a third of a second, in which the first frames can be decoded and tracked.
+        threading.Thread(target=self._predictor.trace).start()
 
     def chosen_frames(self, source: video.VideoSource) -> Iterator[video_frame.Frame]:
         """Returns the frames of a video that the settings say: every Nth, with its own number.
@@ -133,8 +136,8 @@ class Pipeline:
                 for face, row in zip(faces, features, strict=True):
                     face.features = row
                 if head is not None:
-                    logits = head(features.astype(np.float32)).numpy()
-                    for face, row in zip(faces, scipy.special.softmax(logits, axis=1), strict=True):
+                    probabilities = keras.ops.softmax(head(features.astype(np.float32))).numpy()
+                    for face, row in zip(faces, probabilities, strict=True):
                         face.posteriors = row
             yield batch
 

@@ -43,7 +43,8 @@ def load(settings: config.Networks, posteriors: bool = False) -> PredictionModel
     extractor = runtime.load(temporal.spec.backbone, weights, settings.runtime, settings.data_dir)
     head = load_head(temporal.spec, weights) if posteriors else None
     digest = _digest(temporal, head, runtime.resolve(settings.runtime))
-    return PredictionModel(detection.FaceDetector(), extractor, head, temporal, digest)
+    detector = detection.FaceDetector(settings.data_dir)
+    return PredictionModel(detector, extractor, head, temporal, digest)
 
 
 def _digest(

@@ -3,14 +3,16 @@
 import array
 import collections
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import matplotlib.axes
-import matplotlib.figure
 import numpy as np
 
 from ast_net.prediction import annotation, frames
 from ast_net.reports import figures
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+    import matplotlib.figure
 
 # Longer legends would hide the curves, and more panels would make the page too long.
 _MAX_LEGEND, _MAX_POSTERIOR_PANELS = 12, 4
@@ -70,7 +72,7 @@ class Series:
             self._rows[face.face_id].extend(row)
         self._times.append(frame.timestamp)
 
-    def draw(self, title: str) -> matplotlib.figure.Figure:
+    def draw(self, title: str) -> "matplotlib.figure.Figure":
         """Draws a panel for each target, and one for the posteriors of each face.
 
         A curve has a gap where its face is not in the picture. A single face is drawn as in an
@@ -107,7 +109,7 @@ class Series:
 
 
 def _draw_target(
-    axes: matplotlib.axes.Axes, curves: dict[int, _Curve], column: int, labels: tuple[str, str]
+    axes: "matplotlib.axes.Axes", curves: dict[int, _Curve], column: int, labels: tuple[str, str]
 ) -> None:
     if len(curves) > 1:
         # Only for the legend, which also names each face's colour.
@@ -133,7 +135,9 @@ def _draw_target(
     axes.axhline(0, color="0.7", lw=0.8, zorder=0)
 
 
-def _draw_posteriors(axes: matplotlib.axes.Axes, curve: _Curve, expressions: Sequence[str]) -> None:
+def _draw_posteriors(
+    axes: "matplotlib.axes.Axes", curve: _Curve, expressions: Sequence[str]
+) -> None:
     # NaN becomes 0, so that the stack is empty in frames that do not show the face.
     axes.stackplot(
         curve.times,

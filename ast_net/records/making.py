@@ -58,7 +58,7 @@ class VideoMaker:
           InputError: the CNN's weights cannot be used.
         """
         self._settings = settings
-        self._detector = detection.FaceDetector()
+        self._detector = detection.FaceDetector(settings.data_dir)
         # Several GPUs share a batch of faces, unless it took the processor longer to make it.
         large = settings.backbone == "vgg16"
         strategy = devices.strategy() if large else tf.distribute.get_strategy()

@@ -2,23 +2,33 @@
 
 import pathlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import matplotlib.axes
-import matplotlib.figure
 import numpy as np
-import scipy.ndimage
 
 from ast_net import files
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+    import matplotlib.figure
 
 # Length of the median filter in figures, in seconds. As in the paper, no metric uses it.
 MEDIAN_SECONDS = 2.0
 RAW_COLOUR, FILTERED_COLOUR = "tab:orange", "tab:blue"
 
 
+def load_matplotlib() -> None:
+    """Imports what draws and saves figures, which takes a third of a second; any thread may."""
+    import matplotlib.backends.backend_agg
+    import matplotlib.figure  # noqa: F401
+
+
 def time_panels(
     title: str, labels: Sequence[str]
-) -> tuple[matplotlib.figure.Figure, list[matplotlib.axes.Axes]]:
+) -> "tuple[matplotlib.figure.Figure, list[matplotlib.axes.Axes]]":
     """Makes a figure with one panel per label, stacked over a common time axis in seconds."""
+    import matplotlib.figure  # Not all predictions are drawn.
+
     figure = matplotlib.figure.Figure(figsize=(10, 2.6 * len(labels)), layout="constrained")
     write_title(figure, title)
     panels = list(figure.subplots(len(labels), 1, sharex=True, squeeze=False)[:, 0])
@@ -28,14 +38,14 @@ def time_panels(
     return figure, panels
 
 
-def write_title(figure: matplotlib.figure.Figure, title: str, **style: float) -> None:
+def write_title(figure: "matplotlib.figure.Figure", title: str, **style: float) -> None:
     """Writes a title as it is: $ begins no formula, and bytes that are not UTF-8 become ?."""
     readable = title.encode(errors="replace").decode()
     figure.suptitle(readable, parse_math=False, **style)
 
 
 def draw_series(
-    axes: matplotlib.axes.Axes,
+    axes: "matplotlib.axes.Axes",
     times: np.ndarray,
     raw: np.ndarray,
     filtered: np.ndarray,
@@ -58,13 +68,15 @@ def draw_series(
 
 def median_filtered(times: np.ndarray, series: np.ndarray) -> np.ndarray:
     """Filters a series [T] at times [T], in seconds, with a median over MEDIAN_SECONDS."""
+    import scipy.ndimage  # The figures of predictions are not filtered.
+
     step = np.median(np.diff(times)) if len(times) > 1 else 1.0
     # An odd number of frames, so that the window is centred on its frame.
     window = max(1, round(MEDIAN_SECONDS / step)) // 2 * 2 + 1
     return scipy.ndimage.median_filter(series, window, mode="reflect")
 
 
-def save(figure: matplotlib.figure.Figure, path: pathlib.Path) -> None:
+def save(figure: "matplotlib.figure.Figure", path: pathlib.Path) -> None:
     """Saves a figure; the file appears whole or not at all."""
     with files.whole(path) as temporary:
         figure.savefig(temporary, dpi=120)

@@ -35,8 +35,15 @@ class StreamingPredictor:
         self._clip_seconds = np.inf if clip_frames is None else clip_frames * time_step
         signature = {name: tf.TensorSpec((None, size)) for name, size in self._state_sizes.items()}
         signature["features"] = tf.TensorSpec((None, None, self._feature_size))
-        self._model = tf.function(lstm.build_stateful(stacked_lstm), input_signature=[signature])
+        # Autograph would find nothing to convert, and take as long as the tracing itself.
+        model = lstm.build_stateful(stacked_lstm)
+        self._model = tf.function(model, input_signature=[signature], autograph=False)
         self.reset()
+
+    def trace(self) -> None:
+        """Traces the network, which the first prediction would otherwise do; any thread may."""
+        states = {name: tf.zeros((1, size)) for name, size in self._state_sizes.items()}
+        self._model({**states, "features": tf.zeros((1, 1, self._feature_size))})
 
     def another(self) -> Self:
         """Returns a new predictor for another face or recording, with the same network."""

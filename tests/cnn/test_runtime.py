@@ -229,7 +229,7 @@ def test_a_damaged_network_is_made_again(name, cache, openvino_runtime, monkeypa
 
     def quantise(name, weights, folder):
         made.append((name, weights))
-        shutil.copytree(cache / "quantised" / folder.name, folder)
+        shutil.copytree(cache / "quantised" / folder.name, folder, dirs_exist_ok=True)
 
     monkeypatch.setattr(openvino_runtime, "_quantise", quantise)
     runtime.load("compact", None, INT8, tmp_path)

@@ -25,7 +25,7 @@ def keras_outputs(model, pictures) -> list[np.ndarray]:
 
 
 def test_equals_keras_for_any_shape(model, rng):
-    network = lite_network.LiteNetwork(model, None)
+    network = lite_network.LiteNetwork(lite_network.convert(model, None))
     for shape in [(1, 12, 12, 3), (3, 20, 31, 3), (1, 12, 12, 3)]:
         pictures = rng.integers(0, 255, shape, dtype=np.uint8)
         for output, expected in zip(network(pictures), keras_outputs(model, pictures), strict=True):
@@ -34,7 +34,7 @@ def test_equals_keras_for_any_shape(model, rng):
 
 
 def test_several_threads_get_their_own_results(model, rng):
-    network = lite_network.LiteNetwork(model, None)
+    network = lite_network.LiteNetwork(lite_network.convert(model, None))
     pictures = [rng.integers(0, 255, (n, 16, 16, 3), dtype=np.uint8) for n in (1, 2, 3, 4)]
     outputs_of_thread: dict[int, list[list[np.ndarray]]] = {}
 
