@@ -17,7 +17,6 @@ import argparse
 import csv
 import itertools
 import json
-import math
 import pathlib
 import sys
 
