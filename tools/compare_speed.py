@@ -2,9 +2,10 @@
 
 It is `benchmark_prediction.py --compare`. A process of either version and runtime keeps its
 networks, and all measure in turn, so that a change of the machine's speed meets all of them.
-"Decoding" is FFmpeg's alone, on as many threads as it likes, without conversion to RGB. A core-ms
-is a millisecond of one core. Figures are medians of the repeats, but the memory, which is a
-process's peak up to then.
+"Decoding" is FFmpeg's alone, on as many threads as it likes, without conversion to RGB, in frames/s
+and core-ms (a millisecond of one core). "Of decoding" and "of Keras" are frames/s divided by those,
+and by the faces/s of the CNN in plain Keras. "Camera" is the latency in ms, median and 95th
+percentile. Figures are medians of the repeats, but the memory, which is a process's peak up to then.
 """
 
 import argparse
@@ -142,8 +143,8 @@ def compare(arguments: argparse.Namespace) -> None:
     cache_dir = str(pathlib.Path(arguments.cache_dir).resolve())
     frames = itertools.islice(video.open_video(arguments.video).frames(), 100)
     images = [frame.image for frame in frames]
-    columns = ["size", "CNN", "version", "frames/s", "core-ms", "decoding, frames/s (core-ms)"]
-    columns += ["of decoding", "of plain Keras", "camera, 50, 95 %, ms", "MB"]
+    columns = ["size", "CNN", "version", "frames/s", "core-ms", "decoding", "of decoding"]
+    columns += ["of Keras", "camera", "MB"]
     print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         workers = {}
