@@ -72,7 +72,8 @@ def cut_shifted(image: np.ndarray, squares: np.ndarray, size: int) -> tuple[np.n
     # The region that holds all three, in thirds of the result's pixels.
     fine, shifts = 3 * size, (0, 8, 16)
     margins = (squares[:, 2:] - squares[:, :2]) * 8 / fine
-    regions = _on_fours(np.hstack([squares[:, :2] - margins, squares[:, 2:] + margins]))
+    corners = np.hstack([squares[:, :2] - margins, squares[:, 2:] + margins])
+    regions = _halvable(corners, fine + shifts[-1])
     pictures = np.full((len(squares), 3, size, size, 3), _GREY, np.uint8)
     for copies, region in zip(pictures, regions.astype(int), strict=True):
         inside = _region(image, *region)
@@ -111,9 +112,11 @@ def cut_green(image: np.ndarray, square: np.ndarray, size: int) -> np.ndarray:
     return cv2.resize(inside, (size, size), interpolation=method)[..., 1].copy()
 
 
-def _on_fours(squares: np.ndarray) -> np.ndarray:
-    """Moves squares [n, 4] to whole pixels, with sides that can be halved twice."""
-    sides = 4 * np.ceil((squares[:, 2:] - squares[:, :2]) / 4)
+def _halvable(squares: np.ndarray, size: int) -> np.ndarray:
+    """Moves squares [n, 4] to whole pixels, with sides that `halve` can bring near `size`."""
+    sides = squares[:, 2:] - squares[:, :2]
+    multiples = 2 ** np.floor(np.log2(np.maximum(sides / size, 1)))
+    sides = multiples * np.ceil(sides / multiples)
     first = np.rint((squares[:, :2] + squares[:, 2:] - sides) / 2)
     return np.hstack([first, first + sides])
 
