@@ -5,7 +5,7 @@ networks, and all measure in turn, so that a change of the machine's speed meets
 "Decoding" is FFmpeg's alone, on as many threads as it likes, without conversion to RGB, in frames/s
 and core-ms (a millisecond of one core). "Of decoding" and "of Keras" are frames/s divided by those,
 and by the faces/s of the CNN in plain Keras. "Camera" is the latency in ms, median and 95th
-percentile. Figures are medians of the repeats, but the memory, which is a process's peak up to then.
+percentile. Figures are medians of the repeats; the memory is a process's peak up to then.
 """
 
 import argparse
