@@ -6,8 +6,10 @@ packages that Keras imports wherever they are installed.
 
 import contextlib
 import gc
+import importlib
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 # What TensorFlow and Keras import only to accept its objects, or for functions that no command
 # calls. Commands that need one of these packages themselves import it afterwards.
@@ -26,7 +28,7 @@ def of_command() -> Iterator[None]:
         return
     with without_collections():
         with _hidden(_OPTIONAL):
-            import tensorflow  # noqa: F401
+            importlib.import_module("tensorflow")
         yield
         gc.freeze()  # Nor will later collections look through what has been imported.
 
@@ -47,8 +49,8 @@ def without_collections() -> Iterator[None]:
 def _hidden(packages: tuple[str, ...]) -> Iterator[None]:
     """Lets imports of these packages fail as if they were not installed."""
     # None is Python's own way to say so.
-    hidden = {name: None for name in packages if name not in sys.modules}
-    sys.modules.update(hidden)  # type: ignore[arg-type]
+    hidden: dict[str, Any] = {name: None for name in packages if name not in sys.modules}
+    sys.modules.update(hidden)
     try:
         yield
     finally:

@@ -24,7 +24,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-import compare_speed
 import cv2
 import keras
 import numpy as np
@@ -88,6 +87,13 @@ def matrix_ceiling(dtype: str) -> float:
 
 def repeated(images: list[np.ndarray], frames: int) -> Iterator[np.ndarray]:
     return itertools.islice(itertools.cycle(images), frames)
+
+
+def write_film(path: pathlib.Path, images: list[np.ndarray], size: str | None, frames: int) -> None:
+    """Writes a film of so many frames, which repeats the images, scaled to WIDTHxHEIGHT."""
+    if size:
+        images = [cv2.resize(image, tuple(map(int, size.split("x")))) for image in images]
+    video_writer.write_video(path, repeated(images, frames), 25)
 
 
 def stage_row(name: str, batches: Iterable, process: Callable, batch_size: int = 1) -> str:
@@ -194,10 +200,14 @@ def _listed(values: Iterable[float], digits: int) -> str:
     return ", ".join(f"{value:.{digits}f}" for value in values)
 
 
-def from_camera(
+def camera_latencies(
     predictor: pipeline.Pipeline, images: list[np.ndarray], rate: float, seconds: float
-) -> str:
-    """Measures the latency from the moment a camera gives a picture to its prediction."""
+) -> tuple[list[float], int]:
+    """Measures the time from the moment a camera gives a picture to its prediction.
+
+    Returns:
+      The time of each frame that was predicted, in ms, and the number of frames that were not.
+    """
     start = time.monotonic()
     recording = camera.newest_frames(Replay(images, rate, seconds), threading.Event(), seconds + 60)
     latencies, dropped = [], 0
@@ -205,6 +215,13 @@ def from_camera(
         dropped += frame.dropped
         if not frame.dropped:
             latencies.append(1e3 * (time.monotonic() - start - frame.timestamp))
+    return latencies, dropped
+
+
+def from_camera(
+    predictor: pipeline.Pipeline, images: list[np.ndarray], rate: float, seconds: float
+) -> str:
+    latencies, dropped = camera_latencies(predictor, images, rate, seconds)
     half = len(latencies) // 2
     median, high, highest = np.percentile(latencies, [50, 95, 99])
     return (
@@ -290,8 +307,12 @@ def main() -> None:
     )
     parser.add_argument("video", type=pathlib.Path)
     parser.add_argument("--compare", type=pathlib.Path, help="a checkout of another version")
-    parser.add_argument("--runtimes", default="float32,int8", help="of the comparison")
-    parser.add_argument("--size", help="scale the video to WIDTHxHEIGHT; several to --compare")
+    parser.add_argument(
+        "--no_int8", action="store_true", help="compare without int8, which needs OpenVINO"
+    )
+    parser.add_argument(
+        "--size", help="scale the video to WIDTHxHEIGHT; with --compare, several, after commas"
+    )
     parser.add_argument("--frames", type=int, default=1500, help="length of the repeated video")
     parser.add_argument("--backbone", default="compact", choices=sorted(backbone.FEATURE_SIZE))
     parser.add_argument(
@@ -318,7 +339,8 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         if arguments.compare:
-            arguments.size = arguments.size or "640x360,1280x720,1920x1080"
+            import compare_speed  # It imports this module.
+
             compare_speed.compare(arguments)
             return
         print(report(arguments))
@@ -329,12 +351,10 @@ def main() -> None:
 def report(arguments: argparse.Namespace) -> str:
     frames = itertools.islice(video.open_video(arguments.video).frames(), 100)
     images = [frame.image for frame in frames]
-    if arguments.size:
-        width, height = map(int, arguments.size.split("x"))
-        images = [cv2.resize(image, (width, height)) for image in images]
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "repeated.mp4"
-        video_writer.write_video(path, repeated(images, arguments.frames), 25)
+        write_film(path, images, arguments.size, arguments.frames)
+        images = [frame.image for frame in itertools.islice(video.Video(path).frames(), 100)]
         model, weights = build(arguments)
         settings = config.Prediction(batch_faces=arguments.batch)
         predictor = pipeline.Pipeline(model, settings)

@@ -99,14 +99,8 @@ def _converted(name: str, weights: str | None) -> openvino.Model:
 def _quantised(name: str, weights: str | None, cache_dir: pathlib.Path) -> pathlib.Path:
     """The folder of the int8 network, which is made if it is missing or damaged."""
     versions = [importlib.metadata.version(package) for package in ("openvino", "nncf")]
-    key = [
-        name,
-        backbone.weights_id(name, weights),
-        "int8",
-        _GRAPH,
-        calibration.digest(),
-        *versions,
-    ]
+    network = (name, backbone.weights_id(name, weights), "int8", _GRAPH)
+    key = (*network, calibration.digest(), *versions)
     write = functools.partial(_quantise, name, weights)
     return kept.folder(cache_dir / FOLDER / "-".join(key), "the int8 network", write)
 

@@ -34,9 +34,8 @@ def convert(network: keras.Model, size: int | None) -> bytes:
 class LiteNetwork:
     """A Keras network for uint8 pictures that TensorFlow Lite computes.
 
-    For such small networks, TensorFlow's executor costs more than the arithmetic: O-Net on four
-    squares takes 1.9 ms on one core with TensorFlow Lite, and 8 ms on two cores without. The
-    results agree to 1e-6. One thread leaves the other cores to the CNN. Python's global lock is
+    For such small networks, TensorFlow's executor costs more than the arithmetic. The results agree
+    to 1e-6. One thread leaves the other cores to the CNN. Python's global lock is
     released during the computation. Calls from several threads run one after the other.
 
     Args:

@@ -5,6 +5,8 @@ import numpy as np
 
 # The colour outside the picture.
 _GREY = 127
+# The shift of `cut_shifted`, a third of 8 pixels of the result, in thirds of a pixel.
+_SHIFT = 8
 
 
 def squares_around(corners: np.ndarray, min_side: int) -> np.ndarray:
@@ -23,9 +25,9 @@ def squares_around(corners: np.ndarray, min_side: int) -> np.ndarray:
 
 
 def halve(picture: np.ndarray, size: int) -> np.ndarray:
-    """Halves a picture, uint8 [H, W, 3], while its shorter side has more than `size` pixels after.
+    """Halves a picture, uint8 [H, W, 3], while `size` pixels remain and both sides are even.
 
-    Each result is the mean of 2x2 pixels. OpenCV does this fifteen times as fast as averaging over
+    Each pixel becomes the mean of 2x2. OpenCV does this fifteen times as fast as averaging over
     other areas, so it is the first step before a picture is brought to a certain size.
     """
     height, width = picture.shape[:2]
@@ -69,22 +71,22 @@ def cut_shifted(image: np.ndarray, squares: np.ndarray, size: int) -> tuple[np.n
     Returns:
       Pictures uint8 [n, 3, size, size, 3], and the squares that they show, [n, 3, 4].
     """
-    # The region that holds all three, in thirds of the result's pixels.
-    fine, shifts = 3 * size, (0, 8, 16)
-    margins = (squares[:, 2:] - squares[:, :2]) * 8 / fine
-    corners = np.hstack([squares[:, :2] - margins, squares[:, 2:] + margins])
-    regions = _halvable(corners, fine + shifts[-1])
+    # In thirds of a pixel of the result: a square's side, and that of the region of all three.
+    side, shifts = 3 * size, (0, _SHIFT, 2 * _SHIFT)
+    whole = side + 2 * _SHIFT
+    margins = (squares[:, 2:] - squares[:, :2]) * _SHIFT / side
+    regions = _halvable(np.hstack([squares[:, :2] - margins, squares[:, 2:] + margins]), whole)
     pictures = np.full((len(squares), 3, size, size, 3), _GREY, np.uint8)
     for copies, region in zip(pictures, regions.astype(int), strict=True):
         inside = _region(image, *region)
         if inside is not None:
-            halved = halve(inside, fine + shifts[-1])
-            thirds = cv2.resize(halved, (fine + shifts[-1],) * 2, interpolation=cv2.INTER_LINEAR)
+            halved = halve(inside, whole)
+            thirds = cv2.resize(halved, (whole, whole), interpolation=cv2.INTER_LINEAR)
             for copy, shift in zip(copies, shifts, strict=True):
-                window = thirds[shift : shift + fine, shift : shift + fine]
+                window = thirds[shift : shift + side, shift : shift + side]
                 cv2.resize(window, (size, size), dst=copy, interpolation=cv2.INTER_AREA)
-    third = (regions[:, 2:3] - regions[:, :1]) / (fine + shifts[-1])
-    edges = np.array([[shift, shift, shift + fine, shift + fine] for shift in shifts])
+    third = (regions[:, 2:3] - regions[:, :1]) / whole
+    edges = np.array([[shift, shift, shift + side, shift + side] for shift in shifts])
     shown = np.tile(regions[:, :2], 2)[:, np.newaxis] + third[:, np.newaxis] * edges
     return pictures, shown
 

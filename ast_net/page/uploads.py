@@ -104,11 +104,11 @@ def _predictions(
 ) -> Generator[dict[str, Any], None, None]:
     """Yields the answer; writes the table and the figure beside the video."""
     source, names = video.Video(path), (stages.targets, stages.expressions)
-    yield {"total": source.frame_count}
+    yield {"total": stages.frame_count(source)}
     table, figure = path.with_name("table.csv"), path.with_name("figure.png")
     series = timeline.Series(stages.time_step, *names)
     with (
-        contextlib.closing(stages.predict(source.frames())) as predictions,
+        contextlib.closing(stages.predict(stages.chosen_frames(source))) as predictions,
         frame_table.csv_writer(table, *names) as write_row,
     ):
         while group := list(itertools.islice(predictions, _LINE_FRAMES)):

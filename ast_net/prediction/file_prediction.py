@@ -90,7 +90,7 @@ def _predict_file(
         predictions = predictor.predict_photographs(source, settings.images)
     else:
         predictions = predictor.predict(predictor.chosen_frames(source), settings.images)
-        frame_count = frame_count and -(-frame_count // predictor.every)
+        frame_count = predictor.frame_count(source)
     with results.claimed(folder, origin) if settings.files else contextlib.nullcontext():
         outputs.write(predictions, frame_count, settings, predictor, summary, stop, separate)
     summary.processing_seconds = seconds_since(start)

@@ -242,7 +242,6 @@ def _annotated_photographs(path: pathlib.Path) -> Iterator[_Write]:
 
 @contextlib.contextmanager
 def _figure(path: pathlib.Path, series: timeline.Series, title: str) -> Iterator[_Write]:
-    threading.Thread(target=figures.load_matplotlib).start()  # while the frames are predicted
     yield series.write
     figures.save(series.draw(title), path)
 

@@ -1,6 +1,6 @@
 """Predicts frames by all stages of the paper's Figure 1, which work in parallel."""
 
-import threading
+import math
 from collections.abc import Generator, Iterable, Iterator
 
 import keras
@@ -26,7 +26,6 @@ class Pipeline:
       targets: names of the predicted targets.
       expressions: names of the posteriors' expressions; empty without an expression head.
       time_step: the model's time step, in seconds.
-      every: which frames of a video `chosen_frames` returns.
       precision: the CNN's, such as float32.
       settings: all that the predictions of a recording depend on, as JSON data.
     """
@@ -38,7 +37,6 @@ class Pipeline:
         self._settings = settings
         spec = model.temporal.spec
         self.targets, self.time_step = spec.targets, spec.time_step
-        self.every = settings.every
         self.precision = model.extractor.precision
         self.expressions = model.head.expressions if model.head is not None else ()
         self.settings = config.values(settings) | {"networks": model.digest}
@@ -46,8 +44,6 @@ class Pipeline:
         self._predictor = streaming.StreamingPredictor(
             model.temporal.network, spec.time_step, clip_frames
         )
-        # It takes a third of a second, in which the first frames can be decoded and tracked.
-        threading.Thread(target=self._predictor.trace).start()
 
     def chosen_frames(self, source: video.VideoSource) -> Iterator[video_frame.Frame]:
         """Returns the frames of a video that the settings say: every Nth, with its own number.
@@ -55,7 +51,7 @@ class Pipeline:
         Raises:
           InputError: they are further apart than the model's time step.
         """
-        every = self.every
+        every = self._settings.every
         apart = every / source.frame_rate if every > 1 else 0.0
         if apart > self.time_step * _SLOWEST:
             most = int(self.time_step * _SLOWEST * source.frame_rate)
@@ -65,6 +61,11 @@ class Pipeline:
                 f"{self.time_step:g} s; give `every={max(most, 1)}` or less"
             )
         return (frame for frame in source.frames() if frame.index % every == 0)
+
+    def frame_count(self, source: video.VideoSource) -> int | None:
+        """Returns about how many frames `chosen_frames` has; None if the video does not say."""
+        count = source.frame_count
+        return None if count is None else math.ceil(count / self._settings.every)
 
     def predict(
         self,

@@ -135,7 +135,7 @@ class Predictor:
             or type, or a time is not later than the one before.
         """
         pipeline_ = self.stages(**settings)
-        return _predictions(pipeline_, _frames_of(source))
+        return _predictions(pipeline_, _frames_of(source, pipeline_))
 
     def reset(self) -> None:
         """Forgets all frames of `step`: the next one is the first of a recording."""
@@ -203,9 +203,10 @@ def _taken(
 
 def _frames_of(
     source: int | str | os.PathLike | Iterable[tuple[float, np.ndarray]],
+    pipeline_: pipeline.Pipeline,
 ) -> Generator[video_frame.Frame, None, None]:
     if isinstance(source, str | os.PathLike) and pathlib.Path(source).is_file():
-        yield from video.open_video(os.fspath(source)).frames()
+        yield from pipeline_.chosen_frames(video.open_video(os.fspath(source)))
     elif isinstance(source, int | str | os.PathLike):
         capture = camera.connect(str(source))
         recording = camera.newest_frames(capture, threading.Event())

@@ -17,12 +17,6 @@ MEDIAN_SECONDS = 2.0
 RAW_COLOUR, FILTERED_COLOUR = "tab:orange", "tab:blue"
 
 
-def load_matplotlib() -> None:
-    """Imports what draws and saves figures, which takes a third of a second; any thread may."""
-    import matplotlib.backends.backend_agg
-    import matplotlib.figure  # noqa: F401
-
-
 def time_panels(
     title: str, labels: Sequence[str]
 ) -> "tuple[matplotlib.figure.Figure, list[matplotlib.axes.Axes]]":

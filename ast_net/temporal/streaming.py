@@ -40,11 +40,6 @@ class StreamingPredictor:
         self._model = tf.function(model, input_signature=[signature], autograph=False)
         self.reset()
 
-    def trace(self) -> None:
-        """Traces the network, which the first prediction would otherwise do; any thread may."""
-        states = {name: tf.zeros((1, size)) for name, size in self._state_sizes.items()}
-        self._model({**states, "features": tf.zeros((1, 1, self._feature_size))})
-
     def another(self) -> Self:
         """Returns a new predictor for another face or recording, with the same network."""
         result = copy.copy(self)

@@ -117,6 +117,8 @@ def test_a_file_is_streamed_with_its_own_times(predictor, face_video):
     decoded = itertools.islice(video.Video(face_video).frames(), 3)
     images = [(frame.timestamp, frame.image) for frame in decoded]
     np.testing.assert_allclose(numbers(streamed), numbers(predictor.stream(images)), atol=1e-6)
+    fifth = predictor.stream(face_video, every=5)
+    assert [frame.index for frame in fifth] == [0, 5, 10, 15]
 
 
 class Camera:

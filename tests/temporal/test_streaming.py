@@ -1,7 +1,5 @@
 """Compares streaming with the same network on whole sequences and frame by frame."""
 
-import threading
-
 import keras
 import numpy as np
 import pytest
@@ -54,16 +52,6 @@ def test_equals_predicting_whole_sequences(model, predictor, features, cuts):
     predictor.predict(features[:3], TIMES[:3])
     predictor.reset()
     predictions = in_parts(predictor, features, TIMES, cuts)
-    np.testing.assert_allclose(predictions, whole_sequences(model, features), atol=1e-5)
-
-
-def test_tracing_in_a_thread_leaves_nothing_to_trace_and_no_states(model, features):
-    predictor = streaming.StreamingPredictor(model, STEP)
-    thread = threading.Thread(target=predictor.trace)
-    thread.start()
-    predictions = predictor.predict(features, TIMES)
-    thread.join()
-    assert predictor._model.experimental_get_tracing_count() == 1
     np.testing.assert_allclose(predictions, whole_sequences(model, features), atol=1e-5)
 
 

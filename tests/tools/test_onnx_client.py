@@ -161,6 +161,18 @@ def test_faces_are_aligned_as_in_the_package(client, portrait, size):
     assert crop.shape == (224, 224, 3) and difference.mean() < 0.1
 
 
+def test_a_table_of_every_second_frame(client, table, tmp_path, video):
+    every_second = pandas.read_csv(table).query("frame % 2 == 0")
+    every_second.to_csv(tmp_path / "half.csv", index=False)
+    both = [
+        {row[0]: row[2] for row in client.tracked(video, path)}
+        for path in (table, tmp_path / "half.csv")
+    ]
+    assert list(both[1]) == list(both[0])[::2]
+    for number, image in both[1].items():
+        np.testing.assert_array_equal(image, both[0][number])
+
+
 def test_a_table_of_another_video_is_refused(client, table, tmp_path, drifting_face):
     video_writer.write_video(tmp_path / "short.mp4", drifting_face([True] * 2), 25)
     with pytest.raises(SystemExit, match=r"short.mp4: has no frame 2, which is in .*\.csv"):
