@@ -202,6 +202,17 @@ def test_the_answer_to_a_video_is_the_verbs(site, networks, face_video):
     assert Image.open(io.BytesIO(base64.b64decode(lines[-1]["figure"]))).format == "PNG"
 
 
+def test_every_fifth_frame(networks, face_video, tmp_path):
+    stages = networks.stages(every=5)
+    page = uploads.Uploads(stages, tmp_path, MAX_BYTES)
+    visitor = Visitor(face_video.read_bytes())
+    anyio.run(visitor.visit, page)
+    lines = [json.loads(line) for line in visitor.text.splitlines()]
+    assert lines[0] == {"total": 4}
+    table = pandas.read_csv(io.StringIO(lines[-1]["table"]))
+    assert table["frame"].tolist() == [0, 5, 10, 15]
+
+
 @pytest.mark.parametrize("content", [b"", b"no video", bytes(1000)])
 def test_what_is_not_a_video_has_a_reason_and_is_deleted(site, content):
     status, [answer] = upload(site, content)
@@ -214,6 +225,12 @@ class Stages:
 
     targets, expressions, time_step = ("valence", "arousal"), (), 0.4
     closed = 0
+
+    def frame_count(self, source):
+        return source.frame_count
+
+    def chosen_frames(self, source):
+        return source.frames()
 
     def predict(self, recording):
         try:
@@ -246,8 +263,9 @@ class Visitor:
 
 
 async def until(condition):
-    while not condition():
-        await anyio.sleep(0)
+    with anyio.fail_after(60):
+        while not condition():
+            await anyio.sleep(0)
 
 
 @pytest.mark.parametrize("headers", [[], [(b"content-length", b"101")]])
