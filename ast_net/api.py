@@ -67,14 +67,17 @@ def train_run(**settings: Any) -> pathlib.Path:
         return runs.train_and_evaluate(run)
 
 
-def evaluate_run(workdir: str | os.PathLike, **settings: Any) -> dict[str, Any] | None:
+def evaluate_run(
+    workdir: str | os.PathLike | None = None, **settings: Any
+) -> dict[str, Any] | None:
     """Evaluates a trained model, as the command `evaluate` does.
 
         metrics = ast_net.evaluate_run("runs/recordings", split="test")
         metrics["protocols"]["rated"]["average"]["ccc"]["mean"]
 
     Args:
-      workdir: the run's folder.
+      workdir: the run's folder; None for the model that comes with the package, which needs a
+        `dataset`.
       **settings: settings of the command `evaluate`.
 
     Returns:
@@ -84,7 +87,7 @@ def evaluate_run(workdir: str | os.PathLike, **settings: Any) -> dict[str, Any] 
       InputError: a setting is wrong, or the data or the model cannot be used.
     """
     arguments = _arguments("evaluate", settings | {"workdir": workdir})
-    run, hardware = _reopened(arguments), arguments.read(config.Devices)
+    run, hardware = _evaluated(arguments), arguments.read(config.Devices)
     from ast_net import devices
     from ast_net.training import runs
 
@@ -93,8 +96,8 @@ def evaluate_run(workdir: str | os.PathLike, **settings: Any) -> dict[str, Any] 
         return runs.evaluate(run, arguments.read(config.Evaluation))
 
 
-def _reopened(arguments: cli.Arguments) -> config.Experiment:
-    return workdir.reopen(arguments, config.Experiment)
+def _evaluated(arguments: cli.Arguments) -> config.Experiment:
+    return workdir.evaluated(arguments)
 
 
 def _arguments(verb: str, settings: dict[str, Any]) -> cli.Arguments:

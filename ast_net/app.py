@@ -2,7 +2,7 @@
 
 import importlib.util
 
-from ast_net import cli, config, errors, imports, main
+from ast_net import cli, config, errors, fields, imports, main
 
 # The packages of the extra `app`.
 _PACKAGES = ("starlette", "uvicorn", "websockets")
@@ -25,7 +25,7 @@ def app(arguments: cli.Arguments) -> None:
 
     with server.listen(settings.port) as listener:
         devices.use(hardware)
-        values = config.values(faces) | config.values(networks)
+        values = fields.values(faces) | fields.values(networks)
         server.serve(
             listener, predictor.Predictor(posteriors=settings.posteriors, **values), settings
         )

@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 
 from absl import flags
 
-from ast_net import config, errors, flagfiles
+from ast_net import config, errors, fields, flagfiles
 
-_Settings = TypeVar("_Settings", bound=config.Settings)
+_Settings = TypeVar("_Settings", bound=fields.Settings)
 # How messages call the types of settings.
 _KINDS = {int: "a whole number", float: "a number", str: "text", bool: "True or False"}
 
@@ -31,7 +31,7 @@ class Verb:
     """
 
     summary: str
-    groups: tuple[type[config.Settings], ...]
+    groups: tuple[type[fields.Settings], ...]
     examples: tuple[str, str]
     words: str = ""
     resumes: bool = False
@@ -141,7 +141,7 @@ class Arguments:
         Raises:
           InputError: values contradict each other.
         """
-        return config.changed(settings, self._given)
+        return fields.changed(settings, self._given)
 
 
 def parse(verb: str, arguments: Sequence[str]) -> Arguments:
@@ -175,7 +175,7 @@ def parse(verb: str, arguments: Sequence[str]) -> Arguments:
 
 
 def from_keywords(
-    groups: Sequence[type[config.Settings]], keywords: Mapping[str, Any]
+    groups: Sequence[type[fields.Settings]], keywords: Mapping[str, Any]
 ) -> Arguments:
     """Takes settings that are given in Python, by the names of their flags.
 
@@ -200,12 +200,12 @@ def from_keywords(
     return Arguments(values)
 
 
-def _is_switch(leaf: config.Leaf) -> bool:
+def _is_switch(leaf: fields.Leaf) -> bool:
     """Whether a flag may be written without a value: --NAME for true, --noNAME for false."""
     return leaf.hint is bool or set(config.SWITCH) <= set(leaf.field.metadata["choices"] or ())
 
 
-def _of_type(leaf: config.Leaf, value: Any) -> Any:
+def _of_type(leaf: fields.Leaf, value: Any) -> Any:
     """Returns a value in the type of its setting."""
     if isinstance(value, bool) and leaf.hint is str and _is_switch(leaf):
         return str(value).lower()
@@ -228,7 +228,7 @@ def _element(name: str, kind: type, value: Any) -> Any:
     return kind(value)
 
 
-def serialise(settings: config.Settings) -> str:
+def serialise(settings: fields.Settings) -> str:
     """Returns the settings as a flagfile, one flag a line, without those that have no value."""
     return "".join(f"{line}\n" for line in sorted(_lines(settings)))
 
@@ -252,21 +252,21 @@ def deserialise(group: type[_Settings], text: str, source: str | pathlib.Path) -
         except errors.InputError as error:
             raise errors.InputError(f"{source}, line {number}: {error}") from error
     try:
-        return config.changed(group(), _given(defined))
+        return fields.changed(group(), _given(defined))
     except errors.InputError as error:
         raise errors.InputError(f"{source}: {error}") from error
 
 
-def _groups(verb: str) -> tuple[type[config.Settings], ...]:
+def _groups(verb: str) -> tuple[type[fields.Settings], ...]:
     """Returns the groups of a command's settings, including the one that all commands share."""
     return *VERBS[verb].groups, config.Messages
 
 
-def _leaves(groups: Sequence[type[config.Settings]]) -> Iterator[config.Leaf]:
-    return itertools.chain.from_iterable(config.settings_of(group()) for group in groups)
+def _leaves(groups: Sequence[type[fields.Settings]]) -> Iterator[fields.Leaf]:
+    return itertools.chain.from_iterable(fields.settings_of(group()) for group in groups)
 
 
-def _define(groups: Sequence[type[config.Settings]], derived: bool = False) -> flags.FlagValues:
+def _define(groups: Sequence[type[fields.Settings]], derived: bool = False) -> flags.FlagValues:
     """Defines the flags of some groups."""
     defined = flags.FlagValues()
     defined.set_gnu_getopt()
@@ -288,7 +288,7 @@ def _define(groups: Sequence[type[config.Settings]], derived: bool = False) -> f
 class _Parser(flags.ArgumentParser):
     """Converts the text of a flag to the value of its setting."""
 
-    def __init__(self, leaf: config.Leaf) -> None:
+    def __init__(self, leaf: fields.Leaf) -> None:
         super().__init__()
         self._leaf = leaf
 
@@ -328,9 +328,9 @@ def _given(defined: flags.FlagValues) -> dict[str, Any]:
     return {n: tuple(value) if isinstance(value, list) else value for n, value in values.items()}
 
 
-def _lines(settings: config.Settings) -> Iterator[str]:
+def _lines(settings: fields.Settings) -> Iterator[str]:
     """Yields the settings as flags, in no particular order."""
-    for leaf in config.settings_of(settings):
+    for leaf in fields.settings_of(settings):
         name, value, metadata = leaf.name, leaf.value, leaf.field.metadata
         words = [word for word, meaning in metadata["words"].items() if meaning == value]
         if isinstance(value, bool):
@@ -340,7 +340,7 @@ def _lines(settings: config.Settings) -> Iterator[str]:
         elif metadata["repeated"]:
             yield from (f"--{name}={element}" for element in value)
         elif value is not None and value != ():
-            yield f"--{name}={config.text_of(value)}"
+            yield f"--{name}={fields.text_of(value)}"
 
 
 def _expanded(defined: flags.FlagValues, verb: str, arguments: Sequence[str]) -> Iterator[str]:
@@ -377,7 +377,7 @@ def _help(verb: str) -> str:
     words = f" [{VERBS[verb].words.upper()} ...]" if VERBS[verb].words else ""
     parts = [f"{command}{words} [--FLAG=VALUE ...]", VERBS[verb].summary, "Examples:"]
     parts[-1] += "".join(f"\n  {command} {example}" for example in VERBS[verb].examples)
-    by_title: dict[str, list[config.Leaf]] = {}
+    by_title: dict[str, list[fields.Leaf]] = {}
     for leaf in _leaves(_groups(verb)):
         if not leaf.field.metadata["derived"]:
             title = (leaf.group.__doc__ or "").partition("\n")[0].rstrip(".")
@@ -389,7 +389,7 @@ def _help(verb: str) -> str:
     return "\n\n".join(parts)
 
 
-def _help_of(leaf: config.Leaf) -> str:
+def _help_of(leaf: fields.Leaf) -> str:
     """Returns the help of one flag."""
     metadata = leaf.field.metadata
     kinds = {int: "N", float: "X", tuple[int, ...]: "N", tuple[float, ...]: "X"}
@@ -400,7 +400,7 @@ def _help_of(leaf: config.Leaf) -> str:
     flag = f"--[no]{leaf.name}" if leaf.hint is bool else f"--{leaf.name}={value}"
     text = re.sub(r"`(\w+)(=[^`]*)?`", r"--\1\2", metadata["help"])
     if leaf.value is not None and leaf.value is not False and leaf.value != ():
-        text += f" Default: {config.text_of(leaf.value)} {metadata['unit']}".rstrip() + "."
+        text += f" Default: {fields.text_of(leaf.value)} {metadata['unit']}".rstrip() + "."
     if metadata["choices"] is config.DATASETS:
         text += " " + "; ".join(f"{name}: {what}" for name, what in config.DATASETS.items()) + "."
     body = textwrap.fill(text, 94, initial_indent=" " * 6, subsequent_indent=" " * 6)

@@ -1,20 +1,11 @@
-"""Defines every setting once: name, default, bounds, unit and help text, in frozen dataclasses.
-
-The dataclasses check their values. `cli` makes a flag from each field and reads the flags back. A
-flag has the name of its field unless the field's metadata says otherwise. Error messages name a
-setting by its flag, in backquotes.
-"""
+"""Defines every setting once: name, default, bounds, unit and help text, in frozen dataclasses."""
 
 import dataclasses
-import inspect
 import math
 import re
-import types
-import typing
-from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Any
 
-from ast_net import errors
+from ast_net.fields import Bounds, Settings, require, setting, text_of
 
 TARGETS = ("valence", "arousal")
 # Some data sets also rate expectancy and power. Targets are always in this order.
@@ -81,194 +72,6 @@ SWITCH = ("auto", "true", "false")
 # Values of `mixed_precision`.
 ARITHMETICS = (*SWITCH, "bfloat16", "float16")
 EXPORT_FORMATS = ("saved_model", "onnx", "openvino", "litert")
-
-
-class Bounds(NamedTuple):
-    """A range of numbers; `open` names the ends that are excluded: "", "(", ")" or "()"."""
-
-    low: float
-    high: float = math.inf
-    open: str = ""
-
-    def __contains__(self, value: object) -> bool:
-        """Whether the value is a number in the range; NaN is not."""
-        if not isinstance(value, int | float):
-            return False
-        above = self.low < value if "(" in self.open else self.low <= value
-        return above and (value < self.high if ")" in self.open else value <= self.high)
-
-    def __str__(self) -> str:
-        low = f"more than {self.low:g}" if "(" in self.open else f"at least {self.low:g}"
-        if self.high == math.inf:
-            return low
-        return f"{low} and {'less than' if ')' in self.open else 'at most'} {self.high:.10g}"
-
-
-def setting(
-    default: Any,
-    help: str,
-    bounds: Bounds | None = None,
-    unit: str = "",
-    flag: str | None = None,
-    choices: Any = None,
-    words: Mapping[str, Any] = types.MappingProxyType({}),
-    identity: bool = True,
-    repeated: bool = False,
-    derived: bool = False,
-) -> Any:
-    """Returns a dataclass field for a setting, with its description as the field's metadata.
-
-    Args:
-      default: the default value.
-      help: the help text. `--help` adds the default and its unit.
-      bounds: the allowed range of a number, or of each number in a tuple.
-      unit: the unit of a number, such as "seconds".
-      flag: the flag's name on the command line, if it differs from the field's name.
-      choices: the allowed values; for a tuple, the allowed elements.
-      words: words that stand for special values, such as {"all": None}.
-      identity: whether a different value makes it a different run (`differences`).
-      repeated: whether the flag is repeated for each element of a tuple, instead of separating the
-        elements by commas. For file names, which may contain commas.
-      derived: whether the program computes the value. Such a setting is stored in run.flags, but it
-        is not a flag on the command line.
-    """
-    metadata = {"help": help, "bounds": bounds, "unit": unit, "flag": flag, "choices": choices}
-    metadata |= {"words": words, "identity": identity, "repeated": repeated, "derived": derived}
-    return dataclasses.field(default=default, metadata=metadata)
-
-
-@typing.dataclass_transform(frozen_default=True, kw_only_default=True)
-class Settings:
-    """A group of settings: a frozen dataclass whose fields are `setting`s or other groups.
-
-    Creating an object checks its values. The first line of a group's docstring is the heading of
-    its flags in `--help`.
-
-    Raises:
-      InputError: a value is out of bounds or not one of the choices, or values contradict each
-        other.
-    """
-
-    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field]]
-
-    def __init_subclass__(cls, kw_only: bool = True) -> None:
-        dataclasses.dataclass(frozen=True, kw_only=kw_only)(cls)
-
-    def __post_init__(self) -> None:
-        for leaf in settings_of(self):
-            _check_value(leaf)
-        self.check()
-
-    def check(self) -> None:
-        """Checks conditions that involve several settings."""
-
-
-_Settings = TypeVar("_Settings", bound=Settings)
-
-
-class Leaf(NamedTuple):
-    """A single setting: its field, its value, and the group that defines the field."""
-
-    field: dataclasses.Field
-    value: Any
-    group: type[Settings]
-
-    @property
-    def name(self) -> str:
-        """The flag's name on the command line."""
-        return flag_name(self.field)
-
-    @property
-    def hint(self) -> Any:
-        """The setting's type; for a union, its first member (None never comes first)."""
-        hint: Any = self.field.type
-        return typing.get_args(hint)[0] if isinstance(hint, types.UnionType) else hint
-
-
-def settings_of(group: Settings) -> Iterator[Leaf]:
-    """Yields the settings of a group, including those of nested groups."""
-    for field in dataclasses.fields(group):
-        value = getattr(group, field.name)
-        if isinstance(value, Settings):
-            yield from settings_of(value)
-        else:
-            owner = next(c for c in type(group).__mro__ if field.name in inspect.get_annotations(c))
-            yield Leaf(field, value, owner)
-
-
-def flag_name(field: dataclasses.Field) -> str:
-    """Returns a setting's name on the command line."""
-    return field.metadata["flag"] or field.name
-
-
-def values(settings: Settings) -> dict[str, Any]:
-    """Returns the values of all settings by flag name."""
-    return {leaf.name: leaf.value for leaf in settings_of(settings)}
-
-
-def changed(settings: _Settings, values: Mapping[str, Any]) -> _Settings:
-    """Returns a copy of the settings with some values replaced.
-
-    Args:
-      settings: the settings to copy.
-      values: new values, or the words that stand for them, by flag name. Names that the settings do
-        not have are ignored.
-
-    Raises:
-      InputError: a value is not allowed, or values contradict each other.
-    """
-    changes = {}
-    for field in dataclasses.fields(settings):
-        value = getattr(settings, field.name)
-        if isinstance(value, Settings):
-            changes[field.name] = changed(value, values)
-        elif flag_name(field) in values:
-            given = values[flag_name(field)]
-            words = field.metadata["words"] if isinstance(given, str) else {}
-            changes[field.name] = words.get(given, given)
-    return dataclasses.replace(settings, **changes)
-
-
-def differences(stored: _Settings, current: _Settings) -> Iterator[tuple[str, Any, Any]]:
-    """Yields name, stored value and current value of each setting that makes two runs different.
-
-    Settings with `identity=False` do not make a difference: for example, a run may be continued
-    with more epochs. Under a learning rate schedule the number of epochs does make a difference,
-    because the learning rate depends on it.
-    """
-    scheduled = values(current).get("learning_rate_schedule", "constant") != "constant"
-    for before, now in zip(settings_of(stored), settings_of(current), strict=True):
-        identity = now.field.metadata["identity"] or (scheduled and now.name == "epochs")
-        if identity and before.value != now.value:
-            yield now.name, before.value, now.value
-
-
-def text_of(value: Any) -> str:
-    """Returns a value as text, as it is written on the command line."""
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def _check_value(leaf: Leaf) -> None:
-    value, metadata = leaf.value, leaf.field.metadata
-    if value is None or (isinstance(value, str) and value in metadata["words"]):
-        return
-    bounds, choices = metadata["bounds"], metadata["choices"]
-    values = value if isinstance(value, tuple) else (value,)
-    for element in values:
-        if bounds is not None and element not in bounds:
-            expected = f"{bounds} {metadata['unit']}".strip()
-        elif choices is not None and element not in choices:
-            expected = f"{'some' if values is value else 'one'} of {', '.join(choices)}"
-        elif isinstance(element, str) and len(element.splitlines()) > 1:
-            expected = "a single line"
-        else:
-            continue
-        raise errors.InputError(f"`{leaf.name}` must be {expected}, found {text_of(value)}")
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise errors.InputError(message)
 
 
 _NATURAL, _NOT_NEGATIVE, _POSITIVE = Bounds(1), Bounds(0), Bounds(0, open="(")
@@ -363,7 +166,7 @@ class DataSource(DataFolders):
 
     def check(self) -> None:
         scale = self.rating_scale
-        _require(
+        require(
             len(scale) == 2 and -math.inf < scale[0] < scale[1] < math.inf,
             "`rating_scale` must be the lowest and the highest rating, such as 1,9, found "
             f"{text_of(scale) or 'nothing'}",
@@ -393,7 +196,7 @@ class Runtime(Settings, kw_only=False):
     )
 
     def check(self) -> None:
-        _require(
+        require(
             self.precision != "int8" or self.name == "openvino",
             f"`precision=int8` is not available with `runtime={self.name}`: give "
             "`runtime=openvino` or another `precision`",
@@ -454,7 +257,7 @@ class Preparation(Backbone, DataSource):
     def check(self) -> None:
         super().check()
         in_order = tuple(target for target in ALL_TARGETS if target in self.targets)
-        _require(
+        require(
             bool(self.targets) and self.targets == in_order,
             f"`targets` must name each target at most once, in the order {','.join(ALL_TARGETS)}, "
             f"found {','.join(self.targets) or 'none'}",
@@ -499,7 +302,7 @@ class Devices(Settings):
     )
 
     def check(self) -> None:
-        _require(
+        require(
             re.fullmatch(r"auto|cpu|gpu(:\d{1,3}(,\d{1,3})*)?", self.device, re.ASCII) is not None,
             f"`device` must be auto, cpu, gpu, or numbers of GPUs such as gpu:0,1, found "
             f"{self.device}",
@@ -569,7 +372,7 @@ class StackedLSTM(Settings, kw_only=False):
     )
 
     def check(self) -> None:
-        _require(bool(self.units), "`lstm_units` must name at least one layer, found none")
+        require(bool(self.units), "`lstm_units` must name at least one layer, found none")
 
 
 def _weight(default: float, help: str, flag: str) -> Any:
@@ -621,7 +424,7 @@ class LossWeights(Settings, kw_only=False):
     )
 
     def check(self) -> None:
-        _require(
+        require(
             self.label + self.trend + self.local + self.global_ + self.siamese + self.ccc > 0,
             "the weights of all loss terms are 0, expected one above 0: for example, give "
             "`label_weight=1`",
@@ -714,13 +517,13 @@ class Study(Preparation):
 
     def check(self) -> None:
         super().check()
-        _require(
+        require(
             not self.loss.local or self.loss.num_intervals <= self.clip.frames,
             f"`clip_frames={self.clip.frames}` is less than the {self.loss.num_intervals} "
             "intervals of the local loss: give more `clip_frames` or lower `local_intervals`",
         )
         seconds = self.reaction_delay.seconds
-        _require(
+        require(
             not isinstance(seconds, tuple) or len(seconds) in (1, len(self.targets)),
             f"`reaction_delay` must be one number, or one for each of {', '.join(self.targets)}, "
             f"found {text_of(seconds)}",
@@ -768,7 +571,7 @@ class Reproduction(Study):
     def check(self) -> None:
         super().check()
         unknown = [row for row in self.rows if row not in ROWS]
-        _require(
+        require(
             not unknown,
             f"`rows` must be some of {', '.join(ROWS)}, found {', '.join(unknown)}",
         )
@@ -779,14 +582,19 @@ class RunModel(Settings):
 
     workdir: str | None = setting(
         None,
-        "Folder of the run whose model is used. Default: the model that comes with the package; "
-        "evaluate needs a run.",
+        "Folder of the run whose model is used. Default: the model that comes with the package.",
     )
     model: str = setting(
         "best",
         "Which of the run's models: that of the best or of the last epoch.",
         choices=("best", "last"),
     )
+
+    def check(self) -> None:
+        require(
+            self.workdir is not None or self.model == "best",
+            f"`model={self.model}` is for a run: give its `workdir`, or leave `model` out",
+        )
 
 
 class WholeModel(RunModel):
@@ -854,7 +662,7 @@ class Finetuning(Arithmetic, Backbone, DataFolders):
     def check(self) -> None:
         for name in ("warmup_epochs", "frozen_epochs"):
             value = getattr(self, name)
-            _require(
+            require(
                 value < self.epochs,
                 f"`{name}` must be less than the {self.epochs} `epochs`, found {value}",
             )
@@ -894,20 +702,20 @@ class Inputs(Settings):
     )
 
     def check(self) -> None:
-        _require(
+        require(
             self.camera is None or not self.video,
             "`video` and `camera` exclude each other: give one of them",
         )
-        _require(
+        require(
             self.camera is None or self.pictures is None,
             "`pictures` is for `video`: leave it out, or give `video=FOLDER` instead of `camera`",
         )
-        _require(
+        require(
             self.camera is None or not (self.recursive or self.workers > 1),
             "`recursive` and `workers` are for videos: leave them out, or give `video=FOLDER` "
             "instead of `camera`",
         )
-        _require(
+        require(
             self.camera is not None or self.max_seconds is None,
             "`max_seconds` is for a camera: leave it out, or give `camera=0`",
         )
@@ -941,7 +749,7 @@ class Outputs(Settings):
     )
 
     def check(self) -> None:
-        _require(bool(self.outputs), f"`outputs` must be some of {', '.join(OUTPUTS)}, found none")
+        require(bool(self.outputs), f"`outputs` must be some of {', '.join(OUTPUTS)}, found none")
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -996,7 +804,7 @@ class Prediction(Settings):
     )
 
     def check(self) -> None:
-        _require(
+        require(
             self.hold_seconds <= self.identity_seconds,
             f"`hold_seconds` must be at most `identity_seconds` ({self.identity_seconds:g}), found "
             f"{self.hold_seconds:g}",

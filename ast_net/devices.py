@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 import tensorflow as tf
 from absl import logging
 
-from ast_net import config, errors, jobs, screen
+from ast_net import config, errors, fields, jobs, screen
 
 # The variable that tells a process its GPUs, and what it was when this process began.
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -126,19 +126,19 @@ def resolved(settings: _Run, stored: _Run | None) -> _Run:
       settings: the run, as it is asked for.
       stored: the run that its workdir holds, if any.
     """
-    asked = config.values(settings)["mixed_precision"]
+    asked = fields.values(settings)["mixed_precision"]
     # The temporal model is too small to gain by it.
     small = asked == "auto" and isinstance(settings, config.Experiment)
     result = "false" if small else arithmetic(asked, gpus())
     if stored is not None:
-        began = config.values(stored)["mixed_precision"]
+        began = fields.values(stored)["mixed_precision"]
         if began != result and (asked == "auto" or (asked == "true" and began != "false")):
             logging.info(
                 f"the run goes on in {_words(began)}, as it began; on this machine it would have "
                 f"begun in {_words(result)}"
             )
             result = began
-    return config.changed(settings, {"mixed_precision": result})
+    return fields.changed(settings, {"mixed_precision": result})
 
 
 def policy(mixed_precision: str) -> str:

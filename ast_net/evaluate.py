@@ -4,8 +4,8 @@ from ast_net import cli, config, imports, main, workdir
 
 
 def evaluate(arguments: cli.Arguments) -> None:
-    """Evaluates the run in the workdir, on its own data set or on the one that the flags name."""
-    run = workdir.reopen(arguments, config.Experiment)
+    """Evaluates a run, on its own data set or on the one that the flags name, or our own model."""
+    run = workdir.evaluated(arguments)
     settings, hardware = arguments.read(config.Evaluation), arguments.read(config.Devices)
     with imports.of_command():
         from ast_net import devices

@@ -4,9 +4,10 @@ The README describes the files.
 """
 
 import pathlib
-from typing import TypeVar
+from collections.abc import Iterator
+from typing import Any, TypeVar
 
-from ast_net import cli, config, errors, files
+from ast_net import cli, config, errors, fields, files
 
 RUN_FLAGS = "run.flags"
 CHECKPOINTS = "checkpoints"
@@ -14,6 +15,8 @@ MODEL_SPEC = "model.json"
 HISTORY = "history.csv"
 TENSORBOARD = "tensorboard"
 EVALUATION = "evaluation"
+# Receives the evaluations of the model that comes with the package.
+INCLUDED = "runs/included"
 REACTION_DELAY = "reaction_delay"
 # A run can be continued with a larger number of these; run.flags then holds the larger one.
 _MAY_GROW = ("epochs", "patience")
@@ -39,8 +42,8 @@ def find(folder: str | pathlib.Path, group: type[_Run]) -> _Run | None:
         text = path.read_text(**files.ENCODING)
     run = cli.deserialise(group, text, path)
     # Runs of the first versions have --mixed_precision for bfloat16, the only one that there was.
-    began = {"true": "bfloat16"}.get(config.values(run)["mixed_precision"])
-    return config.changed(run, {"mixed_precision": began}) if began else run
+    began = {"true": "bfloat16"}.get(fields.values(run)["mixed_precision"])
+    return fields.changed(run, {"mixed_precision": began}) if began else run
 
 
 def requested(arguments: cli.Arguments) -> config.Experiment:
@@ -54,6 +57,26 @@ def requested(arguments: cli.Arguments) -> config.Experiment:
     if arguments.has("dataset") or arguments.read(config.RunModel).workdir is None:
         return arguments.read(config.Experiment)
     return reopen(arguments, config.Experiment)
+
+
+def evaluated(arguments: cli.Arguments) -> config.Experiment:
+    """Returns the run that the arguments of `evaluate` name (`reopen`).
+
+    Without a `workdir`, the model that comes with the package is meant; the data set is then all
+    that the arguments say.
+
+    Raises:
+      InputError: the workdir holds no run, its run.flags is damaged, or neither a run nor a data
+        set is given.
+    """
+    if arguments.read(config.RunModel).workdir is not None:
+        return reopen(arguments, config.Experiment)
+    if not arguments.has("dataset"):
+        raise errors.InputError(
+            "nothing to evaluate: give `workdir=FOLDER`, the folder of a run, or `dataset=NAME` to "
+            "evaluate the model that comes with the package on that data set"
+        )
+    return arguments.read(config.Experiment)
 
 
 def reopen(arguments: cli.Arguments, group: type[_Run]) -> _Run:
@@ -74,15 +97,32 @@ def reopen(arguments: cli.Arguments, group: type[_Run]) -> _Run:
             f"{pathlib.Path(folder) / RUN_FLAGS}: no such file; expected the workdir of a run: "
             "train one first, or check the path"
         )
-    paths = config.values(config.Cache()) | {"manual_dir": None, "backbone_weights": None}
+    paths = fields.values(config.Cache()) | {"manual_dir": None, "backbone_weights": None}
     paths["workdir"] = folder
-    run = config.changed(run, paths)
+    run = fields.changed(run, paths)
     given = arguments.change(run)
     if given.dataset == run.dataset:
         return given
     # Settings that describe the run's data set do not apply to another one.
-    defaults = config.values(config.DataSource()) | config.values(config.ReactionDelay())
-    return arguments.change(config.changed(run, defaults))
+    defaults = fields.values(config.DataSource()) | fields.values(config.ReactionDelay())
+    return arguments.change(fields.changed(run, defaults))
+
+
+def differences(stored: _Run, current: _Run) -> Iterator[tuple[str, Any, Any]]:
+    """Yields name, stored value and current value of each setting that makes two runs different.
+
+    Settings with `identity=False` do not make a difference: for example, a run may be continued
+    with more epochs. Under a learning rate schedule the number of epochs does make a difference,
+    because the learning rate depends on it.
+    """
+    schedule = fields.values(current).get("learning_rate_schedule", "constant")
+    pairs = zip(fields.settings_of(stored), fields.settings_of(current), strict=True)
+    for before, now in pairs:
+        identity = now.field.metadata["identity"] or (
+            schedule != "constant" and now.name == "epochs"
+        )
+        if identity and before.value != now.value:
+            yield now.name, before.value, now.value
 
 
 def check(folder: str | pathlib.Path, settings: _Run) -> _Run | None:
@@ -100,10 +140,10 @@ def check(folder: str | pathlib.Path, settings: _Run) -> _Run | None:
                 "folder or the workdir of an earlier run: give another `workdir`"
             )
         return None
-    differing = list(config.differences(run, settings))
+    differing = list(differences(run, settings))
     if differing:
         listed = "".join(
-            f"\n  `{name}`: was {config.text_of(old)}, is now {config.text_of(new)}"
+            f"\n  `{name}`: was {fields.text_of(old)}, is now {fields.text_of(new)}"
             for name, old, new in differing
         )
         reason = ""
@@ -127,9 +167,9 @@ def claim(folder: str | pathlib.Path, settings: _Run) -> None:
     """
     run, path = check(folder, settings), pathlib.Path(folder) / RUN_FLAGS
     if run is not None:
-        old, new = config.values(run), config.values(settings)
+        old, new = fields.values(run), fields.values(settings)
         larger = {name: max(old[name], new[name]) for name in _MAY_GROW if name in new}
-        settings = config.changed(run, larger)
+        settings = fields.changed(run, larger)
     files.sweep(folder)
     text = cli.serialise(settings)
     if run is None or path.read_text(**files.ENCODING) != text:

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from ast_net import cli, config, errors
+from ast_net import cli, config, errors, fields
 
 GROUPS = sorted({group for verb in cli.VERBS.values() for group in verb.groups}, key=str)
-LEAVES = [(group, leaf) for group in GROUPS for leaf in config.settings_of(group())]
+LEAVES = [(group, leaf) for group in GROUPS for leaf in fields.settings_of(group())]
 
 
 def ids(value):
@@ -38,14 +38,14 @@ def test_every_setting_has_a_help_text_and_bounds(group, leaf):
 
 def test_every_field_is_a_setting_or_a_group():
     for group in vars(config).values():
-        if isinstance(group, type) and issubclass(group, config.Settings):
+        if isinstance(group, type) and issubclass(group, fields.Settings):
             for field in dataclasses.fields(group) if dataclasses.is_dataclass(group) else ():
-                assert field.metadata.get("help") or isinstance(field.default, config.Settings)
+                assert field.metadata.get("help") or isinstance(field.default, fields.Settings)
 
 
 def test_flag_names_are_unique_within_a_verb():
     for verb in cli.VERBS.values():
-        names = [leaf.name for group in verb.groups for leaf in config.settings_of(group())]
+        names = [leaf.name for group in verb.groups for leaf in fields.settings_of(group())]
         assert len(names) == len(set(names))
 
 
@@ -89,10 +89,10 @@ def values_of(leaf) -> st.SearchStrategy:
 @hypothesis.settings(max_examples=25, deadline=None, derandomize=True)
 def test_flags_of_a_run_parse_back_to_the_same_run(group, data):
     drawn = {
-        leaf.name: data.draw(values_of(leaf), leaf.name) for leaf in config.settings_of(group())
+        leaf.name: data.draw(values_of(leaf), leaf.name) for leaf in fields.settings_of(group())
     }
     try:
-        run = config.changed(group(), drawn)
+        run = fields.changed(group(), drawn)
     except errors.InputError:
         hypothesis.reject()  # the values contradict each other
     assert cli.deserialise(group, cli.serialise(run), "run.flags") == run
@@ -304,7 +304,7 @@ def test_help_shows_examples_and_every_flag(verb):
     for example in cli.VERBS[verb].examples:
         assert f"python -m ast_net.{verb} {example}" in text
     for group in cli.VERBS[verb].groups:
-        for leaf in config.settings_of(group()):
+        for leaf in fields.settings_of(group()):
             shown = f"--[no]{leaf.name}\n" if leaf.hint is bool else f"--{leaf.name}="
             assert (shown in text) != leaf.field.metadata["derived"], leaf.name
     assert max(map(len, text.splitlines())) <= 100

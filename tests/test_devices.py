@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from calls import ROOT, call
 
-from ast_net import config, devices, errors
+from ast_net import config, devices, errors, fields
 from ast_net.training import runs
 
 P100 = devices.Gpu("Tesla P100", (6, 0))
@@ -102,7 +102,7 @@ def test_on_a_gpu_the_cnn_is_trained_in_bfloat16_and_the_temporal_model_in_float
     Machine(monkeypatch, [A100])
     assert devices.resolved(config.Finetuning(), None).mixed_precision == "bfloat16"
     assert devices.resolved(config.Experiment(), None).training.mixed_precision == "false"
-    asked = config.changed(config.Experiment(), {"mixed_precision": "true"})
+    asked = fields.changed(config.Experiment(), {"mixed_precision": "true"})
     assert devices.resolved(asked, None).training.mixed_precision == "bfloat16"
 
 
@@ -148,7 +148,7 @@ def test_a_run_keeps_its_arithmetic(began, asked, expected, caplog, monkeypatch)
     assert run.mixed_precision == expected
     kept = expected == began
     assert kept == any(f"goes on in mixed {began}, as it" in line for line in caplog.messages)
-    new = devices.resolved(config.changed(config.Experiment(), {"mixed_precision": asked}), None)
+    new = devices.resolved(fields.changed(config.Experiment(), {"mixed_precision": asked}), None)
     assert new.training.mixed_precision == devices.arithmetic(asked, [])
 
 

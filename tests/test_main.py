@@ -13,7 +13,7 @@ import pytest
 from calls import ROOT, python
 
 import ast_net
-from ast_net import cli, config, errors, main, screen
+from ast_net import cli, config, errors, fields, main, screen
 
 
 class Terminal(io.StringIO):
@@ -228,7 +228,7 @@ def test_verbose_belongs_to_every_verb_and_to_no_run(verb, tmp_path):
     assert arguments.read(config.Messages).verbose
     assert not cli.parse(verb, []).read(config.Messages).verbose
     for group in cli.VERBS[verb].groups:
-        assert "verbose" not in config.values(arguments.read(group))
+        assert "verbose" not in fields.values(arguments.read(group))
 
 
 @pytest.mark.parametrize(

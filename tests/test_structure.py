@@ -8,7 +8,7 @@ import pathlib
 import measure_structure
 import pytest
 
-from ast_net import cli, config
+from ast_net import cli, config, fields
 from ast_net.records import catalogue
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -22,6 +22,7 @@ LAYERS = [
     "screen",
     "shared_work",
     "jobs",
+    "fields",
     "config",
     "flagfiles",
     "cli",
@@ -119,7 +120,7 @@ def test_no_flag_of_a_verb_is_ignored(verb):
     if measure_structure.LOSSES in loaded:
         read |= {field.name for field in dataclasses.fields(config.LossWeights)}
     for group in cli.VERBS[verb].groups:
-        for leaf in config.settings_of(group()):
+        for leaf in fields.settings_of(group()):
             assert leaf.field.name in read or leaf.field.metadata["derived"], leaf.name
 
 

@@ -13,8 +13,9 @@ import pytest
 from calls import call, eagerly, python
 
 import ast_net
-from ast_net import cli, config, errors, workdir
-from ast_net.cnn import runtime
+from ast_net import cli, config, errors, shipped, workdir
+from ast_net.cnn import backbone, runtime
+from ast_net.records import store
 from ast_net.reports import evaluation_figures
 from ast_net.training import runs
 
@@ -332,6 +333,46 @@ def test_evaluate_on_another_data_set_leaves_the_run_s_own_alone(trained, tmp_pa
     assert done.ended == 0 and "recordings, dev: 1 recording" in done.printed
     assert (folder / "evaluation/recordings_dev/figures/ben.png").exists()
     assert {p: p.read_bytes() for p in before} == before
+
+
+def test_features_for_a_run_are_those_of_its_own_cnn(places, trained, tmp_path, monkeypatch):
+    folder = shutil.copytree(trained[0], tmp_path / "run")
+    own = tmp_path / "backbone.weights.h5"
+    shutil.copy(shipped.COMPACT, own)
+    spec = json.loads((folder / "model.json").read_text())
+    digest = backbone.weights_id("compact", str(own))
+    spec |= {"backbone_weights": str(own), "backbone_digest": digest}
+    (folder / "model.json").write_text(json.dumps(spec))
+    prepared = []
+    monkeypatch.setattr(store, "prepare", lambda run: prepared.append(run.backbone_weights))
+    monkeypatch.setattr(runs, "_evaluate", lambda *_: None)
+    assert call("evaluate", *places, f"--workdir={folder}").ended == 0
+    assert prepared == [str(own)]
+    (folder / "model.json").write_text(json.dumps(spec | {"backbone_digest": "00000000"}))
+    for flags in (places, [places[1], f"--backbone_weights={own}"]):
+        ended = str(call("evaluate", *flags, f"--workdir={folder}").ended)
+        assert f"{own}: the temporal model was trained with other weights" in ended
+
+
+def test_evaluate_without_a_run_is_of_the_included_model(tmp_path, face_video, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    layouts.recordings(tmp_path / "mine", face_video)
+    assert call("evaluate", "--dataset=recordings", "--manual_dir=mine").ended == 0
+    folder = tmp_path / "runs/included/evaluation/recordings_dev"
+    document = json.loads((folder / "metrics.json").read_text())
+    assert (document["epoch"], document["selected_by"]) == (0, "none")
+    with (folder / "predictions.csv").open() as file:
+        evaluated = [float(row["valence_prediction"]) for row in csv.DictReader(file)]
+    settings = {"precision": "float32", "hold_seconds": 0}
+    table = ast_net.predict_video("mine/videos/ben.mp4", **settings)
+    assert table["valid"].all() and np.ptp(evaluated) > 0
+    # The records' features are float16.
+    np.testing.assert_allclose(evaluated, table["valence"], atol=2e-3)
+    metrics = ast_net.evaluate_run(dataset="recordings", manual_dir="mine")
+    assert metrics == document
+    assert "give --workdir=FOLDER" in str(call("evaluate").ended)
+    ended = str(call("evaluate", "--dataset=recordings", "--model=last").ended)
+    assert "--model=last is for a run: give its --workdir" in ended
 
 
 def test_another_configuration_is_refused(places, trained):

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from ast_net import cli, config, errors, files, workdir
+from ast_net import cli, config, errors, fields, files, workdir
 
 RUN = config.Experiment(dataset="demo", training=config.Training(epochs=3))
 
@@ -31,7 +31,7 @@ def test_a_new_folder_is_claimed_and_read_again(tmp_path):
 )
 def test_settings_that_are_not_part_of_a_run_may_differ(change, tmp_path):
     workdir.claim(tmp_path, RUN)
-    workdir.claim(tmp_path, config.changed(RUN, change))
+    workdir.claim(tmp_path, fields.changed(RUN, change))
 
 
 def test_a_different_configuration_is_refused_and_changes_nothing(tmp_path):
@@ -39,7 +39,7 @@ def test_a_different_configuration_is_refused_and_changes_nothing(tmp_path):
     before = (tmp_path / workdir.RUN_FLAGS).read_text()
     changes = {"seed": 5, "targets": ("valence",), "global_weight": 0.0, "clip_frames": 20}
     with pytest.raises(errors.InputError, match="created with a different configuration") as raised:
-        workdir.claim(tmp_path, config.changed(RUN, changes))
+        workdir.claim(tmp_path, fields.changed(RUN, changes))
     assert str(raised.value).splitlines()[1:-1] == [
         "  `targets`: was valence,arousal, is now valence",
         "  `clip_frames`: was 50, is now 20",
@@ -50,10 +50,10 @@ def test_a_different_configuration_is_refused_and_changes_nothing(tmp_path):
 
 
 def test_all_other_settings_of_an_experiment_are_compared(tmp_path):
-    values = config.values(RUN)
+    values = fields.values(RUN)
     ignored = {
         name
-        for leaf in config.settings_of(RUN)
+        for leaf in fields.settings_of(RUN)
         for name in [leaf.name]
         if not leaf.field.metadata["identity"]
     }
@@ -83,7 +83,7 @@ def test_run_flags_of_the_first_versions_are_read(line, expected, tmp_path):
 def test_more_epochs_and_patience_grow_and_never_shrink(tmp_path):
     workdir.claim(tmp_path, RUN)
     for epochs, patience in ((60, 5), (20, 30)):
-        workdir.claim(tmp_path, config.changed(RUN, {"epochs": epochs, "patience": patience}))
+        workdir.claim(tmp_path, fields.changed(RUN, {"epochs": epochs, "patience": patience}))
     run = workdir.find(tmp_path, config.Experiment)
     assert (run.training.epochs, run.training.patience) == (60, 30)
 
@@ -93,11 +93,11 @@ def test_epochs_that_the_schedule_depends_on_may_not_grow(tmp_path):
     workdir.claim(tmp_path, run)
     with pytest.raises(errors.InputError, match="`epochs`: was 10, is now 12\n.*schedule depends"):
         workdir.claim(tmp_path, dataclasses.replace(run, epochs=12))
-    cosine = config.changed(RUN, {"learning_rate_schedule": "cosine"})
+    cosine = fields.changed(RUN, {"learning_rate_schedule": "cosine"})
     workdir.claim(tmp_path / "cosine", cosine)
     with pytest.raises(errors.InputError, match="`epochs`: was 3, is now 9\n.*schedule depends"):
-        workdir.claim(tmp_path / "cosine", config.changed(cosine, {"epochs": 9}))
-    workdir.claim(tmp_path / "cosine", config.changed(cosine, {"patience": 99}))
+        workdir.claim(tmp_path / "cosine", fields.changed(cosine, {"epochs": 9}))
+    workdir.claim(tmp_path / "cosine", fields.changed(cosine, {"patience": 99}))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def reopen(folder, *flags):
 
 def test_a_reopened_run_does_not_open_the_paths_in_run_flags(tmp_path):
     named = {"manual_dir": "/secret", "backbone_weights": "/secret.h5", "data_dir": "/elsewhere"}
-    workdir.claim(tmp_path, config.changed(RUN, named | {"train_recordings": ("P1",)}))
+    workdir.claim(tmp_path, fields.changed(RUN, named | {"train_recordings": ("P1",)}))
     run = reopen(tmp_path)
     assert (run.manual_dir, run.backbone_weights, run.data_dir) == (None, None, "data")
     assert run.train_recordings == ("P1",) and run.workdir == str(tmp_path)
@@ -142,7 +142,7 @@ def test_a_reopened_run_does_not_open_the_paths_in_run_flags(tmp_path):
 
 def test_another_data_set_drops_the_settings_of_the_run_s_data_set(tmp_path):
     changes = {"train_recordings": ("P1",), "max_rating_gap": 3.0, "reaction_delay": (2.0,)}
-    workdir.claim(tmp_path, config.changed(RUN, changes | {"data_dir": "/elsewhere"}))
+    workdir.claim(tmp_path, fields.changed(RUN, changes | {"data_dir": "/elsewhere"}))
     run = reopen(tmp_path, "--dataset=recordings", "--manual_dir=mine")
     assert (run.dataset, run.manual_dir, run.data_dir) == ("recordings", "mine", "data")
     assert (run.train_recordings, run.max_rating_gap, run.reaction_delay.seconds) == ((), 1.0, None)
@@ -155,6 +155,8 @@ def test_a_missing_run_is_reported(tmp_path):
         reopen(tmp_path)
     with pytest.raises(errors.InputError, match="no run: give `workdir=FOLDER`"):
         workdir.reopen(cli.parse("evaluate", []), config.Experiment)
+    with pytest.raises(errors.InputError, match="nothing to evaluate: give `workdir=FOLDER`"):
+        workdir.evaluated(cli.parse("evaluate", []))
 
 
 def test_checking_creates_nothing(tmp_path):

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable, Iterator
 import keras
 import numpy as np
 
-from ast_net import config, devices, errors
+from ast_net import config, devices, errors, fields
 from ast_net.faces import alignment, detection, photographs, tracking, video, video_frame
 from ast_net.prediction import background, frames, prediction_model, smoothing, streams
 from ast_net.temporal import still_faces, streaming
@@ -39,7 +39,7 @@ class Pipeline:
         self.targets, self.time_step = spec.targets, spec.time_step
         self.precision = model.extractor.precision
         self.expressions = model.head.expressions if model.head is not None else ()
-        self.settings = config.values(settings) | {"networks": model.digest}
+        self.settings = fields.values(settings) | {"networks": model.digest}
         clip_frames = spec.clip_frames if settings.inference == "clip" else None
         self._predictor = streaming.StreamingPredictor(
             model.temporal.network, spec.time_step, clip_frames

@@ -39,7 +39,7 @@ def load(settings: config.Networks, posteriors: bool = False) -> PredictionModel
       InputError: a file is missing or damaged, or belongs to another model.
     """
     temporal = temporal_model.load(settings.workdir, settings.model)
-    weights = cnn_weights(temporal.spec, settings.backbone_weights)
+    weights = temporal_model.cnn_weights(temporal.spec, settings.backbone_weights)
     extractor = runtime.load(temporal.spec.backbone, weights, settings.runtime, settings.data_dir)
     head = load_head(temporal.spec, weights) if posteriors else None
     digest = _digest(temporal, head, runtime.resolve(settings.runtime))
@@ -60,27 +60,6 @@ def _digest(
     return result.hexdigest()[:16]
 
 
-def cnn_weights(spec: temporal_model.ModelSpec, backbone_weights: str | None) -> str | None:
-    """Returns the weights file of a temporal model's CNN; None for the package's own.
-
-    Args:
-      spec: specification of the temporal model.
-      backbone_weights: the file that the user gives, if any.
-
-    Raises:
-      InputError: the file is missing, or the temporal model was trained with other weights.
-    """
-    weights = backbone_weights or spec.backbone_weights
-    digest = backbone.weights_id(spec.backbone, weights)
-    if digest != spec.backbone_digest:
-        raise errors.InputError(
-            f"{weights or shipped.COMPACT}: the temporal model was trained with other weights of "
-            f"{spec.backbone}: their SHA-256 begins with {spec.backbone_digest}, that of this file "
-            f"with {digest}; give the right file by `backbone_weights=FILE`"
-        )
-    return weights
-
-
 def load_head(
     spec: temporal_model.ModelSpec, weights: str | None
 ) -> expression_head.ExpressionHead:
@@ -88,7 +67,7 @@ def load_head(
 
     Args:
       spec: specification of the temporal model.
-      weights: the CNN's weights file, from `cnn_weights`.
+      weights: the CNN's weights file, from `temporal_model.cnn_weights`.
 
     Raises:
       InputError: there is no head beside the weights file, or it is damaged.

@@ -21,8 +21,8 @@ class EvaluationSetup:
 
     Attributes:
       split: the partition: train, dev or test.
-      epoch: the model's epoch, counted from 1; 0 for a baseline.
-      selected_by: how the epoch was selected: "cc", "ccc" or "last"; "none" for a baseline.
+      epoch: the model's epoch, counted from 1; 0 for a baseline or the package's own model.
+      selected_by: how the epoch was selected: "cc", "ccc" or "last"; "none" where the epoch is 0.
       chose_epoch: whether the epoch was selected on these recordings, which makes their scores
         optimistic.
       reaction_delay: the reaction delay of each of the D targets, in seconds.

@@ -42,7 +42,7 @@ def load(settings: config.Export) -> ServedModel:
     temporal = temporal_model.load(settings.workdir, settings.model)
     if not settings.cnn:
         return ServedModel(temporal)
-    weights = prediction_model.cnn_weights(temporal.spec, settings.backbone_weights)
+    weights = temporal_model.cnn_weights(temporal.spec, settings.backbone_weights)
     precision = "float32" if settings.precision == "auto" else settings.precision
     cnn = tensorflow_runtime.network(temporal.spec.backbone, weights, precision)
     path = expression_head.file_beside(weights)

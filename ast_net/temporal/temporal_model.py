@@ -9,16 +9,16 @@ import typing
 
 import keras
 
-from ast_net import config, errors, files, shipped, workdir
-from ast_net.cnn import weight_files
+from ast_net import config, errors, fields, files, shipped, workdir
+from ast_net.cnn import backbone, weight_files
 from ast_net.temporal import stacked_lstm
 
 # A model.json from elsewhere must not use up the machine.
 _BOUNDS = {
-    "feature_size": config.Bounds(1, 65_536),
-    "clip_frames": config.Bounds(2, 100_000),
-    "time_step": config.Bounds(0.001, 60),
-    "frame_rate": config.Bounds(0.01, 1000),
+    "feature_size": fields.Bounds(1, 65_536),
+    "clip_frames": fields.Bounds(2, 100_000),
+    "time_step": fields.Bounds(0.001, 60),
+    "frame_rate": fields.Bounds(0.01, 1000),
 }
 _MAX_UNITS, _MAX_LAYERS = 4096, 16
 
@@ -138,6 +138,27 @@ def load_spec(path: pathlib.Path) -> ModelSpec:
                 raise ValueError(f"{name}: found {values[name]!r}, expected a list")
             values[name] = tuple(values[name])
         return ModelSpec(**values)
+
+
+def cnn_weights(spec: ModelSpec, backbone_weights: str | None) -> str | None:
+    """Returns the weights file of a temporal model's CNN; None for the package's own.
+
+    Args:
+      spec: specification of the temporal model.
+      backbone_weights: the file that the user gives, if any.
+
+    Raises:
+      InputError: the file is missing, or the temporal model was trained with other weights.
+    """
+    weights = backbone_weights or spec.backbone_weights
+    digest = backbone.weights_id(spec.backbone, weights)
+    if digest != spec.backbone_digest:
+        raise errors.InputError(
+            f"{weights or shipped.COMPACT}: the temporal model was trained with other weights of "
+            f"{spec.backbone}: their SHA-256 begins with {spec.backbone_digest}, that of this file "
+            f"with {digest}; give the right file by `backbone_weights=FILE`"
+        )
+    return weights
 
 
 def _is_of_type(value: object, hint: typing.Any) -> bool:

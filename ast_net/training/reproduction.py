@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from absl import logging
 
-from ast_net import cli, config, devices, errors, jobs, workdir
+from ast_net import cli, config, devices, errors, fields, jobs, workdir
 from ast_net.datasets import reader
 from ast_net.records import catalogue, store
 from ast_net.reports import comparison, delay_report, reproduction_scores
@@ -41,7 +41,7 @@ def reproduce(
         failed, in which case the report covers the remaining ones.
     """
     jobs.require_file_locks()
-    experiment = config.changed(config.Experiment(), config.values(settings))
+    experiment = fields.changed(config.Experiment(), fields.values(settings))
     root = pathlib.Path(settings.workdir or f"runs/reproduce-{settings.dataset}")
     experiment = devices.resolved(experiment, _begun(root))
     rows = [row for row in config.ROWS if row in (settings.rows or config.ROWS)]
@@ -50,7 +50,7 @@ def reproduce(
     commands: list[jobs.Command] = []
     evaluations: dict[str, list[reproduction_scores.RunEvaluation]] = {}
     for fold, partitions in _folds(experiment, settings.folds).items():
-        study = config.changed(experiment, {f"{s}_recordings": n for s, n in partitions.items()})
+        study = fields.changed(experiment, {f"{s}_recordings": n for s, n in partitions.items()})
         study = runs.completed(dataclasses.replace(study, workdir=str(root / fold)))
         records = store.prepare(study)
         study = _with_reaction_delay(study, records)

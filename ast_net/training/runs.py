@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ast_net import config, devices, errors, screen, workdir
+from ast_net import config, devices, errors, screen, shipped, workdir
 from ast_net.cnn import backbone
 from ast_net.records import catalogue, clips, reaction_delay, store
 from ast_net.reports import (
@@ -70,13 +70,14 @@ def train_and_evaluate(experiment: config.Experiment) -> pathlib.Path:
 
 
 def evaluate(experiment: config.Experiment, settings: config.Evaluation) -> dict | None:
-    """Evaluates a model of a run: writes tables, predictions and figures.
+    """Evaluates a model of a run, or the package's own: writes tables, predictions and figures.
 
     A partition without ratings is predicted but not scored.
 
     Args:
-      experiment: the run in the workdir, or the same run with another data set.
-      settings: which model and which partition to evaluate.
+      experiment: the run in the workdir, or the same run with another data set; for the package's
+        model, `Experiment()` with a data set.
+      settings: which model and which partition to evaluate; without a workdir, the package's model.
 
     Returns:
       The content of metrics.json; None for a partition without ratings.
@@ -90,7 +91,7 @@ def evaluate(experiment: config.Experiment, settings: config.Evaluation) -> dict
             "`reaction_delay=auto` is for train: leave it out to use the delay that train found, "
             "or give seconds"
         )
-    folder = pathlib.Path(str(experiment.workdir))
+    folder = None if settings.workdir is None else pathlib.Path(settings.workdir)
     records = _records(experiment, folder)
     return _evaluate(experiment, records, folder, settings.split, settings.model)
 
@@ -115,27 +116,39 @@ def find_reaction_delay(records: store.Records) -> reaction_delay.DelaySearch:
         return reaction_delay.search(records.segments("train"), len(records.targets))
 
 
-def _records(experiment: config.Experiment, folder: pathlib.Path) -> store.Records:
+def _records(experiment: config.Experiment, folder: pathlib.Path | None) -> store.Records:
     """Opens the records of a run; makes them if they are missing and the source is given.
 
+    If there is a model already, the features are those of the CNN that it was trained with.
+
+    Args:
+      experiment: the run.
+      folder: its workdir, which may not exist yet; None for the package's model.
+
     Raises:
-      InputError: there are no records in `data_dir`, and the source is not given.
+      InputError: there are no records in `data_dir` and the source is not given, or the CNN's
+        weights are not those of the model.
     """
-    if experiment.manual_dir or not (folder / workdir.MODEL_SPEC).is_file():
+    spec_file = shipped.STACKED_LSTM_SPEC if folder is None else folder / workdir.MODEL_SPEC
+    if not spec_file.is_file():
         return store.prepare(experiment)
-    spec = temporal_model.load_spec(folder / workdir.MODEL_SPEC)
-    run = workdir.find(folder, config.Experiment)
-    same_data = run is not None and run.dataset == experiment.dataset
-    records = store.find(experiment, spec.backbone_digest, spec.records if same_data else None)
-    if records is not None:
-        return records
-    if catalogue.data_set(experiment).reader(experiment).has_folder():
-        return store.prepare(experiment)
-    used = f", which used `data_dir={run.data_dir}`" if run is not None and same_data else ""
-    raise errors.InputError(
-        f"{experiment.data_dir}: no records of this run{used}: give `data_dir`; to make the "
-        "records again, also give `manual_dir` and `backbone_weights`"
-    )
+    spec = temporal_model.load_spec(spec_file)
+    if experiment.backbone_weights:
+        temporal_model.cnn_weights(spec, experiment.backbone_weights)
+    if not experiment.manual_dir:
+        run = None if folder is None else workdir.find(folder, config.Experiment)
+        same_data = run is not None and run.dataset == experiment.dataset
+        records = store.find(experiment, spec.backbone_digest, spec.records if same_data else None)
+        if records is not None:
+            return records
+        if run and not catalogue.data_set(experiment).reader(experiment).has_folder():
+            used = f", which used `data_dir={run.data_dir}`" if same_data else ""
+            raise errors.InputError(
+                f"{experiment.data_dir}: no records of this run{used}: give `data_dir`; to make "
+                "the records again, also give `manual_dir`"
+            )
+    weights = temporal_model.cnn_weights(spec, experiment.backbone_weights)
+    return store.prepare(dataclasses.replace(experiment, backbone_weights=weights))
 
 
 def _spec(
@@ -254,7 +267,7 @@ def _delays(experiment: config.Experiment) -> tuple[float, ...]:
 def _evaluate(
     experiment: config.Experiment,
     records: store.Records,
-    folder: pathlib.Path,
+    folder: pathlib.Path | None,
     split: str,
     model: str,
 ) -> dict | None:
@@ -262,7 +275,8 @@ def _evaluate(
     predictor = streaming.StreamingPredictor(loaded.network, loaded.spec.time_step)
     with _damage_reported(records):
         predictions = list(evaluation.predict(predictor, records.segments(split)))
-    output = folder / workdir.EVALUATION / f"{experiment.dataset}_{split}"
+    evaluations = (folder or pathlib.Path(workdir.INCLUDED)) / workdir.EVALUATION
+    output = evaluations / f"{experiment.dataset}_{split}"
     targets, delays = experiment.targets, _delays(experiment)
     data_set = catalogue.data_set(experiment).reader
     challenge_format.write(output / "avec", predictions, targets, delays, data_set)
@@ -272,7 +286,7 @@ def _evaluate(
         print(f"{experiment.dataset}, {split}: {count} without ratings, predicted but not scored")
         screen.wrote(output, "predictions.csv", "avec/")
         return None
-    epoch, selected_by = _selection(folder, model)
+    epoch, selected_by = (0, "none") if folder is None else _selection(folder, model)
     chose_epoch = split == "dev" and selected_by != "last" and loaded.spec.records == records.digest
     setup = evaluation.EvaluationSetup(split, epoch, selected_by, chose_epoch, delays)
     metrics = evaluation.metrics_document(setup, _scores(experiment, records, predictions))

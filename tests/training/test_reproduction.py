@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from calls import call
 
-from ast_net import cli, config, devices, errors, jobs, shared_work, workdir
+from ast_net import cli, config, devices, errors, fields, jobs, shared_work, workdir
 from ast_net.datasets import reader
 from ast_net.records import store
 from ast_net.reports import comparison_figures, evaluation, evaluation_figures, paper
@@ -96,7 +96,7 @@ def test_a_run_gets_the_settings_of_the_hardware_but_its_own_gpu(tmp_path):
 
 def test_all_runs_have_the_arithmetic_of_those_begun_before(tmp_path):
     assert reproduction._begun(tmp_path / "new") is None
-    run = config.changed(STUDY, {"mixed_precision": "float16"})
+    run = fields.changed(STUDY, {"mixed_precision": "float16"})
     workdir.claim(tmp_path / "fold_1/La/seed_0", run)
     begun = reproduction._begun(tmp_path)
     assert devices.resolved(STUDY, begun).training.mixed_precision == "float16"
