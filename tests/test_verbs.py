@@ -344,7 +344,7 @@ def test_features_for_a_run_are_those_of_its_own_cnn(places, trained, tmp_path, 
     spec |= {"backbone_weights": str(own), "backbone_digest": digest}
     (folder / "model.json").write_text(json.dumps(spec))
     prepared = []
-    monkeypatch.setattr(store, "prepare", lambda run: prepared.append(run.backbone_weights))
+    monkeypatch.setattr(store, "prepare", lambda run, **_: prepared.append(run.backbone_weights))
     monkeypatch.setattr(runs, "_evaluate", lambda *_: None)
     assert call("evaluate", *places, f"--workdir={folder}").ended == 0
     assert prepared == [str(own)]
@@ -370,6 +370,18 @@ def test_evaluate_without_a_run_is_of_the_included_model(tmp_path, face_video, m
     np.testing.assert_allclose(evaluated, table["valence"], atol=2e-3)
     metrics = ast_net.evaluate_run(dataset="recordings", manual_dir="mine")
     assert metrics == document
+    # A list of test recordings alone is enough to evaluate, and not to train.
+    listed = (tmp_path / "mine/recordings.csv").read_text().splitlines()
+    only = [listed[0], listed[2].replace(",dev,", ",test,")]
+    (tmp_path / "mine/recordings.csv").write_text("\n".join(only))
+    flags = ["--dataset=recordings", "--manual_dir=mine"]
+    assert "the dev partition is empty" in str(call("evaluate", *flags).ended)
+    assert call("evaluate", *flags, "--split=test").ended == 0
+    scores = json.loads(
+        (tmp_path / "runs/included/evaluation/recordings_test/metrics.json").read_text()
+    )
+    assert scores["recordings"] == document["recordings"]
+    assert "the train partition is empty" in str(call("train", *flags).ended)
     assert "give --workdir=FOLDER" in str(call("evaluate").ended)
     ended = str(call("evaluate", "--dataset=recordings", "--model=last").ended)
     assert "--model=last is for a run: give its --workdir" in ended

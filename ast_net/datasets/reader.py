@@ -162,19 +162,26 @@ class Reader(abc.ABC):
         manual_dir = self.settings.manual_dir
         return manual_dir is not None and pathlib.Path(manual_dir).is_dir()
 
-    def sources(self, folder: pathlib.Path) -> dict[str, list[Source]]:
+    def sources(
+        self, folder: pathlib.Path, needed: Sequence[str] = ("train", "dev")
+    ) -> dict[str, list[Source]]:
         """Returns the recordings of each split, by the settings or else by the default split.
 
         Challenges withhold the ratings of their test partition. If none of its rating files
         exists, its recordings are returned without ratings, with a warning.
 
+        Args:
+          folder: the folder of the data set.
+          needed: the splits that must not be empty; other empty ones are left out.
+
         Raises:
-          InputError: files are missing, a recording is listed twice, two recordings share a file,
-            or train or dev is empty or has recordings without ratings.
+          InputError: files are missing, a recording is listed twice, two recordings share a file, a
+            needed split is empty, or train or dev has recordings without ratings.
         """
         partitions = self.settings.partitions or self.partitions(folder)
-        for split in ("train", "dev"):
-            if not partitions.get(split):
+        partitions = {split: names for split, names in partitions.items() if names}
+        for split in needed:
+            if split not in partitions:
                 raise errors.InputError(
                     f"{folder}: the {split} partition is empty; give `{split}_recordings`"
                 )
@@ -189,7 +196,9 @@ class Reader(abc.ABC):
         if self.OF_VIDEOS:
             if "test" in sources:
                 sources["test"] = _without_missing_ratings(sources["test"])
-            _refuse_unrated(folder, sources["train"] + sources["dev"])
+            _refuse_unrated(
+                folder, [s for split in ("train", "dev") for s in sources.get(split, ())]
+            )
         all_sources = [source for part in sources.values() for source in part]
         self._refuse_missing(folder, all_sources)
         if self.OF_VIDEOS:

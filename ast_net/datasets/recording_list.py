@@ -33,10 +33,11 @@ class RecordingList(reader.Reader):
       recording,video,split,ratings
       anna,videos/anna.mp4,train,ratings/anna.csv
       ben,videos/ben.mp4,dev,ratings/ben.csv
-    split is train, dev or test; test recordings need no ratings. A rating file has the time in
-    seconds and either a column for each target, or a column for each target and rater; the gold
-    standard is then computed from the raters. Ratings are in [-1, 1]; name another scale with
-    `rating_scale=1,9`, or with a column rating_scale in the list, such as 1 9:
+    split is train, dev or test; test recordings need no ratings, and test recordings alone are
+    enough to evaluate. A rating file has the time in seconds and either a column for each target,
+    or a column for each target and rater; the gold standard is then computed from the raters.
+    Ratings are in [-1, 1]; name another scale with `rating_scale=1,9`, or with a column
+    rating_scale in the list, such as 1 9:
       time,valence,arousal             or   time,valence_kim,valence_lee,arousal_kim,arousal_lee
       0.00,0.12,-0.3                        0.00,0.1,0.2,-0.3,-0.4
     """

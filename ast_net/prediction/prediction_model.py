@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 
-from ast_net import config, errors, shipped
+from ast_net import config, errors
 from ast_net.cnn import backbone, expression_head, runtime
 from ast_net.faces import detection
 from ast_net.temporal import temporal_model

@@ -218,7 +218,11 @@ class Records:
         return errors.InputError(f"{self.folder}: records are damaged ({problem}); {remedy}")
 
 
-def prepare(settings: config.Preparation, beam_pipeline_options: str | None = None) -> Records:
+def prepare(
+    settings: config.Preparation,
+    beam_pipeline_options: str | None = None,
+    needed: Sequence[str] = ("train", "dev"),
+) -> Records:
     """Makes the records of a data set, except for recordings whose records exist already.
 
     If another process is preparing the same, this one waits for it, and makes what is then missing.
@@ -227,10 +231,11 @@ def prepare(settings: config.Preparation, beam_pipeline_options: str | None = No
       settings: the data set, and everything else that the records depend on.
       beam_pipeline_options: make the records with Apache Beam with these options,
         "runner=...,..."; None to make them in this process.
+      needed: the splits that must not be empty.
 
     Raises:
-      InputError: the source is missing or damaged, OpenVINO is required but not installed,
-        recordings failed, or existing records are damaged.
+      InputError: the source is missing or damaged, a needed split is empty, OpenVINO is required
+        but not installed, recordings failed, or existing records are damaged.
     """
     entry = catalogue.data_set(settings)
     source_reader = entry.reader(settings)
@@ -242,14 +247,14 @@ def prepare(settings: config.Preparation, beam_pipeline_options: str | None = No
         )
     if not source_reader.has_folder():
         records = find(settings)
-        if records is not None:
+        if records is not None and set(needed) <= set(records.splits):
             return records
     folder = source_reader.folder()
-    sources = source_reader.sources(folder)
+    sources = source_reader.sources(folder, needed)
     splits = {split: [source.name for source in part] for split, part in sources.items()}
     runtime.check_installed(settings.runtime)  # before hours of face tracking
     weights = backbone.weights_id(settings.backbone, settings.backbone_weights)
-    rate = entry.reader.FRAME_RATE or _usual_rate(settings, weights, folder, sources["train"])
+    rate = entry.reader.FRAME_RATE or _usual_rate(settings, weights, folder, sources)
     key = _key(settings, weights, settings.clip.stride / rate)
     paths = {
         split: [_file(key, settings, source, folder) for source in part]
@@ -375,9 +380,9 @@ def _usual_rate(
     settings: config.Preparation,
     backbone_digest: str,
     folder: pathlib.Path,
-    train: Sequence[reader.Source],
+    sources: Mapping[str, Sequence[reader.Source]],
 ) -> float:
-    """Returns the median frame rate of the training recordings, in frames a second.
+    """Returns the median frame rate of the training recordings, or of all if there are none.
 
     If there are records of the same folder, their frame rate is used, so that adding a recording
     does not change the time step and with it the records of all others.
@@ -389,7 +394,8 @@ def _usual_rate(
     ]
     if existing:
         return max(existing)[1]
-    rates = [video.open_video(source.video).frame_rate for source in train]
+    counted = sources.get("train") or [source for part in sources.values() for source in part]
+    rates = [video.open_video(source.video).frame_rate for source in counted]
     return round(float(np.median(rates)), 3)
 
 

@@ -45,7 +45,7 @@ def train_and_evaluate(experiment: config.Experiment) -> pathlib.Path:
         experiment = dataclasses.replace(experiment, reaction_delay=run.reaction_delay)
     experiment = devices.resolved(experiment, run)
     workdir.check(folder, experiment)
-    records = _records(experiment, folder)
+    records = _records(experiment, folder, ("train", "dev"))
     search = None
     if experiment.reaction_delay.seconds == "auto":
         search = find_reaction_delay(records)
@@ -92,7 +92,7 @@ def evaluate(experiment: config.Experiment, settings: config.Evaluation) -> dict
             "or give seconds"
         )
     folder = None if settings.workdir is None else pathlib.Path(settings.workdir)
-    records = _records(experiment, folder)
+    records = _records(experiment, folder, (settings.split,))
     return _evaluate(experiment, records, folder, settings.split, settings.model)
 
 
@@ -116,7 +116,9 @@ def find_reaction_delay(records: store.Records) -> reaction_delay.DelaySearch:
         return reaction_delay.search(records.segments("train"), len(records.targets))
 
 
-def _records(experiment: config.Experiment, folder: pathlib.Path | None) -> store.Records:
+def _records(
+    experiment: config.Experiment, folder: pathlib.Path | None, needed: tuple[str, ...]
+) -> store.Records:
     """Opens the records of a run; makes them if they are missing and the source is given.
 
     If there is a model already, the features are those of the CNN that it was trained with.
@@ -124,6 +126,7 @@ def _records(experiment: config.Experiment, folder: pathlib.Path | None) -> stor
     Args:
       experiment: the run.
       folder: its workdir, which may not exist yet; None for the package's model.
+      needed: the splits that must not be empty.
 
     Raises:
       InputError: there are no records in `data_dir` and the source is not given, or the CNN's
@@ -131,7 +134,7 @@ def _records(experiment: config.Experiment, folder: pathlib.Path | None) -> stor
     """
     spec_file = shipped.STACKED_LSTM_SPEC if folder is None else folder / workdir.MODEL_SPEC
     if not spec_file.is_file():
-        return store.prepare(experiment)
+        return store.prepare(experiment, needed=needed)
     spec = temporal_model.load_spec(spec_file)
     if experiment.backbone_weights:
         temporal_model.cnn_weights(spec, experiment.backbone_weights)
@@ -148,7 +151,8 @@ def _records(experiment: config.Experiment, folder: pathlib.Path | None) -> stor
                 "the records again, also give `manual_dir`"
             )
     weights = temporal_model.cnn_weights(spec, experiment.backbone_weights)
-    return store.prepare(dataclasses.replace(experiment, backbone_weights=weights))
+    experiment = dataclasses.replace(experiment, backbone_weights=weights)
+    return store.prepare(experiment, needed=needed)
 
 
 def _spec(
