@@ -6,6 +6,7 @@ appear as these have configured logging.
 
 import os
 import pathlib
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Self, TypeVar
@@ -13,6 +14,8 @@ from typing import Self, TypeVar
 import tqdm
 from absl import logging
 
+# Minimum seconds between two states of a bar, as a notebook may store them all.
+_BAR_INTERVAL = 0.5
 # Minimum seconds before the first line of progress and between two lines.
 _INTERVAL = 30.0
 _COLUMNS = 100
@@ -22,7 +25,7 @@ _Item = TypeVar("_Item")
 
 
 class Progress:
-    """Shows the progress of a task: a bar on a terminal, elsewhere a line for every tenth.
+    """Shows a task's progress: a bar on a terminal or in a notebook, else a line for every tenth.
 
     Lines are at least half a minute apart. The bar disappears at the end of the block:
 
@@ -58,8 +61,10 @@ class Progress:
             total=total,
             unit=f" {units}",
             bar_format=_BAR if total else None,
-            disable=None,  # where there is no terminal
+            # None: where there is no terminal. A notebook has none and shows the bar all the same.
+            disable=False if "ipykernel" in sys.modules else None,
             leave=False,
+            mininterval=_BAR_INTERVAL,
             dynamic_ncols=True,
         )
         self.done, self._tenths = 0, 0

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import types
 
 import pytest
 from calls import ROOT, python
@@ -115,6 +116,7 @@ def test_verbose_shows_what_libraries_write():
 def test_standard_streams_may_be_closed(closed, shown):
     program = """
 import sys
+import types
 from ast_net import main, screen
 def verb(arguments):
     screen.wrote("a folder")
@@ -147,6 +149,7 @@ assert not {"tensorflow", "keras", "cv2", "pandas", "matplotlib"} & set(sys.modu
 def test_importing_the_package_loads_nothing_else():
     program = """
 import sys
+import types
 import ast_net
 loaded = {name.partition(".")[0] for name in sys.modules if hasattr(sys.modules[name], "__file__")}
 print(sorted(loaded - sys.stdlib_module_names - {"__main__"}))
@@ -286,6 +289,17 @@ def test_a_terminal_has_a_bar_and_messages_above_it(monkeypatch):
         assert lines[:-1] == [f"warning: frame {j} is dark" for j in range(k + 1)]
         assert re.match(rf"tracking a.mp4: \d+ %\|.*\| {k} of 3 frames, ", lines[-1])
     assert terminal.lines() == shown[-1][:-1]
+
+
+def test_a_notebook_has_a_bar_without_a_terminal(monkeypatch, capsys):
+    def count():
+        for _ in screen.counted(range(3), "tracking a.mp4", 3):
+            pass
+        return capsys.readouterr().err
+
+    assert count() == ""
+    monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
+    assert "tracking a.mp4: 0 %|" in count()
 
 
 def test_an_error_stands_in_a_line_of_its_own(monkeypatch):
