@@ -26,7 +26,14 @@ from ast_net import cli, config, errors, jobs, workdir
 from ast_net.cnn import expression_head, vgg16, vgg_face, weight_files
 from ast_net.datasets import ferplus
 from ast_net.faces import face_track, video
-from ast_net.records import catalogue, example_format, expression_pictures, making, store
+from ast_net.records import (
+    catalogue,
+    example_format,
+    expression_pictures,
+    making,
+    record_files,
+    store,
+)
 from ast_net.reports import comparison_figures, reproduction_scores
 from ast_net.temporal import stacked_lstm, temporal_model
 from ast_net.training import fit
@@ -191,7 +198,7 @@ def write_records(film):
 
 def read_records(folder):
     (path,) = folder.glob("data/recordings/*/*")
-    records = store.Records(path)
+    records = record_files.Records(path)
     try:
         result = {}
         for split in ("train", "dev"):

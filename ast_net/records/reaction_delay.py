@@ -151,7 +151,7 @@ def _projection(segments: tf.data.Dataset, delays: np.ndarray) -> np.ndarray:
             "delay in seconds, `reaction_delay=2.0`, or add `train_recordings`"
         )
     variance = gram.diagonal() / count
-    # As in `store.Records.moments`: features that are almost always 0 must not outweigh the others.
+    # As in `Records.moments`: features that are almost always 0 must not outweigh the others.
     scale = 1 / np.sqrt(variance + 0.01 * variance.mean() + np.finfo(float).tiny)
     size = len(gram)
     first = max(0, size - _COMPONENTS)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ast_net.records import example_format, store
+from ast_net.records import example_format, record_files
 from ast_net.reports import tables
 
 # A step between two frames is irregular if it differs by more than this part of the median step.
@@ -13,7 +13,7 @@ _IRREGULAR = 0.1
 _MOMENTS: dict[str, Callable] = {"min": np.min, "mean": np.mean, "max": np.max, "sd": np.std}
 
 
-def tabulate(records: store.Records) -> tuple[list[tables.Row], list[tables.Row]]:
+def tabulate(records: record_files.Records) -> tuple[list[tables.Row], list[tables.Row]]:
     """Makes a row for each recording, and a row for each partition over all its frames.
 
     Columns of a recording: split, recording, frames, seconds; frame_rate, 1 / the median step

@@ -15,7 +15,7 @@ import tensorflow as tf
 from absl import logging
 
 from ast_net import config, workdir
-from ast_net.records import clips, example_format, store
+from ast_net.records import clips, example_format, record_files
 from ast_net.reports import evaluation, evaluation_figures
 from ast_net.temporal import scoring, timing
 
@@ -41,7 +41,7 @@ class LinearModel:
         return (features @ self.weights + self.bias).astype(np.float32)
 
 
-def fit_mean(records: store.Records, delays: Sequence[float]) -> LinearModel:
+def fit_mean(records: record_files.Records, delays: Sequence[float]) -> LinearModel:
     """Fits the mean rating of all training frames that have a face and a rating.
 
     Args:
@@ -56,7 +56,7 @@ def fit_mean(records: store.Records, delays: Sequence[float]) -> LinearModel:
     return LinearModel(np.zeros((features, len(delays)), np.float32), total / np.maximum(count, 1))
 
 
-def fit_ridge(records: store.Records, delays: Sequence[float]) -> LinearModel:
+def fit_ridge(records: record_files.Records, delays: Sequence[float]) -> LinearModel:
     """Fits ridge regression on the standardised features, separately for each target.
 
     The penalty is chosen by cross-validation over groups of training recordings.
@@ -84,7 +84,7 @@ class _Moments(NamedTuple):
 
 
 def _fit_target(
-    records: store.Records,
+    records: record_files.Records,
     delays: Sequence[float],
     target: int,
     mean: np.ndarray,
@@ -147,7 +147,7 @@ def _solve(moments: _Moments, penalty: float) -> np.ndarray:
 
 
 def _training_frames(
-    records: store.Records, delays: Sequence[float], interval: float
+    records: record_files.Records, delays: Sequence[float], interval: float
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yields features [T, F] and delayed ratings [T, D] of each training recording.
 
@@ -178,7 +178,7 @@ FITS = {"mean": fit_mean, "ridge": fit_ridge}
 def evaluate(
     row: str,
     experiment: config.Experiment,
-    records: store.Records,
+    records: record_files.Records,
     splits: Sequence[str],
 ) -> None:
     """Fits a baseline and writes the evaluation files of a run to the workdir.

@@ -4,11 +4,11 @@ import numpy as np
 from absl import logging
 
 from ast_net import config, errors
-from ast_net.records import example_format, store
+from ast_net.records import example_format, record_files
 from ast_net.temporal import scoring
 
 
-def check(records: store.Records, experiment: config.Experiment) -> None:
+def check(records: record_files.Records, experiment: config.Experiment) -> None:
     """Refuses records that a model cannot be trained on, or whose scores would be misleading.
 
     Logs a warning if a recording is in a partition twice, or if its gold standard is constant.
@@ -52,7 +52,7 @@ def check(records: store.Records, experiment: config.Experiment) -> None:
 
 
 def _usable_frames(
-    records: store.Records, split: str, delays: tuple[float, ...]
+    records: record_files.Records, split: str, delays: tuple[float, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Measures the frames that training uses: those with a face and a rating.
 
@@ -73,7 +73,7 @@ def _usable_frames(
     return np.array(seconds), np.array(deviation)
 
 
-def _check_duplicates(records: store.Records) -> None:
+def _check_duplicates(records: record_files.Records) -> None:
     """Finds duplicate recordings: sums over their features are equal only if all frames are."""
     seen: dict[bytes, tuple[str, str]] = {}
     for split, names in records.splits.items():

@@ -12,7 +12,7 @@ from absl import logging
 
 from ast_net import cli, config, devices, errors, fields, jobs, workdir
 from ast_net.datasets import reader
-from ast_net.records import catalogue, store
+from ast_net.records import catalogue, record_files, store
 from ast_net.reports import comparison, delay_report, reproduction_scores
 from ast_net.temporal import temporal_model
 from ast_net.training import baselines, checks, runs
@@ -164,7 +164,7 @@ def _folds(experiment: config.Experiment, folds: int | None) -> Folds:
 
 
 def _with_reaction_delay(
-    experiment: config.Experiment, records: store.Records
+    experiment: config.Experiment, records: record_files.Records
 ) -> config.Experiment:
     """Returns the experiment with the reaction delay in seconds; finds it if it is "auto"."""
     if experiment.reaction_delay.seconds != "auto":
@@ -176,7 +176,9 @@ def _with_reaction_delay(
     return dataclasses.replace(experiment, reaction_delay=delay)
 
 
-def _check_folder(folder: pathlib.Path, run: config.Experiment, records: store.Records) -> None:
+def _check_folder(
+    folder: pathlib.Path, run: config.Experiment, records: record_files.Records
+) -> None:
     """Refuses a workdir that holds another run, before training starts.
 
     Raises:

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from ast_net import config, devices, errors, screen, shipped, workdir
 from ast_net.cnn import backbone
-from ast_net.records import catalogue, clips, reaction_delay, store
+from ast_net.records import catalogue, clips, reaction_delay, record_files, store
 from ast_net.reports import (
     challenge_format,
     delay_report,
@@ -110,7 +110,7 @@ def completed(experiment: config.Experiment) -> config.Experiment:
     return dataclasses.replace(experiment, **changes)
 
 
-def find_reaction_delay(records: store.Records) -> reaction_delay.DelaySearch:
+def find_reaction_delay(records: record_files.Records) -> reaction_delay.DelaySearch:
     """Finds the reaction delay of each target, using only the training partition."""
     with _damage_reported(records):
         return reaction_delay.search(records.segments("train"), len(records.targets))
@@ -118,7 +118,7 @@ def find_reaction_delay(records: store.Records) -> reaction_delay.DelaySearch:
 
 def _records(
     experiment: config.Experiment, folder: pathlib.Path | None, needed: tuple[str, ...]
-) -> store.Records:
+) -> record_files.Records:
     """Opens the records of a run; makes them if they are missing and the source is given.
 
     If there is a model already, the features are those of the CNN that it was trained with.
@@ -156,7 +156,7 @@ def _records(
 
 
 def _spec(
-    experiment: config.Experiment, folder: pathlib.Path, records: store.Records
+    experiment: config.Experiment, folder: pathlib.Path, records: record_files.Records
 ) -> temporal_model.ModelSpec:
     """Returns the specification of the run's model; an existing model.json must match the records.
 
@@ -190,7 +190,7 @@ def _spec(
 
 
 @contextlib.contextmanager
-def _damage_reported(records: store.Records) -> Iterator[None]:
+def _damage_reported(records: record_files.Records) -> Iterator[None]:
     """Turns TensorFlow's error about damaged records into one that names their file."""
     try:
         yield
@@ -198,7 +198,9 @@ def _damage_reported(records: store.Records) -> Iterator[None]:
         raise records.damage(error) from error
 
 
-def _train(experiment: config.Experiment, records: store.Records, folder: pathlib.Path) -> None:
+def _train(
+    experiment: config.Experiment, records: record_files.Records, folder: pathlib.Path
+) -> None:
     moments = records.moments()
     keras.utils.set_random_seed(experiment.training.seed)
     model = stacked_lstm.build_stacked_lstm(
@@ -229,7 +231,7 @@ def _train(experiment: config.Experiment, records: store.Records, folder: pathli
     temporal_step.train(model, training_model, batches, dev_batches, scores, folder, experiment)
 
 
-def has_ratings(records: store.Records, split: str) -> bool:
+def has_ratings(records: record_files.Records, split: str) -> bool:
     """Returns whether the data set has this partition, and the partition has ratings."""
     frames = records.frames(split) if split in records.splits else ()
     return any(np.isfinite(recording.labels).any() for recording in frames)
@@ -237,7 +239,7 @@ def has_ratings(records: store.Records, split: str) -> bool:
 
 def _means(
     experiment: config.Experiment,
-    records: store.Records,
+    records: record_files.Records,
     split: str,
     predictor: streaming.StreamingPredictor,
     segments: tf.data.Dataset,
@@ -256,7 +258,7 @@ def _means(
 
 def _scores(
     experiment: config.Experiment,
-    records: store.Records,
+    records: record_files.Records,
     predictions: list[scoring.RecordingPrediction],
     intervals: bool = True,
 ) -> dict:
@@ -270,7 +272,7 @@ def _delays(experiment: config.Experiment) -> tuple[float, ...]:
 
 def _evaluate(
     experiment: config.Experiment,
-    records: store.Records,
+    records: record_files.Records,
     folder: pathlib.Path | None,
     split: str,
     model: str,

@@ -13,7 +13,7 @@ from ast_net import config, errors
 from ast_net.cnn import runtime
 from ast_net.datasets import annotations, gold_standard, recola, recola_layouts
 from ast_net.faces import alignment, face_track, video, video_writer
-from ast_net.records import example_format, making, store
+from ast_net.records import example_format, making, record_files, store
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def test_only_changed_recordings_are_made_again(prepared, folder, tmp_path, made
     assert prepared.splits == {"train": ["P1", "P3"], "dev": ["P2"]}
     assert made == ["P1", "P3"]
     # The earlier records are still there.
-    assert store.Records(before.folder).digest == before.digest
+    assert record_files.Records(before.folder).digest == before.digest
     assert store.find(settings(None, data_dir), digest=before.digest).folder == before.folder
 
 

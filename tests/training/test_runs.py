@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ast_net import config
-from ast_net.records import store
+from ast_net.records import record_files, store
 from ast_net.training import runs
 
 TRAIN = ("P1", "P2", "P3", "P4")
@@ -37,13 +37,13 @@ def test_the_reaction_delay_is_found_on_train_only(planted_recola, monkeypatch):
     run = settings(planted_recola("a", {f"P{number}": 0.8 for number in range(1, 8)}))
     records = store.prepare(run)
     requested = []
-    read = store.Records.segments
+    read = record_files.Records.segments
 
     def spy(self, split):
         requested.append(split)
         return read(self, split)
 
-    monkeypatch.setattr(store.Records, "segments", spy)
+    monkeypatch.setattr(record_files.Records, "segments", spy)
     runs.find_reaction_delay(records)
     assert set(requested) == {"train"}
 
