@@ -116,7 +116,7 @@ class Video:
         problems: list[str] = []
         count, untimed, damaged = 0, 0, 0
         with video_container.opened(self.path) as (container, stream):
-            origin = _origin(container)
+            origin = video_container.origin(container)
             step = 1.0 / float(stream.average_rate or stream.guessed_rate or _DEFAULT_RATE)
             timestamp = -step
             view = display.Display(self.path, stream)
@@ -211,21 +211,6 @@ def _frame_rate(container: av.container.InputContainer, stream: av.VideoStream) 
     return 1 / float(usual.mean() * stream.time_base)
 
 
-def _origin(container: av.container.InputContainer) -> fractions.Fraction:
-    """The time, on the container's clock, at which a player starts, in seconds.
-
-    The container has it in whole microseconds; the stream that starts then has it exactly.
-    """
-    stated = fractions.Fraction(container.start_time or 0, av.time_base)
-    starts = [
-        stream.start_time * stream.time_base
-        for stream in container.streams
-        if stream.start_time is not None and stream.time_base is not None
-    ]
-    rounded = fractions.Fraction(1, av.time_base)
-    return min((start for start in starts if abs(start - stated) < rounded), default=stated)
-
-
 def _time(picture: av.VideoFrame) -> fractions.Fraction | None:
     """The presentation time on the container's clock, in seconds; None if there is none."""
     if picture.pts is None or picture.time_base is None:
@@ -237,5 +222,5 @@ def _stated_end(container: av.container.InputContainer, stream: av.VideoStream) 
     """The end of the pictures according to the container, in seconds; 0 if it does not say."""
     if stream.duration is not None and stream.time_base is not None:
         end = ((stream.start_time or 0) + stream.duration) * stream.time_base
-        return float(end - _origin(container))
+        return float(end - video_container.origin(container))
     return (container.duration or 0) / av.time_base

@@ -1,6 +1,7 @@
 """Opens video files with FFmpeg, which would otherwise take names for addresses."""
 
 import contextlib
+import fractions
 import os
 import pathlib
 from collections.abc import Iterator
@@ -77,6 +78,21 @@ def opened(
         stream.thread_type = "AUTO" if pixels > _MULTITHREADED_PIXELS else "NONE"
         stream.codec_context.options = _decoder_options()
         yield container, stream
+
+
+def origin(container: av.container.InputContainer) -> fractions.Fraction:
+    """The time, on the container's clock, at which a player starts, in seconds.
+
+    The container has it in whole microseconds; the stream that starts then has it exactly.
+    """
+    stated = fractions.Fraction(container.start_time or 0, av.time_base)
+    starts = [
+        stream.start_time * stream.time_base
+        for stream in container.streams
+        if stream.start_time is not None and stream.time_base is not None
+    ]
+    rounded = fractions.Fraction(1, av.time_base)
+    return min((start for start in starts if abs(start - stated) < rounded), default=stated)
 
 
 def reason(error: av.FFmpegError) -> str:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from ast_net import errors, files
-from ast_net.faces import video_container
+from ast_net.faces import video_container, video_sound
 
 # Seconds. The usual clock of MPEG streams; frame times are rounded to it.
 _TICK = fractions.Fraction(1, 90_000)
@@ -45,13 +45,16 @@ def write_video(path: pathlib.Path, images: Iterable[np.ndarray], frame_rate: fl
 
 
 @contextlib.contextmanager
-def open_writer(path: pathlib.Path, frame_rate: float | None = None) -> Iterator["VideoWriter"]:
+def open_writer(
+    path: pathlib.Path, frame_rate: float | None = None, sound: pathlib.Path | None = None
+) -> Iterator["VideoWriter"]:
     """Opens a writer for an H.264 mp4 file; the file appears if the `with` block ends normally.
 
     Args:
       path: the file.
       frame_rate: frames per second if the rate is constant; width and height must then be even.
         None for frames with arbitrary times.
+      sound: a video whose sound is copied, as far as there are frames; None for no sound.
 
     Raises:
       InputError: no frame was written.
@@ -65,8 +68,9 @@ def open_writer(path: pathlib.Path, frame_rate: float | None = None) -> Iterator
     with (
         files.whole(path) as file,
         av.open(video_container.address(file), "w", "mp4", options) as container,
+        video_sound.opened(sound) as track,
     ):
-        writer = VideoWriter(path, container, frame_rate)
+        writer = VideoWriter(path, container, frame_rate, track)
         yield writer
         writer.finish()
 
@@ -75,17 +79,22 @@ class VideoWriter:
     """Writes an H.264 mp4 file frame by frame, each at its own time. Created by `open_writer`.
 
     A player shows each frame from its timestamp until the next frame's, and the last frame as long
-    as the one before it. If the first frame is later than 0, a silent sound track starts at 0,
-    because players skip an empty start.
+    as the one before it. If the first frame is later than 0 and there is no sound, a silent sound
+    track starts at 0, because players skip an empty start.
 
     With a constant frame rate, time is counted in frames, and the same frames always give the same
     bytes. Generated data sets need this, because their videos are checked by digest.
     """
 
     def __init__(
-        self, path: pathlib.Path, container: av.container.OutputContainer, frame_rate: float | None
+        self,
+        path: pathlib.Path,
+        container: av.container.OutputContainer,
+        frame_rate: float | None,
+        sound: video_sound.Sound | None,
     ) -> None:
         self._path, self._container, self._frame_rate = path, container, frame_rate
+        self._sound = sound
         self._shape: tuple[int, ...] = ()
         self._pending: av.VideoFrame | None = None
         self._timestamp = -math.inf
@@ -122,6 +131,7 @@ class VideoWriter:
         if self._pending is not None:
             self._duration_ticks = tick - self._tick
             self._encode(self._pending)
+            self._copy_sound(timestamp)
         self._pending, self._tick, self._timestamp = self._picture(image), tick, timestamp
 
     def finish(self) -> None:
@@ -137,6 +147,7 @@ class VideoWriter:
         if not self._duration_ticks:  # a single frame
             self._duration_ticks = round(1 / _NOMINAL_RATE / self._time_base)
         self._encode(self._pending)
+        self._copy_sound(float((self._tick + self._duration_ticks) * self._time_base))
         self._container.mux(self._stream.encode(None))
 
     def _check(self, image: np.ndarray) -> None:
@@ -166,12 +177,18 @@ class VideoWriter:
         encoder.flags |= av.codec.context.Flags.frame_duration
         # Players assume BT.709 for large pictures if the colour space is not given.
         encoder.colorspace = av.video.reformatter.Colorspace.SMPTE170M
-        if timestamp > 0:
+        if self._sound is not None:
+            self._sound.add_to(self._container)
+        elif timestamp > 0:
             # A short silence at time 0. Without it, players would shift the first frame to 0.
             sound = self._container.add_stream("aac", 8000, layout="mono")
             samples = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
             samples.sample_rate, samples.pts = 8000, 0
             self._container.mux([*sound.encode(samples), *sound.encode(None)])
+
+    def _copy_sound(self, until: float) -> None:
+        if self._sound is not None:
+            self._sound.copy(until)
 
     def _picture(self, image: np.ndarray) -> av.VideoFrame:
         if self._frame_rate is not None:

@@ -220,7 +220,9 @@ def _opened(
         return _figure(path, timeline.Series(predictor.time_step, *columns), title)
     if name == "window":
         return _pictures(window.opened(title, stop))
-    return _annotated_photographs(path) if photographs else _pictures(_video(path))
+    if photographs:
+        return _annotated_photographs(path)
+    return _pictures(_video(path, source if source.is_file() else None))
 
 
 @contextlib.contextmanager
@@ -247,8 +249,10 @@ def _figure(path: pathlib.Path, series: timeline.Series, title: str) -> Iterator
 
 
 @contextlib.contextmanager
-def _video(path: pathlib.Path) -> Iterator[Callable[[np.ndarray, float], None]]:
-    with video_writer.open_writer(path) as writer:
+def _video(
+    path: pathlib.Path, sound: pathlib.Path | None
+) -> Iterator[Callable[[np.ndarray, float], None]]:
+    with video_writer.open_writer(path, sound=sound) as writer:
         yield writer.write
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from ast_net import errors
-from ast_net.faces import video, video_frame, video_writer
+from ast_net.faces import video, video_container, video_frame, video_writer
 
 
 def gradient(height: int = 96, width: int = 128) -> np.ndarray:
@@ -118,7 +118,7 @@ def test_no_time_is_below_zero(tmp_path, monkeypatch):
     path = tmp_path / "a.mkv"
     write(path, [0, 40, 80], gradient())
     # A container that is wrong about its start.
-    monkeypatch.setattr(video, "_origin", lambda container: fractions.Fraction(1, 2))
+    monkeypatch.setattr(video_container, "origin", lambda container: fractions.Fraction(1, 2))
     timestamps = [frame.timestamp for frame in video.Video(path).frames()]
     assert timestamps == pytest.approx([0, 0.04, 0.08])
 
