@@ -76,8 +76,7 @@ def evaluate_run(
         metrics["protocols"]["rated"]["average"]["ccc"]["mean"]
 
     Args:
-      workdir: the run's folder; None for the model that comes with the package, which needs a
-        `dataset`.
+      workdir: the run's folder; None for the included model, which needs a `dataset`.
       **settings: settings of the command `evaluate`.
 
     Returns:

@@ -64,7 +64,7 @@ VERBS = {
         (config.Evaluation, config.DataSource, config.ReactionDelay, config.Devices),
         (
             "--workdir=runs/recola --split=test",
-            "--workdir=runs/recola --dataset=recordings --manual_dir=FOLDER",
+            "--dataset=recordings --manual_dir=FOLDER   # the included model",
         ),
     ),
     "reproduce": Verb(

@@ -5,6 +5,7 @@ import math
 import re
 from typing import Any
 
+# Names, because they stand in nearly every line below.
 from ast_net.fields import Bounds, Settings, require, setting, text_of
 
 TARGETS = ("valence", "arousal")

@@ -4,7 +4,7 @@ from ast_net import cli, config, imports, main, workdir
 
 
 def evaluate(arguments: cli.Arguments) -> None:
-    """Evaluates a run, on its own data set or on the one that the flags name, or our own model."""
+    """Evaluates a run, on its own data set or another, or the included model."""
     run = workdir.evaluated(arguments)
     settings, hardware = arguments.read(config.Evaluation), arguments.read(config.Devices)
     with imports.of_command():

@@ -12,7 +12,7 @@ def prepare(arguments: cli.Arguments) -> None:
         from ast_net.records import store
 
     devices.use(hardware)
-    prepared = store.prepare(settings, beam.beam_pipeline_options)
+    prepared = store.prepare(settings, beam.beam_pipeline_options, needed=())
     count = screen.number(sum(map(len, prepared.splits.values())), "recording")
     print(f"{prepared.dataset}: {count}, prepared in {screen.shown(prepared.folder)}")
 

@@ -14,7 +14,7 @@ from typing import Self, TypeVar
 import tqdm
 from absl import logging
 
-# Minimum seconds between two states of a bar, as a notebook may store them all.
+# Minimum seconds between two states of a bar. A notebook stores each of them in its file.
 _BAR_INTERVAL = 0.5
 # Minimum seconds before the first line of progress and between two lines.
 _INTERVAL = 30.0

@@ -15,7 +15,7 @@ MODEL_SPEC = "model.json"
 HISTORY = "history.csv"
 TENSORBOARD = "tensorboard"
 EVALUATION = "evaluation"
-# Receives the evaluations of the model that comes with the package.
+# Receives the evaluations of the included model.
 INCLUDED = "runs/included"
 REACTION_DELAY = "reaction_delay"
 # A run can be continued with a larger number of these; run.flags then holds the larger one.
@@ -62,8 +62,7 @@ def requested(arguments: cli.Arguments) -> config.Experiment:
 def evaluated(arguments: cli.Arguments) -> config.Experiment:
     """Returns the run that the arguments of `evaluate` name (`reopen`).
 
-    Without a `workdir`, the model that comes with the package is meant; the data set is then all
-    that the arguments say.
+    Without a `workdir` the included model is meant, and the arguments only say on what.
 
     Raises:
       InputError: the workdir holds no run, its run.flags is damaged, or neither a run nor a data
@@ -74,7 +73,7 @@ def evaluated(arguments: cli.Arguments) -> config.Experiment:
     if not arguments.has("dataset"):
         raise errors.InputError(
             "nothing to evaluate: give `workdir=FOLDER`, the folder of a run, or `dataset=NAME` to "
-            "evaluate the model that comes with the package on that data set"
+            "evaluate the included model on that data set"
         )
     return arguments.read(config.Experiment)
 
@@ -83,7 +82,8 @@ def reopen(arguments: cli.Arguments, group: type[_Run]) -> _Run:
     """Returns the settings of the run in `workdir`, replaced by the flags that were given.
 
     The paths in run.flags are dropped, since the workdir may come from somebody else and must not
-    decide which files are read or written.
+    decide which files are read or written. The one exception is the CNN's weights file, which
+    model.json names: it is read, and used only if its digest is the one in model.json.
 
     Raises:
       InputError: the workdir holds no run, or its run.flags is damaged.

@@ -116,7 +116,6 @@ def test_verbose_shows_what_libraries_write():
 def test_standard_streams_may_be_closed(closed, shown):
     program = """
 import sys
-import types
 from ast_net import main, screen
 def verb(arguments):
     screen.wrote("a folder")
@@ -149,7 +148,6 @@ assert not {"tensorflow", "keras", "cv2", "pandas", "matplotlib"} & set(sys.modu
 def test_importing_the_package_loads_nothing_else():
     program = """
 import sys
-import types
 import ast_net
 loaded = {name.partition(".")[0] for name in sys.modules if hasattr(sys.modules[name], "__file__")}
 print(sorted(loaded - sys.stdlib_module_names - {"__main__"}))

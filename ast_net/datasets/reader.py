@@ -175,16 +175,20 @@ class Reader(abc.ABC):
           needed: the splits that must not be empty; other empty ones are left out.
 
         Raises:
-          InputError: files are missing, a recording is listed twice, two recordings share a file, a
-            needed split is empty, or train or dev has recordings without ratings.
+          InputError: there are no recordings, files are missing, a recording is listed twice, two
+            recordings share a file, a needed split is empty, or train or dev has recordings without
+            ratings.
         """
         partitions = self.settings.partitions or self.partitions(folder)
         partitions = {split: names for split, names in partitions.items() if names}
         for split in needed:
             if split not in partitions:
                 raise errors.InputError(
-                    f"{folder}: the {split} partition is empty; give `{split}_recordings`"
+                    f"{folder}: the {split} partition is empty; give `{split}_recordings`, or "
+                    "evaluate another `split`"
                 )
+        if not partitions:
+            raise errors.InputError(f"{folder}: no recordings; expected at least one")
         names = [name for split in partitions.values() for name in split]
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:

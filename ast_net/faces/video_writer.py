@@ -79,8 +79,8 @@ class VideoWriter:
     """Writes an H.264 mp4 file frame by frame, each at its own time. Created by `open_writer`.
 
     A player shows each frame from its timestamp until the next frame's, and the last frame as long
-    as the one before it. If the first frame is later than 0 and there is no sound, a silent sound
-    track starts at 0, because players skip an empty start.
+    as the one before it. If neither frames nor sound start at 0, a silent sound track does, because
+    players skip an empty start.
 
     With a constant frame rate, time is counted in frames, and the same frames always give the same
     bytes. Generated data sets need this, because their videos are checked by digest.
@@ -148,6 +148,8 @@ class VideoWriter:
             self._duration_ticks = round(1 / _NOMINAL_RATE / self._time_base)
         self._encode(self._pending)
         self._copy_sound(float((self._tick + self._duration_ticks) * self._time_base))
+        if self._sound is not None:
+            self._sound.finish()
         self._container.mux(self._stream.encode(None))
 
     def _check(self, image: np.ndarray) -> None:
@@ -177,9 +179,11 @@ class VideoWriter:
         encoder.flags |= av.codec.context.Flags.frame_duration
         # Players assume BT.709 for large pictures if the colour space is not given.
         encoder.colorspace = av.video.reformatter.Colorspace.SMPTE170M
+        start = math.inf
         if self._sound is not None:
             self._sound.add_to(self._container)
-        elif timestamp > 0:
+            start = self._sound.start
+        if min(start, timestamp) > 0:
             # A short silence at time 0. Without it, players would shift the first frame to 0.
             sound = self._container.add_stream("aac", 8000, layout="mono")
             samples = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")

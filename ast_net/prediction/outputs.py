@@ -199,6 +199,7 @@ def _opened(
 ) -> contextlib.AbstractContextManager[_Write]:
     """Returns an output, which yields the function that writes a frame."""
     title, source = summary.name, pathlib.Path(summary.input)
+    film = source if source.is_file() else None
     path = pathlib.Path(settings.output_dir) / title / file_names(settings, photographs)[name]
     columns = predictor.targets, predictor.expressions if settings.posteriors else ()
     if name == "csv":
@@ -212,7 +213,7 @@ def _opened(
     if name == "openface":
         return frame_table.openface_writer(path, *columns)
     if name == "elan":
-        return elan.writer(path, predictor.targets, source if source.is_file() else None)
+        return elan.writer(path, predictor.targets, film)
     if name == "jsonl":
         write_line = frame_table.json_lines_writer(sys.stdout, *columns, settings.landmarks)
         return contextlib.nullcontext(write_line)
@@ -222,7 +223,7 @@ def _opened(
         return _pictures(window.opened(title, stop))
     if photographs:
         return _annotated_photographs(path)
-    return _pictures(_video(path, source if source.is_file() else None))
+    return _pictures(_video(path, film))
 
 
 @contextlib.contextmanager

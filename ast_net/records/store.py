@@ -58,8 +58,8 @@ def prepare(
             "of videos; leave it out"
         )
     if not source_reader.has_folder():
-        records = find(settings)
-        if records is not None and set(needed) <= set(records.splits):
+        records = find(settings, needed=needed)
+        if records is not None:
             return records
     folder = source_reader.folder()
     sources = source_reader.sources(folder, needed)
@@ -133,7 +133,10 @@ def _unfinished(
 
 
 def find(
-    settings: config.Preparation, backbone_digest: str | None = None, digest: str | None = None
+    settings: config.Preparation,
+    backbone_digest: str | None = None,
+    digest: str | None = None,
+    needed: Sequence[str] = (),
 ) -> record_files.Records | None:
     """Opens existing records that were made with these settings, without reading the source.
 
@@ -143,6 +146,7 @@ def find(
         file is not available.
       digest: the digest of the records (`Records.digest`); None for the newest records that were
         made from `settings.manual_dir`, if that is given.
+      needed: the splits that must not be empty.
 
     Returns:
       The records, or None if there are none.
@@ -157,6 +161,7 @@ def find(
         (time, document["source"], path)
         for time, document, path in _existing(settings, weights)
         if (document["digest"] == digest if digest else source in (None, document["source"]))
+        and set(needed) <= set(document["splits"])
     ]
     sources = sorted({source for _, source, _ in candidates})
     if len(sources) > 1 and digest is None:
@@ -199,12 +204,14 @@ def _usual_rate(
     """Returns the median frame rate of the training recordings, or of all if there are none.
 
     If there are records of the same folder, their frame rate is used, so that adding a recording
-    does not change the time step and with it the records of all others.
+    does not change the time step and with it the records of all others; but not that of test
+    recordings alone, once there are others to train on.
     """
     existing = [
         (time, document["frame_rate"])
         for time, document, _ in _existing(settings, backbone_digest)
         if document["source"] == str(folder.resolve())
+        and ("train" in document["splits"] or "train" not in sources)
     ]
     if existing:
         return max(existing)[1]

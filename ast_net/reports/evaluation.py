@@ -21,7 +21,7 @@ class EvaluationSetup:
 
     Attributes:
       split: the partition: train, dev or test.
-      epoch: the model's epoch, counted from 1; 0 for a baseline or the package's own model.
+      epoch: the model's epoch, counted from 1; 0 for a baseline or the included model.
       selected_by: how the epoch was selected: "cc", "ccc" or "last"; "none" where the epoch is 0.
       chose_epoch: whether the epoch was selected on these recordings, which makes their scores
         optimistic.
@@ -202,6 +202,8 @@ def remarks(metrics: dict, dataset: str) -> Iterator[str]:
             f"epoch {metrics['epoch']} was chosen by its {metrics['selected_by'].upper()} on "
             f"{split}, so these scores are optimistic: evaluate on other recordings"
         )
+    if metrics["selected_by"] == "none":
+        yield "these are the scores of the included model; for a run of your own, name its workdir"
     if metrics["selected_by"] == "last":
         yield f"this is the model of the last epoch, {metrics['epoch']}; no best epoch was chosen"
     rated = metrics["protocols"]["rated"]

@@ -20,7 +20,7 @@ def describe(settings: config.Preparation, output: config.Description) -> None:
     writes a page of faces for each recording, faces/NAME.png (`files.safe_names`), and, if it
     has ratings of two raters or more, agreement.csv, pairs.csv and agreement.png.
     """
-    records = store.prepare(settings)
+    records = store.prepare(settings, needed=())
     default = f"{settings.data_dir}/description/{settings.dataset}"
     folder = pathlib.Path(output.output_dir or default)
     recordings, splits = description.tabulate(records)
@@ -41,7 +41,7 @@ def describe(settings: config.Preparation, output: config.Description) -> None:
             "needed: give their folder as `manual_dir`"
         )
     else:
-        parts = source_reader.sources(source_reader.folder()).values()
+        parts = source_reader.sources(source_reader.folder(), needed=()).values()
         sources = [source for part in parts for source in part]
         document["agreement"] = _agreement(sources, folder)
         drawn = sources if output.faces else []

@@ -39,7 +39,7 @@ class ModelSpec:
       frame_rate: usual frame rate of the training recordings, in frames per second.
       reaction_delay: for each target, seconds by which the ratings lag behind the face. The
         prediction for a frame is the rating that raters would give this much later.
-      records: digest of the training records (`records.store`).
+      records: digest of the training records (`record_files.Records`).
     """
 
     targets: tuple[str, ...]
@@ -151,12 +151,20 @@ def cnn_weights(spec: ModelSpec, backbone_weights: str | None) -> str | None:
       InputError: the file is missing, or the temporal model was trained with other weights.
     """
     weights = backbone_weights or spec.backbone_weights
+    remedy = "give the right file by `backbone_weights=FILE`"
+    if spec.backbone_weights is None and backbone_weights is not None:
+        remedy = "leave `backbone_weights` out"
+    if weights is not None and not pathlib.Path(weights).is_file():
+        raise errors.InputError(
+            f"{weights}: no such file; expected the weights of {spec.backbone} that the temporal "
+            f"model was trained with: {remedy}"
+        )
     digest = backbone.weights_id(spec.backbone, weights)
     if digest != spec.backbone_digest:
         raise errors.InputError(
             f"{weights or shipped.COMPACT}: the temporal model was trained with other weights of "
             f"{spec.backbone}: their SHA-256 begins with {spec.backbone_digest}, that of this file "
-            f"with {digest}; give the right file by `backbone_weights=FILE`"
+            f"with {digest}; {remedy}"
         )
     return weights
 

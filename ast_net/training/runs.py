@@ -70,14 +70,14 @@ def train_and_evaluate(experiment: config.Experiment) -> pathlib.Path:
 
 
 def evaluate(experiment: config.Experiment, settings: config.Evaluation) -> dict | None:
-    """Evaluates a model of a run, or the package's own: writes tables, predictions and figures.
+    """Evaluates a model of a run, or the included one: writes tables, predictions and figures.
 
     A partition without ratings is predicted but not scored.
 
     Args:
-      experiment: the run in the workdir, or the same run with another data set; for the package's
-        model, `Experiment()` with a data set.
-      settings: which model and which partition to evaluate; without a workdir, the package's model.
+      experiment: the run in the workdir, or the same run with another data set; for the included
+        model, one that only has a data set.
+      settings: which model and which partition to evaluate; without a workdir, the included model.
 
     Returns:
       The content of metrics.json; None for a partition without ratings.
@@ -92,6 +92,7 @@ def evaluate(experiment: config.Experiment, settings: config.Evaluation) -> dict
             "or give seconds"
         )
     folder = None if settings.workdir is None else pathlib.Path(settings.workdir)
+    temporal_model.load(folder, settings.model)  # before hours of face tracking
     records = _records(experiment, folder, (settings.split,))
     return _evaluate(experiment, records, folder, settings.split, settings.model)
 
@@ -125,7 +126,7 @@ def _records(
 
     Args:
       experiment: the run.
-      folder: its workdir, which may not exist yet; None for the package's model.
+      folder: its workdir, which may not exist yet; None for the included model.
       needed: the splits that must not be empty.
 
     Raises:
@@ -141,10 +142,12 @@ def _records(
     if not experiment.manual_dir:
         run = None if folder is None else workdir.find(folder, config.Experiment)
         same_data = run is not None and run.dataset == experiment.dataset
-        records = store.find(experiment, spec.backbone_digest, spec.records if same_data else None)
+        digest = spec.records if same_data else None
+        records = store.find(experiment, spec.backbone_digest, digest, needed)
         if records is not None:
             return records
-        if run and not catalogue.data_set(experiment).reader(experiment).has_folder():
+        has_folder = catalogue.data_set(experiment).reader(experiment).has_folder()
+        if run is not None and not has_folder:
             used = f", which used `data_dir={run.data_dir}`" if same_data else ""
             raise errors.InputError(
                 f"{experiment.data_dir}: no records of this run{used}: give `data_dir`; to make "
@@ -247,7 +250,8 @@ def _means(
 ) -> dict[str, float]:
     """Returns {column of history.csv: mean over recordings, protocol `rated`}, NaN if undefined."""
     predictions = list(evaluation.predict(predictor, segments))
-    scores = _scores(experiment, records, predictions, intervals=False)["protocols"]["rated"]
+    seconds = (experiment.clip.frames - 1) * records.time_step
+    scores = _scores(experiment, predictions, seconds, intervals=False)["protocols"]["rated"]
     means = {
         f"{split}_{measure}_{target}": scores[target][measure]["mean"]
         for measure in measures
@@ -258,12 +262,13 @@ def _means(
 
 def _scores(
     experiment: config.Experiment,
-    records: record_files.Records,
     predictions: list[scoring.RecordingPrediction],
+    clip_seconds: float,
     intervals: bool = True,
 ) -> dict:
-    seconds = (experiment.clip.frames - 1) * records.time_step
-    return scoring.score(predictions, experiment.targets, _delays(experiment), seconds, intervals)
+    return scoring.score(
+        predictions, experiment.targets, _delays(experiment), clip_seconds, intervals
+    )
 
 
 def _delays(experiment: config.Experiment) -> tuple[float, ...]:
@@ -295,7 +300,8 @@ def _evaluate(
     epoch, selected_by = (0, "none") if folder is None else _selection(folder, model)
     chose_epoch = split == "dev" and selected_by != "last" and loaded.spec.records == records.digest
     setup = evaluation.EvaluationSetup(split, epoch, selected_by, chose_epoch, delays)
-    metrics = evaluation.metrics_document(setup, _scores(experiment, records, predictions))
+    clip_seconds = (loaded.spec.clip_frames - 1) * loaded.spec.time_step
+    metrics = evaluation.metrics_document(setup, _scores(experiment, predictions, clip_seconds))
     evaluation.write(output, predictions, metrics)
     evaluation_figures.write(output / "figures", predictions, metrics)
     print(f"\n{experiment.dataset}, {split}: {count}")

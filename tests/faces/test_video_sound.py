@@ -1,26 +1,37 @@
 """Copies of a video have its sound, sample by sample and at the same times."""
 
+import errno
 import fractions
 
 import av
+import av.stream
 import numpy as np
 import pytest
 
-from ast_net.faces import video, video_container, video_writer
+from ast_net.faces import video, video_container, video_sound, video_writer
 
 RATE, SECONDS = 48_000, 2.0
 
 
-def film(path, codec="aac", pictures_from=0.0, video_codec="libx264"):
-    """Writes pictures of 25 frames/s, and a sound that rises."""
+def film(path, codec="aac", pictures_from=0.0, video_codec="libx264", sound_from=0.0):
+    """Writes pictures of 25 frames/s, and a sound that rises.
+
+    If neither begins at 0, a second track of sound does.
+    """
     times = np.arange(round(RATE * SECONDS)) / RATE
     wave = 0.5 * np.sin(2 * np.pi * (300 + 400 * times) * times)
     with av.open(str(path), "w") as container:
         pictures = container.add_stream(video_codec, 25, width=64, height=48, pix_fmt="yuv420p")
         pictures.codec_context.time_base = fractions.Fraction(1, 1000)
         sound = container.add_stream(codec, RATE, layout="mono")
+        sound.disposition = av.stream.Disposition.default.value
         frames = av.AudioFrame.from_ndarray(wave[np.newaxis].astype(np.float32), "fltp", "mono")
-        frames.sample_rate, frames.pts = RATE, 0
+        frames.sample_rate, frames.pts = RATE, round(RATE * sound_from)
+        if min(pictures_from, sound_from) > 0:
+            second = container.add_stream("aac", 8000, layout="mono")
+            silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+            silence.sample_rate, silence.pts = 8000, 0
+            container.mux([*second.encode(silence), *second.encode(None)])
         resampler = av.AudioResampler(sound.codec_context.format, "mono", RATE)
         for part in [*resampler.resample(frames), *resampler.resample(None)]:
             container.mux(sound.encode(part))
@@ -96,8 +107,68 @@ def test_without_a_sound_that_fits_there_is_none(tmp_path, codec, said, caplog):
     with av.open(str(copy)) as container:
         assert not container.streams.audio
     assert len(list(video.Video(copy).frames())) == (5 if codec is None else 50)
-    expected = [f"{source}: its sound ({said}) cannot be copied into an mp4 file, left out"]
+    expected = [
+        f"{source}: the annotated video has no sound, as players do not expect {said} in mp4 files"
+    ]
     assert caplog.messages == (expected if codec else [])
+
+
+def test_where_neither_starts_at_0_both_keep_their_times(tmp_path):
+    source = film(tmp_path / "a.mkv", pictures_from=0.52, sound_from=0.7)
+    copy = copied(source, tmp_path / "copy.mp4")
+    frames = [list(video.Video(path).frames()) for path in (source, copy)]
+    first = frames[0][0].timestamp
+    assert first > 0.5
+    np.testing.assert_allclose(*([f.timestamp for f in part] for part in frames), atol=1e-3)
+    with av.open(str(copy)) as container:
+        starts = sorted(float(s.start_time * s.time_base) for s in container.streams.audio)
+    assert starts == pytest.approx([0, first + 0.18], abs=0.03)
+
+
+class Target:
+    """A file that takes packets of sound; some calls fail."""
+
+    def __init__(self, failures):
+        self.failures, self.calls, self.times = failures, 0, []
+
+    def add_stream_from_template(self, stream):
+        return stream
+
+    def mux(self, packet):
+        self.calls += 1
+        if self.calls in self.failures:
+            raise self.failures[self.calls]
+        self.times.append(float(packet.pts * packet.time_base))
+
+
+def test_packets_that_cannot_be_stored_are_left_out(tmp_path, caplog):
+    source = film(tmp_path / "a.mp4")
+    damaged = av.InvalidDataError(1, "Invalid data found when processing input")
+    targets = [Target({}), Target({10: damaged, 11: damaged})]
+    for target in targets:
+        with video_sound.opened(source) as sound:
+            sound.add_to(target)
+            sound.copy(SECONDS)
+            sound.finish()
+    whole, rest = (target.times for target in targets)
+    assert rest == whole[:9] + whole[11:] and len(whole) > 90
+    assert caplog.messages == [f"{source}: damaged packets of sound, left out: 2"]
+
+
+def test_a_full_disk_is_not_taken_for_damage(tmp_path):
+    target = Target({2: OSError(errno.ENOSPC, "No space left on device")})
+    with video_sound.opened(film(tmp_path / "a.mp4")) as sound:
+        sound.add_to(target)
+        with pytest.raises(OSError, match="No space left"):
+            sound.copy(1.0)
+
+
+def test_sound_whose_times_go_back_is_left_out(tmp_path, caplog):
+    source = film(tmp_path / "a.ts")
+    source.write_bytes(2 * source.read_bytes())
+    times, _ = heard(copied(source, tmp_path / "copy.mp4"))
+    assert np.all(np.diff(times) > 0)
+    assert any("damaged packets of sound, left out: " in text for text in caplog.messages)
 
 
 def test_a_damaged_film_is_copied_as_far_as_it_goes(tmp_path):
