@@ -9,6 +9,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import tqdm
 
@@ -73,6 +74,16 @@ def _run(verb: str, function: Callable[[cli.Arguments], None]) -> None:
             sys.exit(128 + number)
 
 
+def heeded_signals() -> dict[int, Any]:
+    """Returns the signals that end a command, with their handlers; none outside the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    # Ignored signals stay so: nohup ignores SIGHUP. Windows has no SIGHUP.
+    numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
+    handlers = {int(number): signal.getsignal(number) for number in numbers}
+    return {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
+
+
 @contextlib.contextmanager
 def interrupting() -> Iterator[None]:
     """Lets each of _SIGNALS raise a KeyboardInterrupt with its number, and a second one kill."""
@@ -82,12 +93,7 @@ def interrupting() -> Iterator[None]:
             signal.signal(other, signal.SIG_DFL)
         raise KeyboardInterrupt(number)
 
-    # Ignored signals stay so: nohup ignores SIGHUP. Windows has no SIGHUP.
-    numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
-    handlers = {number: signal.getsignal(number) for number in numbers}
-    handlers = {number: old for number, old in handlers.items() if old != signal.SIG_IGN}
-    if threading.current_thread() is not threading.main_thread():
-        handlers = {}
+    handlers = heeded_signals()
     try:
         for number in handlers:
             signal.signal(number, interrupt)

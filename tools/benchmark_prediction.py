@@ -60,16 +60,18 @@ class Timer:
 class Replay:
     """A camera that shows the given images in turn, at a fixed frame rate."""
 
-    def __init__(self, images: list[np.ndarray], rate: float, seconds: float) -> None:
+    def __init__(self, images: list[np.ndarray], rate: float) -> None:
         self._images = itertools.cycle([image[..., ::-1] for image in images])
-        self._rate, self._frames = rate, round(rate * seconds)
-        self._shown, self._start = 0, time.monotonic()
+        self._rate, self._shown, self._start = rate, 0, time.monotonic()
 
     def read(self) -> tuple[bool, np.ndarray]:
         due = self._start + self._shown / self._rate
         time.sleep(max(0.0, due - time.monotonic()))
         self._shown += 1
-        return self._shown <= self._frames, np.ascontiguousarray(next(self._images))
+        return True, np.ascontiguousarray(next(self._images))
+
+    def release(self) -> None:
+        pass
 
 
 def matrix_ceiling(dtype: str) -> float:
@@ -209,7 +211,7 @@ def camera_latencies(
       The time of each frame that was predicted, in ms, and the number of frames that were not.
     """
     start = time.monotonic()
-    recording = camera.newest_frames(Replay(images, rate, seconds), threading.Event(), seconds + 60)
+    recording = camera.newest_frames(Replay(images, rate), threading.Event(), seconds)
     latencies, dropped = [], 0
     for frame in predictor.predict(recording, live=True):
         dropped += frame.dropped

@@ -15,11 +15,12 @@ from absl import logging
 from ast_net import errors
 from ast_net.faces import video_frame
 
-# How often `stop` is checked while the camera gives no picture, and how long to wait for the
-# thread to end, in seconds.
-_STOP_CHECK_INTERVAL, _THREAD_TIMEOUT = 0.1, 5.0
+# How often `stop` is checked while the camera gives no picture, in seconds.
+_STOP_CHECK_INTERVAL = 0.1
 # Seconds that connecting to an address, or waiting for its next picture, may take.
 _ADDRESS_TIME_LIMIT = 10.0
+# Seconds to wait at the end for the thread, which may be waiting for a picture.
+_THREAD_TIMEOUT = _ADDRESS_TIME_LIMIT + 5.0
 _PLUG_ADVICE = (
     "give a number such as 0, or an address that begins with rtsp://, http:// or udp://; check "
     "that the camera is plugged in, that no other program uses it, and that you are allowed to"
@@ -40,6 +41,8 @@ class Capture(Protocol):
     """The part of cv2.VideoCapture that this module uses."""
 
     def read(self) -> tuple[bool, np.ndarray]: ...
+
+    def release(self) -> None: ...
 
 
 def connect(camera: str) -> cv2.VideoCapture:
@@ -96,10 +99,10 @@ def newest_frames(
 
     A thread reads every frame of the camera and notes its time. Frames that a newer one replaced
     before the caller was ready are yielded first, with an empty image: they keep their index and
-    time.
+    time. The camera is switched off at the end; if it stops by itself, a warning says so.
 
     Args:
-      capture: returns pictures in BGR, and False when there are no more.
+      capture: returns pictures in BGR, and False when there are no more. Only the thread uses it.
       stop: ends the recording when set.
       max_seconds: length of the recording; None for as long as the camera gives pictures.
       clock: returns the time in seconds.
@@ -112,21 +115,27 @@ def newest_frames(
 
     def read_frames() -> None:
         last_time = -1.0
-        for index in itertools.count():
-            success, picture = capture.read()
-            now = clock() - start
-            if ended.is_set() or not success or (max_seconds is not None and now > max_seconds):
-                break
-            # Coarse clocks may give two frames the same time.
-            last_time = max(now, np.nextafter(last_time, np.inf))
+        try:
+            for index in itertools.count():
+                success, picture = capture.read()
+                now = clock() - start
+                if ended.is_set() or (max_seconds is not None and now > max_seconds):
+                    break
+                if not success:
+                    logging.warning("the camera stopped; the predictions up to now are kept")
+                    break
+                # Coarse clocks may give two frames the same time.
+                last_time = max(now, np.nextafter(last_time, np.inf))
+                with changed:
+                    if pending:
+                        pending[-1] = pending[-1]._replace(image=DROPPED)
+                    pending.append(video_frame.Frame(index, last_time, picture))
+                    changed.notify()
+        finally:
             with changed:
-                if pending:
-                    pending[-1] = pending[-1]._replace(image=DROPPED)
-                pending.append(video_frame.Frame(index, last_time, picture))
+                ended.set()
                 changed.notify()
-        with changed:
-            ended.set()
-            changed.notify()
+            capture.release()
 
     thread = threading.Thread(target=read_frames, daemon=True)
     thread.start()
@@ -140,8 +149,6 @@ def newest_frames(
             for frame in batch[-1:]:
                 yield frame._replace(image=cv2.cvtColor(frame.image, cv2.COLOR_BGR2RGB))
             if finished:
-                if max_seconds is None:
-                    logging.warning("the camera stopped; the predictions up to now are kept")
                 break
     finally:
         ended.set()

@@ -82,7 +82,8 @@ def _predict_file(
     values |= {"decimal_comma": True} if settings.decimal_comma else {}
     origin = results.Origin(results.absolute(source.path), source.fingerprint, values)
     if settings.only_files and not settings.overwrite:
-        finished = results.finished(folder, origin)
+        names = outputs.file_names(settings, separate).values()
+        finished = results.finished(folder, origin, names)
         if finished is not None:
             vars(summary).update(vars(finished) | {"input": str(source.path)})
             return True

@@ -210,11 +210,8 @@ def _frames_of(
     elif isinstance(source, int | str | os.PathLike):
         capture = camera.connect(str(source))
         recording = camera.newest_frames(capture, threading.Event())
-        try:
-            with contextlib.closing(recording):
-                yield from recording
-        finally:
-            capture.release()
+        with contextlib.closing(recording):
+            yield from recording
     else:
         last = -math.inf
         for index, (time, image) in enumerate(source):

@@ -9,7 +9,7 @@ import dataclasses
 import json
 import pathlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ast_net import config, errors, files
@@ -41,7 +41,7 @@ def check(recordings: Mapping[str, pathlib.Path], settings: config.Outputs) -> l
     """Checks that nothing of other inputs would be replaced, unless `overwrite` is set.
 
     Returns:
-      The rows of other inputs in the summary of earlier calls.
+      The rows of the summary of earlier calls.
 
     Raises:
       InputError: a folder in `output_dir` has results of another input, or other files, or the
@@ -59,16 +59,26 @@ def check(recordings: Mapping[str, pathlib.Path], settings: config.Outputs) -> l
                 "give another `output_dir`, or `overwrite` to replace them"
             )
     try:
-        return _earlier_summaries(pathlib.Path(settings.output_dir) / config.SUMMARY, recordings)
+        return _earlier_summaries(pathlib.Path(settings.output_dir) / config.SUMMARY)
     except errors.InputError:
         if settings.overwrite:
             return []
         raise
 
 
-def finished(folder: pathlib.Path, origin: Origin) -> summaries.Summary | None:
-    """Returns the summary of a folder's results if they are complete and of this origin."""
+def finished(
+    folder: pathlib.Path, origin: Origin, names: Iterable[str]
+) -> summaries.Summary | None:
+    """Returns the summary of a folder's results if they are complete and of this origin.
+
+    Args:
+      folder: the folder of an input.
+      origin: what its results are made of.
+      names: the names of the results, which may have been deleted since.
+    """
     files.sweep(folder)
+    if not all((folder / name).exists() for name in names):
+        return None
     record = _read(folder)
     summary = record.pop("summary", None)
     try:
@@ -108,19 +118,15 @@ def absolute(path: pathlib.Path) -> str:
     return str(path.resolve())
 
 
-def _earlier_summaries(
-    path: pathlib.Path, recordings: Mapping[str, pathlib.Path]
-) -> list[tables.Row]:
-    """Returns the rows of an earlier call's summary, without those of these recordings.
+def _earlier_summaries(path: pathlib.Path) -> list[tables.Row]:
+    """Returns the rows of an earlier call's summary.
 
     Raises:
       InputError: the file is not such a summary.
     """
     if not path.exists():
         return []
-    names = set(map(tables.escaped, recordings))
-    rows = summaries.read(path, "give another `output_dir`, or `overwrite` to replace it")
-    return [row for row in rows if row["name"] not in names]
+    return summaries.read(path, "give another `output_dir`, or `overwrite` to replace it")
 
 
 def _kind(record: dict[str, Any]) -> tuple[Any, Any]:

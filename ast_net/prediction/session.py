@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import itertools
 import pathlib
 import signal
 import threading
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from absl import logging
 
-from ast_net import config, errors, screen
+from ast_net import config, errors, main, screen
 from ast_net.prediction import (
     camera,
     file_prediction,
@@ -117,7 +118,7 @@ def _finish(
     earlier: Sequence[tables.Row],
     settings: config.Outputs,
 ) -> list[summaries.Summary]:
-    """Writes summary.csv, with the rows of earlier calls first."""
+    """Writes summary.csv, with the rows of earlier calls first, but for those of these inputs."""
     kept = sum(result.kept for result in done)
     if kept:
         logging.info(
@@ -125,6 +126,8 @@ def _finish(
             "settings; `overwrite` predicts them again"
         )
     rows = [row for result in done for row in result.summary.rows()]
+    names = {tables.escaped(result.summary.name) for result in done}
+    earlier = [row for row in earlier if row["name"] not in names]
     path = pathlib.Path(settings.output_dir) / config.SUMMARY
     summaries.write(path, [*earlier, *rows], settings.decimal_comma)
     screen.wrote(settings.output_dir, config.SUMMARY)
@@ -139,26 +142,24 @@ def predict_camera(
 ) -> summaries.Summary:
     """Predicts a camera's frames until it stops, `max_seconds` have passed, or Ctrl-C is pressed.
 
-    Each call writes to a new folder, whose name is the date and time.
+    Each call writes to a new folder, whose name is the date and time; a number follows if another
+    call began in the same second.
 
     Raises:
       InputError: the camera gives no picture.
       OSError: the disk is full or read-only.
     """
     capture = camera.connect(name)
-    started = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     source = f"camera {camera.shown(name)}"
-    summary = summaries.Summary(f"camera_{started}", source, precision=predictor.precision)
+    folder = _new_folder(pathlib.Path(settings.output_dir))
+    summary = summaries.Summary(folder.name, source, precision=predictor.precision)
     start = time.monotonic()
-    try:
-        with (
-            _stopped_by_signal() as stop,
-            contextlib.closing(camera.newest_frames(capture, stop, max_seconds)) as recording,
-        ):
-            predictions = predictor.predict(recording, settings.images, live=True)
-            outputs.write(predictions, None, settings, predictor, summary, stop)
-    finally:
-        capture.release()
+    with (
+        _stopped_by_signal() as stop,
+        contextlib.closing(camera.newest_frames(capture, stop, max_seconds)) as recording,
+    ):
+        predictions = predictor.predict(recording, settings.images, live=True)
+        outputs.write(predictions, None, settings, predictor, summary, stop)
     summary.processing_seconds = file_prediction.seconds_since(start)
     path = pathlib.Path(settings.output_dir) / summary.name / config.SUMMARY
     summaries.write(path, summary.rows(), settings.decimal_comma)
@@ -167,21 +168,31 @@ def predict_camera(
     return summary
 
 
+def _new_folder(parent: pathlib.Path) -> pathlib.Path:
+    started = datetime.datetime.now().strftime("camera_%Y%m%d-%H%M%S")
+    for number in itertools.count(1):
+        folder = parent / (started if number == 1 else f"{started}_{number}")
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(parents=True)
+            break
+    return folder
+
+
 @contextlib.contextmanager
 def _stopped_by_signal() -> Iterator[threading.Event]:
-    """Yields an event that the first Ctrl-C or SIGTERM sets; a second one ends the program.
+    """Yields an event that the first of `main`'s signals sets; a second one ends the program.
 
     Ctrl-C is the usual way to end a camera's recording, whose outputs are kept.
     """
     stop = threading.Event()
+    handlers = main.heeded_signals()
 
     def set_stop(number: int, _) -> None:
         stop.set()
         signal.signal(number, handlers[number])
 
-    handlers = {
-        int(number): signal.signal(number, set_stop) for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    for number in handlers:
+        signal.signal(number, set_stop)
     try:
         yield stop
     finally:

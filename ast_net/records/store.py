@@ -11,7 +11,6 @@ import dataclasses
 import functools
 import hashlib
 import json
-import math
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -177,10 +176,8 @@ def _existing(
 ) -> Iterator[tuple[int, dict[str, Any], pathlib.Path]]:
     """Yields the time of writing, the document and the folder of all records with these settings.
 
-    If the data set has no usual frame rate, records with any time step are included.
+    Records with other frame rates are included; their time steps differ accordingly.
     """
-    rate = catalogue.data_set(settings).reader.FRAME_RATE
-    key = _key(settings, backbone_digest, settings.clip.stride / rate if rate else math.nan)
     for path in (pathlib.Path(settings.data_dir) / str(settings.dataset)).glob(
         f"*/*/{record_files.DOCUMENT}"
     ):
@@ -188,9 +185,10 @@ def _existing(
         with contextlib.suppress(errors.InputError):
             with files.reading(path, "JSON"):
                 document = json.loads(path.read_text())
-                step = {} if rate else {"time_step": document["settings"]["time_step"]}
-                same = document["settings"] == key | step
+                step = settings.clip.stride / document["frame_rate"]
+                same = document["settings"] == _key(settings, backbone_digest, step)
                 found = {name: document[name] for name in ("source", "digest", "frame_rate")}
+                found["splits"] = list(document["splits"])
             if same:
                 yield path.stat().st_mtime_ns, found, path.parent
 

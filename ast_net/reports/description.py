@@ -26,13 +26,9 @@ def tabulate(records: record_files.Records) -> tuple[list[tables.Row], list[tabl
     splits: list[tables.Row] = []
     for split in records.splits:
         rows, series = [], []
-        for name, pieces in example_format.by_recording(records.segments(split)):
-            parts = [
-                [segment[kind].numpy()[:frames] for kind in ("timestamps", "mask", "labels")]
-                for segment, frames in pieces
-            ]
-            times, faces, labels = map(np.concatenate, zip(*parts))
-            row: tables.Row = {"split": split, "recording": name, "frames": len(times)}
+        for frames in records.frames(split):
+            times, faces, labels = frames.timestamps, frames.valid, frames.labels
+            row: tables.Row = {"split": split, "recording": frames.recording, "frames": len(times)}
             rows.append(row | _steps(times) | _contents(faces, labels, records.targets))
             series.append((faces, labels))
         total: tables.Row = {"split": split, "recordings": len(rows)}
@@ -51,7 +47,7 @@ def _steps(times: np.ndarray) -> tables.Row:
     median = float(np.median(steps))
     irregular = np.abs(steps - median) > _IRREGULAR * median
     return {
-        "seconds": float(times[-1] - times[0]) + median,
+        "seconds": example_format.duration(times),
         "frame_rate": 1 / median,
         "irregular": float(irregular.mean()),
         "longest_step": float(steps.max()),

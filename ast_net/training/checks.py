@@ -19,14 +19,14 @@ def check(records: record_files.Records, experiment: config.Experiment) -> None:
 
     Raises:
       InputError: two partitions contain the same recording; or the frames of train or dev that have
-        a face and a rating, after the reaction delay, last for less than one clip; or the gold
-        standard of dev is constant in all recordings and targets.
+        a face and a rating, after the reaction delay, last for less than one clip; or no recording
+        of dev can have a CC, because its ratings are constant or last for less than one clip.
     """
     _check_duplicates(records)
     delays = experiment.reaction_delay.per_target(len(records.targets))
     clip_seconds = (experiment.clip.frames - 1) * records.time_step
     for split in ("train", "dev"):
-        seconds, deviation = _usable_frames(records, split, delays)
+        seconds, deviation = _usable_frames(records, split, delays, clip_seconds)
         for column, target in enumerate(records.targets):
             total = seconds[:, column].sum()
             if total < clip_seconds:
@@ -46,19 +46,21 @@ def check(records: record_files.Records, experiment: config.Experiment) -> None:
                 )
         if split == "dev" and not (deviation >= scoring.CONSTANT).any():
             raise errors.InputError(
-                "dev: all ratings are constant, so no epoch can be chosen by its CC: give other "
-                "recordings as `dev_recordings`"
+                f"dev: no recording has ratings that change and last for one clip, "
+                f"{clip_seconds:.1f} s, so no epoch can be chosen by its CC: give other recordings "
+                "as `dev_recordings`, or fewer `clip_frames`"
             )
 
 
 def _usable_frames(
-    records: record_files.Records, split: str, delays: tuple[float, ...]
+    records: record_files.Records, split: str, delays: tuple[float, ...], clip_seconds: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Measures the frames that training uses: those with a face and a rating.
 
     Returns:
       For R recordings and D targets, the total duration of these frames, seconds [R, D], and the
-      standard deviation of their ratings [R, D], NaN where there are none.
+      standard deviation of their ratings [R, D], NaN where there are none, or where the rated
+      frames last for less than one clip.
     """
     seconds, deviation = [], []
     for frames in records.frames(split):
@@ -68,8 +70,14 @@ def _usable_frames(
             frames.recording, frames.timestamps, frames.valid, frames.labels, frames.labels
         )
         ratings = [pairs.labels for pairs in scoring.pairs(recording, delays, "seen")]
+        scored = scoring.pairs(recording, delays, "rated", clip_seconds)
         seconds.append([step * len(labels) for labels in ratings])
-        deviation.append([labels.std() if len(labels) else np.nan for labels in ratings])
+        deviation.append(
+            [
+                labels.std() if len(labels) and pairs.enough else np.nan
+                for labels, pairs in zip(ratings, scored, strict=True)
+            ]
+        )
     return np.array(seconds), np.array(deviation)
 
 

@@ -5,8 +5,9 @@ import shutil
 from unittest import mock
 
 import layouts
+import pytest
 
-from ast_net import config
+from ast_net import config, errors
 from ast_net.datasets import reader, recording_list
 from ast_net.records import catalogue
 
@@ -38,3 +39,9 @@ def test_a_new_data_set_goes_the_whole_way(tmp_path, face_video, other_face_vide
     ):
         whole_way("pairs", folder, {})
     assert "FOLDER/NAME.mp4" in Pairs.instructions()
+
+
+def test_a_folder_without_recordings_is_refused(tmp_path):
+    pairs = Pairs(layouts.preparation("recordings", manual_dir=str(tmp_path)))
+    with pytest.raises(errors.InputError, match="no recordings; expected at least one"):
+        pairs.sources(tmp_path, needed=())

@@ -1,5 +1,6 @@
 """A user's own recordings: the list, the rating files, and errors."""
 
+import dataclasses
 from unittest import mock
 
 import layouts
@@ -7,8 +8,9 @@ import numpy as np
 import pytest
 from absl import logging
 
-from ast_net import errors
+from ast_net import config, errors
 from ast_net.datasets import recola, recording_list
+from ast_net.faces import video, video_writer
 from ast_net.records import making, store
 
 
@@ -282,6 +284,48 @@ def test_one_video_under_two_names_is_not_trained_and_scored_on(tmp_path, whole_
     with pytest.raises(errors.InputError, match="anna in train and ben in dev show the same video"):
         whole_way("recordings", tmp_path / "source", {})
     assert not (tmp_path / "run").exists()
+
+
+def test_recordings_to_test_on_are_enough_to_prepare_and_decide_nothing_later(
+    folder, face_video, tmp_path
+):
+    images = [frame.image for frame in video.Video(face_video).frames()]
+    layouts.recordings(folder, face_video)
+    video_writer.write_video(folder / "videos/ben.mp4", images, 50)
+    text = (folder / "recordings.csv").read_text()
+    header, _, ben = text.splitlines()
+    (folder / "recordings.csv").write_text(f"{header}\n{ben.replace(',dev,', ',test,')}\n")
+    settings = layouts.preparation(
+        "recordings", data_dir=str(tmp_path / "data"), manual_dir=str(folder)
+    )
+    without_folder = dataclasses.replace(settings, manual_dir=None)
+    with pytest.raises(errors.InputError, match="the train partition is empty"):
+        store.prepare(settings)
+    alone = store.prepare(settings, needed=("test",))
+    assert (alone.splits, alone.frame_rate) == ({"test": ["ben"]}, 50)
+    assert store.prepare(settings, needed=()).digest == alone.digest
+    with pytest.raises(errors.InputError, match="recordings is not prepared yet"):
+        store.prepare(without_folder)
+    # anna has 25 frames/s.
+    (folder / "recordings.csv").write_text(text)
+    whole = store.prepare(settings)
+    assert (whole.frame_rate, whole.time_step) == (25, settings.clip.stride / 25)
+    (folder / "recordings.csv").write_text(f"{header}\n{ben.replace(',dev,', ',test,')}\n")
+    assert store.prepare(settings, needed=()).frame_rate == 25
+    assert store.prepare(without_folder).digest == whole.digest
+
+
+def test_records_of_another_stride_are_not_taken(folder, face_video, tmp_path):
+    layouts.recordings(folder, face_video)
+    settings = layouts.preparation(
+        "recordings", data_dir=str(tmp_path / "data"), manual_dir=str(folder)
+    )
+    made = store.prepare(settings)
+    other = dataclasses.replace(
+        settings, clip=config.Clip(settings.clip.frames, 5), manual_dir=None
+    )
+    assert store.find(dataclasses.replace(settings, manual_dir=None)).digest == made.digest
+    assert store.find(other) is None
 
 
 def test_a_changed_split_is_not_taken_for_the_prepared_one(tmp_path, face_video):

@@ -5,6 +5,7 @@ import http.server
 import socket
 import threading
 
+import cv2
 import numpy as np
 import pytest
 
@@ -19,7 +20,7 @@ class Camera:
     """
 
     def __init__(self, pictures):
-        self.seconds, self.pictures = -1.0, pictures
+        self.seconds, self.pictures, self.released = -1.0, pictures, False
         self.allowed, self.requested = threading.Semaphore(0), threading.Semaphore(0)
 
     def read(self):
@@ -30,6 +31,9 @@ class Camera:
         if number >= self.pictures:
             return False, None
         return True, np.full((2, 3, 3), (number, 0, 255), np.uint8)
+
+    def release(self):
+        self.released = True
 
     def give(self, pictures):
         """Gives so many pictures, and returns when the reader waits for the next one."""
@@ -57,6 +61,7 @@ def test_the_newest_frame_has_its_image_and_the_others_keep_their_rows():
     np.testing.assert_array_equal(received[3].image[0, 0], (255, 0, 3))
     source.allowed.release(9)
     assert [frame.index for frame in frames] in ([4, 5], [5], [])
+    assert source.released
 
 
 def test_stops_when_asked():
@@ -69,11 +74,33 @@ def test_stops_when_asked():
     assert list(frames) == []
 
 
-def test_ends_after_max_seconds():
+def test_ends_after_max_seconds(caplog):
     source = Camera(10)
     source.allowed.release(10)
     frames = camera.newest_frames(source, threading.Event(), max_seconds=3.5, clock=source.clock)
     assert [frame.index for frame in frames][-1] <= 3
+    assert source.released and not caplog.messages
+
+
+@pytest.mark.parametrize("max_seconds", [None, 100.0])
+def test_a_camera_that_stops_by_itself_is_warned_of(max_seconds, caplog):
+    source = Camera(3)
+    source.allowed.release(9)
+    frames = camera.newest_frames(source, threading.Event(), max_seconds, source.clock)
+    assert list(frames)[-1].index == 2
+    assert source.released
+    assert caplog.messages == ["the camera stopped; the predictions up to now are kept"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_camera_that_fails_ends_the_recording():
+    class Broken(Camera):
+        def read(self):
+            raise cv2.error("the driver is gone")
+
+    source = Broken(1)
+    assert list(camera.newest_frames(source, threading.Event())) == []
+    assert source.released
 
 
 def test_no_camera():

@@ -2,11 +2,13 @@
 
 import csv
 import dataclasses
+import datetime
 import fractions
 import json
 import os
 import signal
 import threading
+from unittest import mock
 
 import av
 import cv2
@@ -19,6 +21,7 @@ from ast_net.faces import video, video_writer
 from ast_net.prediction import (
     annotation,
     camera,
+    file_prediction,
     inputs,
     outputs,
     pipeline,
@@ -224,6 +227,9 @@ def test_finished_results_of_the_same_command_are_kept(predictor, predicted, tmp
     for name in ("a/predictions.csv", "a/seconds.csv", "summary.csv"):
         header, line, *_ = (tmp_path / "out" / name).read_text("utf-8-sig").splitlines()
         assert ";" in header and "," not in header and "." not in line.replace(".mp4", "")
+    (tmp_path / "out/a/seconds.csv").unlink()
+    assert run(first, settings=german) == [2], "a table was deleted"
+    assert (tmp_path / "out/a/seconds.csv").exists()
     (tmp_path / "out/b" / results.RECORD).write_text("{")
     with pytest.raises(errors.InputError, match="files, but no prediction.json"):
         run(second)
@@ -398,15 +404,33 @@ def test_a_picture_size_that_changes(predictor, drifting_face, tmp_path):
     assert {row["frame"] for row in table if row["valid"] == "1"} == set("012345")
 
 
+def test_what_is_not_reached_keeps_its_row(predictor, tmp_path, monkeypatch):
+    videos = [short_video(tmp_path / f"{name}.mp4", 2) for name in "ab"]
+    out = settings(tmp_path / "out", "csv")
+    session.predict_files(predictor, inputs.find(videos), out)
+    summary = (tmp_path / "out/summary.csv").read_text()
+    predict = file_prediction.predict
+
+    def stopped(*arguments):
+        arguments[-1].set()  # as q in the window does
+        return predict(*arguments)
+
+    monkeypatch.setattr(file_prediction, "predict", stopped)
+    [only] = session.predict_files(predictor, inputs.find(videos), out)
+    assert only.name == "a"
+    assert sorted((tmp_path / "out/summary.csv").read_text()) == sorted(summary)
+
+
 class Camera:
-    """A camera that gives a picture each time the test allows one."""
+    """A camera that gives a picture each time the test allows one, or always."""
 
     def __init__(self, images):
-        self.images, self.count = images, 0
+        self.images, self.count, self.always = images, 0, False
         self.allowed, self.released = threading.Semaphore(1), threading.Event()
 
     def read(self):
-        self.allowed.acquire()
+        if not self.always:
+            self.allowed.acquire()
         self.count += 1
         return True, self.images[self.count % len(self.images)][..., ::-1]
 
@@ -414,8 +438,9 @@ class Camera:
         self.released.set()
 
 
-def test_ctrl_c_stops_the_camera_and_keeps_the_predictions(
-    predictor, drifting_face, tmp_path, monkeypatch
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_stops_the_camera_and_keeps_the_predictions(
+    number, predictor, drifting_face, tmp_path, monkeypatch
 ):
     source = Camera(drifting_face([True] * 4))
     newest_frames = camera.newest_frames
@@ -425,13 +450,17 @@ def test_ctrl_c_stops_the_camera_and_keeps_the_predictions(
             yield frame
             source.allowed.release(3)
             if frame.index >= 20:
-                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), number)
+                source.always = True
 
     monkeypatch.setattr(camera, "connect", lambda name: source)
     monkeypatch.setattr(camera, "newest_frames", interrupted)
-    handler = signal.getsignal(signal.SIGINT)
-    summary = session.predict_camera(predictor, "0", settings(tmp_path))
-    assert signal.getsignal(signal.SIGINT) is handler
+    before = signal.signal(number, handler := mock.Mock())
+    try:
+        summary = session.predict_camera(predictor, "0", settings(tmp_path))
+        assert signal.getsignal(number) is handler
+    finally:
+        signal.signal(number, before)
     assert source.released.is_set()
     [folder] = tmp_path.iterdir()
     table = rows(folder / "predictions.csv")
@@ -448,3 +477,23 @@ def test_ctrl_c_stops_the_camera_and_keeps_the_predictions(
         ]
         if row["valid"] == "1":
             assert float(row["valence_smooth"]) == pytest.approx(np.mean(window), abs=2e-6)
+
+
+def test_cameras_that_begin_in_the_same_second_have_folders_of_their_own(
+    predictor, drifting_face, tmp_path, monkeypatch
+):
+    class Ended(Camera):
+        def read(self):
+            return False, None
+
+    class Clock(datetime.datetime):
+        @classmethod
+        def now(cls):
+            return cls(2026, 1, 2, 3, 4, 5)
+
+    monkeypatch.setattr(datetime, "datetime", Clock)
+    monkeypatch.setattr(camera, "connect", lambda name: Ended(drifting_face([True])))
+    for _ in range(3):
+        session.predict_camera(predictor, "0", settings(tmp_path, "csv"))
+    expected = ["camera_20260102-030405" + end for end in ("", "_2", "_3")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == expected

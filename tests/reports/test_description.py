@@ -1,10 +1,9 @@
-"""The description of a data set with overlapping segments, compared with NumPy."""
+"""The description of a data set, compared with NumPy."""
 
 import types
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from ast_net.records import example_format
 from ast_net.reports import description
@@ -14,7 +13,7 @@ TARGETS = ("valence", "arousal")
 
 @pytest.fixture
 def frames(rng):
-    """Three recordings: several segments with a pause; 25 frames/s; without ratings."""
+    """Three recordings: one with a pause; 25 frames/s; without ratings."""
     made = {}
     for name, count, step in (("P1", 150, 0.1), ("P2", 30, 0.04), ("P3", 7, 0.04)):
         times = np.arange(count) * step
@@ -29,19 +28,10 @@ def frames(rng):
 
 
 def records_of(frames, splits):
-    def segments(split):
-        examples = [
-            example
-            for name in splits[split]
-            for example in example_format.examples(
-                frames[name], np.zeros((len(frames[name].valid), 3), np.float16), overlap=5
-            )
-        ]
-        signature = example_format.features_dict(3, 2).get_tensor_info()
-        signature = {name: tf.TensorSpec(i.shape, i.tf_dtype) for name, i in signature.items()}
-        return tf.data.Dataset.from_generator(lambda: examples, output_signature=signature)
+    def of_split(split):
+        return iter([frames[name] for name in splits[split]])
 
-    return types.SimpleNamespace(targets=TARGETS, splits=splits, segments=segments)
+    return types.SimpleNamespace(targets=TARGETS, splits=splits, frames=of_split)
 
 
 @pytest.fixture

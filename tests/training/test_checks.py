@@ -129,7 +129,9 @@ def test_constant_ratings_cause_a_warning_and_are_refused_if_dev_has_no_others(c
         "train: the ratings of valence are constant in P3, so it has no CC",
         "dev: the ratings of valence are constant in P2, so it has no CC",
     ]
-    with pytest.raises(errors.InputError, match="dev: all ratings are constant.*`dev_recordings`"):
+    with pytest.raises(
+        errors.InputError, match="dev: no recording has ratings that change.*`dev_recordings`"
+    ):
         check({"train": train, "dev": {"P2": recording(2, 0.25)}}, caplog)
 
 
@@ -137,7 +139,7 @@ def test_ratings_that_vary_only_without_a_face_are_constant(caplog):
     labels = np.where(np.arange(len(TIMES)) < 50, 0.1, np.sin(TIMES))[:, np.newaxis]
     face = np.arange(len(TIMES)) < 50
     contents = {"train": {"P1": recording(1)}, "dev": {"P2": recording(2, labels, face)}}
-    with pytest.raises(errors.InputError, match="dev: all ratings are constant"):
+    with pytest.raises(errors.InputError, match="dev: no recording has ratings that change"):
         check(contents, caplog)
 
 
