@@ -199,7 +199,7 @@ def write_records(film):
 def read_records(folder):
     (path,) = folder.glob("data/recordings/*/*")
     records = record_files.Records(path)
-    try:
+    with records.naming_damage():
         result = {}
         for split in ("train", "dev"):
             for k, example in enumerate(records.segments(split).as_numpy_iterator()):
@@ -211,8 +211,6 @@ def read_records(folder):
                     values = {n: v for n, v in values.items() if n != "recording"}
                     result |= {f"{kind.__name__} {split} {k} {n}": v for n, v in values.items()}
         return result
-    except tf.errors.DataLossError as error:
-        raise records.damage(error) from error
 
 
 def write_ferplus(folder):

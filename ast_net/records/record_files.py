@@ -1,5 +1,6 @@
 """Opens and reads the records of a data set; `store` finds and makes them."""
 
+import contextlib
 import json
 import math
 import pathlib
@@ -187,8 +188,19 @@ class Records:
         variance = np.maximum(squares / frames - np.square(mean), 0)
         return mean.astype(np.float32), (variance + 0.01 * variance.mean()).astype(np.float32)
 
-    def damage(self, error: tf.errors.DataLossError) -> errors.InputError:
-        """Returns an error that names the damaged file, which TensorFlow's error does not."""
+    @contextlib.contextmanager
+    def naming_damage(self) -> Iterator[None]:
+        """Turns TensorFlow's error about damaged records into one that names their file.
+
+        Raises:
+          InputError: the block found damaged records.
+        """
+        try:
+            yield
+        except tf.errors.DataLossError as error:
+            raise self._found(error) from error
+
+    def _found(self, error: tf.errors.DataLossError) -> errors.InputError:
         for split in self._builder.info.splits.values():
             for path, file in zip(split.filepaths, self._files[split.name], strict=True):
                 try:

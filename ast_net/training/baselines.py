@@ -188,11 +188,16 @@ def evaluate(
       experiment: gives the workdir, targets, clip and reaction delay.
       records: the records of the data set.
       splits: the partitions to evaluate.
+
+    Raises:
+      InputError: the records are damaged.
     """
     delays = experiment.reaction_delay.per_target(len(experiment.targets))
-    model = FITS[row](records, delays)
+    with records.naming_damage():
+        model = FITS[row](records, delays)
     for split in splits:
-        predictions = list(evaluation.predict(model, records.segments(split)))
+        with records.naming_damage():
+            predictions = list(evaluation.predict(model, records.segments(split)))
         seconds = (experiment.clip.frames - 1) * records.time_step
         scores = scoring.score(predictions, experiment.targets, delays, seconds)
         setup = evaluation.EvaluationSetup(split, 0, "none", False, tuple(delays))

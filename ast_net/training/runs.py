@@ -1,10 +1,8 @@
 """A complete run: prepares the data, trains, and evaluates."""
 
-import contextlib
 import dataclasses
 import math
 import pathlib
-from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -59,7 +57,7 @@ def train_and_evaluate(experiment: config.Experiment) -> pathlib.Path:
     temporal_model.save_spec(folder / workdir.MODEL_SPEC, spec)
     if search is not None:
         delay_report.report(folder / workdir.REACTION_DELAY, search, experiment.targets)
-    with _damage_reported(records):
+    with records.naming_damage():
         _train(experiment, records, folder)
     weights = [workdir.weights_file(model) for model in ("best", "last")]
     screen.wrote(folder, *weights, workdir.MODEL_SPEC, workdir.RUN_FLAGS, workdir.HISTORY)
@@ -113,7 +111,7 @@ def completed(experiment: config.Experiment) -> config.Experiment:
 
 def find_reaction_delay(records: record_files.Records) -> reaction_delay.DelaySearch:
     """Finds the reaction delay of each target, using only the training partition."""
-    with _damage_reported(records):
+    with records.naming_damage():
         return reaction_delay.search(records.segments("train"), len(records.targets))
 
 
@@ -190,15 +188,6 @@ def _spec(
         reaction_delay=_delays(experiment),
         records=records.digest,
     )
-
-
-@contextlib.contextmanager
-def _damage_reported(records: record_files.Records) -> Iterator[None]:
-    """Turns TensorFlow's error about damaged records into one that names their file."""
-    try:
-        yield
-    except tf.errors.DataLossError as error:
-        raise records.damage(error) from error
 
 
 def _train(
@@ -284,7 +273,7 @@ def _evaluate(
 ) -> dict | None:
     loaded = temporal_model.load(folder, model)
     predictor = streaming.StreamingPredictor(loaded.network, loaded.spec.time_step)
-    with _damage_reported(records):
+    with records.naming_damage():
         predictions = list(evaluation.predict(predictor, records.segments(split)))
     evaluations = (folder or pathlib.Path(workdir.INCLUDED)) / workdir.EVALUATION
     output = evaluations / f"{experiment.dataset}_{split}"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ast_net import config
+from ast_net import config, errors
 from ast_net.records import store
 from ast_net.training import baselines
 
@@ -91,3 +91,17 @@ def test_a_single_recording_leaves_no_choice_of_penalty(rng):
     x = rng.normal(size=(20, 3))
     moments = baselines._Moments(x.T @ x, x.T @ x[:, 0], 1.0)
     assert baselines.choose_penalty([moments]) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("row", config.BASELINES)
+def test_damaged_records_are_named(records, row, tmp_path):
+    path = next(records.folder.glob("*-dev.tfrecord*"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.unlink()  # It may be linked to the records of other data sets.
+    path.write_bytes(content)
+    experiment = config.Experiment(
+        dataset="recola", workdir=str(tmp_path), reaction_delay=config.ReactionDelay((DELAY,))
+    )
+    with pytest.raises(errors.InputError, match="records are damaged"):
+        baselines.evaluate(row, experiment, records, ["dev"])
