@@ -62,7 +62,7 @@ def predict(
     recording = background.run(aligned, settings.batch_faces, pipeline.kept_bytes)
     with (
         contextlib.closing(recording),
-        frame_table.csv_writer(output, predictor.targets) as write,
+        frame_table.csv_writer(output, frame_table.Columns(predictor.targets)) as write,
         tqdm.tqdm(None, path.name, source.frame_count, unit="frame", leave=False) as progress,
     ):
         chunks = iter(lambda: list(itertools.islice(recording, settings.batch_faces)), [])
@@ -144,8 +144,8 @@ def tracked(
 
 def _read(table: pathlib.Path) -> Iterator[tuple[int, list[tracking.TrackedFace]]]:
     """Yields the number of each frame, and its faces."""
-    columns = frame_table.columns((), landmarks=True)
-    box, landmarks = columns[3:7], columns[-10:]
+    names = frame_table.Columns((), landmarks=True).names
+    box, landmarks = names[3:7], names[-10:]
     with (
         files.reading(table, "a table with landmarks", "let predict write it, `landmarks=true`"),
         table.open(encoding="utf-8") as file,

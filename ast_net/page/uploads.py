@@ -109,7 +109,7 @@ def _predictions(
     series = timeline.Series(stages.time_step, *names)
     with (
         contextlib.closing(stages.predict(stages.chosen_frames(source))) as predictions,
-        frame_table.csv_writer(table, *names) as write_row,
+        frame_table.csv_writer(table, frame_table.Columns(*names)) as write_row,
     ):
         while group := list(itertools.islice(predictions, _LINE_FRAMES)):
             for frame in group:

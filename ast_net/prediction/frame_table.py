@@ -1,6 +1,8 @@
 """Makes tables of predictions: CSV, Parquet or JSON lines, frame by frame, and DataFrames."""
 
 import contextlib
+import dataclasses
+import functools
 import itertools
 import json
 import math
@@ -35,72 +37,79 @@ _UNITS = {"timestamp_s": "s", **dict.fromkeys((*_BOX[:4], *_LANDMARKS), "pixel")
 _ROW_GROUP = 8192
 
 
-def columns(
-    targets: Sequence[str],
-    expressions: Sequence[str] = (),
-    landmarks: bool = False,
-    photographs: bool = False,
-) -> list[str]:
-    """Returns the names of the table's columns, with the posteriors of these expressions.
+@dataclasses.dataclass(frozen=True)
+class Columns:
+    """The columns of a table of predictions.
 
-    Photographs have files and errors, and nothing that depends on time.
+    Attributes:
+      targets: names of the predicted targets.
+      expressions: names of the expressions whose posteriors the table has.
+      landmarks: whether it has the landmarks.
+      photographs: whether the frames are photographs, which have files and errors, and nothing that
+        depends on time.
     """
-    face = ["face_id", *_BOX, "valid", *targets]
-    more = [*_posteriors(expressions), *(_LANDMARKS if landmarks else ())]
-    if photographs:
-        return ["file", *face, *more, "error"]
-    return ["frame", "timestamp_s", *face, *_smooth(targets), *more]
 
+    targets: Sequence[str]
+    expressions: Sequence[str] = ()
+    landmarks: bool = False
+    photographs: bool = False
 
-def rows(
-    frame: frames.FramePrediction,
-    targets: Sequence[str],
-    expressions: Sequence[str] = (),
-    landmarks: bool = False,
-) -> list[tables.Row]:
-    """Returns a row for each face of a frame, or one row if it has no face; None is an empty cell.
+    @functools.cached_property
+    def names(self) -> list[str]:
+        """The names of the columns, in order."""
+        face = ["face_id", *_BOX, "valid", *self.targets]
+        more = [*self.posteriors, *(_LANDMARKS if self.landmarks else ())]
+        if self.photographs:
+            return ["file", *face, *more, "error"]
+        return ["frame", "timestamp_s", *face, *self.smooth, *more]
 
-    A face that has just left the picture has the values of its last frame, but no box and no
-    confidence, and its row is not valid.
-    """
-    empty: tables.Row = dict.fromkeys(columns(targets, expressions, landmarks, bool(frame.file)))
-    empty["valid"] = False
-    if frame.file:
-        empty |= {"file": frame.file, "error": frame.error or None}
-    else:
-        empty |= {"frame": frame.index, "timestamp_s": round(frame.timestamp, _DIGITS)}
-    result = []
-    for face in frame.faces:
-        row = empty | {"face_id": face.face_id, "valid": face.valid}
-        row |= _numbers(targets, face.values)
-        if not frame.file:
-            row |= _numbers(_smooth(targets), face.smooth)
-        if face.face is not None:
-            row |= _numbers(_BOX, (*face.face.box, face.face.confidence))
-            if landmarks:
-                row |= _numbers(_LANDMARKS, face.face.landmarks.ravel())
-        if expressions and face.posteriors is not None:
-            row |= _numbers(_posteriors(expressions), face.posteriors)
-        result.append(row)
-    return result or [empty]
+    @functools.cached_property
+    def smooth(self) -> list[str]:
+        """The names of the targets' means over a time step."""
+        return [f"{target}_smooth" for target in self.targets]
+
+    @functools.cached_property
+    def posteriors(self) -> list[str]:
+        """The names of the posteriors."""
+        return [f"p_{name}" for name in self.expressions]
+
+    def rows(self, frame: frames.FramePrediction) -> list[tables.Row]:
+        """Returns a row for each face of a frame, or one if it has no face; None is an empty cell.
+
+        A face that has just left the picture has the values of its last frame, but no box and no
+        confidence, and its row is not valid.
+        """
+        empty: tables.Row = dict.fromkeys(self.names) | {"valid": False}
+        if self.photographs:
+            empty |= {"file": frame.file, "error": frame.error or None}
+        else:
+            empty |= {"frame": frame.index, "timestamp_s": round(frame.timestamp, _DIGITS)}
+        result = []
+        for face in frame.faces:
+            row = empty | {"face_id": face.face_id, "valid": face.valid}
+            row |= _numbers(self.targets, face.values)
+            if not self.photographs:
+                row |= _numbers(self.smooth, face.smooth)
+            if face.face is not None:
+                row |= _numbers(_BOX, (*face.face.box, face.face.confidence))
+                if self.landmarks:
+                    row |= _numbers(_LANDMARKS, face.face.landmarks.ravel())
+            if self.expressions and face.posteriors is not None:
+                row |= _numbers(self.posteriors, face.posteriors)
+            result.append(row)
+        return result or [empty]
 
 
 @contextlib.contextmanager
 def csv_writer(
-    path: str | pathlib.Path,
-    targets: Sequence[str],
-    expressions: Sequence[str] = (),
-    landmarks: bool = False,
-    photographs: bool = False,
-    decimal_comma: bool = False,
+    path: str | pathlib.Path, columns: Columns, decimal_comma: bool = False
 ) -> Iterator[Callable[[frames.FramePrediction], None]]:
     """Yields a function that adds the rows of a frame to a CSV file; see `tables.csv_writer`."""
-    names = columns(targets, expressions, landmarks, photographs)
-    digits = dict.fromkeys(names, _DIGITS) | _FEWER_DIGITS
-    with tables.csv_writer(path, names, digits, decimal_comma) as write_row:
+    digits = dict.fromkeys(columns.names, _DIGITS) | _FEWER_DIGITS
+    with tables.csv_writer(path, columns.names, digits, decimal_comma) as write_row:
 
         def write(frame: frames.FramePrediction) -> None:
-            for row in rows(frame, targets, expressions, landmarks):
+            for row in columns.rows(frame):
                 write_row(row)
 
         yield write
@@ -108,19 +117,19 @@ def csv_writer(
 
 @contextlib.contextmanager
 def openface_writer(
-    path: str | pathlib.Path, targets: Sequence[str], expressions: Sequence[str] = ()
+    path: str | pathlib.Path, columns: Columns
 ) -> Iterator[Callable[[frames.FramePrediction], None]]:
     """Does the same as `csv_writer` with the first columns of OpenFace 2's tables.
 
     As there, frames count from 1, and a frame without a face has the confidence 0, the success 0
     and the face_id 0. The targets follow, smooth and raw, and the posteriors.
     """
-    values = [*targets, *_smooth(targets), *_posteriors(expressions)]
+    values = [*columns.targets, *columns.smooth, *columns.posteriors]
     digits = dict.fromkeys(values, _DIGITS) | {"timestamp": 3, "confidence": 4}
     with tables.csv_writer(path, [*_OPENFACE, *values], digits) as write_row:
 
         def write(frame: frames.FramePrediction) -> None:
-            for row in rows(frame, targets, expressions):
+            for row in columns.rows(frame):
                 first = {
                     "frame": frame.index + 1,
                     "face_id": row["face_id"] or 0,
@@ -135,11 +144,7 @@ def openface_writer(
 
 @contextlib.contextmanager
 def parquet_writer(
-    path: str | os.PathLike,
-    targets: Sequence[str],
-    expressions: Sequence[str] = (),
-    landmarks: bool = False,
-    photographs: bool = False,
+    path: str | os.PathLike, columns: Columns
 ) -> Iterator[Callable[[frames.FramePrediction], None]]:
     """Yields a function that adds the rows of a frame to a Parquet file, with null for None.
 
@@ -159,10 +164,9 @@ def parquet_writer(
         ) from error
     types = {"frame": "int64", "timestamp_s": "float64", "face_id": "int32", "valid": "bool"}
     types |= {"file": "string", "error": "string"}
-    names = columns(targets, expressions, landmarks, photographs)
     schema = pyarrow.schema(
         pyarrow.field(name, types.get(name, "float32"), metadata={"unit": _UNITS.get(name, "1")})
-        for name in names
+        for name in columns.names
     )
     group: list[tables.Row] = []
     with (
@@ -171,7 +175,7 @@ def parquet_writer(
     ):
 
         def write(frame: frames.FramePrediction) -> None:
-            for row in rows(frame, targets, expressions, landmarks):
+            for row in columns.rows(frame):
                 group.append({name: _utf8(value) for name, value in row.items()})
             if len(group) >= _ROW_GROUP:
                 write_group()
@@ -186,11 +190,7 @@ def parquet_writer(
 
 
 def data_frame(
-    predictions: Iterable[frames.FramePrediction],
-    targets: Sequence[str],
-    expressions: Sequence[str] = (),
-    landmarks: bool = False,
-    photographs: bool = False,
+    predictions: Iterable[frames.FramePrediction], columns: Columns
 ) -> "pandas.DataFrame":
     """Returns the table as a pandas.DataFrame, with the numbers of the CSV file.
 
@@ -199,25 +199,17 @@ def data_frame(
     """
     import pandas  # Takes half a second, and no command needs it.
 
-    names = columns(targets, expressions, landmarks, photographs)
     special = {"frame": "int64", "face_id": "Int64", "valid": "bool"}
     special |= {"file": "object", "error": "object"}
-    types = {name: special.get(name, "float64") for name in names}
-    every_row = itertools.chain.from_iterable(
-        rows(frame, targets, expressions, landmarks) for frame in predictions
-    )
-    parts = [pandas.DataFrame([], columns=names).astype(types)]
-    while group := list(itertools.islice(every_row, _ROW_GROUP)):
-        parts.append(pandas.DataFrame(group, columns=names).astype(types))
+    types = {name: special.get(name, "float64") for name in columns.names}
+    rows = itertools.chain.from_iterable(map(columns.rows, predictions))
+    parts = [pandas.DataFrame([], columns=columns.names).astype(types)]
+    while group := list(itertools.islice(rows, _ROW_GROUP)):
+        parts.append(pandas.DataFrame(group, columns=columns.names).astype(types))
     return pandas.concat(parts[1:] or parts, ignore_index=True)
 
 
-def json_lines_writer(
-    stream: TextIO,
-    targets: Sequence[str],
-    expressions: Sequence[str] = (),
-    landmarks: bool = False,
-) -> Callable[[frames.FramePrediction], None]:
+def json_lines_writer(stream: TextIO, columns: Columns) -> Callable[[frames.FramePrediction], None]:
     """Returns a function that writes a frame as a line: {"frame", "timestamp_s", "faces": [...]}.
 
     Each face is an object with the table's columns from `face_id` on; a frame without a face has an
@@ -226,8 +218,8 @@ def json_lines_writer(
     """
 
     def write(frame: frames.FramePrediction) -> None:
-        faces = rows(frame, targets, expressions, landmarks)
-        about_frame = ("file", "error") if frame.file else ("frame", "timestamp_s")
+        faces = columns.rows(frame)
+        about_frame = ("file", "error") if columns.photographs else ("frame", "timestamp_s")
         for row in faces:
             line = {name: row.pop(name) for name in about_frame}
         line["faces"] = faces if frame.faces else []
@@ -242,14 +234,6 @@ def _utf8(value: Any) -> Any:
     if isinstance(value, str):
         return value.encode(errors="surrogateescape").decode(errors="replace")
     return value
-
-
-def _smooth(targets: Sequence[str]) -> list[str]:
-    return [f"{target}_smooth" for target in targets]
-
-
-def _posteriors(expressions: Sequence[str]) -> list[str]:
-    return [f"p_{name}" for name in expressions]
 
 
 def _numbers(names: Sequence[str], values: Iterable) -> tables.Row:

@@ -56,13 +56,14 @@ def write(
       OSError: the disk is full or read-only, or the reader of standard output has stopped.
     """
     annotator = annotation.Annotator(predictor.targets, predictor.expressions)
-    columns = predictor.targets, predictor.expressions if settings.posteriors else ()
+    expressions = predictor.expressions if settings.posteriors else ()
+    columns = frame_table.Columns(predictor.targets, expressions, settings.landmarks, photographs)
     statistics: dict[int | None, summaries.FaceStatistics] = {}
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.closing(predictions))
         outputs = stack.enter_context(_Outputs())
         for name in settings.outputs:
-            outputs.open(name, _opened(name, settings, predictor, summary, stop, photographs))
+            outputs.open(name, _opened(name, settings, columns, predictor.time_step, summary, stop))
         shown: Iterable[frames.FramePrediction] = predictions
         # JSON lines on a terminal show by themselves how far they are.
         if "jsonl" not in settings.outputs or not sys.stdout.isatty():
@@ -79,7 +80,7 @@ def write(
                 if face.valid:
                     face_id = None if photographs else face.face_id
                     if face_id not in statistics:
-                        statistics[face_id] = summaries.FaceStatistics(*columns)
+                        statistics[face_id] = summaries.FaceStatistics(columns.targets, expressions)
                     statistics[face_id].add(face)
             if stop.is_set() or outputs.all_failed:
                 break
@@ -192,36 +193,35 @@ class _Outputs:
 def _opened(
     name: str,
     settings: config.Outputs,
-    predictor: pipeline.Pipeline,
+    columns: frame_table.Columns,
+    time_step: float,
     summary: summaries.Summary,
     stop: threading.Event,
-    photographs: bool,
 ) -> contextlib.AbstractContextManager[_Write]:
     """Returns an output, which yields the function that writes a frame."""
     title, source = summary.name, pathlib.Path(summary.input)
     film = source if source.is_file() else None
-    path = pathlib.Path(settings.output_dir) / title / file_names(settings, photographs)[name]
-    columns = predictor.targets, predictor.expressions if settings.posteriors else ()
+    path = (
+        pathlib.Path(settings.output_dir) / title / file_names(settings, columns.photographs)[name]
+    )
     if name == "csv":
-        return frame_table.csv_writer(
-            path, *columns, settings.landmarks, photographs, settings.decimal_comma
-        )
+        return frame_table.csv_writer(path, columns, settings.decimal_comma)
     if name == "seconds":
-        return second_means.csv_writer(path, predictor.targets, settings.decimal_comma)
+        return second_means.csv_writer(path, columns.targets, settings.decimal_comma)
     if name == "parquet":
-        return frame_table.parquet_writer(path, *columns, settings.landmarks, photographs)
+        return frame_table.parquet_writer(path, columns)
     if name == "openface":
-        return frame_table.openface_writer(path, *columns)
+        return frame_table.openface_writer(path, columns)
     if name == "elan":
-        return elan.writer(path, predictor.targets, film)
+        return elan.writer(path, columns.targets, film)
     if name == "jsonl":
-        write_line = frame_table.json_lines_writer(sys.stdout, *columns, settings.landmarks)
-        return contextlib.nullcontext(write_line)
+        return contextlib.nullcontext(frame_table.json_lines_writer(sys.stdout, columns))
     if name == "figure":
-        return _figure(path, timeline.Series(predictor.time_step, *columns), title)
+        series = timeline.Series(time_step, columns.targets, columns.expressions)
+        return _figure(path, series, title)
     if name == "window":
         return _pictures(window.opened(title, stop))
-    if photographs:
+    if columns.photographs:
         return _annotated_photographs(path)
     return _pictures(_video(path, film))
 

@@ -108,8 +108,10 @@ class Predictor:
         else:
             predictions = pipeline_.predict(pipeline_.chosen_frames(source))
         with contextlib.closing(predictions):
-            columns = pipeline_.targets, pipeline_.expressions, self._landmarks
-            return frame_table.data_frame(predictions, *columns, separate)
+            columns = frame_table.Columns(
+                pipeline_.targets, pipeline_.expressions, self._landmarks, separate
+            )
+            return frame_table.data_frame(predictions, columns)
 
     def stream(
         self, source: int | str | os.PathLike | Iterable[tuple[float, np.ndarray]], **settings: Any

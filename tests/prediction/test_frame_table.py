@@ -12,6 +12,8 @@ from ast_net import config, errors
 from ast_net.faces import detection
 from ast_net.prediction import frame_table, frames
 
+COLUMNS = frame_table.Columns(config.TARGETS)
+WITH_LANDMARKS = frame_table.Columns(config.TARGETS, landmarks=True)
 LANDMARKS = np.float32([[10, 20.0004], [30.5, 21], [20, 30.0626], [-0.0001, 40], [29, 1234.5678]])
 
 
@@ -58,7 +60,7 @@ def writer_type(request):
 
 def test_csv_equals_a_table_written_by_hand(tmp_path):
     path = tmp_path / "new" / "a.csv"
-    with frame_table.csv_writer(path, config.TARGETS) as write:
+    with frame_table.csv_writer(path, COLUMNS) as write:
         for frame in RECORDING:
             write(frame)
     assert path.read_text() == CSV
@@ -67,8 +69,8 @@ def test_csv_equals_a_table_written_by_hand(tmp_path):
 
 def test_columns_follow_the_targets_and_posteriors(tmp_path):
     seen = prediction(0, (1, 2, 3, 4), (0.5,), [0.7, 0.25, 0.05])
-    expressions = ("happy", "sad", "contempt")
-    with frame_table.csv_writer(tmp_path / "a.csv", ("arousal",), expressions) as write:
+    columns = frame_table.Columns(("arousal",), ("happy", "sad", "contempt"))
+    with frame_table.csv_writer(tmp_path / "a.csv", columns) as write:
         write(frames.FramePrediction(0, 0.0, [seen]))
         write(frames.FramePrediction(1, 0.1, [prediction(0, None, (0.5,))]))
     header, first, second = (tmp_path / "a.csv").read_text().splitlines()
@@ -78,7 +80,7 @@ def test_columns_follow_the_targets_and_posteriors(tmp_path):
 
 
 def test_landmarks_on_request(tmp_path):
-    with frame_table.csv_writer(tmp_path / "a.csv", config.TARGETS, landmarks=True) as write:
+    with frame_table.csv_writer(tmp_path / "a.csv", WITH_LANDMARKS) as write:
         for frame in RECORDING:
             write(frame)
     written = (tmp_path / "a.csv").read_text().splitlines()
@@ -88,33 +90,33 @@ def test_landmarks_on_request(tmp_path):
     places = [names + "mouth_right_x,mouth_right_y", "," * 9, x_and_y, "," * 9, x_and_y, "," * 9]
     assert written == [f"{row},{place}" for row, place in zip(CSV.splitlines(), places)]
     stream = io.StringIO()
-    frame_table.json_lines_writer(stream, config.TARGETS, landmarks=True)(RECORDING[1])
+    frame_table.json_lines_writer(stream, WITH_LANDMARKS)(RECORDING[1])
     [face] = json.loads(stream.getvalue())["faces"]
     assert face["mouth_right_y"] == 1234.568 and list(face)[-10:] == places[0].split(",")
 
 
 def test_every_frame_has_a_row():
     for frame in RECORDING:
-        rows = frame_table.rows(frame, config.TARGETS)
+        rows = COLUMNS.rows(frame)
         assert len(rows) == max(1, len(frame.faces))
         for row in rows:
-            assert list(row) == frame_table.columns(config.TARGETS)
+            assert list(row) == COLUMNS.names
             assert row["frame"] == frame.index
             assert row["valid"] == (row["x"] is not None)
     with pytest.raises(ValueError, match="zip"):
-        frame_table.rows(RECORDING[1], ("valence",))
+        frame_table.Columns(("valence",)).rows(RECORDING[1])
 
 
 def test_nan_becomes_none():
     frame = frames.FramePrediction(0, 0.0, [prediction(0, None, (np.nan, 0.5))])
-    (row,) = frame_table.rows(frame, config.TARGETS)
+    (row,) = COLUMNS.rows(frame)
     assert row["valence"] is None and row["arousal"] == 0.5
     assert row["valence_smooth"] is None and row["arousal_smooth"] == 0.25
 
 
 def test_each_frame_is_a_json_line():
     stream = io.StringIO()
-    write = frame_table.json_lines_writer(stream, config.TARGETS)
+    write = frame_table.json_lines_writer(stream, COLUMNS)
     for count, frame in enumerate(RECORDING, start=1):
         write(frame)
         assert stream.getvalue().count("\n") == count
@@ -144,7 +146,7 @@ def test_json_lines_are_flushed_and_a_closed_pipe_raises():
                 raise BrokenPipeError
 
     pipe = Pipe()
-    write = frame_table.json_lines_writer(pipe, config.TARGETS)
+    write = frame_table.json_lines_writer(pipe, COLUMNS)
     write(RECORDING[0])
     assert pipe.flushed == 1
     with pytest.raises(BrokenPipeError):
@@ -155,12 +157,12 @@ def test_parquet_has_types_nulls_and_row_groups(tmp_path, monkeypatch):
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is optional")
     monkeypatch.setattr(frame_table, "_ROW_GROUP", 2)
     path = tmp_path / "a.parquet"
-    with frame_table.parquet_writer(path, config.TARGETS) as write:
+    with frame_table.parquet_writer(path, COLUMNS) as write:
         for frame in RECORDING:
             write(frame)
     table = parquet.read_table(path)
-    expected = [row for frame in RECORDING for row in frame_table.rows(frame, config.TARGETS)]
-    assert table.column_names == frame_table.columns(config.TARGETS)
+    expected = [row for frame in RECORDING for row in COLUMNS.rows(frame)]
+    assert table.column_names == COLUMNS.names
     for row, expected_row in zip(table.to_pylist(), expected, strict=True):
         for name, value in expected_row.items():
             assert row[name] == (value if value is None else pytest.approx(value, abs=1e-5)), name
@@ -173,7 +175,7 @@ def test_parquet_has_types_nulls_and_row_groups(tmp_path, monkeypatch):
 
 def test_parquet_without_pyarrow_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    writer = frame_table.parquet_writer(tmp_path / "a.parquet", config.TARGETS)
+    writer = frame_table.parquet_writer(tmp_path / "a.parquet", COLUMNS)
     with pytest.raises(errors.InputError, match="a.parquet.*pip install pyarrow"), writer:
         pass
     assert not list(tmp_path.iterdir())
@@ -183,7 +185,7 @@ def test_parquet_without_pyarrow_says_what_to_do(tmp_path, monkeypatch):
 def test_an_error_while_writing_keeps_the_old_file(tmp_path, writer_type, error):
     path = tmp_path / "a"
     path.write_text("old")
-    with pytest.raises(error, match="while writing"), writer_type(path, config.TARGETS) as write:
+    with pytest.raises(error, match="while writing"), writer_type(path, COLUMNS) as write:
         for frame in RECORDING:
             write(frame)
         raise error("while writing")
@@ -193,7 +195,7 @@ def test_an_error_while_writing_keeps_the_old_file(tmp_path, writer_type, error)
 
 def test_no_frames_give_a_table_without_rows(tmp_path, writer_type):
     path = tmp_path / "a"
-    with writer_type(path, config.TARGETS):
+    with writer_type(path, COLUMNS):
         pass
     if writer_type is frame_table.csv_writer:
         assert path.read_text() == CSV.splitlines(keepends=True)[0]
@@ -205,7 +207,7 @@ def test_no_frames_give_a_table_without_rows(tmp_path, writer_type):
 
 def test_memory_does_not_grow(tmp_path, monkeypatch, writer_type):
     monkeypatch.setattr(frame_table, "_ROW_GROUP", 64)
-    with writer_type(tmp_path / "a", config.TARGETS) as write:
+    with writer_type(tmp_path / "a", COLUMNS) as write:
         counts = []
         for index in range(1280):
             write(frames.FramePrediction(index, index / 25, SEEN))
@@ -226,7 +228,7 @@ frame,face_id,timestamp,confidence,success,valence,arousal,valence_smooth,arousa
 
 
 def test_openface_s_columns(tmp_path):
-    with frame_table.openface_writer(tmp_path / "openface.csv", config.TARGETS) as write:
+    with frame_table.openface_writer(tmp_path / "openface.csv", COLUMNS) as write:
         for frame in RECORDING:
             write(frame)
     assert (tmp_path / "openface.csv").read_text() == OPENFACE
@@ -235,7 +237,7 @@ def test_openface_s_columns(tmp_path):
 def test_parquet_has_units(tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is optional")
     path = tmp_path / "a.parquet"
-    with frame_table.parquet_writer(path, config.TARGETS, landmarks=True) as write:
+    with frame_table.parquet_writer(path, WITH_LANDMARKS) as write:
         write(RECORDING[1])
     schema = parquet.read_schema(path)
     units = {field.name: field.metadata[b"unit"].decode() for field in schema}

@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import csv
+import dataclasses
 import functools
 import http.server
 import importlib.util
@@ -129,10 +130,11 @@ def expected(videos, small_model, detector):
     predictor = pipeline.Pipeline(networks, config.Prediction())
     rows = {}
     for rate, path in videos.items():
-        output, targets = path.with_suffix(".csv"), predictor.targets
+        output, columns = path.with_suffix(".csv"), frame_table.Columns(predictor.targets)
+        with_landmarks = dataclasses.replace(columns, landmarks=True)
         with (
-            frame_table.csv_writer(output, targets) as write,
-            frame_table.csv_writer(_landmarks(path), targets, landmarks=True) as write_landmarks,
+            frame_table.csv_writer(output, columns) as write,
+            frame_table.csv_writer(_landmarks(path), with_landmarks) as write_landmarks,
         ):
             for frame in predictor.predict(video.Video(path).frames()):
                 write(frame)
