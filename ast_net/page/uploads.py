@@ -108,7 +108,7 @@ def _predictions(
     table, figure = path.with_name("table.csv"), path.with_name("figure.png")
     series = timeline.Series(stages.time_step, *names)
     with (
-        contextlib.closing(stages.predict(stages.chosen_frames(source))) as predictions,
+        contextlib.closing(stages.predict_source(source)) as predictions,
         frame_table.csv_writer(table, frame_table.Columns(*names)) as write_row,
     ):
         while group := list(itertools.islice(predictions, _LINE_FRAMES)):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from absl import logging
 
 from ast_net import config, errors, files
-from ast_net.faces import photographs, video
+from ast_net.faces import photographs
 from ast_net.prediction import inputs, outputs, pipeline, results, summaries
 
 
@@ -61,7 +61,7 @@ def predict(
 
 def _predict_file(
     predictor: pipeline.Pipeline,
-    source: video.VideoSource | photographs.Photographs,
+    source: inputs.FrameSource,
     settings: config.Outputs,
     summary: summaries.Summary,
     stop: threading.Event,
@@ -72,7 +72,9 @@ def _predict_file(
       Whether the results of an earlier call are kept.
     """
     start = time.monotonic()
-    frame_count = source.frame_count  # Fails before anything is written if this is not a video.
+    frame_count = predictor.frame_count(
+        source
+    )  # Fails before anything is written if this is not a video.
     separate = isinstance(source, photographs.Photographs)
     settings = outputs.of_photographs(settings) if separate else settings
     folder = pathlib.Path(settings.output_dir) / summary.name
@@ -87,11 +89,7 @@ def _predict_file(
         if finished is not None:
             vars(summary).update(vars(finished) | {"input": str(source.path)})
             return True
-    if isinstance(source, photographs.Photographs):
-        predictions = predictor.predict_photographs(source, settings.images)
-    else:
-        predictions = predictor.predict(predictor.chosen_frames(source), settings.images)
-        frame_count = predictor.frame_count(source)
+    predictions = predictor.predict_source(source, settings.images)
     with results.claimed(folder, origin) if settings.files else contextlib.nullcontext():
         outputs.write(predictions, frame_count, settings, predictor, summary, stop, separate)
     summary.processing_seconds = seconds_since(start)

@@ -19,6 +19,10 @@ VIDEO_SUFFIXES = (
 )
 
 
+# What frames are read from.
+FrameSource = video.VideoSource | photographs.Photographs
+
+
 def find(
     arguments: Iterable[str], pictures: str | None = None, recursive: bool = False
 ) -> dict[str, pathlib.Path]:
@@ -70,9 +74,7 @@ def find(
     return dict(zip(files.safe_names(names.values(), taken=[config.SUMMARY]), paths))
 
 
-def opened(
-    path: pathlib.Path, pictures: str | None = None
-) -> video.VideoSource | photographs.Photographs:
+def opened(path: pathlib.Path, pictures: str | None = None) -> FrameSource:
     """Opens an input: a video, or pictures as a film or as photographs.
 
     A single picture is a photograph. Several are a film if their names say so, unless `pictures` is

@@ -8,7 +8,7 @@ import numpy as np
 
 from ast_net import config, devices, errors, fields
 from ast_net.faces import alignment, detection, photographs, tracking, video, video_frame
-from ast_net.prediction import background, frames, prediction_model, smoothing, streams
+from ast_net.prediction import background, frames, inputs, prediction_model, smoothing, streams
 from ast_net.temporal import still_faces, streaming
 
 # Length of the queue between two stages, in frames.
@@ -62,10 +62,32 @@ class Pipeline:
             )
         return (frame for frame in source.frames() if frame.index % every == 0)
 
-    def frame_count(self, source: video.VideoSource) -> int | None:
-        """Returns about how many frames `chosen_frames` has; None if the video does not say."""
+    def frame_count(self, source: inputs.FrameSource) -> int | None:
+        """Returns about how many frames `predict_source` yields; None if a video does not say.
+
+        Raises:
+          InputError: this is not a video.
+        """
         count = source.frame_count
-        return None if count is None else math.ceil(count / self._settings.every)
+        if count is None or isinstance(source, photographs.Photographs):
+            return count
+        return math.ceil(count / self._settings.every)
+
+    def predict_source(
+        self, source: inputs.FrameSource, keep_images: bool = False
+    ) -> Generator[frames.FramePrediction, None, None]:
+        """Yields a prediction for every photograph, or for every chosen frame of a video.
+
+        Args:
+          source: a video or photographs.
+          keep_images: whether the predictions keep the pictures.
+
+        Raises:
+          InputError: as of `chosen_frames`, at once; later, if the source cannot be read.
+        """
+        if isinstance(source, photographs.Photographs):
+            return self._predict_photographs(source, keep_images)
+        return self.predict(self.chosen_frames(source), keep_images)
 
     def predict(
         self,
@@ -92,17 +114,13 @@ class Pipeline:
         predicted = (frame for batch in extracted for frame in face_streams.predict(batch))
         yield from smoothing.smoothed(predicted, self.time_step, live)
 
-    def predict_photographs(
-        self, source: photographs.Photographs, keep_images: bool = False
+    def _predict_photographs(
+        self, source: photographs.Photographs, keep_images: bool
     ) -> Generator[frames.FramePrediction, None, None]:
         """Yields a prediction for each photograph, in order, as `still_faces` defines it.
 
         Each photograph is a recording of its own: its faces are numbered from 0, and nothing
         depends on the others.
-
-        Args:
-          source: the photographs.
-          keep_images: whether the predictions keep the photographs' pictures.
         """
         decoded = _queue_of_frames(source.frames(), _AHEAD)
         detected = (

@@ -103,14 +103,10 @@ class Predictor:
         pipeline_ = self.stages(**settings)
         source = inputs.opened(pathlib.Path(path), pictures)
         separate = isinstance(source, photographs.Photographs)
-        if isinstance(source, photographs.Photographs):
-            predictions = pipeline_.predict_photographs(source)
-        else:
-            predictions = pipeline_.predict(pipeline_.chosen_frames(source))
-        with contextlib.closing(predictions):
-            columns = frame_table.Columns(
-                pipeline_.targets, pipeline_.expressions, self._landmarks, separate
-            )
+        columns = frame_table.Columns(
+            pipeline_.targets, pipeline_.expressions, self._landmarks, separate
+        )
+        with contextlib.closing(pipeline_.predict_source(source)) as predictions:
             return frame_table.data_frame(predictions, columns)
 
     def stream(

@@ -229,10 +229,7 @@ class Stages:
     def frame_count(self, source):
         return source.frame_count
 
-    def chosen_frames(self, source):
-        return source.frames()
-
-    def predict(self, recording):
+    def predict_source(self, _):
         try:
             for index in itertools.count():
                 yield frames.FramePrediction(index, index / 25, [])

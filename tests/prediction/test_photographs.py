@@ -47,7 +47,7 @@ def rows(path):
 
 def test_values_are_those_of_a_film_that_shows_the_photograph(predictor, folder, shipped_model):
     source = photographs.Photographs(folder)
-    predicted = {frame.file: frame for frame in predictor.predict_photographs(source)}
+    predicted = {frame.file: frame for frame in predictor.predict_source(source)}
     assert list(predicted) == ["anna.png", "ben.png", "cara.jpg", "nobody.bmp", "two.png"]
     assert [len(frame.faces) for frame in predicted.values()] == [1, 1, 0, 0, 2]
     values = np.stack([predicted[name].faces[0].values for name in ("anna.png", "ben.png")])
@@ -178,7 +178,7 @@ def test_large_photographs_are_read_one_after_the_other(predictor, folder, monke
     decoded = []
     read = cv2.imdecode
     monkeypatch.setattr(cv2, "imdecode", lambda *args: decoded.append(1) or read(*args))
-    predictions = predictor.predict_photographs(source, keep_images=True)
+    predictions = predictor.predict_source(source, keep_images=True)
     next(predictions)
     predictions.close()
     assert len(decoded) < 40

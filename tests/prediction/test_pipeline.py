@@ -52,7 +52,7 @@ def test_every_fifth_frame(shipped_model, face_video):
     """Frames 0, 5, 10, 15 and a time step of 0.4 s: each continues the one two frames before."""
     source = video.Video(face_video)
     predictor = pipeline.Pipeline(shipped_model, config.Prediction(every=5))
-    predicted = list(predictor.predict(predictor.chosen_frames(source)))
+    predicted = list(predictor.predict_source(source))
     assert [frame.index for frame in predicted] == [0, 5, 10, 15]
     assert [frame.timestamp for frame in predicted] == pytest.approx([0, 0.2, 0.4, 0.6])
     chosen = list(source.frames())[::5]
