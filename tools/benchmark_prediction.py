@@ -111,7 +111,7 @@ def stage_row(name: str, batches: Iterable, process: Callable, batch_size: int =
     return f"| {name} | {1 / wall:.0f} | {1e3 * wall:.2f} | {1e3 * statistics.mean(cores):.2f} |"
 
 
-def stages(
+def stage_rows(
     path: pathlib.Path,
     images: list[np.ndarray],
     model: prediction_model.PredictionModel,
@@ -171,7 +171,7 @@ def faces_rate(extractor: runtime.Extractor, faces: np.ndarray) -> float:
 
 
 def from_file(
-    predictor: pipeline.Pipeline, path: pathlib.Path, repeats: int, plain: Callable[[], float]
+    stages: pipeline.Pipeline, path: pathlib.Path, repeats: int, plain: Callable[[], float]
 ) -> list[str]:
     """Measures predict on a file; each repetition has plain Keras and the ceiling beside it.
 
@@ -182,7 +182,7 @@ def from_file(
     before = plain()
     for _ in range(repeats):
         with Timer() as timer:
-            frames = sum(1 for _ in predictor.predict(source.frames()))
+            frames = sum(1 for _ in stages.predict(source.frames()))
         rates.append(frames / timer.wall)
         cores.append(1e3 * timer.cores / frames)
         ceilings.append(matrix_ceiling("bfloat16"))
@@ -203,7 +203,7 @@ def _listed(values: Iterable[float], digits: int) -> str:
 
 
 def camera_latencies(
-    predictor: pipeline.Pipeline, images: list[np.ndarray], rate: float, seconds: float
+    stages: pipeline.Pipeline, images: list[np.ndarray], rate: float, seconds: float
 ) -> tuple[list[float], int]:
     """Measures the time from the moment a camera gives a picture to its prediction.
 
@@ -213,7 +213,7 @@ def camera_latencies(
     start = time.monotonic()
     recording = camera.newest_frames(Replay(images, rate), threading.Event(), seconds)
     latencies, dropped = [], 0
-    for frame in predictor.predict(recording, live=True):
+    for frame in stages.predict(recording, live=True):
         dropped += frame.dropped
         if not frame.dropped:
             latencies.append(1e3 * (time.monotonic() - start - frame.timestamp))
@@ -221,9 +221,9 @@ def camera_latencies(
 
 
 def from_camera(
-    predictor: pipeline.Pipeline, images: list[np.ndarray], rate: float, seconds: float
+    stages: pipeline.Pipeline, images: list[np.ndarray], rate: float, seconds: float
 ) -> str:
-    latencies, dropped = camera_latencies(predictor, images, rate, seconds)
+    latencies, dropped = camera_latencies(stages, images, rate, seconds)
     half = len(latencies) // 2
     median, high, highest = np.percentile(latencies, [50, 95, 99])
     return (
@@ -240,14 +240,14 @@ def resident() -> float:
     return pages * resource.getpagesize() / 1e6
 
 
-def over_time(predictor: pipeline.Pipeline, images: list[np.ndarray], frames: int) -> str:
+def over_time(stages: pipeline.Pipeline, images: list[np.ndarray], frames: int) -> str:
     """Measures whether memory or time per frame grow over a long recording."""
     recording = (
         video_frame.Frame(index, index / 25, image)
         for index, image in enumerate(repeated(images, frames))
     )
     memory, times = [], [time.perf_counter()]
-    for prediction in predictor.predict(recording):
+    for prediction in stages.predict(recording):
         if prediction.index % 1000 == 999:
             memory.append(resident())
             times.append(time.perf_counter())
@@ -359,8 +359,8 @@ def report(arguments: argparse.Namespace) -> str:
         images = [frame.image for frame in itertools.islice(video.Video(path).frames(), 100)]
         model, weights = build(arguments)
         settings = config.Prediction(batch_faces=arguments.batch)
-        predictor = pipeline.Pipeline(model, settings)
-        for _ in predictor.predict(itertools.islice(video.Video(path).frames(), 50)):
+        stages = pipeline.Pipeline(model, settings)
+        for _ in stages.predict(itertools.islice(video.Video(path).frames(), 50)):
             pass  # traces the TensorFlow functions before anything is timed
         height, width = images[0].shape[:2]
         lines = [
@@ -370,7 +370,7 @@ def report(arguments: argparse.Namespace) -> str:
             "",
             "| stage alone | a second | ms | core-ms |",
             "|---|---|---|---|",
-            *stages(path, images, model, arguments.batch),
+            *stage_rows(path, images, model, arguments.batch),
         ]
         keras_cnn = backbone.load(arguments.backbone, weights)
         faces = np.resize(calibration.faces(), (arguments.batch, 224, 224, 3))
@@ -389,11 +389,11 @@ def report(arguments: argparse.Namespace) -> str:
             "",
             "| end to end | | |",
             "|---|---|---|",
-            *from_file(predictor, path, arguments.repeats, plain),
-            from_camera(predictor, images, 25.0, arguments.camera_seconds),
+            *from_file(stages, path, arguments.repeats, plain),
+            from_camera(stages, images, 25.0, arguments.camera_seconds),
         ]
         if arguments.long:
-            lines.append(over_time(predictor, images, arguments.long))
+            lines.append(over_time(stages, images, arguments.long))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     return "\n".join(
         [*lines, "", f"Peak memory {peak:.0f} MB, including the {len(images)} input frames."]

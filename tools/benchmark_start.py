@@ -33,10 +33,10 @@ with imports.of_command():
 devices.use(config.Devices())
 times.append(time.perf_counter())
 model = prediction_model.load(config.Networks())
-predictor = pipeline.Pipeline(model, config.Prediction())
+stages = pipeline.Pipeline(model, config.Prediction())
 times.append(time.perf_counter())
 recordings = inputs.find((sys.argv[1],), None, False)
-session.predict_files(predictor, recordings, config.Outputs(overwrite=True))
+session.predict_files(stages, recordings, config.Outputs(overwrite=True))
 times.append(time.perf_counter())
 print(*times)
 """

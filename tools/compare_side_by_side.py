@@ -30,9 +30,9 @@ def predict(
     rate: float,
     max_faces: int | None,
 ) -> list[frames.FramePrediction]:
-    predictor = pipeline.Pipeline(model, config.Prediction(max_faces=max_faces))
+    stages = pipeline.Pipeline(model, config.Prediction(max_faces=max_faces))
     recording = (video_frame.Frame(k, k / rate, image) for k, image in enumerate(images))
-    return list(predictor.predict(recording))
+    return list(stages.predict(recording))
 
 
 def faces_of(frame: frames.FramePrediction) -> dict[int, tuple[float, np.ndarray]]:

@@ -49,7 +49,7 @@ def worker(name: str, cache_dir: str) -> None:
             cache_dir=cache_dir,
         )
     )
-    predictor = pipeline.Pipeline(model, config.Prediction())
+    stages = pipeline.Pipeline(model, config.Prediction())
     stock = backbone.load("compact", None)
     faces = np.resize(calibration.faces(), (32, 224, 224, 3))
 
@@ -58,7 +58,7 @@ def worker(name: str, cache_dir: str) -> None:
 
     def film(path, _):
         with benchmark.Timer() as timer:
-            count = sum(1 for _ in predictor.predict(video.Video(path).frames()))
+            count = sum(1 for _ in stages.predict(video.Video(path).frames()))
         return rate(count, timer)
 
     def decoding(path, _):
@@ -72,7 +72,7 @@ def worker(name: str, cache_dir: str) -> None:
 
     def live(path, seconds):
         images = [frame.image for frame in itertools.islice(video.Video(path).frames(), 100)]
-        latencies, _ = benchmark.camera_latencies(predictor, images, 25.0, seconds)
+        latencies, _ = benchmark.camera_latencies(stages, images, 25.0, seconds)
         return np.percentile(latencies, [50, 95]).tolist()
 
     kinds = {"film": film, "decoding": decoding, "keras": keras, "live": live}

@@ -22,7 +22,7 @@ class Result(NamedTuple):
 
 
 def predict(
-    predictor: pipeline.Pipeline,
+    stages: pipeline.Pipeline,
     name: str,
     path: pathlib.Path,
     settings: config.Outputs,
@@ -32,7 +32,7 @@ def predict(
     """Predicts a file; if it fails, the summary has the reason.
 
     Args:
-      predictor: the pipeline with its networks.
+      stages: the pipeline with its networks.
       name: the name of the file's output folder.
       path: the file, or a folder or pattern of pictures.
       settings: which outputs to write, and where.
@@ -42,11 +42,11 @@ def predict(
     Raises:
       OSError: the disk is full or read-only, or the reader of standard output has stopped.
     """
-    summary, kept = summaries.Summary(name, str(path), precision=predictor.precision), False
+    summary, kept = summaries.Summary(name, str(path), precision=stages.precision), False
     start = time.monotonic()
     try:
         source = inputs.opened(path, pictures)
-        kept = _predict_file(predictor, source, settings, summary, stop)
+        kept = _predict_file(stages, source, settings, summary, stop)
     except errors.InputError as error:
         summary.error = str(error)
     # Any other error is reported with the input, too, and the other inputs go on.
@@ -60,7 +60,7 @@ def predict(
 
 
 def _predict_file(
-    predictor: pipeline.Pipeline,
+    stages: pipeline.Pipeline,
     source: inputs.FrameSource,
     settings: config.Outputs,
     summary: summaries.Summary,
@@ -72,13 +72,13 @@ def _predict_file(
       Whether the results of an earlier call are kept.
     """
     start = time.monotonic()
-    frame_count = predictor.frame_count(
+    frame_count = stages.frame_count(
         source
     )  # Fails before anything is written if this is not a video.
     separate = isinstance(source, photographs.Photographs)
     settings = outputs.of_photographs(settings) if separate else settings
     folder = pathlib.Path(settings.output_dir) / summary.name
-    values = predictor.settings | {"outputs": settings.outputs, "posteriors": settings.posteriors}
+    values = stages.provenance | {"outputs": settings.outputs, "posteriors": settings.posteriors}
     values |= {"landmarks": settings.landmarks}
     values |= {"pictures": "separate"} if separate else {}
     values |= {"decimal_comma": True} if settings.decimal_comma else {}
@@ -89,9 +89,9 @@ def _predict_file(
         if finished is not None:
             vars(summary).update(vars(finished) | {"input": str(source.path)})
             return True
-    predictions = predictor.predict_source(source, settings.images)
+    predictions = stages.predict_source(source, settings.images)
     with results.claimed(folder, origin) if settings.files else contextlib.nullcontext():
-        outputs.write(predictions, frame_count, settings, predictor, summary, stop, separate)
+        outputs.write(predictions, frame_count, settings, stages, summary, stop, separate)
     summary.processing_seconds = seconds_since(start)
     if settings.files and not stop.is_set():
         results.finish(folder, origin, summary)

@@ -32,7 +32,7 @@ def write(
     predictions: Generator[frames.FramePrediction, None, None],
     frame_count: int | None,
     settings: config.Outputs,
-    predictor: pipeline.Pipeline,
+    stages: pipeline.Pipeline,
     summary: summaries.Summary,
     stop: threading.Event,
     photographs: bool = False,
@@ -46,7 +46,7 @@ def write(
       predictions: the predicted frames; closed at the end.
       frame_count: approximate number of frames, for the progress bar; None if unknown.
       settings: which outputs to write; they go to a folder `summary.name` in `output_dir`.
-      predictor: what predicts the frames; it has the names of the targets and expressions.
+      stages: what predicts the frames; it has the names of the targets and expressions.
       summary: has the name; its counts and faces are filled in.
       stop: ends the recording when set; pressing q in the window sets it, too.
       photographs: whether the frames are photographs, whose faces are summed up together.
@@ -55,15 +55,15 @@ def write(
       InputError: an output cannot be opened, or some outputs failed.
       OSError: the disk is full or read-only, or the reader of standard output has stopped.
     """
-    annotator = annotation.Annotator(predictor.targets, predictor.expressions)
-    expressions = predictor.expressions if settings.posteriors else ()
-    columns = frame_table.Columns(predictor.targets, expressions, settings.landmarks, photographs)
+    annotator = annotation.Annotator(stages.targets, stages.expressions)
+    expressions = stages.expressions if settings.posteriors else ()
+    columns = frame_table.Columns(stages.targets, expressions, settings.landmarks, photographs)
     statistics: dict[int | None, summaries.FaceStatistics] = {}
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.closing(predictions))
         outputs = stack.enter_context(_Outputs())
         for name in settings.outputs:
-            outputs.open(name, _opened(name, settings, columns, predictor.time_step, summary, stop))
+            outputs.open(name, _opened(name, settings, columns, stages.time_step, summary, stop))
         shown: Iterable[frames.FramePrediction] = predictions
         # JSON lines on a terminal show by themselves how far they are.
         if "jsonl" not in settings.outputs or not sys.stdout.isatty():

@@ -27,7 +27,8 @@ class Pipeline:
       expressions: names of the posteriors' expressions; empty without an expression head.
       time_step: the model's time step, in seconds.
       precision: the CNN's, such as float32.
-      settings: all that the predictions of a recording depend on, as JSON data.
+      provenance: the settings and the digest of the networks that predictions depend on, as JSON
+        data.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class Pipeline:
         self.targets, self.time_step = spec.targets, spec.time_step
         self.precision = model.extractor.precision
         self.expressions = model.head.expressions if model.head is not None else ()
-        self.settings = fields.values(settings) | {"networks": model.digest}
+        self.provenance = fields.values(settings) | {"networks": model.digest}
         clip_frames = spec.clip_frames if settings.inference == "clip" else None
         self._predictor = streaming.StreamingPredictor(
             model.temporal.network, spec.time_step, clip_frames

@@ -100,13 +100,11 @@ class Predictor:
         Raises:
           InputError: a setting is wrong, or these are not a video or pictures.
         """
-        pipeline_ = self.stages(**settings)
+        stages = self.stages(**settings)
         source = inputs.opened(pathlib.Path(path), pictures)
         separate = isinstance(source, photographs.Photographs)
-        columns = frame_table.Columns(
-            pipeline_.targets, pipeline_.expressions, self._landmarks, separate
-        )
-        with contextlib.closing(pipeline_.predict_source(source)) as predictions:
+        columns = frame_table.Columns(stages.targets, stages.expressions, self._landmarks, separate)
+        with contextlib.closing(stages.predict_source(source)) as predictions:
             return frame_table.data_frame(predictions, columns)
 
     def stream(
@@ -132,8 +130,8 @@ class Predictor:
           InputError: a setting is wrong, the camera gives no picture, a picture has another shape
             or type, or a time is not later than the one before.
         """
-        pipeline_ = self.stages(**settings)
-        return _predictions(pipeline_, _frames_of(source, pipeline_))
+        stages = self.stages(**settings)
+        return _predictions(stages, _frames_of(source, stages))
 
     def reset(self) -> None:
         """Forgets all frames of `step`: the next one is the first of a recording."""
@@ -183,13 +181,13 @@ class Predictor:
 
 
 def _predictions(
-    pipeline_: pipeline.Pipeline, recording: Generator[video_frame.Frame, None, None]
+    stages: pipeline.Pipeline, recording: Generator[video_frame.Frame, None, None]
 ) -> Generator[predicted_frame.PredictedFrame, None, None]:
     """Yields what `Predictor.stream` yields; closes the recording at the end."""
-    predictions = pipeline_.predict(recording, keep_images=True, live=True)
+    predictions = stages.predict(recording, keep_images=True, live=True)
     with contextlib.closing(recording), contextlib.closing(predictions):
         for frame in predictions:
-            yield predicted_frame.of(frame, pipeline_.targets, pipeline_.expressions)
+            yield predicted_frame.of(frame, stages.targets, stages.expressions)
 
 
 def _taken(
@@ -201,10 +199,10 @@ def _taken(
 
 def _frames_of(
     source: int | str | os.PathLike | Iterable[tuple[float, np.ndarray]],
-    pipeline_: pipeline.Pipeline,
+    stages: pipeline.Pipeline,
 ) -> Generator[video_frame.Frame, None, None]:
     if isinstance(source, str | os.PathLike) and pathlib.Path(source).is_file():
-        yield from pipeline_.chosen_frames(video.open_video(os.fspath(source)))
+        yield from stages.chosen_frames(video.open_video(os.fspath(source)))
     elif isinstance(source, int | str | os.PathLike):
         capture = camera.connect(str(source))
         recording = camera.newest_frames(capture, threading.Event())

@@ -59,14 +59,14 @@ def predict(
         return _predict_in_workers(work, beam_pipeline_options or copies)
     if source.camera is None:
         results.check(recordings, settings)  # So that nobody waits for the networks in vain.
-    predictor = pipeline.Pipeline(prediction_model.load(networks, settings.posteriors), faces)
+    stages = pipeline.Pipeline(prediction_model.load(networks, settings.posteriors), faces)
     if source.camera is None:
-        return predict_files(predictor, recordings, settings, source.pictures)
-    return [predict_camera(predictor, source.camera, settings, source.max_seconds)]
+        return predict_files(stages, recordings, settings, source.pictures)
+    return [predict_camera(stages, source.camera, settings, source.max_seconds)]
 
 
 def predict_files(
-    predictor: pipeline.Pipeline,
+    stages: pipeline.Pipeline,
     recordings: Mapping[str, pathlib.Path],
     settings: config.Outputs,
     pictures: str | None = None,
@@ -77,7 +77,7 @@ def predict_files(
     `overwrite` is set or an output is not a file.
 
     Args:
-      predictor: the pipeline with its networks.
+      stages: the pipeline with its networks.
       recordings: the files to predict, by the names of their output folders.
       settings: which outputs to write, and where.
       pictures: what the pictures of a folder are (`config.Inputs`).
@@ -90,7 +90,7 @@ def predict_files(
     done: list[file_prediction.Result] = []
     stop = threading.Event()
     for name, path in recordings.items():
-        result = file_prediction.predict(predictor, name, path, settings, pictures, stop)
+        result = file_prediction.predict(stages, name, path, settings, pictures, stop)
         _report(result, settings, len(recordings))
         done.append(result)
         if stop.is_set():
@@ -135,7 +135,7 @@ def _finish(
 
 
 def predict_camera(
-    predictor: pipeline.Pipeline,
+    stages: pipeline.Pipeline,
     name: str,
     settings: config.Outputs,
     max_seconds: float | None = None,
@@ -152,14 +152,14 @@ def predict_camera(
     capture = camera.connect(name)
     source = f"camera {camera.shown(name)}"
     folder = _new_folder(pathlib.Path(settings.output_dir))
-    summary = summaries.Summary(folder.name, source, precision=predictor.precision)
+    summary = summaries.Summary(folder.name, source, precision=stages.precision)
     start = time.monotonic()
     with (
         _stopped_by_signal() as stop,
         contextlib.closing(camera.newest_frames(capture, stop, max_seconds)) as recording,
     ):
-        predictions = predictor.predict(recording, settings.images, live=True)
-        outputs.write(predictions, None, settings, predictor, summary, stop)
+        predictions = stages.predict(recording, settings.images, live=True)
+        outputs.write(predictions, None, settings, stages, summary, stop)
     summary.processing_seconds = file_prediction.seconds_since(start)
     path = pathlib.Path(settings.output_dir) / summary.name / config.SUMMARY
     summaries.write(path, summary.rows(), settings.decimal_comma)

@@ -66,7 +66,7 @@ def predict(
         )
     inputs = [*workload.recordings.items()]
     work = shared_work.Work(
-        functools.partial(_predictor, workload.networks, settings.posteriors, workload.faces),
+        functools.partial(_stages, workload.networks, settings.posteriors, workload.faces),
         functools.partial(_predict, settings, workload.pictures),
         inputs,
     )
@@ -87,7 +87,7 @@ def predict(
         add(file_prediction.Result(summary, kept=False))
 
 
-def _predictor(
+def _stages(
     networks: config.Networks, posteriors: bool, faces: config.Prediction
 ) -> pipeline.Pipeline:
     return pipeline.Pipeline(prediction_model.load(networks, posteriors), faces)
@@ -96,10 +96,10 @@ def _predictor(
 def _predict(
     settings: config.Outputs,
     pictures: str | None,
-    predictor: pipeline.Pipeline,
+    stages: pipeline.Pipeline,
     item: tuple[str, pathlib.Path],
 ) -> file_prediction.Result:
-    return file_prediction.predict(predictor, *item, settings, pictures, threading.Event())
+    return file_prediction.predict(stages, *item, settings, pictures, threading.Event())
 
 
 def _run(

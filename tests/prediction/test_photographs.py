@@ -14,7 +14,7 @@ from ast_net.prediction import inputs, pipeline, session
 
 
 @pytest.fixture(scope="module")
-def predictor(shipped_model):
+def stages(shipped_model):
     return pipeline.Pipeline(shipped_model, config.Prediction(max_faces=None))
 
 
@@ -35,9 +35,9 @@ def folder(tmp_path, drifting_face):
     return folder
 
 
-def predict(predictor, path, out, *outputs, kind=None):
+def predict(stages, path, out, *outputs, kind=None):
     settings = config.Outputs(output_dir=str(out), outputs=outputs)
-    return session.predict_files(predictor, inputs.find([str(path)], kind), settings, kind)
+    return session.predict_files(stages, inputs.find([str(path)], kind), settings, kind)
 
 
 def rows(path):
@@ -45,9 +45,9 @@ def rows(path):
         return list(csv.DictReader(file))
 
 
-def test_values_are_those_of_a_film_that_shows_the_photograph(predictor, folder, shipped_model):
+def test_values_are_those_of_a_film_that_shows_the_photograph(stages, folder, shipped_model):
     source = photographs.Photographs(folder)
-    predicted = {frame.file: frame for frame in predictor.predict_source(source)}
+    predicted = {frame.file: frame for frame in stages.predict_source(source)}
     assert list(predicted) == ["anna.png", "ben.png", "cara.jpg", "nobody.bmp", "two.png"]
     assert [len(frame.faces) for frame in predicted.values()] == [1, 1, 0, 0, 2]
     values = np.stack([predicted[name].faces[0].values for name in ("anna.png", "ben.png")])
@@ -56,7 +56,7 @@ def test_values_are_those_of_a_film_that_shows_the_photograph(predictor, folder,
         image = pictures.read(folder / name)
         # Five seconds at 2.5 frames/s, which is one frame a time step.
         film = [video_frame.Frame(k, k / 2.5, image) for k in range(13)]
-        *_, last = predictor.predict(film)
+        *_, last = stages.predict(film)
         # In the film the tracker moves the face a little, which matters where it is blurred.
         np.testing.assert_allclose(value, last.faces[0].values, rtol=0, atol=0.05)
         # With the first frame's face:
@@ -68,13 +68,13 @@ def test_values_are_those_of_a_film_that_shows_the_photograph(predictor, folder,
 
 
 def test_one_table_with_a_row_for_each_face_and_annotated_pictures(
-    predictor, folder, tmp_path, caplog, capsys
+    stages, folder, tmp_path, caplog, capsys
 ):
     pytest.importorskip("pyarrow")
     import pyarrow.parquet
 
     out = tmp_path / "out"
-    [summary] = predict(predictor, folder, out, "csv", "parquet", "figure", "video", "jsonl")
+    [summary] = predict(stages, folder, out, "csv", "parquet", "figure", "video", "jsonl")
     assert (summary.frames, summary.valid_frames, summary.error) == (5, 3, "")
     assert summary.faces[0]["valid_frames"] == 4
     assert summary.dropped_frames == 0
@@ -114,7 +114,7 @@ def test_one_table_with_a_row_for_each_face_and_annotated_pictures(
     assert not (out / "people/figure.png").exists()
 
 
-def test_what_pictures_were_taken_for_is_part_of_the_results(predictor, folder, tmp_path, caplog):
+def test_what_pictures_were_taken_for_is_part_of_the_results(stages, folder, tmp_path, caplog):
     for name in ("ben.png", "nobody.bmp", "two.png", "cara.jpg"):
         (folder / name).unlink()
     (folder / "anna.png").rename(folder / "1.png")
@@ -125,7 +125,7 @@ def test_what_pictures_were_taken_for_is_part_of_the_results(predictor, folder, 
         (None, "frame", "annotated.mp4"),
         ("separate", "file", "annotated"),
     ):
-        predict(predictor, folder, out, "csv", "video", kind=kind)
+        predict(stages, folder, out, "csv", "video", kind=kind)
         assert column in rows(out / "people/predictions.csv")[0]
         assert {path.name for path in (out / "people").iterdir()} == {
             "predictions.csv",
@@ -133,18 +133,18 @@ def test_what_pictures_were_taken_for_is_part_of_the_results(predictor, folder, 
             "prediction.json",
         }
     before = (out / "people/predictions.csv").stat().st_mtime_ns
-    predict(predictor, folder, out, "csv", "video", kind="separate")
+    predict(stages, folder, out, "csv", "video", kind="separate")
     assert (out / "people/predictions.csv").stat().st_mtime_ns == before, "kept"
     assert "`pictures=separate`" in caplog.text
 
 
-def test_a_single_photograph_upright(predictor, folder, tmp_path):
+def test_a_single_photograph_upright(stages, folder, tmp_path):
     turned = PIL.Image.open(folder / "ben.png").transpose(PIL.Image.Transpose.ROTATE_90)
     exif = PIL.Image.Exif()
     exif[0x112] = 6  # Turn it by 90 degrees clockwise.
     turned.save(tmp_path / "ben.jpg", exif=exif, quality=98)
     for path in (folder / "ben.png", tmp_path / "ben.jpg"):
-        [summary] = predict(predictor, path, tmp_path / path.suffix, "csv")
+        [summary] = predict(stages, path, tmp_path / path.suffix, "csv")
         assert (summary.frames, summary.valid_frames) == (1, 1)
     straight, upright = (rows(tmp_path / kind / "ben/predictions.csv") for kind in (".png", ".jpg"))
     assert [row["file"] for row in (*straight, *upright)] == ["ben.png", "ben.jpg"]
@@ -153,23 +153,23 @@ def test_a_single_photograph_upright(predictor, folder, tmp_path):
         assert abs(difference) < tolerance, column
 
 
-def test_photographs_that_all_are_damaged_are_an_error(predictor, tmp_path):
+def test_photographs_that_all_are_damaged_are_an_error(stages, tmp_path):
     for name in ("a.jpg", "b.jpg"):
         (tmp_path / name).write_bytes(b"damaged")
-    [one] = predict(predictor, tmp_path / "a.jpg", tmp_path / "one", "csv")
+    [one] = predict(stages, tmp_path / "a.jpg", tmp_path / "one", "csv")
     assert "a.jpg: not a readable picture (7 bytes)" in one.error
-    [all_of_them] = predict(predictor, tmp_path / "*.jpg", tmp_path / "all", "csv", kind="separate")
+    [all_of_them] = predict(stages, tmp_path / "*.jpg", tmp_path / "all", "csv", kind="separate")
     assert "none of its pictures can be read" in all_of_them.error
     assert not (tmp_path / "all" / all_of_them.name).exists()
 
 
-def test_photographs_have_nothing_that_shows_time(predictor, folder, tmp_path):
-    [summary] = predict(predictor, folder / "anna.png", tmp_path, "figure", "window")
+def test_photographs_have_nothing_that_shows_time(stages, folder, tmp_path):
+    [summary] = predict(stages, folder / "anna.png", tmp_path, "figure", "window")
     assert "figure and window: only for films" in summary.error
     assert "`outputs=csv,parquet,video,jsonl`" in summary.error
 
 
-def test_large_photographs_are_read_one_after_the_other(predictor, folder, monkeypatch):
+def test_large_photographs_are_read_one_after_the_other(stages, folder, monkeypatch):
     """However many there are, a bounded number is in memory."""
     monkeypatch.setattr(pipeline, "_KEPT_BYTES", 1)
     source = photographs.Photographs(folder)
@@ -178,7 +178,7 @@ def test_large_photographs_are_read_one_after_the_other(predictor, folder, monke
     decoded = []
     read = cv2.imdecode
     monkeypatch.setattr(cv2, "imdecode", lambda *args: decoded.append(1) or read(*args))
-    predictions = predictor.predict_source(source, keep_images=True)
+    predictions = stages.predict_source(source, keep_images=True)
     next(predictions)
     predictions.close()
     assert len(decoded) < 40

@@ -14,7 +14,7 @@ from ast_net.temporal import streaming
 
 
 @pytest.fixture(scope="module")
-def predictor(shipped_model):
+def stages(shipped_model):
     return pipeline.Pipeline(shipped_model, config.Prediction(batch_faces=8))
 
 
@@ -40,8 +40,8 @@ def expected(face_video, shipped_model):
 
 
 @pytest.mark.parametrize("live", [False, True])
-def test_equals_the_steps_run_one_after_the_other(predictor, face_video, expected, live):
-    predicted = list(predictor.predict(video.Video(face_video).frames(), live=live))
+def test_equals_the_steps_run_one_after_the_other(stages, face_video, expected, live):
+    predicted = list(stages.predict(video.Video(face_video).frames(), live=live))
     assert [frame.index for frame in predicted] == list(range(20))
     assert [frame.timestamp for frame in predicted] == pytest.approx(np.arange(20) / 25)
     assert all(frame.faces[0].valid and frame.image is None for frame in predicted)
@@ -51,14 +51,14 @@ def test_equals_the_steps_run_one_after_the_other(predictor, face_video, expecte
 def test_every_fifth_frame(shipped_model, face_video):
     """Frames 0, 5, 10, 15 and a time step of 0.4 s: each continues the one two frames before."""
     source = video.Video(face_video)
-    predictor = pipeline.Pipeline(shipped_model, config.Prediction(every=5))
-    predicted = list(predictor.predict_source(source))
+    stages = pipeline.Pipeline(shipped_model, config.Prediction(every=5))
+    predicted = list(stages.predict_source(source))
     assert [frame.index for frame in predicted] == [0, 5, 10, 15]
     assert [frame.timestamp for frame in predicted] == pytest.approx([0, 0.2, 0.4, 0.6])
     chosen = list(source.frames())[::5]
     by_hand = pipeline.Pipeline(shipped_model, config.Prediction()).predict(chosen)
     np.testing.assert_allclose(values(predicted), values(by_hand), atol=1e-6)
-    assert predictor.frame_count(source) == 4
+    assert stages.frame_count(source) == 4
 
 
 def test_frames_further_apart_than_a_time_step_are_refused(shipped_model, face_video):
@@ -71,9 +71,9 @@ def test_frames_further_apart_than_a_time_step_are_refused(shipped_model, face_v
 
 
 def test_posteriors_and_images_on_request(shipped_model_with_head, drifting_face):
-    predictor = pipeline.Pipeline(shipped_model_with_head, config.Prediction(batch_faces=3))
+    stages = pipeline.Pipeline(shipped_model_with_head, config.Prediction(batch_faces=3))
     images = drifting_face([True, True, True, False])
-    predicted = list(predictor.predict(frames_of(images), keep_images=True))
+    predicted = list(stages.predict(frames_of(images), keep_images=True))
     for frame, image in zip(predicted, images, strict=True):
         np.testing.assert_array_equal(frame.image, image)
     posteriors = np.stack(
@@ -84,29 +84,29 @@ def test_posteriors_and_images_on_request(shipped_model_with_head, drifting_face
     assert predicted[3].faces[0].posteriors is None
 
 
-def test_dropped_frames_have_no_face(predictor, drifting_face):
+def test_dropped_frames_have_no_face(stages, drifting_face):
     recording = frames_of(drifting_face([True] * 6))
     recording[3] = recording[3]._replace(image=camera.DROPPED)
-    predicted = list(predictor.predict(recording, keep_images=True, live=True))
+    predicted = list(stages.predict(recording, keep_images=True, live=True))
     assert [frame.dropped for frame in predicted] == [False] * 3 + [True] + [False] * 2
     assert [frame.faces[0].valid for frame in predicted] == [True] * 3 + [False] + [True] * 2
     assert predicted[3].image is None
 
 
-def test_damaged_frames_have_no_face_but_keep_their_picture(predictor, drifting_face):
+def test_damaged_frames_have_no_face_but_keep_their_picture(stages, drifting_face):
     recording = [
         video_frame.Frame(index, index / 25, image, damaged=index == 3)
         for index, image in enumerate(drifting_face([True] * 6))
     ]
-    predictions = list(predictor.predict(recording, keep_images=True))
+    predictions = list(stages.predict(recording, keep_images=True))
     valid = [any(face.valid for face in frame.faces) for frame in predictions]
     assert valid == [True, True, True, False, True, True]
     assert all(frame.image is not None and not frame.dropped for frame in predictions)
 
 
-def test_the_time_step_is_that_of_the_model_at_any_rate(predictor, shipped_model, drifting_face):
+def test_the_time_step_is_that_of_the_model_at_any_rate(stages, shipped_model, drifting_face):
     images = drifting_face([True]) * 12
-    slow = list(predictor.predict(frames_of(images, 2.5)))
+    slow = list(stages.predict(frames_of(images, 2.5)))
     features = shipped_model.extractor(
         np.stack([crop_of(shipped_model, image) for image in images])
     ).astype(np.float32)
@@ -120,14 +120,14 @@ def crop_of(shipped_model, image):
     return alignment.align_face(image, face.landmarks, config.Alignment())
 
 
-def test_holds_a_bounded_number_of_frames(predictor, drifting_face):
+def test_holds_a_bounded_number_of_frames(stages, drifting_face):
     decoded = []
     images = itertools.cycle(drifting_face([True] * 4))
     recording = (
         decoded.append(number) or video_frame.Frame(number, number / 25, next(images))
         for number in itertools.count()
     )
-    predictions = predictor.predict(recording)
+    predictions = stages.predict(recording)
     for _ in range(40):
         next(predictions)
     predictions.close()
@@ -137,26 +137,26 @@ def test_holds_a_bounded_number_of_frames(predictor, drifting_face):
 def test_large_images_that_are_kept_make_small_batches(shipped_model, drifting_face, monkeypatch):
     (image,) = drifting_face([True])
     monkeypatch.setattr(pipeline, "_KEPT_BYTES", 3 * image.nbytes)
-    predictor = pipeline.Pipeline(shipped_model, config.Prediction(batch_faces=100))
+    stages = pipeline.Pipeline(shipped_model, config.Prediction(batch_faces=100))
     decoded = []
     recording = (
         decoded.append(number) or video_frame.Frame(number, number / 25, image)
         for number in range(200)
     )
-    predictions = predictor.predict(recording, keep_images=True)
+    predictions = stages.predict(recording, keep_images=True)
     next(predictions)
     predictions.close()
     assert len(decoded) < 60
 
 
-def test_an_error_in_the_middle_comes_after_the_predictions_before_it(predictor, drifting_face):
+def test_an_error_in_the_middle_comes_after_the_predictions_before_it(stages, drifting_face):
     def breaking():
         yield from frames_of(drifting_face([True] * 20))
         raise OSError("the disk is gone")
 
     predicted = []
     with pytest.raises(OSError, match="the disk is gone"):
-        for frame in predictor.predict(breaking()):
+        for frame in stages.predict(breaking()):
             predicted.append(frame)
     assert len(predicted) == 16, "two whole batches"
 
@@ -167,9 +167,9 @@ def test_full_memory_in_the_cnn_names_the_setting(shipped_model, drifting_face):
 
     extractor = dataclasses.replace(shipped_model.extractor, run=raise_full)
     model = dataclasses.replace(shipped_model, extractor=extractor)
-    predictor = pipeline.Pipeline(model, config.Prediction())
+    stages = pipeline.Pipeline(model, config.Prediction())
     with pytest.raises(errors.InputError, match=r"\(OOM\): give a smaller `batch_faces`"):
-        list(predictor.predict(frames_of(drifting_face([True]))))
+        list(stages.predict(frames_of(drifting_face([True]))))
 
 
 def test_two_faces_side_by_side_are_predicted_as_each_alone(shipped_model, drifting_face):
@@ -199,9 +199,9 @@ def another_person(image):
 def test_after_a_cut_a_person_is_predicted_as_alone(shipped_model, drifting_face, max_faces, live):
     images = drifting_face([True] * 6)
     other = [another_person(image) for image in images]
-    predictor = pipeline.Pipeline(shipped_model, config.Prediction(max_faces=max_faces))
-    alone = list(predictor.predict(frames_of(other), live=live))
-    predicted = list(predictor.predict(frames_of(images + other), live=live))
+    stages = pipeline.Pipeline(shipped_model, config.Prediction(max_faces=max_faces))
+    alone = list(stages.predict(frames_of(other), live=live))
+    predicted = list(stages.predict(frames_of(images + other), live=live))
     assert [face.face_id for frame in predicted for face in frame.faces if face.valid] == (
         [0] * 6 + [1] * 6
     )

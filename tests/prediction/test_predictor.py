@@ -24,7 +24,7 @@ def predictor(shipped_model_with_head):
 
 
 @pytest.fixture(scope="module")
-def verb(shipped_model_with_head):
+def stages(shipped_model_with_head):
     """What the command predicts with."""
     return pipeline.Pipeline(shipped_model_with_head, config.Prediction(hold_seconds=0.1))
 
@@ -45,11 +45,11 @@ def numbers(frames):
     ]
 
 
-def test_the_table_is_the_verbs(predictor, verb, face_video, tmp_path):
+def test_the_table_is_the_verbs(predictor, stages, face_video, tmp_path):
     outputs = config.Outputs(
         output_dir=str(tmp_path), outputs=("csv",), posteriors=True, landmarks=True
     )
-    session.predict_files(verb, inputs.find([str(face_video)]), outputs)
+    session.predict_files(stages, inputs.find([str(face_video)]), outputs)
     written = pandas.read_csv(tmp_path / "face/predictions.csv")
     table = predictor.predict(face_video)
     assert len(table) == 20
@@ -78,11 +78,11 @@ def test_photographs_have_a_row_each(predictor, pictures, tmp_path):
     assert "timestamp_s" not in table and str(table["face_id"].dtype) == "Int64"
 
 
-def test_steps_are_the_live_pipeline(predictor, verb, pictures):
+def test_steps_are_the_live_pipeline(predictor, stages, pictures):
     frames = [video_frame.Frame(k, time, image) for k, (time, image) in enumerate(pictures)]
     expected = [
         (frame.timestamp, face.face_id, *face.values.tolist(), *face.smooth.tolist())
-        for frame in verb.predict(frames, live=True)
+        for frame in stages.predict(frames, live=True)
         for face in frame.faces
     ]
     predictor.reset()

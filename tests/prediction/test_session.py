@@ -32,7 +32,7 @@ from ast_net.prediction import (
 
 
 @pytest.fixture(scope="module")
-def predictor(shipped_model_with_head):
+def stages(shipped_model_with_head):
     return pipeline.Pipeline(shipped_model_with_head, config.Prediction())
 
 
@@ -47,8 +47,8 @@ def rows(path):
         return list(csv.DictReader(file))
 
 
-def test_a_video_gives_a_table_a_figure_and_a_video(predictor, face_video, tmp_path):
-    [summary] = session.predict_files(predictor, inputs.find([str(face_video)]), settings(tmp_path))
+def test_a_video_gives_a_table_a_figure_and_a_video(stages, face_video, tmp_path):
+    [summary] = session.predict_files(stages, inputs.find([str(face_video)]), settings(tmp_path))
     assert (summary.frames, summary.valid_frames, len(summary.faces)) == (20, 20, 1)
     folder = tmp_path / "face"
     assert {path.name for path in folder.iterdir()} == {
@@ -60,7 +60,7 @@ def test_a_video_gives_a_table_a_figure_and_a_video(predictor, face_video, tmp_p
     table = rows(folder / "predictions.csv")
     assert [row["frame"] for row in table] == [str(number) for number in range(20)]
     assert all(row["valid"] == "1" and -1 < float(row["valence"]) < 1 for row in table)
-    for target in predictor.targets:
+    for target in stages.targets:
         raw = [float(row[target]) for row in table]
         # The face video has 25 frames/s, and the model a time step of ten frames.
         means = [np.mean(raw[max(0, k - 4) : k + 6]) for k in range(20)]
@@ -76,22 +76,22 @@ def test_a_video_gives_a_table_a_figure_and_a_video(predictor, face_video, tmp_p
     assert [summary_row[name] for name in ("name", "frames", "error")] == ["face", "20", ""]
 
 
-def test_the_summary_has_a_row_for_each_face(predictor, face_video, tmp_path, caplog):
+def test_the_summary_has_a_row_for_each_face(stages, face_video, tmp_path, caplog):
     caplog.set_level("INFO", "absl")
     empty = short_video(tmp_path / "empty.mp4", 2)
     out = settings(tmp_path / "out", "csv", posteriors=True)
-    session.predict_files(predictor, inputs.find([str(face_video), empty]), out)
+    session.predict_files(stages, inputs.find([str(face_video), empty]), out)
     first, second = rows(tmp_path / "out/summary.csv")
     assert (first["name"], first["face_id"], first["valid_frames"]) == ("face", "0", "20")
     assert (second["name"], second["face_id"], second["valid_frames"]) == ("empty", "", "0")
     table = pandas.read_csv(tmp_path / "out/face/predictions.csv")
-    for target in predictor.targets:
+    for target in stages.targets:
         expected = table[f"{target}_smooth"].agg(["mean", "std", "min", "max"])
         found = [float(first[f"{target}_{name}"]) for name in ("mean", "sd", "min", "max")]
         np.testing.assert_allclose(found, expected, atol=6e-5)
         assert second[f"{target}_mean"] == ""
     most = table.filter(regex="^p_").idxmax(axis=1).str.removeprefix("p_").value_counts() / 20
-    shares = {name: float(first[f"share_{name}"]) for name in predictor.expressions}
+    shares = {name: float(first[f"share_{name}"]) for name in stages.expressions}
     assert {name: share for name, share in shares.items() if share} == most.to_dict()
     mean = table["valence_smooth"].mean()
     assert f"face: valence {mean:.2f}, arousal" in caplog.text
@@ -99,19 +99,19 @@ def test_the_summary_has_a_row_for_each_face(predictor, face_video, tmp_path, ca
     assert "empty: no face found in 2 frames" in caplog.text
     # Without posteriors there are fewer columns; those of the other inputs stay.
     more = settings(tmp_path / "out", "csv")
-    session.predict_files(predictor, inputs.find([short_video(tmp_path / "a.mp4", 3)]), more)
+    session.predict_files(stages, inputs.find([short_video(tmp_path / "a.mp4", 3)]), more)
     table = rows(tmp_path / "out/summary.csv")
     assert [row["name"] for row in table] == ["face", "empty", "a"]
     assert table[0] == first and table[2]["share_happy"] == ""
 
 
-def test_one_broken_file_does_not_stop_the_others(predictor, face_video, tmp_path):
+def test_one_broken_file_does_not_stop_the_others(stages, face_video, tmp_path):
     broken, empty = tmp_path / "broken.mp4", tmp_path / "empty.mp4"
     broken.write_bytes(face_video.read_bytes()[:300])
     empty.touch()
     arguments = [str(path) for path in (broken, face_video, empty, tmp_path / "nowhere.mp4")]
     summaries = session.predict_files(
-        predictor, inputs.find(arguments), settings(tmp_path / "out", "csv")
+        stages, inputs.find(arguments), settings(tmp_path / "out", "csv")
     )
     assert [bool(summary.error) for summary in summaries] == [True, False, True, True]
     assert "expected a video" in summaries[0].error
@@ -120,11 +120,11 @@ def test_one_broken_file_does_not_stop_the_others(predictor, face_video, tmp_pat
     assert [path.name for path in (tmp_path / "out").iterdir() if path.is_dir()] == ["face"]
 
 
-def test_a_truncated_video_is_predicted_up_to_its_end(predictor, face_video, tmp_path, caplog):
+def test_a_truncated_video_is_predicted_up_to_its_end(stages, face_video, tmp_path, caplog):
     cut = tmp_path / "cut.mp4"
     content = face_video.read_bytes()
     cut.write_bytes(content[: round(len(content) * 0.6)])
-    [summary] = session.predict_files(predictor, inputs.find([str(cut)]), settings(tmp_path, "csv"))
+    [summary] = session.predict_files(stages, inputs.find([str(cut)]), settings(tmp_path, "csv"))
     assert not summary.error
     assert 0 < summary.frames < 20
     assert len(rows(tmp_path / "cut/predictions.csv")) == summary.frames
@@ -134,12 +134,12 @@ def test_a_truncated_video_is_predicted_up_to_its_end(predictor, face_video, tmp
     ("frames", "size", "suffix"),
     [(1, (320, 240), "mp4"), (3, (33, 47), "mkv"), (2, (16, 10), "mp4")],
 )
-def test_odd_videos(predictor, tmp_path, frames, size, suffix):
+def test_odd_videos(stages, tmp_path, frames, size, suffix):
     path = tmp_path / f"odd.{suffix}"
     with video_writer.open_writer(path) as writer:
         for number in range(frames):
             writer.write(np.full((size[1], size[0], 3), 90, np.uint8), number / 10)
-    [summary] = session.predict_files(predictor, inputs.find([str(path)]), settings(tmp_path))
+    [summary] = session.predict_files(stages, inputs.find([str(path)]), settings(tmp_path))
     assert not summary.error
     assert (summary.frames, summary.valid_frames, len(summary.faces)) == (frames, 0, 0)
     table = rows(tmp_path / "odd/predictions.csv")
@@ -148,11 +148,11 @@ def test_odd_videos(predictor, tmp_path, frames, size, suffix):
     ] * frames
 
 
-def test_a_sequence_of_pictures_is_predicted_as_a_video(predictor, drifting_face, tmp_path):
+def test_a_sequence_of_pictures_is_predicted_as_a_video(stages, drifting_face, tmp_path):
     for number, image in enumerate(drifting_face([True] * 3), 1):
         cv2.imwrite(str(tmp_path / f"{number:03}.png"), image[..., ::-1])
     recordings = inputs.find([str(tmp_path / "%03d.png")])
-    [summary] = session.predict_files(predictor, recordings, settings(tmp_path / "out", "csv"))
+    [summary] = session.predict_files(stages, recordings, settings(tmp_path / "out", "csv"))
     assert summary.valid_frames == 3
     assert [
         row["timestamp_s"] for row in rows(tmp_path / f"out/{summary.name}/predictions.csv")
@@ -163,9 +163,9 @@ def test_a_sequence_of_pictures_is_predicted_as_a_video(predictor, drifting_face
     ]
 
 
-def test_json_lines_with_posteriors(predictor, face_video, tmp_path, capsys):
+def test_json_lines_with_posteriors(stages, face_video, tmp_path, capsys):
     session.predict_files(
-        predictor, inputs.find([str(face_video)]), settings(tmp_path, "jsonl", posteriors=True)
+        stages, inputs.find([str(face_video)]), settings(tmp_path, "jsonl", posteriors=True)
     )
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["frame"] for line in lines] == list(range(20))
@@ -173,21 +173,21 @@ def test_json_lines_with_posteriors(predictor, face_video, tmp_path, capsys):
     first = [line["faces"][0]["valence"] for line in lines[:6]]
     assert face["valence_smooth"] == pytest.approx(np.mean(first), abs=2e-6)
     names = [name for name in lines[0]["faces"][0] if name.startswith("p_")]
-    assert names == [f"p_{name}" for name in predictor.expressions]
+    assert names == [f"p_{name}" for name in stages.expressions]
 
 
 @pytest.fixture
-def predicted(predictor, monkeypatch):
+def predicted(stages, monkeypatch):
     """The videos that are predicted, one by one."""
     names = []
-    predict = predictor.predict
+    predict = stages.predict
 
     def noted(recording, *arguments):
         frames = list(recording)
         names.append(len(frames))
         return predict(frames, *arguments)
 
-    monkeypatch.setattr(predictor, "predict", noted)
+    monkeypatch.setattr(stages, "predict", noted)
     return names
 
 
@@ -198,13 +198,13 @@ def short_video(path, frames):
     return str(path)
 
 
-def test_finished_results_of_the_same_command_are_kept(predictor, predicted, tmp_path):
+def test_finished_results_of_the_same_command_are_kept(stages, predicted, tmp_path):
     first, second = short_video(tmp_path / "a.mp4", 2), short_video(tmp_path / "b.mp4", 3)
     out = settings(tmp_path / "out", "csv")
 
     def run(*videos, settings=out):
         predicted.clear()
-        session.predict_files(predictor, inputs.find(videos), settings)
+        session.predict_files(stages, inputs.find(videos), settings)
         return predicted
 
     assert run(first) == [2]
@@ -236,45 +236,45 @@ def test_finished_results_of_the_same_command_are_kept(predictor, predicted, tmp
     short_video(tmp_path / "a.mp4", 4)
     assert run(first) == [4], "the file has changed"
     assert [row["name"] for row in rows(tmp_path / "out/summary.csv")] == ["b", "a"]
-    predictor.settings["networks"] = "other weights"
+    stages.provenance["networks"] = "other weights"
     assert run(first) == [4]
 
 
-def test_results_of_another_input_are_not_replaced(predictor, predicted, tmp_path):
+def test_results_of_another_input_are_not_replaced(stages, predicted, tmp_path):
     ours, theirs = (short_video(tmp_path / f"{n}/talk.mp4", n) for n in (2, 3))
     out = settings(tmp_path / "out", "csv", "figure")
-    session.predict_files(predictor, inputs.find([ours]), out)
+    session.predict_files(stages, inputs.find([ours]), out)
     with pytest.raises(errors.InputError) as raised:
-        session.predict_files(predictor, inputs.find([theirs]), out)
+        session.predict_files(stages, inputs.find([theirs]), out)
     for part in (str(tmp_path / "out/talk"), ours, theirs, "`output_dir`", "`overwrite`"):
         assert part in str(raised.value)
     assert len(rows(tmp_path / "out/talk/predictions.csv")) == 2
     replacing = settings(tmp_path / "out", "csv", overwrite=True)
-    session.predict_files(predictor, inputs.find([theirs]), replacing)
+    session.predict_files(stages, inputs.find([theirs]), replacing)
     assert len(rows(tmp_path / "out/talk/predictions.csv")) == 3
     assert not (tmp_path / "out/talk/figure.png").exists(), "it showed the other input"
 
 
-def test_a_folder_of_something_else_is_not_written_to(predictor, tmp_path):
+def test_a_folder_of_something_else_is_not_written_to(stages, tmp_path):
     path = short_video(tmp_path / "talk.mp4", 2)
     (tmp_path / "talk").mkdir()
-    session.predict_files(predictor, inputs.find([path]), settings(tmp_path, "csv"))
+    session.predict_files(stages, inputs.find([path]), settings(tmp_path, "csv"))
     (tmp_path / "talk" / results.RECORD).rename(tmp_path / "talk/thesis.tex")
     with pytest.raises(errors.InputError, match="files, but no prediction.json"):
-        session.predict_files(predictor, inputs.find([path]), settings(tmp_path, "csv"))
+        session.predict_files(stages, inputs.find([path]), settings(tmp_path, "csv"))
 
 
-def test_a_summary_of_something_else_is_not_replaced(predictor, tmp_path):
+def test_a_summary_of_something_else_is_not_replaced(stages, tmp_path):
     (tmp_path / "summary.csv").write_text("my,own\n1,2\n")
     recordings = inputs.find([short_video(tmp_path / "a.mp4", 2)])
     with pytest.raises(errors.InputError, match="found the columns my, own"):
-        session.predict_files(predictor, recordings, settings(tmp_path, "csv"))
+        session.predict_files(stages, recordings, settings(tmp_path, "csv"))
     assert (tmp_path / "summary.csv").read_text() == "my,own\n1,2\n"
-    session.predict_files(predictor, recordings, settings(tmp_path, "csv", overwrite=True))
+    session.predict_files(stages, recordings, settings(tmp_path, "csv", overwrite=True))
     assert [row["name"] for row in rows(tmp_path / "summary.csv")] == ["a"]
 
 
-def test_any_name_of_a_video_has_its_results(predictor, tmp_path):
+def test_any_name_of_a_video_has_its_results(stages, tmp_path):
     stems = [
         "...",
         "..",
@@ -291,7 +291,7 @@ def test_any_name_of_a_video_has_its_results(predictor, tmp_path):
         os.link(videos[0], path)
     recordings = inputs.find(map(str, paths))
     out = tmp_path / "out"
-    summaries = session.predict_files(predictor, recordings, settings(out, "csv", "figure"))
+    summaries = session.predict_files(stages, recordings, settings(out, "csv", "figure"))
     assert [summary.error for summary in summaries] == [""] * len(stems)
     folders = [path.name for path in out.iterdir() if path.is_dir()]
     assert sorted(folders) == sorted(
@@ -311,7 +311,7 @@ def test_any_name_of_a_video_has_its_results(predictor, tmp_path):
 
 
 def test_one_output_that_fails_does_not_take_the_others_along(
-    predictor, face_video, tmp_path, monkeypatch
+    stages, face_video, tmp_path, monkeypatch
 ):
     def write(writer, image, timestamp):
         if timestamp > 0.2:
@@ -319,7 +319,7 @@ def test_one_output_that_fails_does_not_take_the_others_along(
 
     monkeypatch.setattr(video_writer.VideoWriter, "write", write)
     recordings = inputs.find([str(face_video)])
-    [summary] = session.predict_files(predictor, recordings, settings(tmp_path))
+    [summary] = session.predict_files(stages, recordings, settings(tmp_path))
     assert "annotated.mp4: the output video failed (RuntimeError: the encoder" in summary.error
     assert "complete: csv, figure" in summary.error
     names = {path.name for path in (tmp_path / "face").iterdir()}
@@ -327,14 +327,14 @@ def test_one_output_that_fails_does_not_take_the_others_along(
     assert len(rows(tmp_path / "face/predictions.csv")) == 20
     monkeypatch.undo()
     monkeypatch.setattr(annotation.Annotator, "draw", lambda *_: 1 / 0)
-    [summary] = session.predict_files(predictor, recordings, settings(tmp_path, "csv", "video"))
+    [summary] = session.predict_files(stages, recordings, settings(tmp_path, "csv", "video"))
     assert "ZeroDivisionError" in summary.error
     monkeypatch.undo()
-    [summary] = session.predict_files(predictor, recordings, settings(tmp_path))
+    [summary] = session.predict_files(stages, recordings, settings(tmp_path))
     assert not summary.error and (tmp_path / "face/annotated.mp4").exists(), "it is tried again"
 
 
-def test_when_all_outputs_have_failed_the_rest_is_not_predicted(predictor, face_video, tmp_path):
+def test_when_all_outputs_have_failed_the_rest_is_not_predicted(stages, face_video, tmp_path):
     [summary] = [summaries.Summary("face", str(face_video))]
     read = []
 
@@ -347,10 +347,10 @@ def test_when_all_outputs_have_failed_the_rest_is_not_predicted(predictor, face_
     with pytest.MonkeyPatch.context() as patch, pytest.raises(BrokenPipeError):
         patch.setattr("sys.stdout", ClosedPipe())
         outputs.write(
-            predictor.predict(recording(), live=True),
+            stages.predict(recording(), live=True),
             20,
             out,
-            predictor,
+            stages,
             summary,
             threading.Event(),
         )
@@ -370,7 +370,7 @@ class ClosedPipe:
         return False
 
 
-def test_a_picture_size_that_changes(predictor, drifting_face, tmp_path):
+def test_a_picture_size_that_changes(stages, drifting_face, tmp_path):
     """As in recordings of calls. Table and video have all frames; the video has the first size."""
     images = drifting_face([True] * 6)
     halves = [image if k < 3 else cv2.resize(image, (160, 120)) for k, image in enumerate(images)]
@@ -391,7 +391,7 @@ def test_a_picture_size_that_changes(predictor, drifting_face, tmp_path):
             for packet in [*packets, *encoder.encode(None)]:
                 packet.stream = stream
                 container.mux(packet)
-    [summary] = session.predict_files(predictor, inputs.find([str(path)]), settings(tmp_path))
+    [summary] = session.predict_files(stages, inputs.find([str(path)]), settings(tmp_path))
     assert (summary.error, summary.frames) == ("", 6)
     shapes = [frame.image.shape for frame in video.Video(path).frames()]
     assert shapes == [(240, 320, 3)] * 3 + [(120, 160, 3)] * 3
@@ -404,10 +404,10 @@ def test_a_picture_size_that_changes(predictor, drifting_face, tmp_path):
     assert {row["frame"] for row in table if row["valid"] == "1"} == set("012345")
 
 
-def test_what_is_not_reached_keeps_its_row(predictor, tmp_path, monkeypatch):
+def test_what_is_not_reached_keeps_its_row(stages, tmp_path, monkeypatch):
     videos = [short_video(tmp_path / f"{name}.mp4", 2) for name in "ab"]
     out = settings(tmp_path / "out", "csv")
-    session.predict_files(predictor, inputs.find(videos), out)
+    session.predict_files(stages, inputs.find(videos), out)
     summary = (tmp_path / "out/summary.csv").read_text()
     predict = file_prediction.predict
 
@@ -416,7 +416,7 @@ def test_what_is_not_reached_keeps_its_row(predictor, tmp_path, monkeypatch):
         return predict(*arguments)
 
     monkeypatch.setattr(file_prediction, "predict", stopped)
-    [only] = session.predict_files(predictor, inputs.find(videos), out)
+    [only] = session.predict_files(stages, inputs.find(videos), out)
     assert only.name == "a"
     assert sorted((tmp_path / "out/summary.csv").read_text()) == sorted(summary)
 
@@ -440,7 +440,7 @@ class Camera:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_the_camera_and_keeps_the_predictions(
-    number, predictor, drifting_face, tmp_path, monkeypatch
+    number, stages, drifting_face, tmp_path, monkeypatch
 ):
     source = Camera(drifting_face([True] * 4))
     newest_frames = camera.newest_frames
@@ -457,7 +457,7 @@ def test_a_signal_stops_the_camera_and_keeps_the_predictions(
     monkeypatch.setattr(camera, "newest_frames", interrupted)
     before = signal.signal(number, handler := mock.Mock())
     try:
-        summary = session.predict_camera(predictor, "0", settings(tmp_path))
+        summary = session.predict_camera(stages, "0", settings(tmp_path))
         assert signal.getsignal(number) is handler
     finally:
         signal.signal(number, before)
@@ -480,7 +480,7 @@ def test_a_signal_stops_the_camera_and_keeps_the_predictions(
 
 
 def test_cameras_that_begin_in_the_same_second_have_folders_of_their_own(
-    predictor, drifting_face, tmp_path, monkeypatch
+    stages, drifting_face, tmp_path, monkeypatch
 ):
     class Ended(Camera):
         def read(self):
@@ -494,6 +494,6 @@ def test_cameras_that_begin_in_the_same_second_have_folders_of_their_own(
     monkeypatch.setattr(datetime, "datetime", Clock)
     monkeypatch.setattr(camera, "connect", lambda name: Ended(drifting_face([True])))
     for _ in range(3):
-        session.predict_camera(predictor, "0", settings(tmp_path, "csv"))
+        session.predict_camera(stages, "0", settings(tmp_path, "csv"))
     expected = ["camera_20260102-030405" + end for end in ("", "_2", "_3")]
     assert sorted(path.name for path in tmp_path.iterdir()) == expected

@@ -91,10 +91,10 @@ def test_an_input_whose_worker_is_killed_does_not_stop_the_others(
 ):
     real = file_prediction.predict
 
-    def predict_some(predictor, name, *arguments):
+    def predict_some(stages, name, *arguments):
         if name in ("face", "grey1", "grey2"):
             raise SystemExit("SIGSEGV")
-        return real(predictor, name, *arguments)
+        return real(stages, name, *arguments)
 
     monkeypatch.setattr(file_prediction, "predict", predict_some)
     found = predict(films, tmp_path / "out", 2)

@@ -127,16 +127,16 @@ def expected(videos, small_model, detector):
     """Returns the rows that predict writes for each video, in float32, by the video's rate."""
     extractor = runtime.Extractor(512, "float32", lambda faces: small_model.cnn(faces).numpy())
     networks = prediction_model.PredictionModel(detector, extractor, None, small_model.temporal)
-    predictor = pipeline.Pipeline(networks, config.Prediction())
+    stages = pipeline.Pipeline(networks, config.Prediction())
     rows = {}
     for rate, path in videos.items():
-        output, columns = path.with_suffix(".csv"), frame_table.Columns(predictor.targets)
+        output, columns = path.with_suffix(".csv"), frame_table.Columns(stages.targets)
         with_landmarks = dataclasses.replace(columns, landmarks=True)
         with (
             frame_table.csv_writer(output, columns) as write,
             frame_table.csv_writer(_landmarks(path), with_landmarks) as write_landmarks,
         ):
-            for frame in predictor.predict(video.Video(path).frames()):
+            for frame in stages.predict(video.Video(path).frames()):
                 write(frame)
                 write_landmarks(frame)
         rows[rate] = _rows(output)

@@ -38,8 +38,8 @@ def table(video, shipped_model_with_head, tmp_path_factory) -> pathlib.Path:
     """predict's table of it, in float32."""
     out = tmp_path_factory.mktemp("out")
     outputs = config.Outputs(output_dir=str(out), outputs=("csv",), posteriors=True, landmarks=True)
-    verb = pipeline.Pipeline(shipped_model_with_head, config.Prediction())
-    session.predict_files(verb, inputs.find([str(video)]), outputs)
+    stages = pipeline.Pipeline(shipped_model_with_head, config.Prediction())
+    session.predict_files(stages, inputs.find([str(video)]), outputs)
     return out / "talk/predictions.csv"
 
 
