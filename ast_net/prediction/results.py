@@ -37,11 +37,8 @@ class Origin:
     version: int = VERSION
 
 
-def check(recordings: Mapping[str, pathlib.Path], settings: config.Outputs) -> list[tables.Row]:
+def check(recordings: Mapping[str, pathlib.Path], settings: config.Outputs) -> None:
     """Checks that nothing of other inputs would be replaced, unless `overwrite` is set.
-
-    Returns:
-      The rows of the summary of earlier calls.
 
     Raises:
       InputError: a folder in `output_dir` has results of another input, or other files, or the
@@ -58,8 +55,19 @@ def check(recordings: Mapping[str, pathlib.Path], settings: config.Outputs) -> l
                 f"{folder}: is the place for the results of {absolute(path)}, but holds {found}: "
                 "give another `output_dir`, or `overwrite` to replace them"
             )
+    summary_rows(settings)
+
+
+def summary_rows(settings: config.Outputs) -> list[tables.Row]:
+    """Returns the rows of the summary that other calls have written; none if there is no summary.
+
+    Raises:
+      InputError: the file is something else, and `overwrite` is not set.
+    """
+    path = pathlib.Path(settings.output_dir) / config.SUMMARY
     try:
-        return _earlier_summaries(pathlib.Path(settings.output_dir) / config.SUMMARY)
+        remedy = "give another `output_dir`, or `overwrite` to replace it"
+        return summaries.read(path, remedy) if path.exists() else []
     except errors.InputError:
         if settings.overwrite:
             return []
@@ -110,23 +118,12 @@ def claimed(folder: pathlib.Path, origin: Origin) -> Iterator[None]:
 
 def finish(folder: pathlib.Path, origin: Origin, summary: summaries.Summary) -> None:
     """Notes that the results of a claimed folder are complete."""
-    _write(folder, _json(origin) | {"summary": vars(summary)})
+    _write(folder, _json(origin) | tables.json_data({"summary": vars(summary)}))
 
 
 def absolute(path: pathlib.Path) -> str:
     """Returns how the record names an input: its absolute path without links."""
     return str(path.resolve())
-
-
-def _earlier_summaries(path: pathlib.Path) -> list[tables.Row]:
-    """Returns the rows of an earlier call's summary.
-
-    Raises:
-      InputError: the file is not such a summary.
-    """
-    if not path.exists():
-        return []
-    return summaries.read(path, "give another `output_dir`, or `overwrite` to replace it")
 
 
 def _kind(record: dict[str, Any]) -> tuple[Any, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from absl import logging
 
-from ast_net import config, errors, main, screen
+from ast_net import config, errors, files, main, screen
 from ast_net.prediction import (
     camera,
     file_prediction,
@@ -86,7 +86,7 @@ def predict_files(
       InputError: results of other inputs, or another summary, would be replaced.
       OSError: the disk is full or read-only.
     """
-    earlier = results.check(recordings, settings)
+    results.check(recordings, settings)
     done: list[file_prediction.Result] = []
     stop = threading.Event()
     for name, path in recordings.items():
@@ -95,12 +95,12 @@ def predict_files(
         done.append(result)
         if stop.is_set():
             break
-    return _finish(done, earlier, settings)
+    return _finish(done, settings)
 
 
 def _predict_in_workers(work: workers.Workload, engine: int | str) -> list[summaries.Summary]:
     """Does the same as `predict_files` in several processes; see `workers.predict`."""
-    earlier = results.check(work.recordings, work.settings)
+    results.check(work.recordings, work.settings)
     done: dict[str, file_prediction.Result] = {}
     with screen.Progress("predicting", len(work.recordings), "inputs") as progress:
 
@@ -110,15 +110,13 @@ def _predict_in_workers(work: workers.Workload, engine: int | str) -> list[summa
             progress.update()
 
         workers.predict(work, engine, add)
-    return _finish([done[name] for name in work.recordings], earlier, work.settings)
+    return _finish([done[name] for name in work.recordings], work.settings)
 
 
 def _finish(
-    done: Sequence[file_prediction.Result],
-    earlier: Sequence[tables.Row],
-    settings: config.Outputs,
+    done: Sequence[file_prediction.Result], settings: config.Outputs
 ) -> list[summaries.Summary]:
-    """Writes summary.csv, with the rows of earlier calls first, but for those of these inputs."""
+    """Writes summary.csv, with the rows of other calls first, but for those of these inputs."""
     kept = sum(result.kept for result in done)
     if kept:
         logging.info(
@@ -127,9 +125,11 @@ def _finish(
         )
     rows = [row for result in done for row in result.summary.rows()]
     names = {tables.escaped(result.summary.name) for result in done}
-    earlier = [row for row in earlier if row["name"] not in names]
-    path = pathlib.Path(settings.output_dir) / config.SUMMARY
-    summaries.write(path, [*earlier, *rows], settings.decimal_comma)
+    folder = pathlib.Path(settings.output_dir)
+    # Another command may have added its rows meanwhile, or be about to.
+    with files.alone(folder, f"writing {config.SUMMARY}"):
+        others = [row for row in results.summary_rows(settings) if row["name"] not in names]
+        summaries.write(folder / config.SUMMARY, [*others, *rows], settings.decimal_comma)
     screen.wrote(settings.output_dir, config.SUMMARY)
     return [result.summary for result in done]
 

@@ -145,6 +145,9 @@ def test_a_single_photograph_upright(stages, folder, tmp_path):
     turned.save(tmp_path / "ben.jpg", exif=exif, quality=98)
     for path in (folder / "ben.png", tmp_path / "ben.jpg"):
         [summary] = predict(stages, path, tmp_path / path.suffix, "csv")
+        record = tmp_path / path.suffix / path.stem / config.RECORD
+        [of_faces] = json.loads(record.read_text(), parse_constant=pytest.fail)["summary"]["faces"]
+        assert of_faces["valence_sd"] is None, "JSON has no NaN"
         assert (summary.frames, summary.valid_frames) == (1, 1)
     straight, upright = (rows(tmp_path / kind / "ben/predictions.csv") for kind in (".png", ".jpg"))
     assert [row["file"] for row in (*straight, *upright)] == ["ben.png", "ben.jpg"]

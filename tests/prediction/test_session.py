@@ -421,6 +421,20 @@ def test_what_is_not_reached_keeps_its_row(stages, tmp_path, monkeypatch):
     assert sorted((tmp_path / "out/summary.csv").read_text()) == sorted(summary)
 
 
+def test_commands_at_the_same_time_share_a_summary(stages, tmp_path, monkeypatch):
+    ours, theirs = (short_video(tmp_path / f"{name}.mp4", 2) for name in "ab")
+    out, predict = settings(tmp_path / "out", "csv"), file_prediction.predict
+
+    def predict_meanwhile(*arguments):
+        monkeypatch.setattr(file_prediction, "predict", predict)
+        session.predict_files(stages, inputs.find([theirs]), out)
+        return predict(*arguments)
+
+    monkeypatch.setattr(file_prediction, "predict", predict_meanwhile)
+    session.predict_files(stages, inputs.find([ours]), out)
+    assert {row["name"] for row in rows(tmp_path / "out/summary.csv")} == {"a", "b"}
+
+
 class Camera:
     """A camera that gives a picture each time the test allows one, or always."""
 
