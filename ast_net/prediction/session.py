@@ -151,31 +151,37 @@ def predict_camera(
     """
     capture = camera.connect(name)
     source = f"camera {camera.shown(name)}"
-    folder = _new_folder(pathlib.Path(settings.output_dir))
-    summary = summaries.Summary(folder.name, source, precision=stages.precision)
-    start = time.monotonic()
-    with (
-        _stopped_by_signal() as stop,
-        contextlib.closing(camera.newest_frames(capture, stop, max_seconds)) as recording,
-    ):
-        predictions = stages.predict(recording, settings.images, live=True)
-        outputs.write(predictions, None, settings, stages, summary, stop)
-    summary.processing_seconds = file_prediction.seconds_since(start)
-    path = pathlib.Path(settings.output_dir) / summary.name / config.SUMMARY
-    summaries.write(path, summary.rows(), settings.decimal_comma)
+    with _new_folder(pathlib.Path(settings.output_dir)) as folder:
+        summary = summaries.Summary(folder.name, source, precision=stages.precision)
+        start = time.monotonic()
+        with (
+            _stopped_by_signal() as stop,
+            contextlib.closing(camera.newest_frames(capture, stop, max_seconds)) as recording,
+        ):
+            predictions = stages.predict(recording, settings.images, live=True)
+            outputs.write(predictions, None, settings, stages, summary, stop)
+        summary.processing_seconds = file_prediction.seconds_since(start)
+        summaries.write(folder / config.SUMMARY, summary.rows(), settings.decimal_comma)
     _report(file_prediction.Result(summary, kept=False), settings)
-    screen.wrote(path.parent, config.SUMMARY)
+    screen.wrote(folder, config.SUMMARY)
     return summary
 
 
-def _new_folder(parent: pathlib.Path) -> pathlib.Path:
+@contextlib.contextmanager
+def _new_folder(parent: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields a new folder, whose name is the time; deletes it if nothing was written to it."""
+    parent.mkdir(parents=True, exist_ok=True)
     started = datetime.datetime.now().strftime("camera_%Y%m%d-%H%M%S")
     for number in itertools.count(1):
         folder = parent / (started if number == 1 else f"{started}_{number}")
         with contextlib.suppress(FileExistsError):
-            folder.mkdir(parents=True)
+            folder.mkdir()
             break
-    return folder
+    try:
+        yield folder
+    finally:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 @contextlib.contextmanager

@@ -28,6 +28,7 @@ from ast_net.prediction import (
     results,
     session,
     summaries,
+    window,
 )
 
 
@@ -511,3 +512,14 @@ def test_cameras_that_begin_in_the_same_second_have_folders_of_their_own(
         session.predict_camera(stages, "0", settings(tmp_path, "csv"))
     expected = ["camera_20260102-030405" + end for end in ("", "_2", "_3")]
     assert sorted(path.name for path in tmp_path.iterdir()) == expected
+
+
+def test_a_camera_leaves_no_folder_without_results(stages, tmp_path, monkeypatch):
+    monkeypatch.setattr(camera, "connect", lambda name: Camera([]))
+    monkeypatch.setattr(window, "has_screen", lambda: False)
+    with pytest.raises(errors.InputError, match="`outputs=window` needs a screen"):
+        session.predict_camera(stages, "0", settings(tmp_path, "csv", "window"))
+    assert [*tmp_path.iterdir()] == []
+    (tmp_path / "broken_link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(FileExistsError, match="broken_link"):
+        session.predict_camera(stages, "0", settings(tmp_path / "broken_link", "csv"))
