@@ -107,12 +107,12 @@ def claimed(folder: pathlib.Path, origin: Origin) -> Iterator[None]:
         for name in filter(None, config.OUTPUTS.values()):
             (folder / name).unlink(missing_ok=True)
         shutil.rmtree(folder / config.PHOTOGRAPH_OUTPUTS["video"], ignore_errors=True)
-    _write(folder, _json(origin))
     try:
+        _write(folder, _json(origin))
         yield
     finally:
-        if [path.name for path in folder.iterdir()] == [RECORD]:
-            (folder / RECORD).unlink()
+        if folder.is_dir() and {path.name for path in folder.iterdir()} <= {RECORD}:
+            (folder / RECORD).unlink(missing_ok=True)
             folder.rmdir()
 
 

@@ -74,6 +74,21 @@ def test_stops_when_asked():
     assert list(frames) == []
 
 
+def test_a_driver_that_raises_ends_the_recording_and_is_named(caplog):
+    class Broken(Camera):
+        def read(self):
+            if self.seconds == 1:
+                raise cv2.error("no such device")
+            return super().read()
+
+    source = Broken(9)
+    source.allowed.release(9)
+    frames = list(camera.newest_frames(source, threading.Event(), clock=source.clock))
+    assert [frame.index for frame in frames] == [0, 1]
+    assert "the camera failed (no such device); the predictions up to now" in caplog.text
+    assert source.released
+
+
 def test_ends_after_max_seconds(caplog):
     source = Camera(10)
     source.allowed.release(10)

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import datetime
+import errno
 import fractions
 import json
 import os
@@ -16,7 +17,7 @@ import numpy as np
 import pandas
 import pytest
 
-from ast_net import config, errors
+from ast_net import config, errors, files
 from ast_net.faces import video, video_writer
 from ast_net.prediction import (
     annotation,
@@ -420,6 +421,17 @@ def test_what_is_not_reached_keeps_its_row(stages, tmp_path, monkeypatch):
     [only] = session.predict_files(stages, inputs.find(videos), out)
     assert only.name == "a"
     assert sorted((tmp_path / "out/summary.csv").read_text()) == sorted(summary)
+
+
+def test_a_full_disk_leaves_no_empty_folder(stages, tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    film = short_video(tmp_path / "a.mp4", 2)
+    monkeypatch.setattr(files, "sync", full)
+    with pytest.raises(OSError, match="No space left"):
+        session.predict_files(stages, inputs.find([film]), settings(tmp_path / "out", "csv"))
+    assert not (tmp_path / "out/a").exists()
 
 
 def test_commands_at_the_same_time_share_a_summary(stages, tmp_path, monkeypatch):
