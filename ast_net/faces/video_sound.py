@@ -88,7 +88,8 @@ class Sound:
             packet.stream = self._copy
             try:
                 self._target.mux(packet)
-            except (av.InvalidDataError, av.ArgumentError):  # Damaged, or earlier than the last.
+            # Damaged, earlier than the last, or AAC of a kind that mp4 files cannot have.
+            except (av.InvalidDataError, av.ArgumentError, av.PatchWelcomeError):
                 self._damaged += 1
             self._next = next(self._packets, None)
 
