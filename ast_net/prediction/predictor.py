@@ -101,7 +101,7 @@ class Predictor:
           InputError: a setting is wrong, or these are not a video or pictures.
         """
         stages = self.stages(**settings)
-        source = inputs.opened(pathlib.Path(path), pictures)
+        source = inputs.opened(pathlib.Path(path), config.Inputs(pictures=pictures).pictures)
         separate = isinstance(source, photographs.Photographs)
         columns = frame_table.Columns(stages.targets, stages.expressions, self._landmarks, separate)
         with contextlib.closing(stages.predict_source(source)) as predictions:

@@ -206,6 +206,7 @@ def test_a_wrong_step_is_left_out(predictor, pictures, image, time, message):
         ({"max_faces": True}, "`max_faces`: found True, expected a whole number"),
         ({"max_faces": 0}, "`max_faces` must be at least 1, found 0"),
         ({"hold_seconds": 3.0}, "`hold_seconds` must be at most `identity_seconds`"),
+        ({"pictures": "seperate"}, "`pictures` must be one of sequence, separate, found seperate"),
         ({"inference": "fast"}, "`inference` must be one of stream, clip, found fast"),
     ],
 )
