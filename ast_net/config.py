@@ -220,10 +220,9 @@ class Clip(Settings, kw_only=False):
         "clip_stride",
     )
 
-    @property
-    def span(self) -> int:
-        """Number of the recording's frames from a clip's first frame to its last, inclusive."""
-        return (self.frames - 1) * self.stride + 1
+    def seconds(self, time_step: float) -> float:
+        """Returns the time from a clip's first frame to its last, for frames `time_step` apart."""
+        return (self.frames - 1) * time_step
 
 
 class Backbone(Settings):

@@ -6,7 +6,6 @@ They write the same evaluation files as a run.
 
 import functools
 import operator
-import pathlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -15,9 +14,9 @@ import tensorflow as tf
 from absl import logging
 
 from ast_net import config, workdir
-from ast_net.records import clips, example_format, record_files
-from ast_net.reports import evaluation, evaluation_figures
-from ast_net.temporal import scoring, timing
+from ast_net.records import catalogue, clips, example_format, record_files
+from ast_net.reports import evaluation
+from ast_net.temporal import timing
 
 # Candidate penalties, relative to the mean variance of the features.
 _PENALTIES = np.logspace(-4, 4, 9)
@@ -185,7 +184,7 @@ def evaluate(
 
     Args:
       row: one of `config.BASELINES`.
-      experiment: gives the workdir, targets, clip and reaction delay.
+      experiment: gives the workdir, data set, targets, clip and reaction delay.
       records: the records of the data set.
       splits: the partitions to evaluate.
 
@@ -198,11 +197,11 @@ def evaluate(
     for split in splits:
         with records.naming_damage():
             predictions = list(evaluation.predict(model, records.segments(split)))
-        seconds = (experiment.clip.frames - 1) * records.time_step
-        scores = scoring.score(predictions, experiment.targets, delays, seconds)
-        setup = evaluation.EvaluationSetup(split, 0, "none", False, tuple(delays))
-        metrics = evaluation.metrics_document(setup, scores)
-        folder = pathlib.Path(str(experiment.workdir), workdir.EVALUATION)
-        folder /= f"{experiment.dataset}_{split}"
-        evaluation.write(folder, predictions, metrics)
-        evaluation_figures.write(folder / "figures", predictions, metrics)
+        evaluation.report(
+            workdir.evaluation_folder(str(experiment.workdir), experiment.dataset, split),
+            predictions,
+            experiment.targets,
+            evaluation.EvaluationSetup(split, 0, "none", False, delays),
+            experiment.clip.seconds(records.time_step),
+            catalogue.data_set(experiment).reader,
+        )
