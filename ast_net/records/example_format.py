@@ -20,6 +20,9 @@ from ast_net.temporal import timing
 # Training holds segments of many recordings in memory at once, so that a batch has clips of all of
 # them. Shorter segments allow for more recordings, but store more frames twice: with 3, half.
 SEGMENT_OVERLAPS = 3
+# Seconds between the frames that linear models are fitted to. Faces and ratings change slowly:
+# closer frames cost time and add little information.
+FIT_INTERVAL = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +44,7 @@ class RecordingFrames:
 
 def duration(times: np.ndarray) -> float:
     """Returns the total duration of the frames at times [T], in seconds; 0 for a single frame."""
-    return float(times[-1] - times[0] + np.median(np.diff(times))) if len(times) > 1 else 0.0
+    return float(times[-1] - times[0]) + timing.interval(times)
 
 
 class Piece(NamedTuple):
@@ -59,6 +62,15 @@ def by_recording(segments: tf.data.Dataset) -> Iterator[tuple[str, Iterator[Piec
     """
     for name, part in itertools.groupby(segments, lambda segment: segment["recording"].numpy()):
         yield name.decode(), (Piece(s, len(s["mask"]) - int(s["overlap"])) for s in part)
+
+
+def seen_frames(piece: Piece, seconds: float) -> np.ndarray:
+    """Returns the frames of a piece that show a face, `seconds` apart, int64 [n]."""
+    segment, count = piece
+    stride = max(1, round(seconds / timing.interval(segment["timestamps"].numpy(), 1.0)))
+    # Counted from the start of the recording, so that the stride goes on from piece to piece.
+    numbers = int(segment["first_frame"]) + np.arange(count)
+    return np.flatnonzero((numbers % stride == 0) & segment["mask"].numpy()[:count])
 
 
 def overlap(times: np.ndarray, clip_frames: int, time_step: float) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ast_net import files
+from ast_net.temporal import timing
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -64,9 +65,8 @@ def median_filtered(times: np.ndarray, series: np.ndarray) -> np.ndarray:
     """Filters a series [T] at times [T], in seconds, with a median over MEDIAN_SECONDS."""
     import scipy.ndimage  # The figures of predictions are not filtered.
 
-    step = np.median(np.diff(times)) if len(times) > 1 else 1.0
     # An odd number of frames, so that the window is centred on its frame.
-    window = max(1, round(MEDIAN_SECONDS / step)) // 2 * 2 + 1
+    window = max(1, round(MEDIAN_SECONDS / timing.interval(times, 1.0))) // 2 * 2 + 1
     return scipy.ndimage.median_filter(series, window, mode="reflect")
 
 

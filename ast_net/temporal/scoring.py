@@ -126,14 +126,13 @@ def pairs(
     predictions = prediction.predictions.astype(np.float64)
     if protocol == "rated":
         predictions = predictions_for_ratings(prediction, reaction_delay)
+    else:
+        later = timing.delayed_ratings(times, reaction_delay, times, labels)
+        labels = np.where(prediction.face[:, np.newaxis], later, np.nan)
+    interval = timing.interval(times)
     result = []
-    for column, delay in enumerate(reaction_delay):
-        series = labels[:, column]
-        if protocol == "seen":
-            later = timing.interpolate(times + delay, times, labels[:, [column]])
-            series = np.where(prediction.face, later[:, 0], np.nan)
+    for column, series in enumerate(labels.T):
         frames = np.flatnonzero(np.isfinite(series))
-        interval = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
         enough = (len(frames) - 1) * interval >= clip_seconds - timing.TOLERANCE
         result.append(
             Pairs(

@@ -22,8 +22,6 @@ from ast_net.temporal import timing
 _PENALTIES = np.logspace(-4, 4, 9)
 # Number of groups of training recordings in the cross-validation that chooses the penalty.
 _GROUPS = 5
-# Seconds between the frames used for fitting: closer ones add little information.
-_INTERVAL = 0.2
 
 
 class LinearModel:
@@ -91,7 +89,8 @@ def _fit_target(
 ) -> np.ndarray:
     """Returns the weights of the unstandardised features and the bias, [F + 1]."""
     groups: list[_Moments] = []
-    for number, (features, labels) in enumerate(_training_frames(records, delays, _INTERVAL)):
+    recordings = _training_frames(records, delays, example_format.FIT_INTERVAL)
+    for number, (features, labels) in enumerate(recordings):
         rated = np.isfinite(labels[:, target])
         x = (features[rated] - mean) / scale
         x = np.concatenate([x, np.ones((len(x), 1))], axis=1).astype(np.float64)
@@ -146,27 +145,20 @@ def _solve(moments: _Moments, penalty: float) -> np.ndarray:
 
 
 def _training_frames(
-    records: record_files.Records, delays: Sequence[float], interval: float
+    records: record_files.Records, delays: Sequence[float], seconds: float
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yields features [T, F] and delayed ratings [T, D] of each training recording.
 
-    The T frames are those with a face, `interval` seconds apart.
+    The T frames are those with a face, `seconds` apart.
     """
     for _, pieces in example_format.by_recording(records.segments("train")):
         parts = []
-        for segment, frames in pieces:
-            times = segment["timestamps"].numpy()
-            step = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
-            # Every k-th frame of the recording, counted across its segments.
-            numbers = int(segment["first_frame"]) + np.arange(frames)
-            every = max(1, round(interval / step))
-            chosen = np.flatnonzero(segment["mask"].numpy()[:frames] & (numbers % every == 0))
-            rated = [tensor.numpy() for tensor in clips.rating_series(segment)]
-            moved = [
-                timing.interpolate(times[chosen] + delay, *rated)[:, target]
-                for target, delay in enumerate(delays)
-            ]
-            parts.append((segment["features"].numpy()[chosen], np.stack(moved, axis=1)))
+        for piece in pieces:
+            segment, rows = piece.segment, example_format.seen_frames(piece, seconds)
+            times = segment["timestamps"].numpy()[rows]
+            series = (tensor.numpy() for tensor in clips.rating_series(segment))
+            ratings = timing.delayed_ratings(times, delays, *series)
+            parts.append((segment["features"].numpy()[rows], ratings))
         features, labels = (np.concatenate(part) for part in zip(*parts))
         yield features.astype(np.float32), labels
 
