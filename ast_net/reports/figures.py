@@ -61,6 +61,11 @@ def draw_series(
     axes.grid(alpha=0.3)
 
 
+def draw_gold_standard(axes: "matplotlib.axes.Axes", times: np.ndarray, labels: np.ndarray) -> None:
+    """Draws the labels [T] of a target at times [T] in seconds; NaN leaves a gap."""
+    axes.plot(times, labels, color="0.25", lw=1.2, ls="--", label="gold standard")
+
+
 def median_filtered(times: np.ndarray, series: np.ndarray) -> np.ndarray:
     """Filters a series [T] at times [T], in seconds, with a median over MEDIAN_SECONDS."""
     import scipy.ndimage  # The figures of predictions are not filtered.

@@ -247,10 +247,10 @@ def _concatenate(parts: Sequence[Pairs]) -> Pairs:
 
 def _average(rows: Sequence[dict]) -> dict:
     """Averages the scores of a recording's targets, over those that are defined."""
-    result: dict = {name: _mean([row[name] for row in rows]) for name in ("face", *METRICS)}
+    result: dict = {name: mean([row[name] for row in rows]) for name in ("face", *METRICS)}
     result["frames"] = round(float(np.mean([row["frames"] for row in rows])))
     smoothness = [row["smoothness"] for row in rows]
-    result["smoothness"] = {n: _mean([s[n] for s in smoothness]) for n in smoothness[0]}
+    result["smoothness"] = {n: mean([s[n] for s in smoothness]) for n in smoothness[0]}
     return {**result, "constant": any(row["constant"] for row in rows)}
 
 
@@ -290,6 +290,7 @@ def _interval(values: np.ndarray) -> list[float] | None:
     return [float(interval.low), float(interval.high)]
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
+def mean(values: Sequence[float | None]) -> float | None:
+    """Returns the mean of the values that are defined; None if none is."""
     defined = [value for value in values if value is not None]
     return float(np.mean(defined)) if defined else None

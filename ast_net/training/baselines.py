@@ -49,8 +49,8 @@ def fit_mean(records: record_files.Records, delays: Sequence[float]) -> LinearMo
     for _, labels in _training_frames(records, delays, 0.0):
         total += np.nansum(labels, axis=0, dtype=np.float64)
         count += np.isfinite(labels).sum(axis=0)
-    features = len(records.moments()[0])
-    return LinearModel(np.zeros((features, len(delays)), np.float32), total / np.maximum(count, 1))
+    weights = np.zeros((records.feature_size, len(delays)), np.float32)
+    return LinearModel(weights, total / np.maximum(count, 1))
 
 
 def fit_ridge(records: record_files.Records, delays: Sequence[float]) -> LinearModel:
