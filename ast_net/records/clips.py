@@ -141,7 +141,8 @@ def prepare_segment(
     def in_numpy(times, rating_times, ratings):
         labels = timing.delayed_ratings(times, reaction_delay, rating_times, ratings)
         chains = timing.chains(times, time_step, clip.frames)
-        return labels, chains, timing.interval(times, time_step)
+        # Of a Python float, eager TensorFlow would make float32.
+        return labels, chains, np.float64(timing.interval(times, time_step))
 
     labels, chains, interval = tf.numpy_function(
         in_numpy,

@@ -162,7 +162,7 @@ def test_reaction_delay_shifts_labels_in_time(delay):
     np.testing.assert_allclose(prepared["labels"][:, 0], times + delay, atol=1e-6)
     np.testing.assert_allclose(prepared["labels"][:, 1], -2 * (times + delay), atol=1e-6)
     np.testing.assert_array_equal(prepared["mask"], np.stack([segment["mask"]] * 2, axis=1))
-    assert float(prepared["interval"]) == pytest.approx(0.04)
+    assert float(prepared["interval"]) == pytest.approx(0.04, rel=1e-12)
 
 
 def test_each_target_has_its_own_reaction_delay():
