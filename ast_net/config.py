@@ -12,6 +12,8 @@ TARGETS = ("valence", "arousal")
 # Some data sets also rate expectancy and power. Targets are always in this order.
 ALL_TARGETS = (*TARGETS, "expectancy", "power")
 SPLITS = ("train", "dev", "test")
+# Seconds of ratings that records keep after each segment. Raters lag by one to four seconds.
+MAX_REACTION_DELAY = 10.0
 # The lowest and the highest rating; 0 is neutral.
 RATING_SCALE = (-1.0, 1.0)
 DATASETS = {
@@ -220,10 +222,9 @@ class Clip(Settings, kw_only=False):
         "clip_stride",
     )
 
-    @property
-    def span(self) -> int:
-        """Number of the recording's frames from a clip's first frame to its last, inclusive."""
-        return (self.frames - 1) * self.stride + 1
+    def seconds(self, time_step: float) -> float:
+        """Returns the time from a clip's first frame to its last, for frames `time_step` apart."""
+        return (self.frames - 1) * time_step
 
 
 class Backbone(Settings):
@@ -340,7 +341,7 @@ class ReactionDelay(Settings, kw_only=False):
         "Seconds by which the ratings lag behind the face: one number for all targets, one for "
         "each target, or auto to estimate it on the training recordings. Default: depends on the "
         "data set, 0 for most.",
-        Bounds(0, 10),
+        Bounds(0, MAX_REACTION_DELAY),
         "seconds",
         "reaction_delay",
         words={"auto": "auto"},

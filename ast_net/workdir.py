@@ -29,6 +29,11 @@ def weights_file(model: str) -> str:
     return f"{model}.weights.h5"
 
 
+def evaluation_folder(folder: str | pathlib.Path, dataset: str | None, split: str) -> pathlib.Path:
+    """Returns the folder in a workdir for the evaluation on a partition of a data set."""
+    return pathlib.Path(folder) / EVALUATION / f"{dataset}_{split}"
+
+
 def find(folder: str | pathlib.Path, group: type[_Run]) -> _Run | None:
     """Returns the settings of the run in a folder; None if the folder holds no run.
 

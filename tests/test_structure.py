@@ -115,8 +115,6 @@ def test_no_flag_of_a_verb_is_ignored(verb):
     # These settings are read through other names.
     if "partitions" in read:
         read |= {f"{split}_recordings" for split in config.SPLITS}
-    if "span" in read:
-        read |= {"frames", "stride"}
     if measure_structure.LOSSES in loaded:
         read |= {field.name for field in dataclasses.fields(config.LossWeights)}
     for group in cli.VERBS[verb].groups:

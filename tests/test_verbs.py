@@ -354,6 +354,7 @@ def test_features_for_a_run_are_those_of_its_own_cnn(places, trained, tmp_path, 
         assert f"{own}: the temporal model was trained with other weights" in ended
 
 
+@pytest.mark.usefixtures("in_short")
 def test_evaluate_without_a_run_is_of_the_included_model(tmp_path, face_video, monkeypatch):
     monkeypatch.chdir(tmp_path)
     layouts.recordings(tmp_path / "mine", face_video)

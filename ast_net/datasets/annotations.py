@@ -10,6 +10,7 @@ from absl import logging
 
 from ast_net import config, errors
 from ast_net.datasets import separated_text
+from ast_net.temporal import timing
 
 # Decimal times such as 0.12 are not exact in binary: 0.12 - 0.08 > 0.04. A microsecond is below any
 # rating step and above any rounding error.
@@ -130,7 +131,7 @@ def from_table(
     lines = [table.rows[row][0] for row in kept]
     times, values = numbers[kept, 0], numbers[kept, 1:]
     check_times(path, lines, times)
-    step = _step(times)
+    step = timing.interval(times)
     if step > _MAX_STEP:
         raise errors.InputError(
             f"{path}: the ratings are {step:g} apart; expected times in seconds: if these are "
@@ -237,10 +238,6 @@ def resample(
     return np.apply_along_axis(_resample_column, 0, values, times, frame_times, max_gap)
 
 
-def _step(times: np.ndarray) -> float:
-    return float(np.median(np.diff(times))) if len(times) > 1 else 0.0
-
-
 def _resample_column(
     values: np.ndarray, times: np.ndarray, frame_times: np.ndarray, max_gap: float
 ) -> np.ndarray:
@@ -248,7 +245,7 @@ def _resample_column(
     rated = ~np.isnan(values)
     if not rated.any():
         return np.full(len(frame_times), np.nan)
-    reach = min(max(_step(times), _step(times[rated])), max_gap) / 2
+    reach = min(max(timing.interval(times), timing.interval(times[rated])), max_gap) / 2
     times, values = times[rated], values[rated]
     # The ratings before and after each frame; the same one at either end of the ratings.
     following = np.searchsorted(times, frame_times)

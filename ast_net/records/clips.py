@@ -139,12 +139,10 @@ def prepare_segment(
     """
 
     def in_numpy(times, rating_times, ratings):
-        moved = [
-            timing.interpolate(times + delay, rating_times, ratings[:, [target]])
-            for target, delay in enumerate(reaction_delay)
-        ]
+        labels = timing.delayed_ratings(times, reaction_delay, rating_times, ratings)
         chains = timing.chains(times, time_step, clip.frames)
-        return np.concatenate(moved, axis=1), chains, _interval(times, time_step)
+        # Of a Python float, eager TensorFlow would make float32.
+        return labels, chains, np.float64(timing.interval(times, time_step))
 
     labels, chains, interval = tf.numpy_function(
         in_numpy,
@@ -162,10 +160,6 @@ def prepare_segment(
         "overlap": segment["overlap"],
         "interval": tf.ensure_shape(interval, ()),
     }
-
-
-def _interval(times: np.ndarray, time_step: float) -> np.float64:
-    return np.float64(np.median(np.diff(times)) if len(times) > 1 else time_step)
 
 
 def rating_series(segment: Segment) -> tuple[tf.Tensor, tf.Tensor]:

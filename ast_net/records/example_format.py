@@ -14,14 +14,15 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from ast_net import config
 from ast_net.temporal import timing
 
 # Training holds segments of many recordings in memory at once, so that a batch has clips of all of
 # them. Shorter segments allow for more recordings, but store more frames twice: with 3, half.
 SEGMENT_OVERLAPS = 3
-# A segment also has the labels of this many seconds after its last frame, so that a reaction delay
-# can be applied when clips are cut. Raters lag behind the face by one to four seconds.
-MAX_REACTION_DELAY = 10.0
+# Seconds between the frames that linear models are fitted to. Faces and ratings change slowly:
+# closer frames cost time and add little information.
+FIT_INTERVAL = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +44,7 @@ class RecordingFrames:
 
 def duration(times: np.ndarray) -> float:
     """Returns the total duration of the frames at times [T], in seconds; 0 for a single frame."""
-    return float(times[-1] - times[0] + np.median(np.diff(times))) if len(times) > 1 else 0.0
+    return float(times[-1] - times[0]) + timing.interval(times)
 
 
 class Piece(NamedTuple):
@@ -61,6 +62,15 @@ def by_recording(segments: tf.data.Dataset) -> Iterator[tuple[str, Iterator[Piec
     """
     for name, part in itertools.groupby(segments, lambda segment: segment["recording"].numpy()):
         yield name.decode(), (Piece(s, len(s["mask"]) - int(s["overlap"])) for s in part)
+
+
+def seen_frames(piece: Piece, seconds: float) -> np.ndarray:
+    """Returns the frames of a piece that show a face, `seconds` apart, int64 [n]."""
+    segment, count = piece
+    stride = max(1, round(seconds / timing.interval(segment["timestamps"].numpy(), 1.0)))
+    # Counted from the start of the recording, so that the stride goes on from piece to piece.
+    numbers = int(segment["first_frame"]) + np.arange(count)
+    return np.flatnonzero((numbers % stride == 0) & segment["mask"].numpy()[:count])
 
 
 def overlap(times: np.ndarray, clip_frames: int, time_step: float) -> int:
@@ -83,7 +93,8 @@ def features_dict(feature_size: int, targets: int) -> tfds.features.FeaturesDict
     mask: bool [L], whether the frame shows a face.
     labels: float32 [L, D], the gold standard at the times of the frames; NaN where there is none.
     timestamps: float64 [L], seconds.
-    later_labels: float32 [A, D], the labels of the frames that follow within MAX_REACTION_DELAY.
+    later_labels: float32 [A, D], the labels of the frames that follow within
+      `config.MAX_REACTION_DELAY`, so that a reaction delay can be applied when clips are cut.
     later_timestamps: float64 [A], their times in seconds.
     recording: the name of the recording.
     first_frame: the index of the segment's first frame in the recording.
@@ -126,7 +137,8 @@ def examples(
         # Keep the rows of the overlap, and read those of the new frames.
         segment_rows = segment_rows[-overlap:] if first else []
         segment_rows.extend(next(rows) for _ in range(end - first - len(segment_rows)))
-        later_end = np.searchsorted(times, times[end - 1] + MAX_REACTION_DELAY, side="right")
+        last_rating = times[end - 1] + config.MAX_REACTION_DELAY
+        later_end = np.searchsorted(times, last_rating, side="right")
         yield {
             "features": np.stack(segment_rows),
             "mask": frames.valid[first:end],

@@ -25,8 +25,6 @@ from ast_net.temporal import timing
 # Delays that are tried, in seconds. Raters lag by one to four seconds; the range is wider, so that
 # a peak is not at its end.
 DELAYS = np.round(np.arange(31) * 0.2, 1)
-# Ratings and faces change slowly: more than five frames a second cost time and add no information.
-_FRAME_STEP = 0.2
 _COMPONENTS = 64
 # Ridge penalties that are tried, relative to the mean variance of the components. The best one
 # depends on how much data there is.
@@ -108,7 +106,7 @@ def _recordings(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yields the features [T, F] of each recording and its ratings at all delays [T, K D], centred.
 
-    The T frames are five a second; all show a face and are rated at every delay.
+    The T frames are FIT_INTERVAL apart; all show a face and are rated at every delay.
     """
     for _, pieces in example_format.by_recording(segments):
         features, labels = zip(*(_rated_frames(piece, delays) for piece in pieces))
@@ -119,14 +117,8 @@ def _recordings(
 
 def _rated_frames(piece: example_format.Piece, delays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns the features of a piece's frames that are used, and their ratings at all delays."""
-    segment, count = piece
-    times = segment["timestamps"].numpy()
-    interval = float(np.median(np.diff(times))) if len(times) > 1 else _FRAME_STEP
-    stride = max(1, round(_FRAME_STEP / interval))
-    # Counted from the start of the recording, so that the stride goes on from piece to piece.
-    frames = int(segment["first_frame"]) + np.arange(count)
-    rows = np.flatnonzero((frames % stride == 0) & segment["mask"].numpy()[:count])
-    queries = (times[rows, np.newaxis] + delays).ravel()
+    segment, rows = piece.segment, example_format.seen_frames(piece, example_format.FIT_INTERVAL)
+    queries = (segment["timestamps"].numpy()[rows, np.newaxis] + delays).ravel()
     series = (tensor.numpy() for tensor in clips.rating_series(segment))
     ratings = timing.interpolate(queries, *series)
     ratings = ratings.reshape(len(rows), -1)

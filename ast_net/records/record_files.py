@@ -28,6 +28,7 @@ class Records:
       folder: their folder, in TFDS's format.
       dataset: the name of the data set.
       targets: the names of the D columns of the labels.
+      feature_size: the number of features of a frame, F.
       splits: the names of the recordings in each split.
       frame_rate: the usual frame rate of the data set, in frames a second.
       time_step: seconds between the frames of a clip.
@@ -45,19 +46,17 @@ class Records:
             document = json.loads((folder / DOCUMENT).read_text())
             self.dataset = str(document["settings"]["dataset"])
             self.targets = tuple(map(str, document["settings"]["targets"]))
+            self.feature_size = backbone.FEATURE_SIZE[document["settings"]["backbone"]]
             self.splits = _names(document["splits"])
             self.time_step = float(document["settings"]["time_step"])
             self.frame_rate = float(document["frame_rate"])
             self.digest = str(document["digest"])
             self._files = _names(document["files"])
             self._builder = tfds.builder_from_directory(folder)
-            self._check(backbone.FEATURE_SIZE[document["settings"]["backbone"]])
+            self._check()
 
-    def _check(self, size: int) -> None:
+    def _check(self) -> None:
         """Compares the document with TFDS's metadata, and these with the files.
-
-        Args:
-          size: number of features of a frame, F.
 
         Raises:
           ValueError: they do not agree, or a number is out of range.
@@ -72,7 +71,7 @@ class Records:
                 f"found the time step {self.time_step} and the frame rate {self.frame_rate}"
             )
         layout = self._builder.info.features
-        expected_layout = example_format.features_dict(size, len(self.targets))
+        expected_layout = example_format.features_dict(self.feature_size, len(self.targets))
         if (layout.shape, layout.np_dtype) != (expected_layout.shape, expected_layout.np_dtype):
             raise ValueError(f"found examples of the shapes {layout.shape}")
         for split in infos.values():
@@ -125,7 +124,6 @@ class Records:
         Raises:
           InputError: the file is missing or damaged.
         """
-        features = self._builder.info.features["features"].shape[-1]
         path = self.folder / sidecar(split, number)
         remedy = _remedy(self.folder, self._files[split][number])
         with files.reading(path, "records", remedy), np.load(path, allow_pickle=False) as stored:
@@ -133,7 +131,7 @@ class Records:
             frames = len(arrays["timestamps"])
             expected: dict[str, tuple[int, ...]] = {"timestamps": (frames,), "valid": (frames,)}
             expected |= {"labels": (frames, len(self.targets))}
-            expected |= {"total": (features,), "squares": (features,)}
+            expected |= {"total": (self.feature_size,), "squares": (self.feature_size,)}
             shapes = {key: array.shape for key, array in arrays.items()}
             if shapes != expected or not frames:
                 raise ValueError(f"found arrays of the shapes {shapes}, expected {expected}")
@@ -210,8 +208,8 @@ class Records:
                     return self._damage(error.message, file)
         return self._damage(error.message)
 
-    def _damage(self, problem: str, *files: str) -> errors.InputError:
-        remedy = _remedy(self.folder, *files)
+    def _damage(self, problem: str, *paths: str) -> errors.InputError:
+        remedy = _remedy(self.folder, *paths)
         return errors.InputError(f"{self.folder}: records are damaged ({problem}); {remedy}")
 
 
@@ -231,6 +229,6 @@ def sidecar(split: str, number: int) -> str:
     return f"{split}-{number:05}.npz"
 
 
-def _remedy(folder: pathlib.Path, *files: str) -> str:
-    paths = " and ".join([str(folder), *files])
-    return f"delete {paths} and prepare again (the face tracks are kept)"
+def _remedy(folder: pathlib.Path, *paths: str) -> str:
+    damaged = " and ".join([str(folder), *paths])
+    return f"delete {damaged} and prepare again (the face tracks are kept)"

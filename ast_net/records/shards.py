@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow_datasets as tfds
 
+from ast_net import errors
+
 # In a TFRecord file, each example has its length and the length's checksum before it, and its own
 # checksum after it. Sizes in bytes.
 _HEADER, _CHECKSUM = 12, 4
@@ -21,7 +23,7 @@ def sizes(file: pathlib.Path) -> list[int] | None:
         with file.open("rb") as stream:
             while stream.tell() < end:
                 (size,) = struct.unpack("<Q", stream.read(_HEADER)[:8])
-                if not 0 <= size <= end - stream.tell():
+                if size > end - stream.tell():
                     return None
                 lengths.append(size)
                 stream.seek(size + _CHECKSUM, 1)
@@ -55,14 +57,24 @@ def assemble(
       version: its version, such as "3.0.0".
       features: the format of an example.
       splits: the files of each split.
+
+    Raises:
+      InputError: a file is missing or incomplete.
     """
     infos = []
     for split, files in splits.items():
         template = tfds.core.ShardedFileTemplate(
             data_dir=folder, dataset_name=dataset, split=split, filetype_suffix="tfrecord"
         )
-        lengths = [sizes(file) or [] for file in files]
+        lengths = []
         for index, file in enumerate(files):
+            examples = sizes(file)
+            if examples is None:
+                raise errors.InputError(
+                    f"{file}: found incomplete records, or none; expected those of a whole "
+                    "recording: prepare again"
+                )
+            lengths.append(examples)
             shard = template.sharded_filepath(shard_index=index, num_shards=len(files))
             link(file, pathlib.Path(shard))
         infos.append(

@@ -308,7 +308,7 @@ def _comparisons(
         published_on = f"{table.title}; {table.modality}"
         rows: list[tables.Row] = [
             _comparison_row(
-                f"{method.name}",
+                method.name,
                 {"arousal": f"{method.arousal:g}", "valence": f"{method.valence:g}"},
                 f"{method.average:g}",
                 published_on,

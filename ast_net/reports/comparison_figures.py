@@ -190,7 +190,7 @@ def _draw(axes: matplotlib.axes.Axes, panel: _Panel) -> None:
     if panel.filtered:
         colour, predicted = figures.FILTERED_COLOUR, figures.median_filtered(times, predicted)
     axes.plot(times, predicted, color=colour, lw=0.9)
-    axes.plot(times, panel.series.labels[panel.target], color="0.25", lw=1.1, ls="--")
+    figures.draw_gold_standard(axes, times, panel.series.labels[panel.target])
     axes.grid(alpha=0.3)
     axes.tick_params(labelsize=8)
 
@@ -232,14 +232,7 @@ def sample_figure(
         predicted = series.predictions[target]
         filtered = figures.median_filtered(series.times, predicted)
         figures.draw_series(axes, series.times, predicted, filtered)
-        axes.plot(
-            series.times,
-            series.labels[target],
-            color="0.25",
-            lw=1.2,
-            ls="--",
-            label="gold standard",
-        )
+        figures.draw_gold_standard(axes, series.times, series.labels[target])
         for time, _ in frames:
             axes.axvline(time, color="0.8", lw=0.8, zorder=0)
         axes.set_ylabel(target)

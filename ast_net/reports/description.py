@@ -7,6 +7,7 @@ import numpy as np
 
 from ast_net.records import example_format, record_files
 from ast_net.reports import tables
+from ast_net.temporal import timing
 
 # A step between two frames is irregular if it differs by more than this part of the median step.
 _IRREGULAR = 0.1
@@ -44,7 +45,7 @@ def _steps(times: np.ndarray) -> tables.Row:
     if len(times) == 1:
         return {"seconds": 0.0, "frame_rate": math.nan, "irregular": 0.0, "longest_step": math.nan}
     steps = np.diff(times)
-    median = float(np.median(steps))
+    median = timing.interval(times)
     irregular = np.abs(steps - median) > _IRREGULAR * median
     return {
         "seconds": example_format.duration(times),

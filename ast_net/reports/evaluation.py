@@ -8,8 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
+from ast_net.datasets import reader
 from ast_net.records import example_format
-from ast_net.reports import tables
+from ast_net.reports import challenge_format, evaluation_figures, tables
 from ast_net.temporal import scoring
 
 _STATISTICS = ("mean", "sd", "min", "max")
@@ -63,6 +64,40 @@ def predict(
             features = np.where(face[:, np.newaxis], features, 0)
             parts.append([times, face, labels, predictor.predict(features, times)])
         yield scoring.RecordingPrediction(name, *map(np.concatenate, zip(*parts)))
+
+
+def report(
+    folder: pathlib.Path,
+    predictions: Sequence[scoring.RecordingPrediction],
+    targets: Sequence[str],
+    setup: EvaluationSetup,
+    clip_seconds: float,
+    data_set: type[reader.Reader],
+) -> dict[str, Any] | None:
+    """Scores predictions and writes the scores, the predictions, the figures, and avec/.
+
+    Without any rating, only predictions.csv and avec/ are written.
+
+    Args:
+      folder: receives the files.
+      predictions: the predictions of the recordings.
+      targets: the names of the D targets.
+      setup: the model and the partition.
+      clip_seconds: time from the first to the last frame of a clip.
+      data_set: the reader that defines the format of the files in avec/.
+
+    Returns:
+      The content of metrics.json; None without any rating.
+    """
+    delays = setup.reaction_delay
+    challenge_format.write(folder / "avec", predictions, targets, delays, data_set)
+    if not any(np.isfinite(prediction.labels).any() for prediction in predictions):
+        write_predictions(folder, predictions, targets, delays)
+        return None
+    metrics = metrics_document(setup, scoring.score(predictions, targets, delays, clip_seconds))
+    write(folder, predictions, metrics)
+    evaluation_figures.write(folder / "figures", predictions, metrics)
+    return metrics
 
 
 def metrics_document(setup: EvaluationSetup, scores: dict) -> dict[str, Any]:

@@ -49,8 +49,7 @@ def series_figure(
     for column, (axes, target) in enumerate(zip(panels, targets, strict=True)):
         predicted = compared[:, column]
         figures.draw_series(axes, times, predicted, figures.median_filtered(times, predicted))
-        labels = prediction.labels[:, column]
-        axes.plot(times, labels, color="0.25", lw=1.4, ls="--", label="gold standard")
+        figures.draw_gold_standard(axes, times, prediction.labels[:, column])
         # Each gap is a slice of consecutive frames without a face.
         for gap in np.ma.clump_masked(np.ma.array(times, mask=~prediction.face)):
             end = times[min(gap.stop, len(times) - 1)]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ast_net import files
+from ast_net.temporal import timing
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -60,13 +61,17 @@ def draw_series(
     axes.grid(alpha=0.3)
 
 
+def draw_gold_standard(axes: "matplotlib.axes.Axes", times: np.ndarray, labels: np.ndarray) -> None:
+    """Draws the labels [T] of a target at times [T] in seconds; NaN leaves a gap."""
+    axes.plot(times, labels, color="0.25", lw=1.2, ls="--", label="gold standard")
+
+
 def median_filtered(times: np.ndarray, series: np.ndarray) -> np.ndarray:
     """Filters a series [T] at times [T], in seconds, with a median over MEDIAN_SECONDS."""
     import scipy.ndimage  # The figures of predictions are not filtered.
 
-    step = np.median(np.diff(times)) if len(times) > 1 else 1.0
     # An odd number of frames, so that the window is centred on its frame.
-    window = max(1, round(MEDIAN_SECONDS / step)) // 2 * 2 + 1
+    window = max(1, round(MEDIAN_SECONDS / timing.interval(times, 1.0))) // 2 * 2 + 1
     return scipy.ndimage.median_filter(series, window, mode="reflect")
 
 

@@ -127,19 +127,19 @@ class Scores:
             "row": row,
             "seeds": len(cc),
             "recordings": len(seed_means),
-            "max": _mean([max(values) for values in cc if values]),
-            "min": _mean([min(values) for values in cc if values]),
-            "mean": _mean(means),
+            "max": scoring.mean([max(values) for values in cc if values]),
+            "min": scoring.mean([min(values) for values in cc if values]),
+            "mean": scoring.mean(means),
             "sd": float(np.std(means, ddof=1)) if len(means) > 1 else None,
-            "above": _mean([float(value > paper.FIGURE_6_THRESHOLD) for value in seed_means]),
+            "above": scoring.mean([float(mean > paper.FIGURE_6_THRESHOLD) for mean in seed_means]),
         }
         for metric in ("ccc", "rmse"):
             runs = self.values(row, target, metric)
-            result[metric] = _mean([_mean([*run.values()]) for run in runs])
+            result[metric] = scoring.mean([scoring.mean([*run.values()]) for run in runs])
         steps = {
-            kind: _mean(
+            kind: scoring.mean(
                 [
-                    _mean([scores[target]["smoothness"][kind] for scores in run.values()])
+                    scoring.mean([scores[target]["smoothness"][kind] for scores in run.values()])
                     for run in self.runs(row)
                 ]
             )
@@ -183,8 +183,3 @@ def _checked(scores: dict[str, Any]) -> dict[str, Any]:
 
 def _number(value: Any) -> float | None:
     return None if value is None else float(value)
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    defined = [value for value in values if value is not None]
-    return float(np.mean(defined)) if defined else None

@@ -126,14 +126,13 @@ def pairs(
     predictions = prediction.predictions.astype(np.float64)
     if protocol == "rated":
         predictions = predictions_for_ratings(prediction, reaction_delay)
+    else:
+        later = timing.delayed_ratings(times, reaction_delay, times, labels)
+        labels = np.where(prediction.face[:, np.newaxis], later, np.nan)
+    interval = timing.interval(times)
     result = []
-    for column, delay in enumerate(reaction_delay):
-        series = labels[:, column]
-        if protocol == "seen":
-            later = timing.interpolate(times + delay, times, labels[:, [column]])
-            series = np.where(prediction.face, later[:, 0], np.nan)
+    for column, series in enumerate(labels.T):
         frames = np.flatnonzero(np.isfinite(series))
-        interval = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
         enough = (len(frames) - 1) * interval >= clip_seconds - timing.TOLERANCE
         result.append(
             Pairs(
@@ -248,10 +247,10 @@ def _concatenate(parts: Sequence[Pairs]) -> Pairs:
 
 def _average(rows: Sequence[dict]) -> dict:
     """Averages the scores of a recording's targets, over those that are defined."""
-    result: dict = {name: _mean([row[name] for row in rows]) for name in ("face", *METRICS)}
+    result: dict = {name: mean([row[name] for row in rows]) for name in ("face", *METRICS)}
     result["frames"] = round(float(np.mean([row["frames"] for row in rows])))
     smoothness = [row["smoothness"] for row in rows]
-    result["smoothness"] = {n: _mean([s[n] for s in smoothness]) for n in smoothness[0]}
+    result["smoothness"] = {n: mean([s[n] for s in smoothness]) for n in smoothness[0]}
     return {**result, "constant": any(row["constant"] for row in rows)}
 
 
@@ -291,6 +290,7 @@ def _interval(values: np.ndarray) -> list[float] | None:
     return [float(interval.low), float(interval.high)]
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
+def mean(values: Sequence[float | None]) -> float | None:
+    """Returns the mean of the values that are defined; None if none is."""
     defined = [value for value in values if value is not None]
     return float(np.mean(defined)) if defined else None

@@ -4,10 +4,17 @@ Times are float64 seconds and strictly increasing. If frames are equally spaced 
 one time step, frame i is followed by frame i + S, as in the paper (section 3.1).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 # Seconds. Times that differ by less count as equal: containers round times to microseconds.
 TOLERANCE = 1e-6
+
+
+def interval(times: np.ndarray, single: float = 0.0) -> float:
+    """Returns the median time between frames at times [T], in seconds; `single` if T < 2."""
+    return float(np.median(np.diff(times))) if len(times) > 1 else single
 
 
 def successors(times: np.ndarray, time_step: float) -> np.ndarray:
@@ -103,3 +110,24 @@ def interpolate(queries: np.ndarray, times: np.ndarray, values: np.ndarray) -> n
     inside = (queries >= start) & (queries <= end)
     between[~inside] = np.nan
     return np.where(exact[:, np.newaxis], values[before], between)
+
+
+def delayed_ratings(
+    times: np.ndarray, delays: Sequence[float], rating_times: np.ndarray, ratings: np.ndarray
+) -> np.ndarray:
+    """Returns the ratings that are made one reaction delay after some times; NaN where none are.
+
+    Args:
+      times: seconds, [L].
+      delays: the reaction delay of each target, in seconds, [D].
+      rating_times: the times of the ratings in seconds, [R].
+      ratings: [R, D].
+
+    Returns:
+      [L, D].
+    """
+    columns = [
+        interpolate(times + delay, rating_times, column[:, np.newaxis])
+        for delay, column in zip(delays, ratings.T, strict=True)
+    ]
+    return np.concatenate(columns, axis=1)

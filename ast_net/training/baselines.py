@@ -6,7 +6,6 @@ They write the same evaluation files as a run.
 
 import functools
 import operator
-import pathlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -15,16 +14,14 @@ import tensorflow as tf
 from absl import logging
 
 from ast_net import config, workdir
-from ast_net.records import clips, example_format, record_files
-from ast_net.reports import evaluation, evaluation_figures
-from ast_net.temporal import scoring, timing
+from ast_net.records import catalogue, clips, example_format, record_files
+from ast_net.reports import evaluation
+from ast_net.temporal import timing
 
 # Candidate penalties, relative to the mean variance of the features.
 _PENALTIES = np.logspace(-4, 4, 9)
 # Number of groups of training recordings in the cross-validation that chooses the penalty.
 _GROUPS = 5
-# Seconds between the frames used for fitting: closer ones add little information.
-_INTERVAL = 0.2
 
 
 class LinearModel:
@@ -52,8 +49,8 @@ def fit_mean(records: record_files.Records, delays: Sequence[float]) -> LinearMo
     for _, labels in _training_frames(records, delays, 0.0):
         total += np.nansum(labels, axis=0, dtype=np.float64)
         count += np.isfinite(labels).sum(axis=0)
-    features = len(records.moments()[0])
-    return LinearModel(np.zeros((features, len(delays)), np.float32), total / np.maximum(count, 1))
+    weights = np.zeros((records.feature_size, len(delays)), np.float32)
+    return LinearModel(weights, total / np.maximum(count, 1))
 
 
 def fit_ridge(records: record_files.Records, delays: Sequence[float]) -> LinearModel:
@@ -92,7 +89,8 @@ def _fit_target(
 ) -> np.ndarray:
     """Returns the weights of the unstandardised features and the bias, [F + 1]."""
     groups: list[_Moments] = []
-    for number, (features, labels) in enumerate(_training_frames(records, delays, _INTERVAL)):
+    recordings = _training_frames(records, delays, example_format.FIT_INTERVAL)
+    for number, (features, labels) in enumerate(recordings):
         rated = np.isfinite(labels[:, target])
         x = (features[rated] - mean) / scale
         x = np.concatenate([x, np.ones((len(x), 1))], axis=1).astype(np.float64)
@@ -147,27 +145,20 @@ def _solve(moments: _Moments, penalty: float) -> np.ndarray:
 
 
 def _training_frames(
-    records: record_files.Records, delays: Sequence[float], interval: float
+    records: record_files.Records, delays: Sequence[float], seconds: float
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yields features [T, F] and delayed ratings [T, D] of each training recording.
 
-    The T frames are those with a face, `interval` seconds apart.
+    The T frames are those with a face, `seconds` apart.
     """
     for _, pieces in example_format.by_recording(records.segments("train")):
         parts = []
-        for segment, frames in pieces:
-            times = segment["timestamps"].numpy()
-            step = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
-            # Every k-th frame of the recording, counted across its segments.
-            numbers = int(segment["first_frame"]) + np.arange(frames)
-            every = max(1, round(interval / step))
-            chosen = np.flatnonzero(segment["mask"].numpy()[:frames] & (numbers % every == 0))
-            rated = [tensor.numpy() for tensor in clips.rating_series(segment)]
-            moved = [
-                timing.interpolate(times[chosen] + delay, *rated)[:, target]
-                for target, delay in enumerate(delays)
-            ]
-            parts.append((segment["features"].numpy()[chosen], np.stack(moved, axis=1)))
+        for piece in pieces:
+            segment, rows = piece.segment, example_format.seen_frames(piece, seconds)
+            times = segment["timestamps"].numpy()[rows]
+            series = (tensor.numpy() for tensor in clips.rating_series(segment))
+            ratings = timing.delayed_ratings(times, delays, *series)
+            parts.append((segment["features"].numpy()[rows], ratings))
         features, labels = (np.concatenate(part) for part in zip(*parts))
         yield features.astype(np.float32), labels
 
@@ -185,7 +176,7 @@ def evaluate(
 
     Args:
       row: one of `config.BASELINES`.
-      experiment: gives the workdir, targets, clip and reaction delay.
+      experiment: gives the workdir, data set, targets, clip and reaction delay.
       records: the records of the data set.
       splits: the partitions to evaluate.
 
@@ -198,11 +189,11 @@ def evaluate(
     for split in splits:
         with records.naming_damage():
             predictions = list(evaluation.predict(model, records.segments(split)))
-        seconds = (experiment.clip.frames - 1) * records.time_step
-        scores = scoring.score(predictions, experiment.targets, delays, seconds)
-        setup = evaluation.EvaluationSetup(split, 0, "none", False, tuple(delays))
-        metrics = evaluation.metrics_document(setup, scores)
-        folder = pathlib.Path(str(experiment.workdir), workdir.EVALUATION)
-        folder /= f"{experiment.dataset}_{split}"
-        evaluation.write(folder, predictions, metrics)
-        evaluation_figures.write(folder / "figures", predictions, metrics)
+        evaluation.report(
+            workdir.evaluation_folder(str(experiment.workdir), experiment.dataset, split),
+            predictions,
+            experiment.targets,
+            evaluation.EvaluationSetup(split, 0, "none", False, delays),
+            experiment.clip.seconds(records.time_step),
+            catalogue.data_set(experiment).reader,
+        )

@@ -24,7 +24,7 @@ def check(records: record_files.Records, experiment: config.Experiment) -> None:
     """
     _check_duplicates(records)
     delays = experiment.reaction_delay.per_target(len(records.targets))
-    clip_seconds = (experiment.clip.frames - 1) * records.time_step
+    clip_seconds = experiment.clip.seconds(records.time_step)
     for split in ("train", "dev"):
         seconds, deviation = _usable_frames(records, split, delays, clip_seconds)
         for column, target in enumerate(records.targets):

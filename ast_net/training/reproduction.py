@@ -14,7 +14,6 @@ from ast_net import cli, config, devices, errors, fields, jobs, workdir
 from ast_net.datasets import reader
 from ast_net.records import catalogue, record_files, store
 from ast_net.reports import comparison, delay_report, reproduction_scores
-from ast_net.temporal import temporal_model
 from ast_net.training import baselines, checks, runs
 
 # Fields of `config.LossWeights` by the abbreviations of the paper's Table 1.
@@ -64,13 +63,13 @@ def reproduce(
                 run = run_of(study, row, seed)
                 folder = pathlib.Path(str(run.workdir))
                 outputs = {
-                    split: folder / workdir.EVALUATION / f"{run.dataset}_{split}"
-                    for split in splits
+                    split: workdir.evaluation_folder(folder, run.dataset, split) for split in splits
                 }
                 if row in config.BASELINES:
                     baselines.evaluate(row, run, records, splits)
                 else:
-                    _check_folder(folder, run, records)
+                    workdir.check(folder, run)
+                    runs.stored_spec(folder, records)  # refuses a run with other records
                     commands.append(_command(root, run, [*outputs.values()], hardware))
                 for split, output in outputs.items():
                     evaluation = reproduction_scores.RunEvaluation(row, seed, output)
@@ -174,23 +173,6 @@ def _with_reaction_delay(
     delay_report.report(folder / workdir.REACTION_DELAY, search, experiment.targets)
     delay = config.ReactionDelay(seconds=tuple(search.seconds.tolist()))
     return dataclasses.replace(experiment, reaction_delay=delay)
-
-
-def _check_folder(
-    folder: pathlib.Path, run: config.Experiment, records: record_files.Records
-) -> None:
-    """Refuses a workdir that holds another run, before training starts.
-
-    Raises:
-      InputError: the workdir holds a run with other settings or other records.
-    """
-    workdir.check(folder, run)
-    path = folder / workdir.MODEL_SPEC
-    if path.is_file() and temporal_model.load_spec(path).records != records.digest:
-        raise errors.InputError(
-            f"{folder}: videos, ratings or the CNN's weights have changed since this run started: "
-            "give another `workdir`"
-        )
 
 
 def _begun(root: pathlib.Path) -> config.Experiment | None:

@@ -11,13 +11,7 @@ import tensorflow as tf
 from ast_net import config, devices, errors, screen, shipped, workdir
 from ast_net.cnn import backbone
 from ast_net.records import catalogue, clips, reaction_delay, record_files, store
-from ast_net.reports import (
-    challenge_format,
-    delay_report,
-    evaluation,
-    evaluation_figures,
-    tables,
-)
+from ast_net.reports import delay_report, evaluation, tables
 from ast_net.temporal import scoring, siamese, stacked_lstm, streaming, temporal_model
 from ast_net.training import checks, history, selection, temporal_step
 
@@ -156,23 +150,36 @@ def _records(
     return store.prepare(experiment, needed=needed)
 
 
+def stored_spec(
+    folder: pathlib.Path, records: record_files.Records
+) -> temporal_model.ModelSpec | None:
+    """Returns the specification of the model in a workdir; None if there is none yet.
+
+    Raises:
+      InputError: model.json is damaged, or the run was started with other records.
+    """
+    path = folder / workdir.MODEL_SPEC
+    if not path.is_file():
+        return None
+    spec = temporal_model.load_spec(path)
+    if spec.records != records.digest:
+        raise errors.InputError(
+            f"{folder}: videos, ratings or the CNN's weights have changed since this run started "
+            f"(records {spec.records} then, {records.digest} now): give another `workdir`"
+        )
+    return spec
+
+
 def _spec(
     experiment: config.Experiment, folder: pathlib.Path, records: record_files.Records
 ) -> temporal_model.ModelSpec:
-    """Returns the specification of the run's model; an existing model.json must match the records.
+    """Returns the specification of the run's model; a workdir that has one keeps it.
 
     Raises:
-      InputError: the run was started with other CNN weights or other recordings.
+      InputError: see `stored_spec`.
     """
-    path = folder / workdir.MODEL_SPEC
-    if path.is_file():
-        spec = temporal_model.load_spec(path)
-        if spec.records != records.digest:
-            raise errors.InputError(
-                f"{folder}: videos, ratings or the CNN's weights have changed since this run "
-                f"started (records {spec.records} then, {records.digest} now): give another "
-                "`workdir`"
-            )
+    spec = stored_spec(folder, records)
+    if spec is not None:
         return spec
     weights = experiment.backbone_weights
     return temporal_model.ModelSpec(
@@ -239,25 +246,16 @@ def _means(
 ) -> dict[str, float]:
     """Returns {column of history.csv: mean over recordings, protocol `rated`}, NaN if undefined."""
     predictions = list(evaluation.predict(predictor, segments))
-    seconds = (experiment.clip.frames - 1) * records.time_step
-    scores = _scores(experiment, predictions, seconds, intervals=False)["protocols"]["rated"]
+    seconds = experiment.clip.seconds(records.time_step)
+    delays = _delays(experiment)
+    scores = scoring.score(predictions, experiment.targets, delays, seconds, intervals=False)
+    rated = scores["protocols"]["rated"]
     means = {
-        f"{split}_{measure}_{target}": scores[target][measure]["mean"]
+        f"{split}_{measure}_{target}": rated[target][measure]["mean"]
         for measure in measures
         for target in experiment.targets
     }
     return {name: math.nan if mean is None else mean for name, mean in means.items()}
-
-
-def _scores(
-    experiment: config.Experiment,
-    predictions: list[scoring.RecordingPrediction],
-    clip_seconds: float,
-    intervals: bool = True,
-) -> dict:
-    return scoring.score(
-        predictions, experiment.targets, _delays(experiment), clip_seconds, intervals
-    )
 
 
 def _delays(experiment: config.Experiment) -> tuple[float, ...]:
@@ -275,24 +273,22 @@ def _evaluate(
     predictor = streaming.StreamingPredictor(loaded.network, loaded.spec.time_step)
     with records.naming_damage():
         predictions = list(evaluation.predict(predictor, records.segments(split)))
-    evaluations = (folder or pathlib.Path(workdir.INCLUDED)) / workdir.EVALUATION
-    output = evaluations / f"{experiment.dataset}_{split}"
-    targets, delays = experiment.targets, _delays(experiment)
-    data_set = catalogue.data_set(experiment).reader
-    challenge_format.write(output / "avec", predictions, targets, delays, data_set)
+    epoch, selected_by = (0, "none") if folder is None else _selection(folder, model)
+    chose_epoch = split == "dev" and selected_by != "last" and loaded.spec.records == records.digest
+    output = workdir.evaluation_folder(folder or workdir.INCLUDED, experiment.dataset, split)
+    metrics = evaluation.report(
+        output,
+        predictions,
+        experiment.targets,
+        evaluation.EvaluationSetup(split, epoch, selected_by, chose_epoch, _delays(experiment)),
+        config.Clip(loaded.spec.clip_frames).seconds(loaded.spec.time_step),
+        catalogue.data_set(experiment).reader,
+    )
     count = screen.number(len(predictions), "recording")
-    if not has_ratings(records, split):
-        evaluation.write_predictions(output, predictions, targets, delays)
+    if metrics is None:
         print(f"{experiment.dataset}, {split}: {count} without ratings, predicted but not scored")
         screen.wrote(output, "predictions.csv", "avec/")
         return None
-    epoch, selected_by = (0, "none") if folder is None else _selection(folder, model)
-    chose_epoch = split == "dev" and selected_by != "last" and loaded.spec.records == records.digest
-    setup = evaluation.EvaluationSetup(split, epoch, selected_by, chose_epoch, delays)
-    clip_seconds = (loaded.spec.clip_frames - 1) * loaded.spec.time_step
-    metrics = evaluation.metrics_document(setup, _scores(experiment, predictions, clip_seconds))
-    evaluation.write(output, predictions, metrics)
-    evaluation_figures.write(output / "figures", predictions, metrics)
     print(f"\n{experiment.dataset}, {split}: {count}")
     print(evaluation.format_table(metrics))
     for remark in evaluation.remarks(metrics, str(experiment.dataset)):

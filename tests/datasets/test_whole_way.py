@@ -112,9 +112,10 @@ def test_semaine(face_avis, data_dir, tmp_path):
     assert np.isfinite(segments[0]["labels"]).all()
 
 
-def test_afew_va_with_clips_longer_than_its_recordings(images, data_dir, tmp_path):
-    folder = layouts.afew_va(tmp_path / "afew_va", images[:12])
-    # A clip lasts 0.6 s, a recording 0.48 s.
+def test_afew_va_with_training_clips_longer_than_its_recordings(images, data_dir, tmp_path):
+    folder = layouts.afew_va(tmp_path / "afew_va", images[:12], ("001", "002"), ("A", "A"))
+    layouts.afew_va(folder, images[:18], ("003", "004"), ("B", "C"))
+    # A clip lasts 0.6 s, a training recording 0.48 s.
     settings = {"clip": config.Clip(6, 3)}
     settings |= {"train_recordings": ("001", "002"), "dev_recordings": ("003", "004")}
     evaluated, segments = run("afew_va", folder, data_dir, tmp_path, **settings)

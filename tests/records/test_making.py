@@ -301,7 +301,7 @@ def test_files_of_another_preparation_are_kept(folder, tmp_path):
 
 
 def test_sizes_are_those_of_the_examples_and_only_of_complete_files(tmp_path):
-    path = tmp_path / "x.tfrecord"
+    path, layout = tmp_path / "x.tfrecord", example_format.features_dict(3, 2)
     assert shards.sizes(path) is None
     with tf.io.TFRecordWriter(str(path)) as writer:
         for size in (5, 0, 700):
@@ -310,6 +310,8 @@ def test_sizes_are_those_of_the_examples_and_only_of_complete_files(tmp_path):
     for missing_bytes in (1, 4, 700, 705, path.stat().st_size):
         path.write_bytes(path.read_bytes()[:-missing_bytes])
         assert shards.sizes(path) is None
+        with pytest.raises(errors.InputError, match="x.tfrecord: found incomplete records"):
+            shards.assemble(tmp_path, "x", "1.0.0", layout, {"train": [path]})
         path.write_bytes(b"")
         with tf.io.TFRecordWriter(str(path)) as writer:
             for size in (5, 0, 700):

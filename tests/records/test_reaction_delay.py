@@ -116,6 +116,21 @@ def test_all_delays_see_the_same_frames(rng):
     np.testing.assert_allclose(ratings, expected, atol=1e-5)
 
 
+def test_sparse_frames_are_counted_over_segments(rng):
+    times = np.arange(200) / 15
+    valid = rng.random(200) < 0.8
+    segments = stored(times, valid, np.zeros((200, 2)), np.zeros((200, 3)), "P1")
+    rows = [
+        int(piece.segment["first_frame"]) + example_format.seen_frames(piece, 0.2)
+        for _, pieces in example_format.by_recording(segments)
+        for piece in pieces
+    ]
+    assert len(rows) > 2
+    # Every third frame of the recording; the segments start at multiples of 40.
+    expected = [frame for frame in range(0, 200, 3) if valid[frame]]
+    np.testing.assert_array_equal(np.concatenate(rows), expected)
+
+
 def test_cross_validation_equals_explicit_ridge_regression(rng):
     recordings = [(rng.normal(size=(30, 3)), rng.normal(size=(30, 2))) for _ in range(3)]
     recordings = [(x - x.mean(0), y + x[:, :2] - (y + x[:, :2]).mean(0)) for x, y in recordings]

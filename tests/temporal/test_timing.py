@@ -90,3 +90,24 @@ def test_interpolation_at_edges_and_next_to_missing_values():
     queries = np.array([-0.01, 0.0, 0.05, 0.1, 0.2, 0.21])
     result = timing.interpolate(queries, times, values)[:, 0]
     np.testing.assert_array_equal(result, [np.nan, 1, np.nan, np.nan, 3, np.nan])
+
+
+def test_each_target_has_its_reaction_delay(rng):
+    rating_times = np.cumsum(rng.uniform(0.01, 0.1, 50))
+    ratings = rng.normal(size=(50, 2))
+    times = np.linspace(rating_times[0], rating_times[-1], 20)
+    delays = (0.0, 0.7)
+    result = timing.delayed_ratings(times, delays, rating_times, ratings)
+    expected = [
+        np.interp(times + delay, rating_times, column, right=np.nan)
+        for delay, column in zip(delays, ratings.T)
+    ]
+    np.testing.assert_allclose(result, np.stack(expected, axis=1), rtol=1e-9)
+    with pytest.raises(ValueError):
+        timing.delayed_ratings(times, delays[:1], rating_times, ratings)
+
+
+def test_interval_is_the_median_step():
+    assert timing.interval(np.array([1.0, 1.5, 1.6, 1.8, 9.0])) == pytest.approx(0.35)
+    assert timing.interval(np.array([3.0])) == 0.0
+    assert timing.interval(np.array([3.0]), single=0.4) == 0.4

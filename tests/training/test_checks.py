@@ -135,6 +135,20 @@ def test_constant_ratings_cause_a_warning_and_are_refused_if_dev_has_no_others(c
         check({"train": train, "dev": {"P2": recording(2, 0.25)}}, caplog)
 
 
+def test_dev_needs_a_recording_that_is_rated_for_a_clip(caplog):
+    """A clip of 5 frames lasts 1.6 s: 40 frames have no CC, 41 frames do."""
+
+    def contents(rated):
+        labels = recording(3)[1].copy()
+        labels[rated:] = np.nan
+        dev = {f"P{content}": recording(content, labels) for content in (3, 4, 5)}
+        return {"train": {"P1": recording(1)}, "dev": dev}
+
+    assert check(contents(41), caplog) == []
+    with pytest.raises(errors.InputError, match="dev: no recording has ratings .* clip, 1.6 s"):
+        check(contents(40), caplog)
+
+
 def test_ratings_that_vary_only_without_a_face_are_constant(caplog):
     labels = np.where(np.arange(len(TIMES)) < 50, 0.1, np.sin(TIMES))[:, np.newaxis]
     face = np.arange(len(TIMES)) < 50

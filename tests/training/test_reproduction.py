@@ -319,6 +319,12 @@ def test_a_complete_reproduction_in_processes(planted_recola, tmp_path, monkeypa
     assert done.ended == 0, (tmp_path / "out/logs/La+T+Lo+G+S/seed_0.log").read_text()
     run = tmp_path / "out/La+T+Lo+G+S/seed_0"
     assert (run / "best.weights.h5").is_file() and (run / "history.csv").is_file()
+    # A baseline writes the evaluation files of a run (its figures are not drawn here).
+    written, of_baseline = (
+        {f.relative_to(folder) for f in folder.rglob("evaluation/**/*.*") if f.suffix != ".png"}
+        for folder in (run, tmp_path / "out/mean/seed_0")
+    )
+    assert written == of_baseline and len(written) == 2 * (3 + 2)
     # The delay is found once and given to all runs.
     delay = workdir.find(run, config.Experiment).reaction_delay
     assert delay.seconds == pytest.approx((1.0, 1.0)) and delay.origin == "given"

@@ -1,10 +1,14 @@
 """Which parts of a data set a run uses."""
 
+import shutil
+import types
+
 import numpy as np
 import pytest
 
-from ast_net import config
+from ast_net import config, errors, shipped
 from ast_net.records import record_files, store
+from ast_net.temporal import temporal_model
 from ast_net.training import runs
 
 TRAIN = ("P1", "P2", "P3", "P4")
@@ -61,3 +65,13 @@ def test_gaps_between_ratings_are_bridged_up_to_max_rating_gap(planted_recola):
     np.testing.assert_allclose(unrated[1.0], np.arange(41, 60) / 10)
     assert len(unrated[2.5]) == 0
     assert len(names) == 2, "records made with different settings are kept apart"
+
+
+def test_a_model_belongs_to_the_records_that_it_was_begun_with(tmp_path):
+    begun = temporal_model.load_spec(shipped.STACKED_LSTM_SPEC)
+    same, other = (types.SimpleNamespace(digest=digest) for digest in (begun.records, "0ff"))
+    assert runs.stored_spec(tmp_path, other) is None
+    shutil.copy(shipped.STACKED_LSTM_SPEC, tmp_path / "model.json")
+    assert runs.stored_spec(tmp_path, same) == begun
+    with pytest.raises(errors.InputError, match=f"{begun.records} then, 0ff now"):
+        runs.stored_spec(tmp_path, other)
