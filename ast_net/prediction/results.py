@@ -99,12 +99,11 @@ def finished(
 def claimed(folder: pathlib.Path, origin: Origin) -> Iterator[None]:
     """Claims the folder for an input while its results are made.
 
-    Outputs of another input, or of this one before it changed, are deleted first, and those of
-    photographs that are now a film, or the other way round. If nothing was written, no folder is
-    left.
+    Outputs of another input are deleted first, and those of photographs that are now a film, or the
+    other way round. If nothing was written, no folder is left.
     """
     earlier = _read(folder)
-    if earlier and _subject(earlier) != _subject(_json(origin)):
+    if earlier and _kind(earlier) != _kind(_json(origin)):
         for name in filter(None, config.OUTPUTS.values()):
             (folder / name).unlink(missing_ok=True)
         shutil.rmtree(folder / config.PHOTOGRAPH_OUTPUTS["video"], ignore_errors=True)
@@ -127,11 +126,10 @@ def absolute(path: pathlib.Path) -> str:
     return str(path.resolve())
 
 
-def _subject(record: dict[str, Any]) -> tuple[Any, Any, Any]:
-    """Returns the input of a record, its content, and what its pictures were taken for."""
+def _kind(record: dict[str, Any]) -> tuple[Any, Any]:
+    """Returns the input of a record, and what its pictures were taken for."""
     settings = record.get("settings")
-    pictures = settings.get("pictures") if isinstance(settings, dict) else None
-    return record.get("input"), record.get("content"), pictures
+    return record.get("input"), settings.get("pictures") if isinstance(settings, dict) else None
 
 
 def _json(origin: Origin) -> dict[str, Any]:
