@@ -72,9 +72,8 @@ def _predict_file(
       Whether the results of an earlier call are kept.
     """
     start = time.monotonic()
-    frame_count = stages.frame_count(
-        source
-    )  # Fails before anything is written if this is not a video.
+    # Fails before anything is written if this is not a video.
+    frame_count = stages.frame_count(source)
     separate = isinstance(source, photographs.Photographs)
     settings = outputs.of_photographs(settings) if separate else settings
     folder = pathlib.Path(settings.output_dir) / summary.name
