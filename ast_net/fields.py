@@ -23,8 +23,8 @@ class Bounds(NamedTuple):
     open: str = ""
 
     def __contains__(self, value: object) -> bool:
-        """Whether the value is a number in the range; NaN is not."""
-        if not isinstance(value, int | float):
+        """Whether the value is a number in the range; NaN and infinity are not."""
+        if not isinstance(value, int | float) or value in (math.inf, -math.inf):
             return False
         above = self.low < value if "(" in self.open else self.low <= value
         return above and (value < self.high if ")" in self.open else value <= self.high)

@@ -216,6 +216,7 @@ def test_wrong_settings_in_python_are_refused(keywords, message):
             "`learning_rate` must be more than 0",
         ),
         ("train", config.Experiment, ["--reaction_delay=nan"], "at most 10 seconds"),
+        ("predict", config.Prediction, ["--identity_seconds=inf"], "at least 0 seconds, found inf"),
         ("train", config.Experiment, ["--rating_scale=9,1"], "the lowest and the highest rating"),
         ("prepare", config.Preparation, ["--rating_scale=nan,1"], "such as 1,9, found nan,1.0"),
         ("train", config.Experiment, ["--reaction_delay=1,2,3"], "or one for each of valence, aro"),
