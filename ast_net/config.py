@@ -608,9 +608,14 @@ class WholeModel(RunModel):
 
 
 class Evaluation(WholeModel):
-    """Recordings to evaluate on."""
+    """Recordings to evaluate on, and output."""
 
     split: str = setting("dev", "Partition of the data set to evaluate on.", choices=SPLITS)
+    output_dir: str | None = setting(
+        None,
+        "Folder for the results. Default: evaluation/DATASET_SPLIT in the workdir, or in "
+        "runs/included for the included model; an earlier evaluation there is replaced.",
+    )
 
 
 class Finetuning(Arithmetic, Backbone, DataFolders):

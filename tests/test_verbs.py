@@ -376,13 +376,30 @@ def test_evaluate_without_a_run_is_of_the_included_model(tmp_path, face_video, m
     only = [listed[0], listed[2].replace(",dev,", ",test,")]
     (tmp_path / "mine/recordings.csv").write_text("\n".join(only))
     flags = ["--dataset=recordings", "--manual_dir=mine"]
-    assert "the dev partition is empty" in str(call("evaluate", *flags).ended)
+    ended = str(call("evaluate", *flags).ended)
+    assert "give --dev_recordings, or evaluate another --split (found 1 in test)" in ended
     assert call("evaluate", *flags, "--split=test").ended == 0
     scores = json.loads(
         (tmp_path / "runs/included/evaluation/recordings_test/metrics.json").read_text()
     )
     assert scores["recordings"] == document["recordings"]
-    assert "the train partition is empty" in str(call("train", *flags).ended)
+    assert "give --train_recordings" in str(call("train", *flags).ended)
+    # Another folder's evaluation replaces all of it, unless it has a place of its own.
+    groups = (tmp_path / "runs/included/evaluation/recordings_test", tmp_path / "group")
+    listed = "\n".join(only).replace("ben,", "carla,", 1)
+    (tmp_path / "mine/recordings.csv").write_text(listed)
+    (groups[0] / "figures").mkdir()
+    (groups[0] / "figures/ben.png").touch()
+    flags.append("--split=test")
+    assert call("evaluate", *flags, "--output_dir=group").ended == 0
+    assert (groups[0] / "figures/ben.png").exists()
+    assert call("evaluate", *flags).ended == 0
+    found = [sorted(p.relative_to(g).as_posix() for p in g.rglob("*")) for g in groups]
+    assert found[0] == found[1] and "avec/valence/carla.csv" in found[0]
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/thesis.txt").touch()
+    ended = str(call("evaluate", *flags, "--output_dir=full").ended)
+    assert "full: is a file, or a folder with files but no evaluation" in ended
     assert "give --workdir=FOLDER" in str(call("evaluate").ended)
     ended = str(call("evaluate", "--dataset=recordings", "--model=last").ended)
     assert "--model=last is for a run: give its --workdir" in ended

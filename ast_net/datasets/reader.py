@@ -183,9 +183,11 @@ class Reader(abc.ABC):
         partitions = {split: names for split, names in partitions.items() if names}
         for split in needed:
             if split not in partitions:
+                filled = ", ".join(f"{len(names)} in {name}" for name, names in partitions.items())
+                others = f", or evaluate another `split` (found {filled})" if filled else ""
                 raise errors.InputError(
-                    f"{folder}: the {split} partition is empty; give `{split}_recordings`, or "
-                    "evaluate another `split`"
+                    f"{folder}: the {split} partition is empty; give `{split}_recordings`"
+                    f"{others if len(needed) == 1 else ''}"
                 )
         if not partitions:
             raise errors.InputError(f"{folder}: no recordings; expected at least one")

@@ -2,17 +2,20 @@
 
 import dataclasses
 import pathlib
+import shutil
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
 
+from ast_net import errors, files
 from ast_net.datasets import reader
 from ast_net.records import example_format
 from ast_net.reports import challenge_format, evaluation_figures, tables
 from ast_net.temporal import scoring
 
+_PREDICTIONS = "predictions.csv"
 _STATISTICS = ("mean", "sd", "min", "max")
 
 
@@ -66,6 +69,23 @@ def predict(
         yield scoring.RecordingPrediction(name, *map(np.concatenate, zip(*parts)))
 
 
+def check_folder(folder: pathlib.Path) -> None:
+    """Checks that an evaluation may be written to a folder: that it is new, or has an earlier one.
+
+    Raises:
+      InputError: it is a file, or has other files.
+    """
+    if folder.is_dir():
+        usable = files.is_empty(folder) or (folder / _PREDICTIONS).is_file()
+    else:
+        usable = not folder.exists()
+    if not usable:
+        raise errors.InputError(
+            f"{folder}: is a file, or a folder with files but no evaluation; expected a new folder "
+            "or that of an earlier evaluation: give another `output_dir`"
+        )
+
+
 def report(
     folder: pathlib.Path,
     predictions: Sequence[scoring.RecordingPrediction],
@@ -76,7 +96,8 @@ def report(
 ) -> dict[str, Any] | None:
     """Scores predictions and writes the scores, the predictions, the figures, and avec/.
 
-    Without any rating, only predictions.csv and avec/ are written.
+    Without any rating, only predictions.csv and avec/ are written. An earlier evaluation in the
+    folder is deleted first.
 
     Args:
       folder: receives the files.
@@ -89,6 +110,11 @@ def report(
     Returns:
       The content of metrics.json; None without any rating.
     """
+    if (folder / _PREDICTIONS).is_file():
+        for name in ("metrics.json", "recordings.csv", _PREDICTIONS):
+            (folder / name).unlink(missing_ok=True)
+        for name in ("figures", "avec"):
+            shutil.rmtree(folder / name, ignore_errors=True)
     delays = setup.reaction_delay
     challenge_format.write(folder / "avec", predictions, targets, delays, data_set)
     if not any(np.isfinite(prediction.labels).any() for prediction in predictions):
@@ -141,7 +167,7 @@ def write_predictions(
       reaction_delay: the reaction delay of each target, in seconds.
     """
     frames = (row for p in predictions for row in _frame_rows(p, targets, reaction_delay))
-    tables.write(folder / "predictions.csv", frames, digits=6)
+    tables.write(folder / _PREDICTIONS, frames, digits=6)
 
 
 def _recording_rows(metrics: dict) -> Iterator[tables.Row]:

@@ -35,7 +35,8 @@ def series_figure(
 ) -> matplotlib.figure.Figure:
     """Draws the ratings, and the predictions they are compared with, over the rating times.
 
-    While no face is visible, the last prediction is held and the background is grey.
+    While no face is visible, the last prediction is held and the background is grey, both as much
+    later as the ratings are.
 
     Args:
       prediction: the predictions of a recording.
@@ -52,8 +53,9 @@ def series_figure(
         figures.draw_gold_standard(axes, times, prediction.labels[:, column])
         # Each gap is a slice of consecutive frames without a face.
         for gap in np.ma.clump_masked(np.ma.array(times, mask=~prediction.face)):
-            end = times[min(gap.stop, len(times) - 1)]
-            axes.axvspan(times[gap.start], end, color="0.9", lw=0, zorder=0)
+            ends = times[[gap.start, min(gap.stop, len(times) - 1)]]
+            later = np.minimum(ends + metrics["reaction_delay"][column], times[-1])
+            axes.axvspan(*later, color="0.9", lw=0, zorder=0)
         cc = scores[target]["cc"]
         title = f"{target}, CC {'n/a' if cc is None else f'{cc:.3f}'}"
         axes.set_title(title, loc="left", fontsize=10)

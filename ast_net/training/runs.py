@@ -84,9 +84,12 @@ def evaluate(experiment: config.Experiment, settings: config.Evaluation) -> dict
             "or give seconds"
         )
     folder = None if settings.workdir is None else pathlib.Path(settings.workdir)
+    output = None if settings.output_dir is None else pathlib.Path(settings.output_dir)
+    if output is not None:
+        evaluation.check_folder(output)
     temporal_model.load(folder, settings.model)  # before hours of face tracking
     records = _records(experiment, folder, (settings.split,))
-    return _evaluate(experiment, records, folder, settings.split, settings.model)
+    return _evaluate(experiment, records, folder, settings.split, settings.model, output)
 
 
 def completed(experiment: config.Experiment) -> config.Experiment:
@@ -135,7 +138,8 @@ def _records(
         run = None if folder is None else workdir.find(folder, config.Experiment)
         same_data = run is not None and run.dataset == experiment.dataset
         digest = spec.records if same_data else None
-        records = store.find(experiment, spec.backbone_digest, digest, needed)
+        wanted = () if digest else needed
+        records = store.find(experiment, spec.backbone_digest, digest, wanted)
         if records is not None:
             return records
         has_folder = catalogue.data_set(experiment).reader(experiment).has_folder()
@@ -268,6 +272,7 @@ def _evaluate(
     folder: pathlib.Path | None,
     split: str,
     model: str,
+    output: pathlib.Path | None = None,
 ) -> dict | None:
     loaded = temporal_model.load(folder, model)
     predictor = streaming.StreamingPredictor(loaded.network, loaded.spec.time_step)
@@ -275,7 +280,8 @@ def _evaluate(
         predictions = list(evaluation.predict(predictor, records.segments(split)))
     epoch, selected_by = (0, "none") if folder is None else _selection(folder, model)
     chose_epoch = split == "dev" and selected_by != "last" and loaded.spec.records == records.digest
-    output = workdir.evaluation_folder(folder or workdir.INCLUDED, experiment.dataset, split)
+    if output is None:
+        output = workdir.evaluation_folder(folder or workdir.INCLUDED, experiment.dataset, split)
     metrics = evaluation.report(
         output,
         predictions,
