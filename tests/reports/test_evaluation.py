@@ -103,3 +103,19 @@ def test_any_name_of_a_recording_has_a_figure(tmp_path, predictions):
         "figures/cc_distribution_2.png",
         "figures/_._$a_to_$.png",
     }
+
+
+def test_the_background_without_a_face_is_as_late_as_the_ratings():
+    times = np.arange(200) / 25
+    face = (times < 2.4) | (times >= 6)
+    values = np.stack([np.sin(times), np.cos(times)], axis=1)
+    prediction = scoring.RecordingPrediction("P1", times, face, values, values)
+    scores = {target: {"cc": 0.5} for target in ("valence", "arousal")}
+    metrics = {"reaction_delay": (1.0, 0.0), "recordings": {"P1": {"rated": scores}}}
+    figure = evaluation_figures.series_figure(prediction, metrics)
+    spans = [
+        (patch.get_x(), patch.get_x() + patch.get_width())
+        for axes in figure.axes
+        for patch in axes.patches
+    ]
+    np.testing.assert_allclose(spans, [(3.4, 7.0), (2.4, 6.0)], atol=1e-9)
