@@ -192,7 +192,9 @@ def from_keywords(
     values = {}
     for name, value in keywords.items():
         if name not in leaves:
-            others = difflib.get_close_matches(name, leaves, 1) or sorted(leaves)
+            longer = [leaf for leaf in leaves if name in leaf]
+            others = difflib.get_close_matches(name, longer, 1, cutoff=0)
+            others = others or difflib.get_close_matches(name, leaves, 1) or sorted(leaves)
             raise errors.InputError(
                 f"`{name}` is not a setting; did you mean {' or '.join(f'`{o}`' for o in others)}?"
             )

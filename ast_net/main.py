@@ -113,7 +113,10 @@ def _reason(error: errors.InputError | OSError) -> str | None:
     if isinstance(error, errors.InputError):
         return _with_dashes(str(error))
     place = f"{error.filename}: " if error.filename else ""
-    return error.strerror and f"{place}{error.strerror}"
+    remedy = ""
+    if place and isinstance(error, PermissionError | FileExistsError | NotADirectoryError):
+        remedy = "; give another path, or check who may use this one"
+    return error.strerror and f"{place}{error.strerror}{remedy}"
 
 
 def _with_dashes(message: str) -> str:

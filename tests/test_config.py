@@ -186,6 +186,7 @@ def test_python_gives_settings_by_the_names_of_the_flags(keywords, changes):
     ("keywords", "message"),
     [
         ({"epoch": 3}, "`epoch` is not a setting; did you mean `epochs`?"),
+        ({"delay": 2.0}, "`delay` is not a setting; did you mean `reaction_delay`?"),
         ({"reaction_delay_origin": "found"}, "`reaction_delay_origin` is not a setting"),
         ({"epochs": "3"}, "`epochs`: found '3', expected a whole number"),
         ({"mixed_precision": 1}, "`mixed_precision`: found 1, expected text"),

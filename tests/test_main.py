@@ -339,3 +339,20 @@ def test_it_says_what_was_written_from_where_its_user_stands(tmp_path, monkeypat
 )
 def test_time_left(seconds, expected):
     assert screen.time_left(seconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (
+            PermissionError(13, "Permission denied", "out/a"),
+            "; give another path, or check who may use this one",
+        ),
+        (OSError(28, "No space left on device", "out/a"), ""),
+    ],
+)
+def test_an_error_of_the_system_says_where_and_what_to_do(error, remedy, monkeypatch):
+    def verb(_):
+        raise error
+
+    assert run(monkeypatch, verb) == f"error: out/a: {error.strerror}{remedy}"

@@ -205,8 +205,8 @@ def score(
       The targets include "average": in each recording, the mean over the targets that are defined.
       The scores of a recording are those of `score_recording`. A summary has "frames", "face" and
       "smoothness" as there, over all recordings; "constant", the number of recordings with a
-      constant prediction; "left_out", the names of recordings without a CC; and for each of "cc",
-      "ccc" and "rmse" a dict:
+      CC and a constant prediction; "left_out", the names of recordings without a CC; and for each
+      of "cc", "ccc" and "rmse" a dict:
       "mean", "sd" (with n - 1 in the denominator), "min", "max": over recordings.
       "interval": 95 % bootstrap interval of the mean, if there are at least six recordings.
       "concatenated": over all frames as a single series, including recordings without a CC.
@@ -261,7 +261,7 @@ def _summarise(
     result = {
         "frames": concatenated["frames"],
         "face": concatenated["face"],
-        "constant": sum(row["constant"] for row in rows),
+        "constant": sum(row["constant"] for row in rows if row["cc"] is not None),
         "left_out": [name for name, row in zip(names, rows) if row["cc"] is None],
         "smoothness": concatenated["smoothness"],
     }

@@ -164,6 +164,10 @@ def test_a_constant_prediction_lowers_the_mean(rng):
     constant = series("P2", np.full(40, 0.3))
     assert mean_cc(good, constant) == pytest.approx(mean_cc(good) / 2)
     assert mean_cc(good, constant) < mean_cc(good, other)
+    # A clip of 60 s leaves out both, so nothing counts as CC 0.
+    scores = scoring.score([good, constant], ("valence",), (0.0,), 60.0)
+    row = scores["protocols"]["rated"]["valence"]
+    assert (row["left_out"], row["constant"]) == (["P1", "P2"], 0)
 
 
 def test_frames_without_a_face_count_as_rated(rng):
