@@ -384,25 +384,32 @@ def test_evaluate_without_a_run_is_of_the_included_model(tmp_path, face_video, m
     )
     assert scores["recordings"] == document["recordings"]
     assert "give --train_recordings" in str(call("train", *flags).ended)
-    # Another folder's evaluation replaces all of it, unless it has a place of its own.
-    groups = (tmp_path / "runs/included/evaluation/recordings_test", tmp_path / "group")
-    listed = "\n".join(only).replace("ben,", "carla,", 1)
-    (tmp_path / "mine/recordings.csv").write_text(listed)
-    (groups[0] / "figures").mkdir()
-    (groups[0] / "figures/ben.png").touch()
-    flags.append("--split=test")
-    assert call("evaluate", *flags, "--output_dir=group").ended == 0
-    assert (groups[0] / "figures/ben.png").exists()
+    assert "give --workdir=FOLDER" in str(call("evaluate").ended)
+    ended = str(call("evaluate", "--dataset=recordings", "--model=last").ended)
+    assert "--model=last is for a run: give its --workdir" in ended
+
+
+@pytest.mark.usefixtures("in_short")
+def test_an_evaluation_replaces_an_earlier_one_and_nothing_else(tmp_path, face_video, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    layouts.recordings(tmp_path / "mine", face_video)
+    flags = ["--dataset=recordings", "--manual_dir=mine"]
+    places = tmp_path / "runs/included/evaluation/recordings_dev", tmp_path / "group"
     assert call("evaluate", *flags).ended == 0
-    found = [sorted(p.relative_to(g).as_posix() for p in g.rglob("*")) for g in groups]
+    (places[0] / "figures").mkdir()
+    (places[0] / "figures/earlier.png").touch()
+    listed = (tmp_path / "mine/recordings.csv").read_text()
+    (tmp_path / "mine/recordings.csv").write_text(listed.replace("\nben,", "\ncarla,"))
+    assert call("evaluate", *flags, "--output_dir=group").ended == 0
+    assert (places[0] / "figures/earlier.png").exists()
+    assert call("evaluate", *flags).ended == 0
+    found = [sorted(p.relative_to(place).as_posix() for p in place.rglob("*")) for place in places]
     assert found[0] == found[1] and "avec/valence/carla.csv" in found[0]
     (tmp_path / "full").mkdir()
     (tmp_path / "full/thesis.txt").touch()
     ended = str(call("evaluate", *flags, "--output_dir=full").ended)
     assert "full: is a file, or a folder with files but no evaluation" in ended
-    assert "give --workdir=FOLDER" in str(call("evaluate").ended)
-    ended = str(call("evaluate", "--dataset=recordings", "--model=last").ended)
-    assert "--model=last is for a run: give its --workdir" in ended
+    assert [path.name for path in (tmp_path / "full").iterdir()] == ["thesis.txt"]
 
 
 def test_another_configuration_is_refused(places, trained):

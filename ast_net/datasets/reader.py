@@ -202,9 +202,7 @@ class Reader(abc.ABC):
         if self.OF_VIDEOS:
             if "test" in sources:
                 sources["test"] = _without_missing_ratings(sources["test"])
-            _refuse_unrated(
-                folder, [s for split in ("train", "dev") for s in sources.get(split, ())]
-            )
+            _refuse_unrated(folder, sources.get("train", []) + sources.get("dev", []))
         all_sources = [source for part in sources.values() for source in part]
         self._refuse_missing(folder, all_sources)
         if self.OF_VIDEOS:

@@ -35,8 +35,8 @@ class LiteNetwork:
     """A Keras network for uint8 pictures that TensorFlow Lite computes.
 
     For such small networks, TensorFlow's executor costs more than the arithmetic. The results agree
-    to 1e-6. One thread leaves the other cores to the CNN. Python's global lock is
-    released during the computation. Calls from several threads run one after the other.
+    to 1e-6. One thread leaves the other cores to the CNN. Python's global lock is released during
+    the computation. Calls from several threads run one after the other.
 
     Args:
       content: a network that `convert` converted.

@@ -131,7 +131,7 @@ def newest_frames(
                         pending[-1] = pending[-1]._replace(image=DROPPED)
                     pending.append(video_frame.Frame(index, last_time, picture))
                     changed.notify()
-        except Exception as error:  # Drivers raise almost anything.
+        except cv2.error as error:
             logging.warning(f"the camera failed ({error}); the predictions up to now are kept")
         finally:
             with changed:

@@ -55,9 +55,11 @@ def train_and_evaluate(experiment: config.Experiment) -> pathlib.Path:
         _train(experiment, records, folder)
     weights = [workdir.weights_file(model) for model in ("best", "last")]
     screen.wrote(folder, *weights, workdir.MODEL_SPEC, workdir.RUN_FLAGS, workdir.HISTORY)
+    loaded, selected = temporal_model.load(folder, "best"), _selection(folder, "best")
     for split in ("dev", "test"):
         if has_ratings(records, split):
-            _evaluate(experiment, records, folder, split, "best")
+            output = workdir.evaluation_folder(folder, experiment.dataset, split)
+            _evaluate(experiment, records, loaded, selected, split, output)
     return folder
 
 
@@ -84,12 +86,16 @@ def evaluate(experiment: config.Experiment, settings: config.Evaluation) -> dict
             "or give seconds"
         )
     folder = None if settings.workdir is None else pathlib.Path(settings.workdir)
-    output = None if settings.output_dir is None else pathlib.Path(settings.output_dir)
-    if output is not None:
+    place = folder or workdir.INCLUDED
+    output = workdir.evaluation_folder(place, experiment.dataset, settings.split)
+    if settings.output_dir is not None:
+        output = pathlib.Path(settings.output_dir)
         evaluation.check_folder(output)
-    temporal_model.load(folder, settings.model)  # before hours of face tracking
+    # All that can fail at once comes before hours of face tracking.
+    loaded = temporal_model.load(folder, settings.model)
+    selected = (0, "none") if folder is None else _selection(folder, settings.model)
     records = _records(experiment, folder, (settings.split,))
-    return _evaluate(experiment, records, folder, settings.split, settings.model, output)
+    return _evaluate(experiment, records, loaded, selected, settings.split, output)
 
 
 def completed(experiment: config.Experiment) -> config.Experiment:
@@ -269,19 +275,16 @@ def _delays(experiment: config.Experiment) -> tuple[float, ...]:
 def _evaluate(
     experiment: config.Experiment,
     records: record_files.Records,
-    folder: pathlib.Path | None,
+    loaded: temporal_model.TemporalModel,
+    selected: tuple[int, str],
     split: str,
-    model: str,
-    output: pathlib.Path | None = None,
+    output: pathlib.Path,
 ) -> dict | None:
-    loaded = temporal_model.load(folder, model)
     predictor = streaming.StreamingPredictor(loaded.network, loaded.spec.time_step)
     with records.naming_damage():
         predictions = list(evaluation.predict(predictor, records.segments(split)))
-    epoch, selected_by = (0, "none") if folder is None else _selection(folder, model)
+    epoch, selected_by = selected
     chose_epoch = split == "dev" and selected_by != "last" and loaded.spec.records == records.digest
-    if output is None:
-        output = workdir.evaluation_folder(folder or workdir.INCLUDED, experiment.dataset, split)
     metrics = evaluation.report(
         output,
         predictions,

@@ -107,17 +107,6 @@ def test_a_camera_that_stops_by_itself_is_warned_of(max_seconds, caplog):
     assert caplog.messages == ["the camera stopped; the predictions up to now are kept"]
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_camera_that_fails_ends_the_recording():
-    class Broken(Camera):
-        def read(self):
-            raise cv2.error("the driver is gone")
-
-    source = Broken(1)
-    assert list(camera.newest_frames(source, threading.Event())) == []
-    assert source.released
-
-
 def test_no_camera():
     with pytest.raises(errors.InputError, match="camera nowhere.mp4: gives no picture"):
         camera.connect("nowhere.mp4")
