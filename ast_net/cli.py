@@ -64,7 +64,7 @@ VERBS = {
         (config.Evaluation, config.DataSource, config.ReactionDelay, config.Devices),
         (
             "--workdir=runs/recola --split=test",
-            "--dataset=recordings --manual_dir=FOLDER --split=test   # included model",
+            "--dataset=recordings --manual_dir=FOLDER --split=test",
         ),
     ),
     "reproduce": Verb(
